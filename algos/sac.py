@@ -1,0 +1,166 @@
+"""Soft Actor-Critic with automatic temperature (Haarnoja et al., 2018, arXiv:1812.05905).
+
+Maximise reward and entropy together:       J = sum_t E[ r(s, a) + alpha H(pi(.|s)) ]
+critics    L_Q(i)  = E[ (Q_i(s, a) - y)^2 ],
+                 y = r + gamma (1 - terminated) ( min_j Q'_j(s2, a2) - alpha log pi(a2|s2) ),  a2 ~ pi(.|s2)
+actor      L_pi    = E[ alpha log pi(a|s) - min_j Q_j(s, a) ],                                 a ~ pi(.|s)
+temperature L_alpha = -log alpha E[ log pi(a|s) + target_entropy ],            target_entropy = -dim(A)
+targets    Q' <- (1 - tau) Q' + tau Q
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from algos.base import Learner, LearnerSettings, State
+from algos.buffers import Batch, ReplayBuffer
+from algos.distributions import SquashedGaussian
+from algos.networks import Ensemble, mlp
+from algos.updates import descend, track
+from toolkit.experience import Transition
+from toolkit.signals import Array
+
+LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+
+
+class SACSettings(LearnerSettings):
+    """SAC's own settings; the defaults are the paper's."""
+
+    learning_rate: float = Field(3e-4, gt=0, le=1, description="step size of actor, critics and temperature")
+    tau: float = Field(0.005, gt=0, le=1, description="how fast the target critics follow")
+    batch: int = Field(256, ge=1, le=65536, description="transitions in a minibatch")
+    buffer: int = Field(1_000_000, ge=1, description="transitions that the replay buffer holds")
+    warmup: int = Field(1000, ge=0, description="first steps, acted uniformly and not learned from yet")
+    updates_per_step: float = Field(1.0, gt=0, le=100, description="updates for each step of one world")
+    target_entropy: float | None = Field(None, description="entropy to hold (nats); empty: -dim(A)")
+
+
+class SAC(Learner):
+    """Soft Actor-Critic."""
+
+    SETTINGS = SACSettings
+
+    def __init__(
+        self,
+        observation: gymnasium.spaces.Box,
+        action: gymnasium.spaces.Box,
+        settings: SACSettings,
+        seed: int,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(observation, action, settings, seed, device)
+        self.settings = settings
+        O, A = observation.shape[0], action.shape[0]
+        self.actor = mlp((O, *settings.hidden, 2 * A), settings.activation).to(self.device)
+        self.critic = Ensemble(2, (O + A, *settings.hidden, 1), settings.activation).to(self.device)
+        self.target = deepcopy(self.critic).requires_grad_(False)
+        self.log_alpha = nn.Parameter(torch.zeros((), device=self.device))
+        self.target_entropy = -float(A) if settings.target_entropy is None else settings.target_entropy
+
+        def adam(parameters: list[nn.Parameter]) -> torch.optim.Adam:
+            return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+
+        self.actor_parameters = list(self.actor.parameters())
+        self.critic_parameters = list(self.critic.parameters())
+        self.actor_optimizer = adam(self.actor_parameters)
+        self.critic_optimizer = adam(self.critic_parameters)
+        self.alpha_optimizer = adam([self.log_alpha])
+        self.buffer = ReplayBuffer(settings.buffer, observation, action)
+        self.steps, self.updates_owed = 0, 0.0
+
+    def policy(self, s: Tensor) -> SquashedGaussian:
+        """pi(.|s)."""
+        mean, log_std = self.actor(s).chunk(2, dim=-1)
+        return SquashedGaussian(mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX))
+
+    @torch.no_grad()
+    def act(self, observation: Array, *, explore: bool) -> Array:
+        """Uniform while warming up; then a sample of the policy, or its mode when not exploring."""
+        if explore and self.steps < self.settings.warmup:
+            shape = (len(observation), *self.action_space.shape)
+            return self.rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        pi = self.policy(torch.as_tensor(observation, dtype=torch.float32, device=self.device))
+        a = pi.sample(self.generator)[0] if explore else pi.mode()
+        return a.cpu().numpy()
+
+    def observe(self, transition: Transition) -> None:
+        """Remember."""
+        self.buffer.add(transition)
+        number = len(transition.reward)
+        self.steps += number
+        if self.steps > self.settings.warmup:
+            self.updates_owed += number * self.settings.updates_per_step
+
+    def learn(self) -> dict[str, float]:
+        """Make the updates that the steps taken since have earned."""
+        metrics: dict[str, float] = {}
+        while self.updates_owed >= 1.0:
+            self.updates_owed -= 1.0
+            metrics = self.update(self.buffer.sample(self.settings.batch, self.rng, self.device))
+        return metrics
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """The algorithm box: one step each for the critics, the actor, the temperature and the targets."""
+        alpha = self.log_alpha.detach().exp()
+
+        q_loss = self.critic_loss(batch, alpha)
+        descend(self.critic_optimizer, q_loss, self.critic_parameters)
+
+        a, log_pi = self.policy(batch.s).sample(self.generator)
+        pi_loss = self.actor_loss(batch.s, a, log_pi, alpha)
+        descend(self.actor_optimizer, pi_loss, self.actor_parameters)
+
+        alpha_loss = self.alpha_loss(log_pi.detach())
+        descend(self.alpha_optimizer, alpha_loss, [self.log_alpha])
+
+        track(self.target, self.critic, self.settings.tau)
+        return {
+            "losses/qf_loss": q_loss.item(),
+            "losses/actor_loss": pi_loss.item(),
+            "losses/alpha": alpha.item(),
+            "losses/entropy": -log_pi.mean().item(),
+        }
+
+    def critic_loss(self, batch: Batch, alpha: Tensor) -> Tensor:
+        """L_Q, summed over both critics."""
+        with torch.no_grad():
+            a2, log_pi2 = self.policy(batch.s2).sample(self.generator)
+            q2 = self.target(torch.cat((batch.s2, a2), -1)).amin(0) - alpha * log_pi2
+            y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
+        q = self.critic(torch.cat((batch.s, batch.a), -1))
+        return (q - y).square().mean(-1).sum()
+
+    def actor_loss(self, s: Tensor, a: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
+        """L_pi."""
+        return (alpha * log_pi - self.critic(torch.cat((s, a), -1)).amin(0)).mean()
+
+    def alpha_loss(self, log_pi: Tensor) -> Tensor:
+        """L_alpha."""
+        return -(self.log_alpha * (log_pi + self.target_entropy)).mean()
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Actor, critics and target critics."""
+        return {"policy": self.actor, "critic": self.critic, "target": self.target}
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One for each of actor, critics and temperature."""
+        return {"actor": self.actor_optimizer, "critic": self.critic_optimizer, "alpha": self.alpha_optimizer}
+
+    def state(self) -> State:
+        """The shared state, with temperature, counters and buffer."""
+        own = {"log_alpha": self.log_alpha.detach().cpu().numpy(), "steps": self.steps, "owed": self.updates_owed}
+        return {**super().state(), "sac": own, "buffer": self.buffer.state()}
+
+    def load_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Go on from a saved state."""
+        super().load_state(state)
+        if "sac" in state:
+            self.log_alpha.data.copy_(torch.as_tensor(state["sac"]["log_alpha"]))
+            self.steps, self.updates_owed = state["sac"]["steps"], state["sac"]["owed"]
+            self.buffer.load_state(state["buffer"])

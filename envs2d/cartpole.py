@@ -1,0 +1,122 @@
+"""Cart-pole: a pole hinged on a cart that is pushed left and right along a rail.
+
+Source of the task: Barto, Sutton and Anderson (1983), Neuronlike adaptive elements that can solve difficult
+learning control problems.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import pymunk
+from pydantic import Field
+
+from envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
+from envs2d.world import PlanarEnvironment
+from toolkit.environment import Effort, WorldSettings
+from toolkit.rewards import closeness, economy
+from toolkit.signals import Array, Signal
+
+CART_WIDTH, CART_HEIGHT, CART_MASS = 0.5, 0.3, 1.0
+POLE_LENGTH, POLE_WIDTH, POLE_MASS = 1.0, 0.1, 0.1
+RAIL_END = 3.0
+POLE_LIMIT = 0.21
+FORCE = 10.0
+FAR_AWAY = 1e6
+SOFT = 1e-3
+
+
+class CartpoleSettings(WorldSettings):
+    """What the cart-pole lets its user choose."""
+
+    force: float = Field(FORCE, gt=0, le=100, description="force of a full action (N)")
+
+
+class Cartpole(PlanarEnvironment):
+    """Keep the pole within 0.21 rad of upright and the cart on its rail, for 400 steps of 20 ms.
+
+    Left to itself the pole falls after FALLS_ZERO steps, under random actions after FALLS_RANDOM (medians).
+    """
+
+    OBSERVATION = (
+        Signal("x", 1, -4.0, 4.0, "m", "the cart's place on the rail, 0 in the middle"),
+        Signal("v", 1, -20.0, 20.0, "m/s", "the cart's velocity"),
+        Signal("angle", 1, -0.6, 0.6, "rad", "the pole's angle from upright, positive to the left"),
+        Signal("angular_velocity", 1, -20.0, 20.0, "rad/s", "the pole's angular velocity"),
+    )
+    ACTION = (Signal("force", 1, -FORCE, FORCE, "N", "push on the cart along the rail"),)
+    REWARD: ClassVar = {
+        "posture": {"upright": 0.4, "centred": 0.3, "quiet": 0.2, "economy": 0.1},
+        "survival": {"alive": 1.0},
+    }
+    SETTINGS = CartpoleSettings
+    SUBSTEPS = 20
+    settings: CartpoleSettings
+
+    def place(self, rng: np.random.Generator) -> None:
+        """A cart on its rail and a pole on the cart, all four state variables a little off zero."""
+        x, v, angle, angular_velocity = rng.normal(0.0, self.settings.start_noise, 4).tolist()
+        static = self.space.static_body
+        self.cart = pymunk.Body(CART_MASS, float("inf"))
+        self.cart.position, self.cart.velocity = (x, 0.0), (v, 0.0)
+        hinge = pymunk.Vec2d(x, CART_HEIGHT / 2)
+        self.pole = pymunk.Body(POLE_MASS, pymunk.moment_for_box(POLE_MASS, (POLE_WIDTH, POLE_LENGTH)))
+        self.pole.angle, self.pole.angular_velocity = angle, angular_velocity
+        middle = pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(angle)
+        self.pole.position = hinge + middle
+        self.pole.velocity = pymunk.Vec2d(v, 0.0) + angular_velocity * middle.perpendicular()
+        self.space.add(self.cart, self.pole)
+        self.join(pymunk.GrooveJoint(static, self.cart, (-2 * RAIL_END, 0), (2 * RAIL_END, 0), (0, 0)))
+        self.join(pymunk.PivotJoint(self.cart, self.pole, hinge))
+        # A force that lasts through the substeps at no cost: a spring so long and soft that moving along
+        # the rail does not change its pull, which the action sets through its rest length.
+        self.drive = pymunk.DampedSpring(static, self.cart, (-FAR_AWAY, 0), (0, 0), FAR_AWAY, SOFT, 0.0)
+        self.space.add(self.drive)
+
+    def apply(self, effort: Effort) -> None:
+        """Push the cart."""
+        self.drive.rest_length = FAR_AWAY + effort[0] * self.settings.force / SOFT
+
+    def sense(self) -> None:
+        """Keep the state as plain numbers: x, v, angle, angular velocity."""
+        super().sense()
+        cart, pole = self.states.tolist()
+        self.state = (cart[0], cart[3], pole[2], pole[5])
+
+    def reward_terms(self, effort: Effort) -> dict[str, float]:
+        """Upright, in the middle, quiet, with little force; each in [0, 1]."""
+        x, v, angle, angular_velocity = self.state
+        return {
+            "alive": 1.0,
+            "upright": closeness(angle, 0.1),
+            "centred": closeness(x, 1.0),
+            "quiet": closeness(v, 1.0) * closeness(angular_velocity, 1.0),
+            "economy": economy(effort),
+        }
+
+    def margins(self) -> dict[str, float]:
+        """The pole may tip by 0.21 rad and the cart may go to the rail's end."""
+        x, _, angle, _ = self.state
+        return {"pole": 1.0 - abs(angle) / POLE_LIMIT, "rail": 1.0 - abs(x) / RAIL_END}
+
+    def observe(self) -> Array:
+        """x, v, angle, angular velocity."""
+        return np.array(self.state)
+
+    def focus(self) -> tuple[float, float]:
+        """The camera follows the cart."""
+        return self.state[0], 0.45
+
+    def paint(self, canvas: Canvas) -> None:
+        """Rail, cart, wheels, pole."""
+        x, _, angle, _ = self.state
+        canvas.ground(-0.25)
+        for end in (-RAIL_END, RAIL_END):
+            canvas.box((end, -0.1), 0.0, 0.06, 0.3, INK, 0.01)
+        canvas.capsule((-RAIL_END, -0.2), (RAIL_END, -0.2), 0.03, GROUND)
+        canvas.box((x, 0.0), 0.0, CART_WIDTH, CART_HEIGHT, BODY)
+        for wheel in (-0.15, 0.15):
+            canvas.disc((x + wheel, -0.13), 0.07, INK)
+        hinge = (x, CART_HEIGHT / 2)
+        tip = pymunk.Vec2d(*hinge) + pymunk.Vec2d(0.0, POLE_LENGTH).rotated(angle)
+        canvas.capsule(hinge, (tip.x, tip.y), POLE_WIDTH * 0.8, WOOD)
+        canvas.disc(hinge, 0.03, INK)

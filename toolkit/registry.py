@@ -1,0 +1,68 @@
+"""Worlds by name: short names, ids of any Gymnasium world, and making one.
+
+The ids themselves are registered by envs2d and envs3d when they are imported; toolkit imports neither.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from toolkit.environment import BaseEnvironment
+from toolkit.errors import UserError, unknown
+
+NAMESPACE = "poise"
+
+World = gymnasium.Env[Any, Any]
+
+
+def our_ids() -> list[str]:
+    """All registered ids of Poise's own namespace."""
+    return [spec.id for spec in gymnasium.registry.values() if spec.namespace == NAMESPACE]
+
+
+def short_name(world_id: str) -> str:
+    """The name people type: `poise/BollaRolla-v0` is `bolla-rolla`; `my_module:MyWorld-v0` is `my-world`."""
+    name = re.sub(r"-v\d+$", "", re.split("[/:]", world_id)[-1])
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
+def resolve(word: str) -> str:
+    """The id that `word` means: an id itself, or the short name of one of Poise's worlds."""
+    by_short_name = {short_name(world_id): world_id for world_id in our_ids()}
+    if word in by_short_name:
+        return by_short_name[word]
+    if word in gymnasium.registry or ":" in word:
+        return word
+    raise unknown("world", word, [*by_short_name, *(gymnasium.registry if re.search(r"-v\d+$", word) else ())])
+
+
+def make_world(world_id: str, settings: Mapping[str, Any] | None = None, render_mode: str | None = None) -> World:
+    """One world of any id, as every learner wants it: a flat Box to see, a Box of [-1, 1] to act in."""
+    kwargs: dict[str, Any] = dict(settings or {})
+    if render_mode is not None:
+        kwargs["render_mode"] = render_mode
+    try:
+        world: World = gymnasium.make(world_id, disable_env_checker=True, **kwargs)
+    except UserError:
+        raise
+    except ModuleNotFoundError as error:
+        raise UserError(f"world {world_id!r} needs the module {error.name!r}, which is not installed") from None
+    except (gymnasium.error.Error, TypeError, ValueError) as error:
+        raise UserError(f"world {world_id!r} cannot be made: {str(error).splitlines()[0]}") from None
+    if isinstance(world.observation_space, gymnasium.spaces.Dict):
+        world = gymnasium.wrappers.FlattenObservation(world)
+    box = world.action_space
+    if isinstance(box, gymnasium.spaces.Box) and not (np.all(box.low == -1.0) and np.all(box.high == 1.0)):
+        if not box.is_bounded():
+            raise UserError(f"world {world_id!r} has an action without bounds; wrap it so that they are finite")
+        world = gymnasium.wrappers.RescaleAction(world, np.float32(-1.0), np.float32(1.0))
+    return world
+
+
+def as_ours(world: World) -> BaseEnvironment | None:
+    """The BaseEnvironment inside a world, or None where the world is somebody else's."""
+    inner = world.unwrapped
+    return inner if isinstance(inner, BaseEnvironment) else None

@@ -1,0 +1,73 @@
+"""Settings: frozen, validated, and kind to typing mistakes.
+
+A setting is one line: name, type, default, bounds, meaning. An unknown name or a bad value becomes a
+UserError of one line, with the nearest name.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from toolkit.errors import UserError, unknown
+
+
+class Settings(BaseModel):
+    """The base of all settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], kind: str = "setting") -> Self:
+        """Settings from plain values; whatever is wrong is a UserError that names the first culprit."""
+        for key in values:
+            if key not in cls.model_fields:
+                raise unknown(kind, key, cls.model_fields)
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            message = first["msg"][0].lower() + first["msg"][1:]
+            given = "" if first["type"] == "missing" else f"={first['input']!r}"
+            raise UserError(f"{kind} {name}{given}: {message}") from None
+
+    def plain(self) -> dict[str, Any]:
+        """The settings as plain values, ready for JSON."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def describe(cls) -> list[tuple[str, str, str, str]]:
+        """Name, type, default and meaning of every setting, as text."""
+        rows = []
+        for name, field in cls.model_fields.items():
+            kind = field.annotation.__name__ if isinstance(field.annotation, type) else str(field.annotation)
+            bounds = [str(bound) for bound in field.metadata]
+            kind = kind.replace("typing.", "") + (f" ({', '.join(bounds)})" if bounds else "")
+            rows.append((name, kind, repr(field.default), field.description or ""))
+        return rows
+
+
+def parse_assignments(words: Iterable[str], option: str) -> dict[str, Any]:
+    """`key=value` words as a dictionary; values are read as YAML, so 3, 0.5, true and [64, 64] are themselves."""
+    values: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"{option} {word!r}: write it as key=value")
+        try:
+            values[key.strip()] = _number(yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise UserError(f"{option} {word!r}: the value cannot be read") from None
+    return values
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 as text; people mean a number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

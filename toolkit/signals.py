@@ -1,0 +1,56 @@
+"""Signals: the named parts of an observation or an action, with bounds, unit and meaning.
+
+A world writes its signals down once; its spaces, `poise inspect` and the tests are derived from them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A part of an observation or action: `size` numbers, each in [low, high], in `unit` (SI)."""
+
+    name: str
+    size: int
+    low: float
+    high: float
+    unit: str
+    meaning: str
+
+
+def box(signals: Sequence[Signal]) -> gymnasium.spaces.Box:
+    """The float32 space of all signals laid end to end, with their bounds."""
+    low = np.concatenate([np.full(signal.size, signal.low, np.float32) for signal in signals])
+    high = np.concatenate([np.full(signal.size, signal.high, np.float32) for signal in signals])
+    return gymnasium.spaces.Box(low, high, dtype=np.float32)
+
+
+def layout(signals: Sequence[Signal]) -> dict[str, slice]:
+    """Where each signal stands in the flat array, by name."""
+    places: dict[str, slice] = {}
+    start = 0
+    for signal in signals:
+        if signal.name in places:
+            raise ValueError(f"two signals are named {signal.name!r}")
+        places[signal.name] = slice(start, start + signal.size)
+        start += signal.size
+    return places
+
+
+def flatten(signals: Sequence[Signal], values: Mapping[str, npt.ArrayLike]) -> Array:
+    """The flat float32 array of `values`, one entry for each signal; a missing or extra name is a KeyError."""
+    places = layout(signals)
+    if places.keys() != values.keys():
+        raise KeyError(f"signals {sorted(places)} were asked for, {sorted(values)} given")
+    flat = np.empty(sum(signal.size for signal in signals), np.float32)
+    for name, place in places.items():
+        flat[place] = values[name]
+    return flat
