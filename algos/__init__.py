@@ -1,12 +1,14 @@
 """Everything that learns; the only package with torch. `load` finds an algorithm by its name."""
 
 import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import unknown
 
 if TYPE_CHECKING:
     from algos.base import Learner
+    from toolkit.run import Run
 
 ALGORITHMS = {"sac": "algos.sac:SAC"}
 
@@ -18,3 +20,29 @@ def load(name: str) -> "type[Learner]":
     module, _, attribute = ALGORITHMS[name].partition(":")
     found: type[Learner] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def restore(run: "Run", checkpoint: str | None = None, device: str = "cpu") -> "Learner":
+    """The learner of a run, ready to act; it loads the small `policy` of a checkpoint and nothing else."""
+    config = run.config
+    learner = make(config["algorithm"], config["world"], config["world_settings"], config["settings"], device=device)
+    learner.load_state(run.load(checkpoint, groups=["policy"]))
+    return learner
+
+
+def make(
+    algorithm: str,
+    world_id: str,
+    world_settings: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seed: int = 0,
+    device: str = "cpu",
+) -> "Learner":
+    """A new learner for a world."""
+    from toolkit.registry import make_world
+
+    kind = load(algorithm)
+    world = make_world(world_id, world_settings)
+    spaces = world.observation_space, world.action_space
+    world.close()
+    return kind(*spaces, kind.SETTINGS.parse(settings, kind=f"{algorithm} setting"), seed, device)

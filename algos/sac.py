@@ -22,6 +22,7 @@ from algos.base import Learner, LearnerSettings, State
 from algos.buffers import Batch, ReplayBuffer
 from algos.distributions import SquashedGaussian
 from algos.networks import Ensemble, mlp
+from algos.normalizer import Normalizer
 from algos.updates import descend, track
 from toolkit.experience import Transition
 from toolkit.signals import Array
@@ -38,6 +39,7 @@ class SACSettings(LearnerSettings):
     buffer: int = Field(1_000_000, ge=1, description="transitions that the replay buffer holds")
     warmup: int = Field(1000, ge=0, description="first steps, acted uniformly and not learned from yet")
     updates_per_step: float = Field(1.0, gt=0, le=100, description="updates for each step of one world")
+    normalize: bool = Field(False, description="bring observations to mean 0 and spread 1 (not in the paper)")
     target_entropy: float | None = Field(None, description="entropy to hold (nats); empty: -dim(A)")
 
 
@@ -57,6 +59,7 @@ class SAC(Learner):
         super().__init__(observation, action, settings, seed, device)
         self.settings = settings
         O, A = observation.shape[0], action.shape[0]
+        self.normalizer = Normalizer(O).to(self.device)
         self.actor = mlp((O, *settings.hidden, 2 * A), settings.activation).to(self.device)
         self.critic = Ensemble(2, (O + A, *settings.hidden, 1), settings.activation).to(self.device)
         self.target = deepcopy(self.critic).requires_grad_(False)
@@ -85,7 +88,7 @@ class SAC(Learner):
         if explore and self.steps < self.settings.warmup:
             shape = (len(observation), *self.action_space.shape)
             return self.rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-        pi = self.policy(torch.as_tensor(observation, dtype=torch.float32, device=self.device))
+        pi = self.policy(self.normalizer(torch.as_tensor(observation, dtype=torch.float32, device=self.device)))
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
@@ -94,6 +97,8 @@ class SAC(Learner):
         self.buffer.add(transition)
         number = len(transition.reward)
         self.steps += number
+        if self.settings.normalize:
+            self.normalizer.update(torch.as_tensor(transition.next_observation, device=self.device))
         if self.steps > self.settings.warmup:
             self.updates_owed += number * self.settings.updates_per_step
 
@@ -108,6 +113,7 @@ class SAC(Learner):
     def update(self, batch: Batch) -> dict[str, float]:
         """The algorithm box: one step each for the critics, the actor, the temperature and the targets."""
         alpha = self.log_alpha.detach().exp()
+        batch = batch._replace(s=self.normalizer(batch.s), s2=self.normalizer(batch.s2))
 
         q_loss = self.critic_loss(batch, alpha)
         descend(self.critic_optimizer, q_loss, self.critic_parameters)
@@ -145,8 +151,9 @@ class SAC(Learner):
         return -(self.log_alpha * (log_pi + self.target_entropy)).mean()
 
     def modules(self) -> Mapping[str, nn.Module]:
-        """Actor, critics and target critics."""
-        return {"policy": self.actor, "critic": self.critic, "target": self.target}
+        """Actor with its normalizer, critics and target critics."""
+        policy = nn.ModuleDict({"normalizer": self.normalizer, "actor": self.actor})
+        return {"policy": policy, "critic": self.critic, "target": self.target}
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """One for each of actor, critics and temperature."""

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, parameters: Sequence[Tensor]) -> None:
     """One step of `optimizer` down the gradient of `loss` in `parameters`, and in nothing else."""
-    gradients = torch.autograd.grad(loss, parameters)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
+    # backward lays each gradient out in memory as its parameter is, which the fused optimizers take for granted.
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward(inputs=parameters)
     optimizer.step()
 
 

@@ -47,7 +47,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     SETTINGS: ClassVar[type[WorldSettings]] = WorldSettings
     CONTROL_RATE: ClassVar[int] = 50
     """Steps of the agent in a second."""
-    SUBSTEPS: ClassVar[int] = 10
+    SUBSTEPS: ClassVar[int] = 16
     """Steps of the physics in a step of the agent."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]

@@ -1,0 +1,190 @@
+"""The `poise` command: it parses the user's words and calls. Everything heavy is imported when it is needed."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+Command = Callable[..., Any]
+RUNS = click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie.")
+CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best or a step.  [default: the best]")
+ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
+
+
+def spoken(command: Command) -> Command:
+    """Turn errors into one line and the right exit code: 2 for the user's words, 1 for work that failed."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from toolkit.errors import UserError, WorkError
+
+        try:
+            return command(*args, **kwargs)
+        except UserError as error:
+            _fail(error, 2)
+        except (WorkError, FloatingPointError) as error:
+            _fail(error, 1)
+        except OSError as error:
+            place = f" {error.filename}" if error.filename else ""
+            _fail(f"{error.strerror or error}{place}; nothing that was finished is lost", 1)
+        except KeyboardInterrupt:
+            _fail("interrupted", 130)
+
+    return wrapped
+
+
+def _fail(message: object, code: int) -> None:
+    click.echo(f"poise: {' '.join(str(message).split())}", err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="poise", prog_name="poise")
+def main() -> None:
+    """Poise: bodies that learn to balance, reach and mimic.
+
+    Start with:  poise train cartpole
+    """
+
+
+@main.command("list")
+@spoken
+def list_worlds() -> None:
+    """List the worlds and the algorithms."""
+    from tools.show import show_list
+
+    show_list()
+
+
+@main.command()
+@click.argument("env")
+@ENV_SET
+@spoken
+def inspect(env: str, env_set: tuple[str, ...]) -> None:
+    """Show what ENV sees, does, pays and lets you set."""
+    from toolkit.settings import parse_assignments
+    from tools.show import show_world
+
+    show_world(env, parse_assignments(env_set, "--env-set"))
+
+
+@main.command()
+@spoken
+def doctor() -> None:
+    """Check this machine: packages, drawing, films, window, devices."""
+    from tools.show import show_doctor
+
+    sys.exit(show_doctor())
+
+
+@main.command()
+@click.argument("env", required=False)
+@click.option("--algo", help="sac.  [default: the one recommended for the world]")
+@click.option("--steps", type=int, help="Steps to train.  [default: the preset's]")
+@click.option("--seed", type=int, help="Seed of everything that chance decides.  [default: 0]")
+@click.option("--worlds", type=int, help="Worlds side by side.  [default: the preset's]")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the algorithm or the training.")
+@ENV_SET
+@click.option("--preset", type=click.Path(path_type=Path), help="A YAML file with `training:` and `settings:`.")
+@click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
+@RUNS
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--no-video", is_flag=True, help="Make no film.")
+@click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
+@click.option("--resume", metavar="RUN", help="Go on with a run, exactly where it stopped.")
+@spoken
+def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, **words: Any) -> None:
+    """Train on ENV: a name from `poise list`, or any Gymnasium id."""
+    from toolkit.errors import UserError
+    from toolkit.settings import parse_assignments
+    from tools import train_run
+    from tools.show import show_outcome, training_view
+
+    named = {key: words[key] for key in ("steps", "seed", "worlds") if words[key] is not None}
+    if words["keep_going"]:
+        named["keep_going"] = True
+    if (env is None) == (resume is None):
+        raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
+    settings, world_settings = parse_assignments(words["settings"], "--set"), parse_assignments(words["env_set"], "--env-set")
+    with training_view() as listen:
+        if resume is not None:
+            if settings or world_settings or words["algo"] or words["preset"] or words["name"]:
+                raise UserError("--resume goes on as the run began: only --steps, --keep-going and --no-video go with it")
+            outcome = train_run.resume(train_run.Run.open(runs_dir, resume), named, listen, not no_video)
+        else:
+            told = train_run.Words(
+                str(env), words["algo"], named, settings, world_settings, words["preset"], words["name"], runs_dir, words["device"]
+            )
+            outcome = train_run.start(told, listen, not no_video)
+    sys.exit(show_outcome(outcome))
+
+
+@main.command()
+@click.argument("what")
+@RUNS
+@CHECKPOINT
+@ENV_SET
+@click.option("--speed", type=click.FloatRange(0.05, 10.0), default=1.0, show_default=True, help="How fast time goes.")
+@click.option("--size", type=click.IntRange(64, 2160), help="Height and width of the picture (pixels).")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first episode.")
+@spoken
+def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, ...], **looks: Any) -> None:
+    """Open a window: watch a RUN balance and push it, or take the controls of an ENV yourself."""
+    from toolkit.settings import parse_assignments
+    from tools.playground import play as open_window
+
+    open_window(what, runs_dir, checkpoint, parse_assignments(env_set, "--env-set"), **looks)
+
+
+@main.command()
+@click.argument("run")
+@RUNS
+@CHECKPOINT
+@click.option("--out", type=click.Path(path_type=Path), help="The film.  [default: in the run's videos/]")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
+@click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
+@click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
+@click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
+@spoken
+def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, seed: int | None, **looks: Any) -> None:
+    """Film an episode of RUN's policy as an MP4."""
+    from toolkit.run import Run
+    from toolkit.trainer import EVALUATION_SEED
+    from tools.record_run import film_episode
+
+    opened = Run.open(runs_dir, run)
+    seed = EVALUATION_SEED if seed is None else seed
+    path = out or opened.video(f"{opened.choose(checkpoint).name}-seed{seed}")
+    film = film_episode(opened, path, checkpoint=checkpoint, seed=seed, **looks)
+    click.echo(f"film: {film}")
+
+
+@main.command()
+@click.argument("run")
+@RUNS
+@CHECKPOINT
+@click.option("--episodes", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Episodes to live.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@spoken
+def evaluate(run: str, runs_dir: Path, checkpoint: str | None, episodes: int, as_json: bool) -> None:
+    """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
+    from toolkit.run import Run
+    from tools.evaluate_run import evaluate_run
+    from tools.show import show_evaluation
+
+    result = evaluate_run(Run.open(runs_dir, run), checkpoint, episodes)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        show_evaluation(result)
+
+
+if __name__ == "__main__":
+    main()

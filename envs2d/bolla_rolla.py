@@ -1,0 +1,112 @@
+"""BollaRolla: a figure with arms and legs, 70 kg, that balances on a plank on a rolling ball."""
+
+from typing import ClassVar
+
+import numpy as np
+import pymunk
+
+from envs2d.canvas import BALL, WOOD, Canvas
+from envs2d.figure import ARMS, LEGS, STRAIGHT_HEIGHT, Figure, FigureSettings, figure_actions, figure_signals, speed
+from envs2d.world import PlanarEnvironment
+from toolkit.environment import Effort
+from toolkit.rewards import closeness, economy
+from toolkit.signals import Array, Signal
+
+BALL_RADIUS, BALL_MASS = 0.25, 10.0
+PLANK_LENGTH, PLANK_HEIGHT, PLANK_MASS = 1.2, 0.05, 2.0
+PLANK_TOP = 2 * BALL_RADIUS + PLANK_HEIGHT
+PLANK_LIMIT, TORSO_LIMIT = 0.8, 1.5
+LIMBS = ARMS + LEGS
+
+
+class BollaRolla(PlanarEnvironment):
+    """Stay on the plank on the ball for 400 steps of 20 ms.
+
+    Without effort it fails after FALLS_ZERO steps, under random actions after FALLS_RANDOM (medians).
+    """
+
+    OBSERVATION = (
+        Signal("ball x", 1, -100.0, 100.0, "m", "how far the ball has rolled"),
+        Signal("ball velocity", 1, -50.0, 50.0, "m/s", "how fast it rolls"),
+        Signal("plank x", 1, -10.0, 10.0, "m", "the plank's middle relative to the ball"),
+        Signal("plank angle", 1, -100.0, 100.0, "rad", "the plank's tilt, unwrapped"),
+        Signal("plank velocity", 1, -50.0, 50.0, "m/s", "the plank's vx relative to the ball"),
+        Signal("plank angular velocity", 1, -200.0, 200.0, "rad/s", "how fast it tilts"),
+        *figure_signals(LIMBS, standing_on="the plank"),
+    )
+    ACTION = figure_actions(LIMBS)
+    REWARD: ClassVar = {
+        "posture": {"upright": 0.2, "height": 0.25, "level": 0.15, "centred": 0.15, "quiet": 0.15, "economy": 0.1},
+        "survival": {"alive": 1.0},
+    }
+    SETTINGS = FigureSettings
+    VIEW = 3.0
+    settings: FigureSettings
+
+    def place(self, rng: np.random.Generator) -> None:
+        """The ground, the ball on it, the plank on the ball, the figure on the plank."""
+        ground = pymunk.Segment(self.space.static_body, (-100.0, -1.0), (100.0, -1.0), 1.0)
+        self.ball = pymunk.Body(BALL_MASS, pymunk.moment_for_circle(BALL_MASS, 0.0, BALL_RADIUS))
+        self.ball.position = (0.0, BALL_RADIUS)
+        size = (PLANK_LENGTH, PLANK_HEIGHT)
+        self.plank = pymunk.Body(PLANK_MASS, pymunk.moment_for_box(PLANK_MASS, size))
+        self.plank.position = (0.0, 2 * BALL_RADIUS + PLANK_HEIGHT / 2)
+        shapes = (ground, pymunk.Circle(self.ball, BALL_RADIUS), pymunk.Poly.create_box(self.plank, size))
+        for shape in shapes:
+            shape.friction = 1.0
+        self.space.add(self.ball, self.plank, *shapes)
+        self.figure = Figure(self, LIMBS, PLANK_TOP, rng)
+
+    def apply(self, effort: Effort) -> None:
+        """Move shoulders, elbows, hips and knees."""
+        self.figure.apply(effort)
+
+    def sense(self) -> None:
+        """Keep ball, plank and torso as plain numbers: x, y, angle, vx, vy, angular velocity."""
+        super().sense()
+        self.ball_state, self.plank_state, self.torso = self.states[:3].tolist()
+
+    def reward_terms(self, effort: Effort) -> dict[str, float]:
+        """Upright, at height, plank level and centred on the ball, quiet, with little effort; each in [0, 1]."""
+        ball, plank, torso = self.ball_state, self.plank_state, self.torso
+        return {
+            "alive": 1.0,
+            "upright": closeness(torso[2], 0.4),
+            "height": closeness(torso[1] - PLANK_TOP - STRAIGHT_HEIGHT, 0.2),
+            "level": closeness(plank[2], 0.3),
+            "centred": closeness(plank[0] - ball[0], 0.3),
+            "quiet": closeness(speed(torso), 1.0),
+            "economy": economy(effort),
+        }
+
+    def margins(self) -> dict[str, float]:
+        """Plank and torso may tip so far; torso and ball must stay between the plank's ends."""
+        ball, plank, torso = self.ball_state, self.plank_state, self.torso
+        half = PLANK_LENGTH / 2
+        return {
+            "plank tips": 1.0 - abs(plank[2]) / PLANK_LIMIT,
+            "torso tips": 1.0 - abs(torso[2]) / TORSO_LIMIT,
+            "torso leaves the plank": 1.0 - abs(torso[0] - plank[0]) / half,
+            "ball leaves the plank": 1.0 - abs(ball[0] - plank[0]) / half,
+        }
+
+    def observe(self) -> Array:
+        """Ball (x, v), plank (x, angle, v, angular velocity), torso and limbs, six numbers each."""
+        ball, plank = self.ball_state, self.plank_state
+        stand = [ball[0], ball[3], plank[0] - ball[0], plank[2], plank[3] - ball[3], plank[5]]
+        return np.concatenate((stand, self.figure.observe(self.states[2:], plank[0], plank[3])))
+
+    def focus(self) -> tuple[float, float]:
+        """The camera follows the ball."""
+        return self.ball_state[0], 1.1
+
+    def paint(self, canvas: Canvas) -> None:
+        """Ground, ball with its spokes, plank, figure."""
+        canvas.ground(0.0)
+        centre = tuple(self.ball.position)
+        canvas.disc(centre, BALL_RADIUS, BALL)
+        for turn in range(3):
+            spoke = pymunk.Vec2d(BALL_RADIUS * 0.85, 0.0).rotated(self.ball.angle + turn * np.pi / 3)
+            canvas.capsule(tuple(self.ball.position - spoke), tuple(self.ball.position + spoke), 0.02, (244, 164, 150))
+        canvas.box(tuple(self.plank.position), self.plank.angle, PLANK_LENGTH, PLANK_HEIGHT, WOOD, 0.02)
+        self.figure.paint(canvas)

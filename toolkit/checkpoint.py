@@ -1,0 +1,100 @@
+"""Checkpoints: written whole or not at all, and verified when they are read. No pickle.
+
+A checkpoint is a folder with a folder for each group of the state: arrays in `arrays.safetensors` (those of the
+group `buffer`, which are large, each in a .npy of its own), plain values in `values.json`. `manifest.json`, written
+last, holds the sha256 of every file.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from toolkit.errors import WorkError
+
+MANIFEST = "manifest.json"
+BUFFER = "buffer"
+State = Mapping[str, Mapping[str, Any]]
+
+
+class DamagedCheckpoint(WorkError):
+    """A checkpoint that is not what was written."""
+
+
+def save(folder: Path, state: State) -> None:
+    """Write `state` to `folder`: aside first, flushed to the disk, then renamed into place.
+
+    Whatever goes wrong, a full disk too, leaves nothing under the final name.
+    """
+    aside = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        for group, values in state.items():
+            _write_group(aside / group, group, values)
+        files = sorted(path for path in aside.rglob("*") if path.is_file())
+        manifest = {path.relative_to(aside).as_posix(): _digest(path) for path in files}
+        _write_json(aside / MANIFEST, manifest)
+        for path in (*files, aside / MANIFEST, *(aside / group for group in state), aside):
+            _flush(path)
+        os.replace(aside, folder)
+        _flush(folder.parent)
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Read the state, or only some groups of it; anything missing or altered raises DamagedCheckpoint."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        wanted = set(groups) if groups is not None else {name.split("/")[0] for name in manifest}
+        for name, digest in manifest.items():
+            if name.split("/")[0] in wanted and _digest(folder / name) != digest:
+                raise DamagedCheckpoint(f"checkpoint {folder} is damaged: {name} has changed since it was written")
+        return {group: _read_group(folder / group) for group in sorted(wanted)}
+    except (OSError, ValueError, AttributeError, SafetensorError) as error:
+        raise DamagedCheckpoint(f"checkpoint {folder} is damaged: {error}") from None
+
+
+def _write_group(folder: Path, group: str, values: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True)
+    arrays = {name: np.ascontiguousarray(value) for name, value in values.items() if isinstance(value, np.ndarray)}
+    _write_json(folder / "values.json", {name: value for name, value in values.items() if name not in arrays})
+    if group == BUFFER:
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    elif arrays:
+        save_file(arrays, folder / "arrays.safetensors")
+
+
+def _read_group(folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((folder / "values.json").read_text())
+    if (folder / "arrays.safetensors").exists():
+        values.update(load_file(folder / "arrays.safetensors"))
+    for path in folder.glob("*.npy"):
+        values[path.stem] = np.load(path, allow_pickle=False)
+    return values
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,82 @@
+"""What a training shows on the terminal: a bar with ETA and a live table, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from toolkit.metrics import LENGTH, RETURN
+
+PLAIN_EVERY = 10.0
+SHOWN = {
+    "charts/SPS": "steps a second",
+    RETURN: "return of the last episode",
+    LENGTH: "length of the last episode",
+    "eval/return": "return in evaluation",
+    "eval/length": "length in evaluation",
+    "eval/success": "success in evaluation",
+}
+
+
+class TrainingView:
+    """A listener that shows how a training goes. Use it in a `with` block."""
+
+    def __init__(self, title: str, steps: int, solved_at: float | None, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self.steps, self.solved_at = steps, solved_at
+        self._latest: dict[str, float] = {}
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self._task = self._bar.add_task(title, total=steps)
+        self._live = Live(self._picture(), console=self.console, refresh_per_second=4, transient=True)
+        self._spoken = time.monotonic()
+
+    def __call__(self, step: int, seconds: float, metrics: Mapping[str, float]) -> None:
+        """Take in metrics; print a plain line every 10 s where there is no terminal."""
+        self._latest.update(metrics)
+        self._bar.update(self._task, completed=step)
+        if self.console.is_terminal:
+            self._live.update(self._picture())
+        elif time.monotonic() - self._spoken >= PLAIN_EVERY:
+            self._spoken = time.monotonic()
+            parts = [f"{name} {self._latest[key]:.1f}" for key, name in SHOWN.items() if key in self._latest]
+            self.console.print(f"step {step:,} of {self.steps:,}, {seconds:.0f} s: {', '.join(parts)}", highlight=False)
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def _picture(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for key, name in SHOWN.items():
+            if key in self._latest:
+                goal = f"solved at {self.solved_at:g}" if key == "eval/return" and self.solved_at is not None else ""
+                table.add_row(name, f"{self._latest[key]:,.1f}", goal)
+        return Group(self._bar, table)
+
+
+def table(title: str, columns: list[str], rows: list[tuple[str, ...]]) -> Table:
+    """A plain table."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made

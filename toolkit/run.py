@@ -1,0 +1,132 @@
+"""The run folder: where a training keeps what it was told, what it measured and what it learned."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from toolkit import checkpoint
+from toolkit.errors import UserError, WorkError, unknown
+from toolkit.registry import short_name
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+KEPT = 3
+
+
+class Run:
+    """One run folder: config.json, the CSVs, checkpoints/, videos/, summary.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, runs: Path, name: str | None, world: str, algorithm: str, seed: int) -> Self:
+        """A new, empty run folder: `name`, or `<env>-<algo>-<seed>` with -2, -3 ... when that is taken."""
+        if name is not None:
+            _check_name(name)
+            candidates: Iterable[str] = [name]
+        else:
+            candidates = _numbered(f"{short_name(world)}-{algorithm}-{seed}")
+        for candidate in candidates:
+            try:
+                (runs / candidate).mkdir(parents=True)
+                return cls(runs / candidate)
+            except FileExistsError:
+                continue
+        raise UserError(f"run {name!r} exists already in {runs}: choose another --run name, or --resume it")
+
+    @classmethod
+    def open(cls, runs: Path, word: str) -> Self:
+        """The run that `word` means: a name under `runs`, or the path of a run folder."""
+        path = runs / word if NAME.fullmatch(word) and not (Path(word) / "config.json").exists() else Path(word)
+        if not (path / "config.json").is_file():
+            known = [found.parent.name for found in runs.glob("*/config.json")]
+            raise unknown("run", word, known)
+        return cls(path)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All settings resolved, versions and command."""
+        try:
+            config: dict[str, Any] = json.loads((self.path / "config.json").read_text())
+            return config
+        except (OSError, ValueError):
+            raise WorkError(f"{self.path / 'config.json'} cannot be read: the run is damaged") from None
+
+    def write(self, name: str, values: Any) -> Path:
+        """Write a JSON file of the run, whole or not at all."""
+        aside, path = self.path / f".{name}.partial", self.path / name
+        aside.write_text(json.dumps(values, indent=2) + "\n")
+        aside.replace(path)
+        return path
+
+    def video(self, name: str) -> Path:
+        """The path of one of its films."""
+        return self.path / "videos" / f"{name}.mp4"
+
+    # Checkpoints.
+
+    def checkpoints(self) -> list[Path]:
+        """All checkpoints, oldest first."""
+        return sorted((self.path / "checkpoints").glob("step_*"))
+
+    def save(self, step: int, state: checkpoint.State, best: int | None) -> Path:
+        """Write the checkpoint of `step`; keep the last KEPT and the one of step `best`."""
+        folder = self.path / "checkpoints" / _checkpoint_name(step)
+        if not folder.exists():
+            checkpoint.save(folder, state)
+        spared = set(self.checkpoints()[-KEPT:]) | {self.path / "checkpoints" / _checkpoint_name(best or 0)}
+        for old in self.checkpoints():
+            if old not in spared:
+                shutil.rmtree(old)
+        return folder
+
+    def choose(self, word: str | None = None) -> Path:
+        """The checkpoint that `word` means: `latest`, `best` or a step; None: the best, or the latest where none is."""
+        found = {int(path.name[5:]): path for path in self.checkpoints()}
+        if not found:
+            raise UserError(f"run {self.path.name!r} has no checkpoint yet: --resume it to train on")
+        best = self.summary().get("best_step")
+        if word in (None, "best") and best in found:
+            return found[best]
+        if word in (None, "latest", "best"):
+            return found[max(found)]
+        if str(word).isdigit() and int(str(word)) in found:
+            return found[int(str(word))]
+        raise unknown("checkpoint", str(word), ["latest", "best", *map(str, found)])
+
+    def load(self, word: str | None = None, groups: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """The state, or some groups of it, of the checkpoint that `word` means.
+
+        A damaged checkpoint is named on standard error and the newest undamaged one before it is used.
+        """
+        chosen = self.choose(word)
+        for folder in reversed([path for path in self.checkpoints() if path <= chosen]):
+            try:
+                return checkpoint.load(folder, groups)
+            except checkpoint.DamagedCheckpoint as error:
+                print(f"warning: {error}; trying the one before it", file=sys.stderr)
+        raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {chosen.name}")
+
+    def summary(self) -> dict[str, Any]:
+        """How the run ended; {} while it has not."""
+        path = self.path / "summary.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _checkpoint_name(step: int) -> str:
+    return f"step_{step:09d}"
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise UserError(f"run name {name!r}: use up to 80 letters, digits, '.', '_' and '-', no path")
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in range(2, 10_000):
+        yield f"{name}-{number}"

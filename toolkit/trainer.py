@@ -1,0 +1,196 @@
+"""The one loop that trains every algorithm, and the one evaluation that judges them."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from toolkit.errors import WorkError
+from toolkit.experience import Act, Transition, Worlds, collect
+from toolkit.metrics import EPISODE, LENGTH, RETURN, Listener
+from toolkit.registry import World, make_world
+from toolkit.settings import Settings
+from toolkit.signals import Array
+
+EVALUATION_SEED = 1_000_000
+
+
+class Algorithm(Protocol):
+    """What the loop asks of a learner."""
+
+    def act(self, observation: Array, *, explore: bool) -> Array:
+        """Actions (N, A) in [-1, 1] for observations (N, O)."""
+
+    def observe(self, transition: Transition) -> None:
+        """Take in one step of N worlds."""
+
+    def learn(self) -> dict[str, float]:
+        """Improve, and return the losses by name; {} when it is not yet time."""
+
+    def state(self) -> Mapping[str, Mapping[str, Any]]:
+        """All that makes going on exact, as groups of numpy arrays and plain values."""
+
+    def load_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Go on from a saved state."""
+
+
+class TrainSettings(Settings):
+    """How long to train, on how many worlds, and how often to look."""
+
+    steps: int = Field(100_000, ge=1, description="steps to train, counted over all worlds")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of everything that chance decides")
+    worlds: int = Field(1, ge=1, le=4096, description="worlds side by side")
+    evaluate_every: int = Field(2000, ge=0, description="steps between evaluations; 0: never")
+    evaluate_episodes: int = Field(20, ge=1, le=1000, description="episodes of an evaluation")
+    checkpoint_every: int = Field(10_000, ge=1, description="steps between checkpoints")
+    log_every: int = Field(1000, ge=1, description="steps between rows of losses")
+    solved_at: float | None = Field(None, description="mean evaluation return at which the world counts as solved; empty: never")
+    keep_going: bool = Field(False, description="train on to the last step even when solved")
+
+
+@dataclass
+class Progress:
+    """How far a training is: part of every checkpoint."""
+
+    step: int = 0
+    episode: int = 0
+    seconds: float = 0.0
+    best_step: int | None = None
+    best_return: float = float("-inf")
+    solved_step: int | None = None
+    sums: dict[str, float] = field(default_factory=dict)
+    updates: int = 0
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Fold the losses of one `learn` into the means that are logged."""
+        if losses:
+            self.updates += 1
+            for name, value in losses.items():
+                if not np.isfinite(value):
+                    raise WorkError(f"{name} is not finite at step {self.step}; a smaller learning rate may help")
+                self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """The mean losses since the last call."""
+        means = {name: total / self.updates for name, total in self.sums.items()}
+        self.sums, self.updates = {}, 0
+        return means
+
+
+@dataclass(frozen=True)
+class Score:
+    """The episodes of one evaluation."""
+
+    returns: Array
+    lengths: Array
+    successes: Array
+
+    def metrics(self) -> dict[str, float]:
+        """Their means."""
+        parts = {"return": self.returns, "length": self.lengths, "success": self.successes}
+        return {f"eval/{name}": float(np.mean(values)) for name, values in parts.items()}
+
+
+class Evaluator:
+    """Judges a policy on episodes with fixed seeds, lived side by side.
+
+    An episode succeeds when its world says so in `info["success"]`; in a world that never does, when it is not
+    ended by failure.
+    """
+
+    def __init__(self, world_id: str, settings: Mapping[str, Any], episodes: int, seed: int = EVALUATION_SEED) -> None:
+        self.worlds: list[World] = [make_world(world_id, settings) for _ in range(episodes)]
+        self.seed = seed
+
+    def __call__(self, act: Act) -> Score:
+        """Let `act` live all episodes."""
+        number = len(self.worlds)
+        returns, lengths, successes = np.zeros(number), np.zeros(number, int), np.zeros(number, bool)
+        observation = [world.reset(seed=self.seed + index)[0] for index, world in enumerate(self.worlds)]
+        running = list(range(number))
+        while running:
+            actions = act(np.stack([observation[index] for index in running]))
+            still = []
+            for index, action in zip(running, actions, strict=True):
+                observation[index], reward, terminated, truncated, info = self.worlds[index].step(action)
+                returns[index] += float(reward)
+                lengths[index] += 1
+                successes[index] |= bool(info.get("success", False))
+                if not (terminated or truncated):
+                    still.append(index)
+                elif "success" not in info:
+                    successes[index] = not terminated
+            running = still
+        return Score(returns, lengths, successes)
+
+    def close(self) -> None:
+        """Close the worlds."""
+        for world in self.worlds:
+            world.close()
+
+
+def train(
+    algorithm: Algorithm,
+    worlds: Worlds,
+    settings: TrainSettings,
+    progress: Progress,
+    *,
+    evaluate: Evaluator | None = None,
+    listeners: Sequence[Listener] = (),
+    save: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Progress:
+    """Train until the budget is spent, the world is solved, or `should_stop`; `progress` says from where.
+
+    Evaluating, saving and listening draw no chance from the learner: the weights come out the same without them.
+    """
+    began = time.perf_counter() - progress.seconds
+    number = settings.worlds
+
+    def tell(metrics: Mapping[str, float]) -> None:
+        for listener in listeners:
+            listener(progress.step, progress.seconds, metrics)
+
+    def due(every: int) -> bool:
+        return every > 0 and progress.step // every > (progress.step - number) // every
+
+    def explore(observation: Array) -> Array:
+        return algorithm.act(observation, explore=True)
+
+    def exploit(observation: Array) -> Array:
+        return algorithm.act(observation, explore=False)
+
+    if progress.step >= settings.steps:
+        return progress
+    logged = (progress.step, progress.seconds)
+    for transition in collect(worlds, explore):
+        algorithm.observe(transition)
+        progress.step += number
+        progress.add(algorithm.learn())
+        progress.seconds = time.perf_counter() - began
+        for ended in worlds.ended:
+            progress.episode += 1
+            tell({EPISODE: progress.episode, RETURN: ended.total, LENGTH: ended.length})
+        if due(settings.log_every):
+            speed = (progress.step - logged[0]) / max(1e-9, progress.seconds - logged[1])
+            logged = (progress.step, progress.seconds)
+            tell({"charts/SPS": speed, **progress.means()})
+        if evaluate is not None and due(settings.evaluate_every):
+            score = evaluate(exploit).metrics()
+            progress.seconds = time.perf_counter() - began
+            tell(score)
+            if score["eval/return"] > progress.best_return:
+                progress.best_return, progress.best_step = score["eval/return"], progress.step
+                save(progress)
+            if settings.solved_at is not None and score["eval/return"] >= settings.solved_at:
+                progress.solved_step = progress.solved_step or progress.step
+        if due(settings.checkpoint_every):
+            save(progress)
+        solved = progress.solved_step is not None and not settings.keep_going
+        if progress.step >= settings.steps or solved or should_stop():
+            break
+    save(progress)
+    return progress

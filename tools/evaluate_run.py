@@ -1,0 +1,45 @@
+"""Evaluate a run: its policy on episodes with fixed seeds, beside a policy that acts at random."""
+
+from typing import Any
+
+import numpy as np
+
+import algos
+import envs2d  # noqa: F401  (registers the worlds in the plane)
+from toolkit.run import Run
+from toolkit.signals import Array
+from toolkit.trainer import EVALUATION_SEED, Evaluator
+
+
+def evaluate_run(run: Run, checkpoint: str | None = None, episodes: int = 20) -> dict[str, Any]:
+    """Mean and spread of return and length, and the part of episodes that succeed; `random` beside `policy`."""
+    config = run.config
+    learner = algos.restore(run, checkpoint)
+    rng = np.random.default_rng(EVALUATION_SEED)
+    size = learner.action_space.shape or ()
+
+    def chance(observation: Array) -> Array:
+        return rng.uniform(-1.0, 1.0, (len(observation), *size)).astype(np.float32)
+
+    evaluator = Evaluator(config["world"], config["world_settings"], episodes)
+    scores = {
+        "policy": evaluator(lambda observation: learner.act(observation, explore=False)),
+        "random": evaluator(chance),
+    }
+    evaluator.close()
+    result: dict[str, Any] = {
+        "run": run.path.name,
+        "world": config["world"],
+        "checkpoint": run.choose(checkpoint).name,
+        "episodes": episodes,
+    }
+    for name, score in scores.items():
+        result[name] = {
+            "return_mean": float(score.returns.mean()),
+            "return_std": float(score.returns.std()),
+            "return_min": float(score.returns.min()),
+            "length_mean": float(score.lengths.mean()),
+            "success": float(score.successes.mean()),
+            "returns": [float(value) for value in score.returns],
+        }
+    return result

@@ -1,0 +1,58 @@
+"""Record a run: one episode of its policy as a film that a browser plays."""
+
+from pathlib import Path
+
+import gymnasium
+
+import algos
+import envs2d  # noqa: F401  (registers the worlds in the plane)
+from toolkit.errors import UserError
+from toolkit.experience import episode
+from toolkit.registry import World, as_ours, make_world
+from toolkit.run import Run
+from toolkit.tape import tape_of
+from toolkit.trainer import EVALUATION_SEED
+from toolkit.video import VideoRecorder
+
+
+def film_episode(
+    run: Run,
+    path: Path,
+    *,
+    checkpoint: str | None = None,
+    seed: int = EVALUATION_SEED,
+    size: int | None = None,
+    hud: bool = False,
+    tape: Path | None = None,
+) -> Path | None:
+    """Film one episode, steps + 1 frames; None where the world cannot be drawn. `tape` keeps the episode itself."""
+    config = run.config
+    learner = algos.restore(run, checkpoint)
+    looks = {"hud": hud, **({"width": size, "height": size} if size else {})}
+    world = drawable_world(config["world"], config["world_settings"], looks)
+    moments = []
+    with VideoRecorder(path, frame_rate(world)) as film:
+        for moment in episode(world, lambda observation: learner.act(observation, explore=False), seed):
+            film.add(world.render())  # type: ignore[arg-type]
+            moments.append(moment)
+    world.close()
+    if tape is not None:
+        tape_of(config["world"], config["world_settings"], seed, moments).save(tape)
+    return path
+
+
+def drawable_world(world_id: str, settings: dict[str, object], looks: dict[str, object]) -> World:
+    """A world that draws itself off screen, ours with the given looks; a UserError where it has no renderer."""
+    spec = gymnasium.spec(world_id)
+    world = make_world(world_id, settings)
+    ours = as_ours(world)
+    modes = world.metadata.get("render_modes", [])
+    world.close()
+    if "rgb_array" not in modes:
+        raise UserError(f"world {spec.id!r} cannot draw itself (it has no rgb_array mode): train it with --no-video")
+    return make_world(world_id, {**settings, **looks} if ours else settings, render_mode="rgb_array")
+
+
+def frame_rate(world: World) -> int:
+    """Frames in a second of a world's film."""
+    return int(world.metadata.get("render_fps", 30))

@@ -1,0 +1,170 @@
+"""What the command prints: lists, worlds, the state of this machine, and how a training ended."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from rich.console import Console
+
+import envs2d  # noqa: F401  (registers the worlds in the plane)
+from algos import ALGORITHMS
+from algos.preset import recommended
+from toolkit.console import TrainingView, table
+from toolkit.metrics import Listener, Metrics
+from toolkit.registry import as_ours, make_world, our_ids, resolve, short_name
+from toolkit.trainer import Evaluator
+
+NEEDED = ("numpy", "gymnasium", "pymunk", "pygame-ce", "torch", "safetensors", "pydantic", "av", "matplotlib", "tensorboard")
+
+
+def show_list() -> None:
+    """Print the worlds and the algorithms."""
+    console = Console()
+    rows = []
+    for world_id in our_ids():
+        world = make_world(world_id)
+        told = (type(as_ours(world)).__doc__ or "").splitlines()[0]
+        sizes = f"{world.observation_space.shape[0]} -> {world.action_space.shape[0]}"  # type: ignore[index]
+        rows.append((short_name(world_id), world_id, sizes, recommended(world_id), told))
+        world.close()
+    console.print(table("Worlds", ["name", "id", "sees -> does", "learns best with", ""], rows))
+    console.print(f"\nAlgorithms: {', '.join(ALGORITHMS)}. Any other Gymnasium id works too: poise train Pendulum-v1")
+
+
+def show_world(word: str, settings: Mapping[str, Any]) -> None:
+    """Print a world's signals, rewards and settings; for somebody else's world, its spaces."""
+    console = Console()
+    world_id = resolve(word)
+    world = make_world(world_id, settings)
+    spec, ours = gymnasium.spec(world_id), as_ours(world)
+    console.print(f"[bold]{world_id}[/bold]  time limit {spec.max_episode_steps} steps, solved at {spec.reward_threshold}")
+    if ours is None:
+        console.print(f"sees {world.observation_space}\ndoes {world.action_space}")
+    else:
+        console.print((type(ours).__doc__ or "").strip())
+        for title, signals in (("Sees", ours.OBSERVATION), ("Does", ours.ACTION)):
+            rows = [(s.name, str(s.size), f"{s.low:g} to {s.high:g}", s.unit, s.meaning) for s in signals]
+            console.print(table(f"\n{title}", ["signal", "size", "bounds", "unit", "meaning"], rows))
+        for name, weights in ours.REWARD.items():
+            chosen = " (chosen)" if name == ours.settings.reward else ""
+            console.print(f"\nReward {name}{chosen}: " + " + ".join(f"{weight:g} {term}" for term, weight in weights.items()))
+        values = ours.settings.plain()
+        rows = [(name, str(values[name]), kind, told) for name, kind, _, told in ours.SETTINGS.describe()]
+        console.print(table("\nSettings (--env-set name=value)", ["name", "value", "type", "meaning"], rows))
+    world.close()
+
+
+def show_doctor() -> int:
+    """Check what Poise needs; 0 when everything that is needed works, else 1."""
+    checks = [("python", platform.python_version() >= "3.11", platform.python_version())]
+    for package in NEEDED:
+        try:
+            checks.append((package, True, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            checks.append((package, False, "missing: install Poise again (pip install -e .)"))
+    checks += [("drawing", *_try(_draw)), ("films", *_try(_film))]
+    extras = []
+    there = importlib.util.find_spec("pybullet") is not None
+    extras.append(("worlds in space", there, "pybullet is here" if there else "pybullet is missing: pip install -e '.[3d]'"))
+    shown = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or platform.system() != "Linux"
+    extras.append(("window", shown, "a display is here" if shown else "no display: `poise play` needs one, films do not"))
+    extras.append(("cores", True, str(os.cpu_count())))
+    rows = [(name, "ok" if good else "FAILS", told) for name, good, told in checks]
+    rows += [(name, "ok" if good else "no", told) for name, good, told in extras]
+    Console().print(table("Poise on this machine", ["what", "", ""], rows))
+    return 0 if all(good for _, good, _ in checks) else 1
+
+
+@contextmanager
+def training_view() -> Iterator[Callable[[Mapping[str, Any]], Listener]]:
+    """Gives the function that opens the live view of a training once its config is known."""
+    views: list[TrainingView] = []
+
+    def listen(config: Mapping[str, Any]) -> Listener:
+        training = config["training"]
+        title = f"{short_name(config['world'])} {config['algorithm']}"
+        views.append(TrainingView(title, training["steps"], training["solved_at"]).__enter__())
+
+        def hear(step: int, seconds: float, metrics: Metrics) -> None:
+            views[0](step, seconds, metrics)
+
+        return hear
+
+    try:
+        yield listen
+    finally:
+        for view in views:
+            view.__exit__(None, None, None)
+
+
+def show_outcome(outcome: Any) -> int:
+    """Print how a training ended and where everything lies; the command's exit code."""
+    console = Console(soft_wrap=True, highlight=False)
+    run, progress = outcome.run, outcome.progress
+    if outcome.interrupted is not None:
+        console.print(f"stopped at step {progress.step:,}; everything is saved. Go on with: {_again(run, 'train --resume')}")
+        return 128 + int(outcome.interrupted)
+    score = outcome.score
+    told = f"return {score['eval/return']:.1f}, length {score['eval/length']:.0f}, success {score['eval/success']:.0%}"
+    at = f"step {progress.step:,}, {progress.episode:,} episodes, {progress.seconds:.0f} s"
+    if progress.solved_step is not None:
+        console.print(f"[bold green]solved[/bold green] at {at}: {told}")
+    else:
+        console.print(f"not solved after {at}: {told}")
+    console.print(f"run:   {run.path}")
+    if outcome.film is not None:
+        console.print(f"film:  {outcome.film}")
+    console.print(f"play:  {_again(run, 'play')}\ncurves: tensorboard --logdir {run.path.parent}")
+    return 0
+
+
+def _again(run: Any, command: str) -> str:
+    place = "" if run.path.parent == Path("runs") else f" --runs-dir {run.path.parent}"
+    return f"poise {command} {run.path.name}{place}"
+
+
+def show_evaluation(result: Mapping[str, Any]) -> None:
+    """Print an evaluation as a table."""
+    rows = []
+    for name in ("policy", "random"):
+        score = result[name]
+        spread = f"{score['return_mean']:.2f} +- {score['return_std']:.2f}"
+        rows.append((name, spread, f"{score['return_min']:.2f}", f"{score['length_mean']:.0f}", f"{score['success']:.0%}"))
+    title = f"{result['run']}, {result['checkpoint']}: {result['episodes']} episodes of {result['world']}"
+    Console().print(table(title, ["", "return", "worst", "length", "success"], rows))
+
+
+def _try(check: Callable[[], str]) -> tuple[bool, str]:
+    try:
+        return True, check()
+    except Exception as error:  # Whatever fails here is what the user wants to know.
+        return False, f"{type(error).__name__}: {error}"
+
+
+def _draw() -> str:
+    world = make_world("poise/Cartpole-v0", {"width": 64, "height": 64}, render_mode="rgb_array")
+    world.reset(seed=0)
+    shape = world.render().shape  # type: ignore[union-attr]
+    world.close()
+    return f"a picture of {shape[1]} x {shape[0]} without a display"
+
+
+def _film() -> str:
+    import numpy as np
+
+    from toolkit.video import VideoRecorder, read_video
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        with VideoRecorder(path, 25) as film:
+            for shade in range(5):
+                film.add(np.full((64, 64, 3), shade * 40, np.uint8))
+        return f"H.264, {sum(1 for _ in read_video(path))} of 5 frames read back"

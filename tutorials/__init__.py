@@ -1,0 +1,1 @@
+"""Lessons: numbered scripts, step by step."""
