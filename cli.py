@@ -13,7 +13,9 @@ import click
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 Command = Callable[..., Any]
-RUNS = click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie.")
+RUNS = click.option(
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie."
+)
 CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best or a step.  [default: the best]")
 ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
 
@@ -103,8 +105,10 @@ def doctor() -> None:
 def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, **words: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
     from toolkit.errors import UserError
+    from toolkit.run import Run
     from toolkit.settings import parse_assignments
     from tools import train_run
+    from tools.plan_run import Words
     from tools.show import show_outcome, training_view
 
     named = {key: words[key] for key in ("steps", "seed", "worlds") if words[key] is not None}
@@ -117,10 +121,18 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
         if resume is not None:
             if settings or world_settings or words["algo"] or words["preset"] or words["name"]:
                 raise UserError("--resume goes on as the run began: only --steps, --keep-going and --no-video go with it")
-            outcome = train_run.resume(train_run.Run.open(runs_dir, resume), named, listen, not no_video)
+            outcome = train_run.resume(Run.open(runs_dir, resume), named, listen, not no_video)
         else:
-            told = train_run.Words(
-                str(env), words["algo"], named, settings, world_settings, words["preset"], words["name"], runs_dir, words["device"]
+            told = Words(
+                str(env),
+                words["algo"],
+                named,
+                settings,
+                world_settings,
+                words["preset"],
+                words["name"],
+                runs_dir,
+                words["device"],
             )
             outcome = train_run.start(told, listen, not no_video)
     sys.exit(show_outcome(outcome))
@@ -137,8 +149,9 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
 @spoken
 def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, ...], **looks: Any) -> None:
     """Open a window: watch a RUN balance and push it, or take the controls of an ENV yourself."""
-    from toolkit.settings import parse_assignments
     from tools.playground import play as open_window
+
+    from toolkit.settings import parse_assignments
 
     open_window(what, runs_dir, checkpoint, parse_assignments(env_set, "--env-set"), **looks)
 
@@ -155,8 +168,8 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, 
 @spoken
 def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, seed: int | None, **looks: Any) -> None:
     """Film an episode of RUN's policy as an MP4."""
+    from toolkit.evaluation import EVALUATION_SEED
     from toolkit.run import Run
-    from toolkit.trainer import EVALUATION_SEED
     from tools.record_run import film_episode
 
     opened = Run.open(runs_dir, run)

@@ -42,8 +42,8 @@ class ReplayBuffer:
 
     def add(self, transition: Transition) -> None:
         """Take the N rows of one step, over the oldest where the circle is full."""
-        rows = (transition.observation, transition.action, transition.reward)
-        rows += (transition.next_observation, transition.terminated)
+        t = transition
+        rows = (t.observation, t.action, t.reward, t.next_observation, t.terminated)
         number = len(transition.reward)
         places = np.arange(self.next, self.next + number) % self.capacity
         for column, values in zip(self.columns.values(), rows, strict=True):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -13,7 +14,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "el
 def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
     """Linear layers of the given sizes with the activation between them; the last layer is linear."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
@@ -29,10 +30,14 @@ class Ensemble(nn.Module):
         self.members = members
         self.activation = ACTIVATIONS[activation]()
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             bound = 1.0 / math.sqrt(inputs)
             self.weights.append(nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound)))
             self.biases.append(nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound)))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Each member's value of each row of `inputs`."""
+        return cast(Tensor, super().__call__(inputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Each member's value of each row of `inputs`."""
@@ -42,4 +47,4 @@ class Ensemble(nn.Module):
         hidden = hidden.view(len(inputs), self.members, -1).transpose(0, 1)
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             hidden = torch.baddbmm(bias, self.activation(hidden), weight)
-        return cast(Tensor, hidden.squeeze(-1))
+        return hidden.squeeze(-1)

@@ -8,6 +8,7 @@ temperature L_alpha = -log alpha E[ log pi(a|s) + target_entropy ],            t
 targets    Q' <- (1 - tau) Q' + tau Q
 """
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -40,6 +41,7 @@ class SACSettings(LearnerSettings):
     warmup: int = Field(1000, ge=0, description="first steps, acted uniformly and not learned from yet")
     updates_per_step: float = Field(1.0, gt=0, le=100, description="updates for each step of one world")
     normalize: bool = Field(False, description="bring observations to mean 0 and spread 1 (not in the paper)")
+    alpha: float = Field(1.0, gt=0, le=100, description="temperature to start from")
     target_entropy: float | None = Field(None, description="entropy to hold (nats); empty: -dim(A)")
 
 
@@ -63,7 +65,7 @@ class SAC(Learner):
         self.actor = mlp((O, *settings.hidden, 2 * A), settings.activation).to(self.device)
         self.critic = Ensemble(2, (O + A, *settings.hidden, 1), settings.activation).to(self.device)
         self.target = deepcopy(self.critic).requires_grad_(False)
-        self.log_alpha = nn.Parameter(torch.zeros((), device=self.device))
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(settings.alpha), device=self.device))
         self.target_entropy = -float(A) if settings.target_entropy is None else settings.target_entropy
 
         def adam(parameters: list[nn.Parameter]) -> torch.optim.Adam:

@@ -10,11 +10,11 @@ def descend(optimizer: torch.optim.Optimizer, loss: Tensor, parameters: Sequence
     """One step of `optimizer` down the gradient of `loss` in `parameters`, and in nothing else."""
     # backward lays each gradient out in memory as its parameter is, which the fused optimizers take for granted.
     optimizer.zero_grad(set_to_none=True)
-    loss.backward(inputs=parameters)
+    loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
 @torch.no_grad()
 def track(target: nn.Module, source: nn.Module, tau: float) -> None:
-    """target <- (1 - tau) target + tau source, for all weights at once."""
+    """Let target <- (1 - tau) target + tau source, for all weights at once."""
     torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), tau)

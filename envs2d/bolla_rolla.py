@@ -103,10 +103,10 @@ class BollaRolla(PlanarEnvironment):
     def paint(self, canvas: Canvas) -> None:
         """Ground, ball with its spokes, plank, figure."""
         canvas.ground(0.0)
-        centre = tuple(self.ball.position)
+        centre = self.ball.position
         canvas.disc(centre, BALL_RADIUS, BALL)
         for turn in range(3):
             spoke = pymunk.Vec2d(BALL_RADIUS * 0.85, 0.0).rotated(self.ball.angle + turn * np.pi / 3)
-            canvas.capsule(tuple(self.ball.position - spoke), tuple(self.ball.position + spoke), 0.02, (244, 164, 150))
-        canvas.box(tuple(self.plank.position), self.plank.angle, PLANK_LENGTH, PLANK_HEIGHT, WOOD, 0.02)
+            canvas.capsule(self.ball.position - spoke, self.ball.position + spoke, 0.02, (244, 164, 150))
+        canvas.box(self.plank.position, self.plank.angle, PLANK_LENGTH, PLANK_HEIGHT, WOOD, 0.02)
         self.figure.paint(canvas)

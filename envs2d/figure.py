@@ -137,11 +137,11 @@ class Figure:
             body = self.bodies[limb.name]
             top = body.local_to_world((0.0, limb.length / 2))
             end = body.local_to_world((0.0, -limb.length / 2 + LIMB_WIDTH / 2))
-            canvas.capsule(tuple(top), tuple(end), LIMB_WIDTH, FAR if limb.name.startswith("left") else NEAR)
-        canvas.box(tuple(self.torso.position), self.torso.angle, TORSO_WIDTH, TORSO_HEIGHT, BODY, 0.06)
-        canvas.disc(tuple(self.torso.local_to_world((0.0, TORSO_HEIGHT / 2 + 0.14))), 0.11, BODY)
+            canvas.capsule(top, end, LIMB_WIDTH, FAR if limb.name.startswith("left") else NEAR)
+        canvas.box(self.torso.position, self.torso.angle, TORSO_WIDTH, TORSO_HEIGHT, BODY, 0.06)
+        canvas.disc(self.torso.local_to_world((0.0, TORSO_HEIGHT / 2 + 0.14)), 0.11, BODY)
         for limb in self.limbs:
-            canvas.disc(tuple(self.bodies[limb.parent].local_to_world(limb.at)), 0.02, INK)
+            canvas.disc(self.bodies[limb.parent].local_to_world(limb.at), 0.02, INK)
 
     def _add(
         self, world: PlanarEnvironment, name: str, at: tuple[float, float], angle: float, width: float, height: float, mass: float

@@ -79,7 +79,7 @@ class Reacher2D(PlanarEnvironment):
         self.held, self.poses = 0, 0
         self.trail: deque[Point] = deque(maxlen=40)
         self._aim(rng)
-        self.potential = -self._target_distance(self._pose_of(angles))
+        self.potential = self._potential(self._pose_of(angles))
 
     def apply(self, effort: Effort) -> None:
         """Turn shoulder and elbow."""
@@ -96,9 +96,8 @@ class Reacher2D(PlanarEnvironment):
 
     def reward_terms(self, effort: Effort) -> dict[str, float]:
         """Progress towards the pose (m), effort, and whether a pose was achieved just now."""
-        elbow, hand = self._distances(self.pose)
-        previous, self.potential = self.potential, -(elbow + hand)
-        self.held = self.held + 1 if elbow < REACH and hand < REACH else 0
+        previous, self.potential = self.potential, self._potential(self.pose)
+        self.held = self.held + 1 if max(self._distances(self.pose)) < REACH else 0
         return {
             "alive": 1.0,
             "progress": progress(self.potential, previous),
@@ -113,7 +112,7 @@ class Reacher2D(PlanarEnvironment):
             self.poses += 1
             self.held = 0
             self._aim(self.np_random)
-            self.potential = -self._target_distance(self.pose)
+            self.potential = self._potential(self.pose)
         info["poses"] = self.poses
 
     def observe(self) -> Array:
@@ -141,8 +140,17 @@ class Reacher2D(PlanarEnvironment):
         """A new target: the pose of two joint angles, so that it can always be reached."""
         self.target = self._pose_of(rng.uniform(-math.pi, math.pi, 2))
 
-    def _target_distance(self, pose: tuple[float, ...]) -> float:
-        return sum(self._distances(pose))
+    def _potential(self, pose: tuple[float, ...]) -> float:
+        """Minus the way (m) each link's end still has to go about its own joint.
+
+        The hand's distance would not do: with hand and target together and the elbow bent the wrong way, every
+        small turn makes it worse, and the arm stays there.
+        """
+        x, y, hand_x, hand_y = pose
+        aim_x, aim_y, aim_hand_x, aim_hand_y = self.target
+        upper = math.hypot(aim_x - x, aim_y - y)
+        lower = math.hypot(aim_hand_x - aim_x - hand_x + x, aim_hand_y - aim_y - hand_y + y)
+        return -(upper + lower)
 
     def _distances(self, pose: tuple[float, ...]) -> tuple[float, float]:
         return math.dist(pose[:2], self.target[:2]), math.dist(pose[2:], self.target[2:])

@@ -24,7 +24,7 @@ BUFFER = "buffer"
 State = Mapping[str, Mapping[str, Any]]
 
 
-class DamagedCheckpoint(WorkError):
+class DamagedCheckpointError(WorkError):
     """A checkpoint that is not what was written."""
 
 
@@ -43,7 +43,7 @@ def save(folder: Path, state: State) -> None:
         _write_json(aside / MANIFEST, manifest)
         for path in (*files, aside / MANIFEST, *(aside / group for group in state), aside):
             _flush(path)
-        os.replace(aside, folder)
+        aside.replace(folder)
         _flush(folder.parent)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
@@ -51,16 +51,16 @@ def save(folder: Path, state: State) -> None:
 
 
 def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Read the state, or only some groups of it; anything missing or altered raises DamagedCheckpoint."""
+    """Read the state, or only some groups of it; anything missing or altered raises DamagedCheckpointError."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         wanted = set(groups) if groups is not None else {name.split("/")[0] for name in manifest}
         for name, digest in manifest.items():
             if name.split("/")[0] in wanted and _digest(folder / name) != digest:
-                raise DamagedCheckpoint(f"checkpoint {folder} is damaged: {name} has changed since it was written")
+                raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {name} has changed since it was written")
         return {group: _read_group(folder / group) for group in sorted(wanted)}
     except (OSError, ValueError, AttributeError, SafetensorError) as error:
-        raise DamagedCheckpoint(f"checkpoint {folder} is damaged: {error}") from None
+        raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {error}") from None
 
 
 def _write_group(folder: Path, group: str, values: Mapping[str, Any]) -> None:

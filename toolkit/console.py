@@ -1,7 +1,7 @@
 """What a training shows on the terminal: a bar with ETA and a live table, or plain lines where there is no terminal."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -72,7 +72,7 @@ class TrainingView:
         return Group(self._bar, table)
 
 
-def table(title: str, columns: list[str], rows: list[tuple[str, ...]]) -> Table:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:

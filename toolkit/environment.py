@@ -52,6 +52,11 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]
     settings: WorldSettings
+    action_space: gymnasium.spaces.Box
+    effort: Effort
+    """The last action, for the eye: HUD and window."""
+    terms: dict[str, float]
+    """The last reward terms, likewise."""
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -100,13 +105,14 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         self.renew(info)
         self.steps += 1
         self.total_reward += reward
-        self.effort, self.terms = effort, terms
+        self.effort = effort
+        self.terms = terms
         if self.render_mode == "human":
             self.render()
         return self._observation(), reward, failed, False, info
 
     @final
-    def render(self) -> Array | None:  # type: ignore[override]
+    def render(self) -> Array | None:
         """The picture (height, width, 3) uint8 in `rgb_array` mode; in `human` mode it goes to the window."""
         if self.render_mode is None:
             gymnasium.logger.warn("render() does nothing without a render_mode: make the world with rgb_array or human")
@@ -179,12 +185,12 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     def _begin_story(self) -> None:
         self.steps = 0
         self.total_reward = 0.0
-        self.effort: Effort = ()
-        self.terms: dict[str, float] = {}
+        self.effort = ()
+        self.terms = {}
 
     def _effort(self, action: Array) -> list[float]:
         values: list[float] = np.asarray(action).tolist()
-        if not isinstance(values, list) or len(values) != self.action_space.shape[0]:
+        if not isinstance(values, list) or len(values) != len(self.action_space.low):
             raise UserError(f"an action of shape {np.shape(action)} was given, {self.action_space.shape} is needed")
         if not math.isfinite(sum(values)):
             raise UserError(f"the action holds a number that is not finite: {values}")

@@ -76,7 +76,7 @@ class Worlds:
         self.observation = successor
         if self.ended:
             self.observation = successor.copy()
-            for index in np.flatnonzero(terminated | truncated):
+            for index in np.flatnonzero(terminated | truncated).tolist():
                 self._episode[index] += 1
                 self.observation[index] = self._begin(index)
         return Transition(observation, action, reward, successor, terminated, truncated)

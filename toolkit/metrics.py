@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 Metrics = Mapping[str, float]
 Listener = Callable[[int, float, Metrics], None]
@@ -21,7 +21,7 @@ class CsvFiles:
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
-        self._files = []
+        self._files: list[TextIO] = []
         self._episodes = self._open(folder / "episodes.csv", ("step", "episode", "return", "length", "seconds"), step)
         self._metrics = self._open(folder / "metrics.csv", ("step", "seconds", "name", "value"), step)
 

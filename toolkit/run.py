@@ -107,7 +107,7 @@ class Run:
         for folder in reversed([path for path in self.checkpoints() if path <= chosen]):
             try:
                 return checkpoint.load(folder, groups)
-            except checkpoint.DamagedCheckpoint as error:
+            except checkpoint.DamagedCheckpointError as error:
                 print(f"warning: {error}; trying the one before it", file=sys.stderr)
         raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {chosen.name}")
 

@@ -1,11 +1,10 @@
 """A tape: one episode as its world, settings, seed and actions; played again, it is the same bit for bit."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import json
 
 import numpy as np
 from safetensors import SafetensorError, safe_open

@@ -1,4 +1,4 @@
-"""The one loop that trains every algorithm, and the one evaluation that judges them."""
+"""The one loop that trains every algorithm."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from toolkit.errors import WorkError
-from toolkit.experience import Act, Transition, Worlds, collect
+from toolkit.evaluation import Evaluator
+from toolkit.experience import Transition, Worlds, collect
 from toolkit.metrics import EPISODE, LENGTH, RETURN, Listener
-from toolkit.registry import World, make_world
 from toolkit.settings import Settings
 from toolkit.signals import Array
-
-EVALUATION_SEED = 1_000_000
 
 
 class Algorithm(Protocol):
@@ -78,58 +76,6 @@ class Progress:
         means = {name: total / self.updates for name, total in self.sums.items()}
         self.sums, self.updates = {}, 0
         return means
-
-
-@dataclass(frozen=True)
-class Score:
-    """The episodes of one evaluation."""
-
-    returns: Array
-    lengths: Array
-    successes: Array
-
-    def metrics(self) -> dict[str, float]:
-        """Their means."""
-        parts = {"return": self.returns, "length": self.lengths, "success": self.successes}
-        return {f"eval/{name}": float(np.mean(values)) for name, values in parts.items()}
-
-
-class Evaluator:
-    """Judges a policy on episodes with fixed seeds, lived side by side.
-
-    An episode succeeds when its world says so in `info["success"]`; in a world that never does, when it is not
-    ended by failure.
-    """
-
-    def __init__(self, world_id: str, settings: Mapping[str, Any], episodes: int, seed: int = EVALUATION_SEED) -> None:
-        self.worlds: list[World] = [make_world(world_id, settings) for _ in range(episodes)]
-        self.seed = seed
-
-    def __call__(self, act: Act) -> Score:
-        """Let `act` live all episodes."""
-        number = len(self.worlds)
-        returns, lengths, successes = np.zeros(number), np.zeros(number, int), np.zeros(number, bool)
-        observation = [world.reset(seed=self.seed + index)[0] for index, world in enumerate(self.worlds)]
-        running = list(range(number))
-        while running:
-            actions = act(np.stack([observation[index] for index in running]))
-            still = []
-            for index, action in zip(running, actions, strict=True):
-                observation[index], reward, terminated, truncated, info = self.worlds[index].step(action)
-                returns[index] += float(reward)
-                lengths[index] += 1
-                successes[index] |= bool(info.get("success", False))
-                if not (terminated or truncated):
-                    still.append(index)
-                elif "success" not in info:
-                    successes[index] = not terminated
-            running = still
-        return Score(returns, lengths, successes)
-
-    def close(self) -> None:
-        """Close the worlds."""
-        for world in self.worlds:
-            world.close()
 
 
 def train(

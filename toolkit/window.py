@@ -45,7 +45,7 @@ class Window:
 
 
 def silence_greeting() -> None:
-    """pygame greets on standard output when it is imported; output is for what the user asked for."""
+    """Pygame greets on standard output when it is imported; output is for what the user asked for."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 import algos
 import envs2d  # noqa: F401  (registers the worlds in the plane)
+from toolkit.evaluation import EVALUATION_SEED, Evaluator
 from toolkit.run import Run
 from toolkit.signals import Array
-from toolkit.trainer import EVALUATION_SEED, Evaluator
 
 
 def evaluate_run(run: Run, checkpoint: str | None = None, episodes: int = 20) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """Record a run: one episode of its policy as a film that a browser plays."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 
 import algos
 import envs2d  # noqa: F401  (registers the worlds in the plane)
 from toolkit.errors import UserError
+from toolkit.evaluation import EVALUATION_SEED
 from toolkit.experience import episode
 from toolkit.registry import World, as_ours, make_world
 from toolkit.run import Run
 from toolkit.tape import tape_of
-from toolkit.trainer import EVALUATION_SEED
 from toolkit.video import VideoRecorder
 
 
@@ -41,7 +43,7 @@ def film_episode(
     return path
 
 
-def drawable_world(world_id: str, settings: dict[str, object], looks: dict[str, object]) -> World:
+def drawable_world(world_id: str, settings: Mapping[str, Any], looks: Mapping[str, Any]) -> World:
     """A world that draws itself off screen, ours with the given looks; a UserError where it has no renderer."""
     spec = gymnasium.spec(world_id)
     world = make_world(world_id, settings)

@@ -20,7 +20,6 @@ from algos.preset import recommended
 from toolkit.console import TrainingView, table
 from toolkit.metrics import Listener, Metrics
 from toolkit.registry import as_ours, make_world, our_ids, resolve, short_name
-from toolkit.trainer import Evaluator
 
 NEEDED = ("numpy", "gymnasium", "pymunk", "pygame-ce", "torch", "safetensors", "pydantic", "av", "matplotlib", "tensorboard")
 
@@ -57,8 +56,8 @@ def show_world(word: str, settings: Mapping[str, Any]) -> None:
             chosen = " (chosen)" if name == ours.settings.reward else ""
             console.print(f"\nReward {name}{chosen}: " + " + ".join(f"{weight:g} {term}" for term, weight in weights.items()))
         values = ours.settings.plain()
-        rows = [(name, str(values[name]), kind, told) for name, kind, _, told in ours.SETTINGS.describe()]
-        console.print(table("\nSettings (--env-set name=value)", ["name", "value", "type", "meaning"], rows))
+        known = [(name, str(values[name]), kind, told) for name, kind, _, told in ours.SETTINGS.describe()]
+        console.print(table("\nSettings (--env-set name=value)", ["name", "value", "type", "meaning"], known))
     world.close()
 
 

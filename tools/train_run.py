@@ -1,46 +1,22 @@
 """Train a world into a run folder: from the user's words to a solved world, a film and a summary."""
 
-import importlib.metadata
 import os
-import platform
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
 import algos
-import envs2d  # noqa: F401  (registers the worlds in the plane)
-from algos import preset as presets
-from toolkit.errors import UserError, unknown
+from toolkit.errors import UserError
+from toolkit.evaluation import Evaluator
 from toolkit.experience import Worlds
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
-from toolkit.registry import as_ours, make_world, resolve
 from toolkit.run import Run
-from toolkit.trainer import Evaluator, Progress, TrainSettings, train
+from toolkit.trainer import Progress, TrainSettings, train
+from tools.plan_run import Words, plan
 from tools.record_run import film_episode
-
-PACKAGES = ("gymnasium", "numpy", "pymunk", "torch")
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the user may say about a training; everything left out comes from the preset."""
-
-    world: str
-    algorithm: str | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    world_settings: Mapping[str, Any] = field(default_factory=dict)
-    preset: Path | None = None
-    name: str | None = None
-    runs: Path = Path("runs")
-    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -53,40 +29,6 @@ class Outcome:
     film: Path | None
     interrupted: int | None
     """The signal that stopped it, if one did."""
-
-
-def plan(words: Words) -> dict[str, Any]:
-    """The run's config: every setting resolved. All of the user's mistakes are found here, before work begins."""
-    world_id = resolve(words.world)
-    algorithm = words.algorithm or presets.recommended(world_id)
-    kind = algos.load(algorithm)
-    chosen = presets.preset_file(algorithm, words.preset) if words.preset else presets.preset(algorithm, world_id)
-    own, training = {**chosen.settings}, {**chosen.training}
-    for key, value in words.settings.items():
-        if key in kind.SETTINGS.model_fields:
-            own[key] = value
-        elif key in TrainSettings.model_fields:
-            training[key] = value
-        else:
-            raise unknown("setting", key, [*kind.SETTINGS.model_fields, *TrainSettings.model_fields])
-    training.update(words.training)
-    world = make_world(world_id, words.world_settings)
-    ours = as_ours(world)
-    world_settings = ours.settings.plain() if ours else dict(words.world_settings)
-    if world.spec is not None and (ours is None or ours.settings.reward == type(ours).SETTINGS().reward):
-        training.setdefault("solved_at", world.spec.reward_threshold)
-    world.close()
-    return {
-        "world": world_id,
-        "world_settings": world_settings,
-        "algorithm": algorithm,
-        "settings": kind.SETTINGS.parse(own, kind=f"{algorithm} setting").plain(),
-        "training": TrainSettings.parse(training, kind="training setting").plain(),
-        "device": _device(words.device),
-        "command": " ".join(["poise", *sys.argv[1:]]),
-        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
-        "commit": _commit(),
-    }
 
 
 def start(words: Words, listen: Callable[[dict[str, Any]], Listener] | None = None, video: bool = True) -> Outcome:
@@ -181,30 +123,6 @@ def _train(
 
 def _shown(progress: Progress, settings: TrainSettings) -> str:
     return str(progress.best_step if progress.best_step is not None else progress.step)
-
-
-def _device(word: str) -> str:
-    """The device that `word` means. `auto` is the processor: for networks of this size it is the quickest."""
-    import torch
-
-    if word == "auto":
-        return "cpu"
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if word not in there:
-        raise unknown("device", word, ["auto", *there])
-    if not there[word]:
-        raise UserError(f"device {word!r} is not on this machine: choose from {', '.join(name for name in there if there[name])}")
-    return word
-
-
-def _commit() -> str | None:
-    """The git commit of this source tree, where there is one."""
-    try:
-        command = ["git", "rev-parse", "HEAD"]
-        told = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True)
-        return told.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 @contextmanager
