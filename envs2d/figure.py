@@ -20,8 +20,8 @@ STRAIGHT_HEIGHT = TORSO_HEIGHT / 2 + 0.35 + 0.30
 """The torso's centre over the feet when the legs hang straight (m)."""
 IMPULSE = 0.2
 """What a full action gives a limb under `impulse` actuation (kg m2/s)."""
-HUGE_RATE = 1e6
-"""A motor that strives for this speed never gets there: it gives its full torque all the time."""
+MOTOR_SPEED = 12.0
+"""No-load speed of a joint's motor (rad/s): below it the torque is what the action asks for, above it none."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Figure:
                 body.angular_velocity += share * IMPULSE / body.moment
         else:
             for motor, limb, share in zip(self.motors, self.limbs, effort, strict=True):
-                motor.rate = -HUGE_RATE if share > 0.0 else HUGE_RATE
+                motor.rate = -MOTOR_SPEED if share > 0.0 else MOTOR_SPEED
                 motor.max_force = abs(share) * limb.torque
 
     def observe(self, states: Array, origin_x: float = 0.0, origin_vx: float = 0.0) -> Array:

@@ -15,8 +15,8 @@ from toolkit.rewards import effort_cost, progress
 from toolkit.signals import Array, Signal
 
 LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
-TORQUE = 0.5
-FRICTION = 0.05
+TORQUE = 1.0
+FRICTION = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
 REACH = 0.02
 """How close elbow and hand must both be to their targets (m)."""
@@ -45,7 +45,7 @@ class Reacher2D(PlanarEnvironment):
     )
     ACTION = (Signal("torque", 2, -TORQUE, TORQUE, "N m", "at shoulder and elbow"),)
     REWARD: ClassVar = {
-        "reach": {"progress": 10.0, "effort": -0.05, "achieved": 5.0},
+        "reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0},
         "survival": {"alive": 1.0},
     }
     SETTINGS = ReacherSettings
@@ -141,16 +141,17 @@ class Reacher2D(PlanarEnvironment):
         self.target = self._pose_of(rng.uniform(-math.pi, math.pi, 2))
 
     def _potential(self, pose: tuple[float, ...]) -> float:
-        """Minus the way (m) each link's end still has to go about its own joint.
+        """Minus log(1 + distance / REACH) of each link's end from where it should be about its own joint; at most 0.
 
-        The hand's distance would not do: with hand and target together and the elbow bent the wrong way, every
-        small turn makes it worse, and the arm stays there.
+        The hand's own distance would not do: with the hand on its target and the elbow bent the wrong way, every
+        small turn makes it worse, and the arm stays there. The logarithm pays every halving of the way alike;
+        paid by the metre, the last centimetres are worth so little that the arm stops 3 cm short.
         """
         x, y, hand_x, hand_y = pose
         aim_x, aim_y, aim_hand_x, aim_hand_y = self.target
         upper = math.hypot(aim_x - x, aim_y - y)
         lower = math.hypot(aim_hand_x - aim_x - hand_x + x, aim_hand_y - aim_y - hand_y + y)
-        return -(upper + lower)
+        return -math.log1p(upper / REACH) - math.log1p(lower / REACH)
 
     def _distances(self, pose: tuple[float, ...]) -> tuple[float, float]:
         return math.dist(pose[:2], self.target[:2]), math.dist(pose[2:], self.target[2:])

@@ -57,7 +57,7 @@ class Progress:
     episode: int = 0
     seconds: float = 0.0
     best_step: int | None = None
-    best_return: float = float("-inf")
+    best_return: float | None = None
     solved_step: int | None = None
     sums: dict[str, float] = field(default_factory=dict)
     updates: int = 0
@@ -128,7 +128,7 @@ def train(
             score = evaluate(exploit).metrics()
             progress.seconds = time.perf_counter() - began
             tell(score)
-            if score["eval/return"] > progress.best_return:
+            if progress.best_return is None or score["eval/return"] > progress.best_return:
                 progress.best_return, progress.best_step = score["eval/return"], progress.step
                 save(progress)
             if settings.solved_at is not None and score["eval/return"] >= settings.solved_at:

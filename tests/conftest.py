@@ -1,0 +1,109 @@
+"""What all tests share: no display, no slow tests unless asked for, and a few helpers that say what they do."""
+
+import os
+
+os.environ["SDL_VIDEODRIVER"] = "dummy"
+os.environ["SDL_AUDIODRIVER"] = "dummy"
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+os.environ["NO_COLOR"] = "1"
+os.environ["COLUMNS"] = "200"
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import gymnasium
+import hypothesis
+import numpy as np
+import probes  # noqa: F401  (registers the probe worlds)
+import pytest
+
+import envs2d  # noqa: F401  (registers the worlds in the plane)
+from toolkit.registry import our_ids
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+OUR_IDS = our_ids()
+BALANCING = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0"]
+FIGURES = ["poise/Standing-v0", "poise/BollaRolla-v0"]
+
+hypothesis.settings.register_profile("poise", deadline=None, max_examples=40, derandomize=True, database=None)
+hypothesis.settings.load_profile("poise")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked slow run only when asked for: `-m slow`, or by their name."""
+    if config.getoption("markexpr") or any("::" in word for word in config.args):
+        return
+    slow = [item for item in items if "slow" in item.keywords]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def python(*words: str | Path, cwd: Path = ROOT, timeout: float = 120.0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter, with the tests' own modules in reach and nothing else changed."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def make(world_id: str, render_mode: str | None = None, **settings: object) -> gymnasium.Env:
+    """A world as Gymnasium makes it, its time limit included."""
+    return gymnasium.make(world_id, disable_env_checker=True, render_mode=render_mode, **settings)
+
+
+def bare(world_id: str, **settings: object) -> gymnasium.Env:
+    """A world without any wrapper: no time limit, and stepping on after a failure is allowed."""
+    return make(world_id, **settings).unwrapped
+
+
+def random_actions(world: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
+    """Uniform actions (number, A) in [-1, 1]."""
+    return np.random.default_rng(seed).uniform(-1.0, 1.0, (number, *world.action_space.shape)).astype(np.float32)
+
+
+def bang_bang_actions(world: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
+    """Full actions, -1 or 1, each held for a random while: the roughest way to move a body."""
+    rng = np.random.default_rng(seed)
+    actions = np.empty((number, *world.action_space.shape), np.float32)
+    hold = 0
+    for row in actions:
+        if hold == 0:
+            signs, hold = rng.choice([-1.0, 1.0], world.action_space.shape), int(rng.integers(1, 30))
+        row[:] = signs
+        hold -= 1
+    return actions
+
+
+def zero_actions(world: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
+    """No effort at all."""
+    return np.zeros((number, *world.action_space.shape), np.float32)
+
+
+ACTING = {"random": random_actions, "bang-bang": bang_bang_actions, "zero": zero_actions}
+
+
+def live(world: gymnasium.Env, actions: Sequence[np.ndarray], seed: int = 0) -> Iterator[tuple]:
+    """What every step returns; ended episodes are followed by new ones."""
+    world.reset(seed=seed)
+    for action in actions:
+        told = world.step(action)
+        yield told
+        if told[2] or told[3]:
+            seed += 1
+            world.reset(seed=seed)

@@ -1,0 +1,171 @@
+"""Benchmarks that anyone can run: every figure is a ratio beside a peer, measured in one run.
+
+python -m tools.benchmark worlds | vector | films | speed | solve        (the last two need the extra `dev`)
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import click
+import gymnasium
+import numpy as np
+from rich.console import Console
+
+import envs2d  # noqa: F401  (registers the worlds in the plane)
+from envs2d.world import PlanarEnvironment
+from toolkit.console import table
+from toolkit.experience import Worlds
+from toolkit.registry import make_world, our_ids, resolve, short_name
+from toolkit.signals import Array
+from toolkit.video import VideoRecorder
+from tools.peer import sac_speeds, solve_times
+
+ROUNDS = 5
+WORLDS = click.argument("worlds", nargs=-1)
+
+
+def seconds(work: Callable[[Array], object], actions: Array) -> float:
+    """How long `work` takes over all actions."""
+    began = time.perf_counter()
+    for action in actions:
+        work(action)
+    return time.perf_counter() - began
+
+
+def names(words: tuple[str, ...]) -> list[str]:
+    """The ids of the named worlds; of all of ours where none is named."""
+    return [resolve(word) for word in words] or our_ids()
+
+
+def show(title: str, columns: list[str], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table."""
+    Console(width=110).print(table(title, columns, rows))
+
+
+@click.group()
+def main() -> None:
+    """Measure Poise beside its peers."""
+
+
+@main.command()
+@WORLDS
+def worlds(worlds: tuple[str, ...]) -> None:
+    """Time env.step beside the bare space.step calls that it makes, in the same states."""
+    rows = []
+    for world_id in names(worlds):
+        world = make_world(world_id)
+        inner = world.unwrapped
+        assert isinstance(inner, PlanarEnvironment)
+        whole, bare = [], []
+        for _ in range(ROUNDS):
+            whole.append(_run_episodes(world, 2000, world.step))
+            bare.append(_run_episodes(world, 2000, partial(_bare_step, inner)))
+        ratios = sorted(a / b for a, b in zip(whole, bare, strict=True))
+        micro = [1e6 * median(times) / 2000 for times in (whole, bare)]
+        rows.append((short_name(world_id), f"{micro[0]:.1f}", f"{micro[1]:.1f}", f"{median(ratios):.2f}", _range(ratios)))
+    show("env.step and its space.step calls", ["world", "step (us)", "bare (us)", "ratio", "min to max"], rows)
+
+
+def _bare_step(inner: PlanarEnvironment, action: Array) -> None:
+    for _ in range(inner.SUBSTEPS):
+        inner.space.step(1.0 / (inner.CONTROL_RATE * inner.SUBSTEPS))
+
+
+def _run_episodes(world: gymnasium.Env[Array, Array], steps: int, step: Callable[[Array], object]) -> float:
+    """Seconds of `steps` steps under small random actions, ten to an episode so that the body is still in the air."""
+    rng = np.random.default_rng(0)
+    spent = 0.0
+    for seed in range(steps // 10):
+        world.reset(seed=seed)
+        actions = rng.uniform(-0.3, 0.3, (10, *(world.action_space.shape or ()))).astype(np.float32)
+        world.step(actions[0])
+        spent += seconds(step, actions)
+    return spent
+
+
+@main.command()
+@WORLDS
+@click.option("--number", default=8, show_default=True, help="Worlds side by side.")
+def vector(worlds: tuple[str, ...], number: int) -> None:
+    """Time collecting with Worlds beside Gymnasium's SyncVectorEnv, random actions."""
+    rows = []
+    for world_id in names(worlds):
+        ours, peer = [], []
+        many = Worlds(world_id, number, seed=0)
+        same_step = gymnasium.vector.AutoresetMode.SAME_STEP
+        sync = gymnasium.vector.SyncVectorEnv([partial(make_world, world_id)] * number, autoreset_mode=same_step)
+        sync.reset(seed=0)
+        rng = np.random.default_rng(0)
+        actions = rng.uniform(-1, 1, (1000, number, *(many.action_space.shape or ()))).astype(np.float32)
+        for _ in range(ROUNDS):
+            ours.append(seconds(many.step, actions))
+            peer.append(seconds(sync.step, actions))
+        ratios = sorted(b / a for a, b in zip(ours, peer, strict=True))
+        rates = [number * 1000 / median(times) for times in (ours, peer)]
+        rows.append((short_name(world_id), f"{rates[0]:,.0f}", f"{rates[1]:,.0f}", f"{median(ratios):.2f}", _range(ratios)))
+    show(f"steps a second, {number} worlds", ["world", "Worlds", "SyncVectorEnv", "times as fast", "min to max"], rows)
+
+
+@main.command()
+@WORLDS
+@click.option("--size", default=600, show_default=True, help="Height and width (pixels).")
+def films(worlds: tuple[str, ...], size: int) -> None:
+    """Time filming: stepping, drawing and H.264 together."""
+    rows = []
+    for world_id in names(worlds):
+        world = make_world(world_id, {"width": size, "height": size}, render_mode="rgb_array")
+        rates = sorted(300 / _film(world) for _ in range(ROUNDS))
+        rows.append((short_name(world_id), f"{median(rates):.0f}", _range(rates, 0)))
+    show(f"frames a second filmed at {size} x {size}", ["world", "frames/s", "min to max"], rows)
+
+
+def _film(world: gymnasium.Env[Array, Array]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        with VideoRecorder(Path(folder) / "film.mp4", 50) as film:
+            world.reset(seed=0)
+            for _ in range(300):
+                world.step(world.action_space.sample())
+                film.add(world.render())  # type: ignore[arg-type]
+        return time.perf_counter() - began
+
+
+@main.command()
+@WORLDS
+@click.option("--steps", default=2000, show_default=True, help="Steps timed in each round.")
+def speed(worlds: tuple[str, ...], steps: int) -> None:
+    """Time SAC beside stable-baselines3's at equal settings: 256x256, batch 256, one update a step, one thread."""
+    rows = []
+    for world_id in names(worlds):
+        rounds = [sac_speeds(world_id, steps) for _ in range(3)]
+        ratios = sorted(ours / peer for ours, peer in rounds)
+        ours, peer = (median(column) for column in zip(*rounds, strict=True))
+        rows.append((short_name(world_id), f"{ours:.0f}", f"{peer:.0f}", f"{median(ratios):.2f}", _range(ratios)))
+    show("SAC steps a second", ["world", "Poise", "stable-baselines3", "times as fast", "min to max"], rows)
+
+
+@main.command()
+@WORLDS
+@click.option("--seeds", default=5, show_default=True, help="Seeds 0, 1, ...")
+@click.option("--limit", default=4.0, show_default=True, help="Stop the peer at so many times our seconds.")
+def solve(worlds: tuple[str, ...], seeds: int, limit: float) -> None:
+    """Time `poise train` from the shell to solved, beside stable-baselines3's SAC on the very same world."""
+    rows = []
+    for world_id in names(worlds):
+        for seed in range(seeds):
+            rows.append((short_name(world_id), str(seed), *solve_times(world_id, seed, limit)))
+            click.echo("  ".join(rows[-1]))
+    columns = ["world", "seed", "s", "episodes", "steps", "return", "peer s", "peer episodes", "peer return"]
+    show("from the shell to solved", columns, rows)
+
+
+def _range(values: list[float], digits: int = 2) -> str:
+    return f"{values[0]:.{digits}f} to {values[-1]:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What moves a body in the playground: a run's policy, the keys a person holds, the mouse on a rubber band."""
+
+import numpy as np
+
+import algos
+from envs2d.world import PlanarEnvironment
+from toolkit.run import Run
+from toolkit.signals import Array
+
+Point = tuple[float, float]
+
+PAIRS = (
+    ("left", "right"),
+    ("down", "up"),
+    ("z", "a"),
+    ("x", "w"),
+    ("d", "e"),
+    ("v", "f"),
+    ("g", "t"),
+    ("j", "u"),
+    ("k", "i"),
+    ("l", "o"),
+)
+"""The keys for less and for more of each number of an action: the arrows, then one key above the other."""
+RAMP = 6.0
+"""How fast a held key changes the effort (1/s): a tap is a touch, full effort takes a sixth of a second."""
+PULL = 20.0
+"""What the band does to a body when it is as long as the picture is high (m/s2)."""
+
+
+class Policy:
+    """The policy of a run, as one of its checkpoints holds it."""
+
+    def __init__(self, run: Run, checkpoint: str | None = None) -> None:
+        self.run = run
+        self._take(run.choose(checkpoint).name)
+
+    def next(self) -> None:
+        """Take the next checkpoint; after the newest comes the oldest. A run that still trains shows its new ones."""
+        names = [path.name for path in self.run.checkpoints()]
+        self._take(next((name for name in names if name > self.name), names[0]))
+
+    def act(self, observation: Array) -> Array:
+        """The action (A,) for an observation (O,)."""
+        action: Array = self.learner.act(observation[None], explore=False)[0]
+        return action
+
+    def _take(self, name: str) -> None:
+        self.learner = algos.restore(self.run, name.removeprefix("step_"))
+        self.name = name
+
+
+class Controls:
+    """Keys as effort: while a key is held its number runs to -1 or 1, and back to 0 when it is let go.
+
+    Keys have pygame's names. Numbers beyond the last pair of keys stay 0.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.pairs = PAIRS[:size]
+        self.effort: Array = np.zeros(size, np.float32)
+        self.held: set[str] = set()
+
+    def press(self, key: str) -> None:
+        """A key goes down."""
+        self.held.add(key)
+
+    def release(self, key: str) -> None:
+        """A key comes up."""
+        self.held.discard(key)
+
+    def release_all(self) -> None:
+        """The hands leave the keyboard."""
+        self.held.clear()
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass: every number moves towards what its keys ask for."""
+        wanted = np.zeros_like(self.effort)
+        for index, (less, more) in enumerate(self.pairs):
+            wanted[index] = (more in self.held) - (less in self.held)
+        change = np.float32(RAMP * seconds)
+        self.effort = self.effort + np.clip(wanted - self.effort, -change, change)
+
+
+class Band:
+    """A rubber band from the body nearest to where the mouse went down, to where the mouse is now.
+
+    It pulls by its length and by the body's own mass, so that a pole of 100 g and a torso of 30 kg feel alike.
+    """
+
+    def __init__(self, world: PlanarEnvironment, cursor: Point) -> None:
+        self.world = world
+        self.cursor = cursor
+        point = world.to_world(*cursor)
+        self.body = min(world.space.bodies, key=lambda body: body.position.get_distance(point))
+
+    def pull(self) -> None:
+        """Pull for one step of the world."""
+        stretch = self.world.to_world(*self.cursor) - self.body.position
+        impulse = stretch * (PULL / self.world.VIEW * self.body.mass / self.world.CONTROL_RATE)
+        self.world.push(self.body.position, impulse)
+
+    def ends(self) -> tuple[Point, Point]:
+        """The body and the mouse in the picture (fractions of its width and height, from the top left)."""
+        left, top = self.world.to_world(0.0, 0.0)
+        right, bottom = self.world.to_world(1.0, 1.0)
+        x, y = self.body.position
+        return ((x - left) / (right - left), (y - top) / (bottom - top)), self.cursor
