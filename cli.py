@@ -149,9 +149,8 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
 @spoken
 def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, ...], **looks: Any) -> None:
     """Open a window: watch a RUN balance and push it, or take the controls of an ENV yourself."""
-    from tools.playground import play as open_window
-
     from toolkit.settings import parse_assignments
+    from tools.playground import play as open_window
 
     open_window(what, runs_dir, checkpoint, parse_assignments(env_set, "--env-set"), **looks)
 
@@ -167,7 +166,7 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, 
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
 @spoken
 def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, seed: int | None, **looks: Any) -> None:
-    """Film an episode of RUN's policy as an MP4."""
+    """Film an episode of RUN's policy, as an .mp4 or a .gif."""
     from toolkit.evaluation import EVALUATION_SEED
     from toolkit.run import Run
     from tools.record_run import film_episode

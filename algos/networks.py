@@ -1,14 +1,20 @@
 """Networks: multilayer perceptrons, one alone or several of the same shape as one batched product."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "silu": nn.SiLU}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+}
 
 
 def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
@@ -22,7 +28,7 @@ def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
 class Ensemble(nn.Module):
     """`members` perceptrons of one shape, computed together: inputs (B, I) to outputs (members, B).
 
-    One batched product takes half the time of two products of this size. Each member is initialised as nn.Linear is.
+    One batched product instead of one for each member: half the calls for twin critics. Initialised as nn.Linear is.
     """
 
     def __init__(self, members: int, sizes: Sequence[int], activation: str) -> None:
@@ -41,10 +47,9 @@ class Ensemble(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Each member's value of each row of `inputs`."""
-        # The first layer of all members is one plain product: they look at the same rows.
-        weight = self.weights[0]
-        hidden = torch.addmm(self.biases[0].reshape(-1), inputs, weight.permute(1, 0, 2).reshape(weight.shape[1], -1))
-        hidden = hidden.view(len(inputs), self.members, -1).transpose(0, 1)
-        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
-            hidden = torch.baddbmm(bias, self.activation(hidden), weight)
+        hidden = inputs.expand(self.members, *inputs.shape)
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if layer:
+                hidden = self.activation(hidden)
+            hidden = torch.baddbmm(bias, hidden, weight)
         return hidden.squeeze(-1)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor, parameters: Sequence[Tensor]) -> None:
     """One step of `optimizer` down the gradient of `loss` in `parameters`, and in nothing else."""
     # backward lays each gradient out in memory as its parameter is, which the fused optimizers take for granted.
-    optimizer.zero_grad(set_to_none=True)
+    for parameter in parameters:
+        parameter.grad = None
     loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
     optimizer.step()
 

@@ -39,16 +39,16 @@ class Limb:
 
 LEGS = (
     #    name, parent, joint (m), length (m), joint's range (rad), motor's strength (N m)
-    Limb("left thigh", "torso", (-0.10, -0.25), 0.35, -1.4, 0.7, 80.0),
-    Limb("left shin", "left thigh", (0.0, -0.175), 0.30, -0.4, 2.2, 80.0),
-    Limb("right thigh", "torso", (0.10, -0.25), 0.35, -0.7, 1.4, 80.0),
-    Limb("right shin", "right thigh", (0.0, -0.175), 0.30, -2.2, 0.4, 80.0),
+    Limb("left thigh", "torso", (-0.10, -0.25), 0.35, -1.4, 0.7, 50.0),
+    Limb("left shin", "left thigh", (0.0, -0.175), 0.30, -0.4, 2.2, 50.0),
+    Limb("right thigh", "torso", (0.10, -0.25), 0.35, -0.7, 1.4, 50.0),
+    Limb("right shin", "right thigh", (0.0, -0.175), 0.30, -2.2, 0.4, 50.0),
 )
 ARMS = (
-    Limb("left upper arm", "torso", (-0.17, 0.21), 0.30, -2.8, 0.8, 30.0),
-    Limb("left forearm", "left upper arm", (0.0, -0.15), 0.25, -2.4, 0.05, 15.0),
-    Limb("right upper arm", "torso", (0.17, 0.21), 0.30, -0.8, 2.8, 30.0),
-    Limb("right forearm", "right upper arm", (0.0, -0.15), 0.25, -0.05, 2.4, 15.0),
+    Limb("left upper arm", "torso", (-0.17, 0.21), 0.30, -2.8, 0.8, 20.0),
+    Limb("left forearm", "left upper arm", (0.0, -0.15), 0.25, -2.4, 0.05, 10.0),
+    Limb("right upper arm", "torso", (0.17, 0.21), 0.30, -0.8, 2.8, 20.0),
+    Limb("right forearm", "right upper arm", (0.0, -0.15), 0.25, -0.05, 2.4, 10.0),
 )
 
 

@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from toolkit.errors import UserError
+from toolkit.gif import GifRecorder
 from toolkit.signals import Array
 
 PENDING = 4
@@ -71,6 +72,15 @@ class VideoRecorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def recorder(path: Path, rate: int) -> VideoRecorder | GifRecorder:
+    """What writes a film of the kind that the path's ending names: .mp4 or .gif; any other is a UserError."""
+    if path.suffix == ".mp4":
+        return VideoRecorder(path, rate)
+    if path.suffix == ".gif":
+        return GifRecorder(path, rate)
+    raise UserError(f"a film is an .mp4 or a .gif, not {path.name!r}")
 
 
 def read_video(path: Path) -> Iterator[Array]:

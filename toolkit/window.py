@@ -1,6 +1,7 @@
 """A window on the screen that shows pictures, in real time. The only use of a display in toolkit."""
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ from toolkit.signals import Array
 
 INK, PAPER = (38, 50, 56), (255, 255, 255, 224)
 BAND = (224, 90, 71)
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 UNSEEN = ("dummy", "offscreen")
-"""Drivers of SDL that show nothing. SDL falls back on them where there is no display."""
+"""Drivers of SDL that show nothing. SDL falls back on them where a display does not answer."""
 
 
 class Window:
@@ -24,6 +26,8 @@ class Window:
         import pygame.font
 
         self._pygame = pygame
+        if sys.platform == "linux" and not any(os.environ.get(name) for name in DISPLAYS):
+            raise _no_display("there is no display")
         try:
             pygame.display.init()
         except pygame.error as error:
@@ -31,7 +35,7 @@ class Window:
         driver = pygame.display.get_driver()
         if driver in UNSEEN and os.environ.get("SDL_VIDEODRIVER") != driver:
             pygame.display.quit()
-            raise _no_display("there is no display")
+            raise _no_display("the display does not answer")
         self._title = title
         self._surface: Any = None
         self._clock = pygame.time.Clock()
@@ -58,14 +62,14 @@ class Window:
     def panel(self, rows: Sequence[tuple[str, str]], x: float, y: float) -> None:
         """Two columns of text on pale paper; (0, 0) is the window's top left corner, (1, 1) its bottom right."""
         texts = [[self._font.render(text, True, INK) for text in row] for row in rows]
-        line, gap = self._font.get_linesize() + 2, self._font.get_linesize() // 2
+        line, gap = round(self._font.get_linesize() * 1.3), self._font.get_linesize() // 2
         first, second = (max(row[column].get_width() for row in texts) for column in (0, 1))
         split = first + 2 * gap if first and second else first
         paper = self._pygame.Surface((split + second + 2 * gap, line * len(rows) + gap), self._pygame.SRCALPHA)
         self._pygame.draw.rect(paper, PAPER, paper.get_rect(), border_radius=gap)
         for index, row in enumerate(texts):
-            paper.blit(row[0], (gap, gap // 2 + 1 + index * line))
-            paper.blit(row[1], (gap + split, gap // 2 + 1 + index * line))
+            paper.blit(row[0], (gap, gap * 0.75 + index * line))
+            paper.blit(row[1], (gap + split, gap * 0.75 + index * line))
         width, height = self._surface.get_size()
         left, top = x * (width - paper.get_width() - 2 * gap), y * (height - paper.get_height() - 2 * gap)
         self._surface.blit(paper, (gap + left, gap + top))
@@ -73,9 +77,9 @@ class Window:
     def band(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """A rubber band between two points (fractions of width and height, from the top left)."""
         width, height = self._surface.get_size()
-        ends = [(x * width, y * height) for x, y in (start, end)]
-        self._pygame.draw.line(self._surface, BAND, *ends, width=max(2, height // 150))
-        for point in ends:
+        first, second = ((x * width, y * height) for x, y in (start, end))
+        self._pygame.draw.line(self._surface, BAND, first, second, max(2, height // 150))
+        for point in (first, second):
             self._pygame.draw.aacircle(self._surface, BAND, point, max(4, height // 90))
 
     def finish(self) -> None:
@@ -85,6 +89,11 @@ class Window:
     def events(self) -> list[Any]:
         """What the person and the system have done since the last call, as pygame events."""
         return self._pygame.event.get()
+
+    def fraction(self, pixel: tuple[int, int]) -> tuple[float, float]:
+        """A pixel, as events name it, in fractions of width and height."""
+        width, height = self._surface.get_size()
+        return pixel[0] / width, pixel[1] / height
 
     def wait(self, rate: float) -> float:
         """Sleep so that frames come `rate` times a second; the seconds since the last call."""

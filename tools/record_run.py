@@ -14,7 +14,7 @@ from toolkit.experience import episode
 from toolkit.registry import World, as_ours, make_world
 from toolkit.run import Run
 from toolkit.tape import tape_of
-from toolkit.video import VideoRecorder
+from toolkit.video import recorder
 
 
 def film_episode(
@@ -33,7 +33,7 @@ def film_episode(
     looks = {"hud": hud, **({"width": size, "height": size} if size else {})}
     world = drawable_world(config["world"], config["world_settings"], looks)
     moments = []
-    with VideoRecorder(path, frame_rate(world)) as film:
+    with recorder(path, frame_rate(world)) as film:
         for moment in episode(world, lambda observation: learner.act(observation, explore=False), seed):
             film.add(world.render())  # type: ignore[arg-type]
             moments.append(moment)
