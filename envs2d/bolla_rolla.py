@@ -20,9 +20,11 @@ LIMBS = ARMS + LEGS
 
 
 class BollaRolla(PlanarEnvironment):
-    """Stay on the plank on the ball for 400 steps of 20 ms.
+    """Balance on a plank on a rolling ball.
 
-    Without effort it fails after FALLS_ZERO steps, under random actions after FALLS_RANDOM (medians).
+    The episode ends when plank or torso tip too far, or torso or ball leave the plank.
+
+    Without effort it fails after 38 steps of 20 ms, under random actions after 32 (medians of 50 seeds).
     """
 
     OBSERVATION = (

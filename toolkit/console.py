@@ -52,7 +52,9 @@ class TrainingView:
         elif time.monotonic() - self._spoken >= PLAIN_EVERY:
             self._spoken = time.monotonic()
             parts = [f"{name} {self._latest[key]:.1f}" for key, name in SHOWN.items() if key in self._latest]
-            self.console.print(f"step {step:,} of {self.steps:,}, {seconds:.0f} s: {', '.join(parts)}", highlight=False)
+            self.console.print(
+                f"step {step:,} of {self.steps:,}, {seconds:.0f} s: {', '.join(parts)}", highlight=False, soft_wrap=True
+            )
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolkit.errors import UserError, unknown
 
+BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+
 
 class Settings(BaseModel):
     """The base of all settings."""
@@ -43,8 +45,10 @@ class Settings(BaseModel):
         rows = []
         for name, field in cls.model_fields.items():
             kind = field.annotation.__name__ if isinstance(field.annotation, type) else str(field.annotation)
-            bounds = [str(bound) for bound in field.metadata]
-            kind = kind.replace("typing.", "") + (f" ({', '.join(bounds)})" if bounds else "")
+            bounds = [
+                f"{sign} {getattr(bound, name):g}" for bound in field.metadata for name, sign in BOUNDS if hasattr(bound, name)
+            ]
+            kind = ", ".join([kind.replace("typing.", ""), *bounds])
             rows.append((name, kind, repr(field.default), field.description or ""))
         return rows
 

@@ -8,6 +8,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def show_world(word: str, settings: Mapping[str, Any]) -> None:
     if ours is None:
         console.print(f"sees {world.observation_space}\ndoes {world.action_space}")
     else:
-        console.print((type(ours).__doc__ or "").strip())
+        console.print(cleandoc(type(ours).__doc__ or ""))
         for title, signals in (("Sees", ours.OBSERVATION), ("Does", ours.ACTION)):
             rows = [(s.name, str(s.size), f"{s.low:g} to {s.high:g}", s.unit, s.meaning) for s in signals]
             console.print(table(f"\n{title}", ["signal", "size", "bounds", "unit", "meaning"], rows))
