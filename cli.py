@@ -81,7 +81,7 @@ def inspect(env: str, env_set: tuple[str, ...]) -> None:
 @spoken
 def doctor() -> None:
     """Check this machine: packages, drawing, films, window, devices."""
-    from tools.show import show_doctor
+    from tools.doctor import show_doctor
 
     sys.exit(show_doctor())
 

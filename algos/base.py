@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -15,6 +15,7 @@ from toolkit.experience import Transition
 from toolkit.settings import Settings
 from toolkit.signals import Array
 
+Units = Annotated[int, Field(ge=1, le=65536)]
 State = dict[str, dict[str, Any]]
 """Groups of numpy arrays and plain values. The group `policy` is all that acting without exploring needs."""
 
@@ -23,7 +24,7 @@ class LearnerSettings(Settings):
     """What every algorithm lets its user choose."""
 
     gamma: float = Field(0.99, ge=0, lt=1, description="discount of the next step's reward")
-    hidden: tuple[int, ...] = Field((256, 256), description="units of each hidden layer")
+    hidden: tuple[Units, ...] = Field((256, 256), min_length=1, description="units of each hidden layer")
     activation: str = Field("relu", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu")
     threads: int = Field(1, ge=1, le=256, description="torch threads; part of what makes a run exact")
 
@@ -32,6 +33,11 @@ class Learner(ABC):
     """The base of all algorithms; it fulfils toolkit.trainer.Algorithm."""
 
     SETTINGS: ClassVar[type[LearnerSettings]]
+    observation_space: gymnasium.spaces.Box
+    action_space: gymnasium.spaces.Box
+    networks: dict[str, nn.Module]
+    """All that has weights, by name; `policy` is what acts."""
+    optimizers: dict[str, torch.optim.Optimizer]
 
     def __init__(
         self,
@@ -60,14 +66,6 @@ class Learner(ABC):
         return cls.__name__
 
     @abstractmethod
-    def modules(self) -> Mapping[str, nn.Module]:
-        """All networks by name; `policy` is the one that acts."""
-
-    @abstractmethod
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """All optimizers by name."""
-
-    @abstractmethod
     def act(self, observation: Array, *, explore: bool) -> Array:
         """Actions (N, A) in [-1, 1] for observations (N, O)."""
 
@@ -81,29 +79,29 @@ class Learner(ABC):
 
     def state(self) -> State:
         """All that makes going on exact."""
-        state: State = {f"network_{name}": _arrays(module.state_dict()) for name, module in self.modules().items()}
+        state: State = {f"network_{name}": _arrays(module.state_dict()) for name, module in self.networks.items()}
         state["policy"] = state.pop("network_policy")
-        for name, optimizer in self.optimizers().items():
+        for name, optimizer in self.optimizers.items():
             slots = optimizer.state_dict()["state"]
             state[f"optimizer_{name}"] = {
-                f"{index}.{slot}": value.cpu().numpy() for index, values in slots.items() for slot, value in values.items()
+                f"{index}.{slot}": value.cpu().numpy().copy() for index, values in slots.items() for slot, value in values.items()
             }
         state["chance"] = {"numpy": self.rng.bit_generator.state, "torch": self.generator.get_state().numpy()}
         return state
 
     def load_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Go on from a saved state; a state with the group `policy` alone is enough to act."""
-        for name, module in self.modules().items():
+        for name, module in self.networks.items():
             group = "policy" if name == "policy" else f"network_{name}"
             if group in state:
-                module.load_state_dict({key: torch.as_tensor(value) for key, value in state[group].items()})
-        for name, optimizer in self.optimizers().items():
+                module.load_state_dict({key: torch.tensor(value) for key, value in state[group].items()})
+        for name, optimizer in self.optimizers.items():
             if slots := state.get(f"optimizer_{name}"):
                 whole = optimizer.state_dict()
                 whole["state"] = {}
                 for key, value in slots.items():
                     index, _, slot = key.partition(".")
-                    whole["state"].setdefault(int(index), {})[slot] = torch.as_tensor(value)
+                    whole["state"].setdefault(int(index), {})[slot] = torch.tensor(value)
                 optimizer.load_state_dict(whole)
         if "chance" in state:
             self.rng.bit_generator.state = state["chance"]["numpy"]
@@ -111,4 +109,4 @@ class Learner(ABC):
 
 
 def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, Array]:
-    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}

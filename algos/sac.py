@@ -61,21 +61,25 @@ class SAC(Learner):
         super().__init__(observation, action, settings, seed, device)
         self.settings = settings
         O, A = observation.shape[0], action.shape[0]
-        self.normalizer = Normalizer(O).to(self.device)
-        self.actor = mlp((O, *settings.hidden, 2 * A), settings.activation).to(self.device)
-        self.critic = Ensemble(2, (O + A, *settings.hidden, 1), settings.activation).to(self.device)
+        self.normalizer = Normalizer(O)
+        self.actor = mlp((O, *settings.hidden, 2 * A), settings.activation)
+        self.critic = Ensemble(2, (O + A, *settings.hidden, 1), settings.activation)
         self.target = deepcopy(self.critic).requires_grad_(False)
-        self.log_alpha = nn.Parameter(torch.tensor(math.log(settings.alpha), device=self.device))
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(settings.alpha)))
         self.target_entropy = -float(A) if settings.target_entropy is None else settings.target_entropy
-
-        def adam(parameters: list[nn.Parameter]) -> torch.optim.Adam:
-            return torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
-
-        self.actor_parameters = list(self.actor.parameters())
-        self.critic_parameters = list(self.critic.parameters())
-        self.actor_optimizer = adam(self.actor_parameters)
-        self.critic_optimizer = adam(self.critic_parameters)
-        self.alpha_optimizer = adam([self.log_alpha])
+        self.networks = {
+            "policy": nn.ModuleDict({"normalizer": self.normalizer, "actor": self.actor}),
+            "critic": self.critic,
+            "target": self.target,
+            "temperature": nn.ParameterDict({"log_alpha": self.log_alpha}),
+        }
+        for network in self.networks.values():
+            network.to(self.device)
+        learned = {"actor": self.actor, "critic": self.critic, "temperature": self.networks["temperature"]}
+        self.optimizers = {
+            name: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+            for name, network in learned.items()
+        }
         self.buffer = ReplayBuffer(settings.buffer, observation, action)
         self.steps, self.updates_owed = 0, 0.0
 
@@ -118,14 +122,14 @@ class SAC(Learner):
         batch = batch._replace(s=self.normalizer(batch.s), s2=self.normalizer(batch.s2))
 
         q_loss = self.critic_loss(batch, alpha)
-        descend(self.critic_optimizer, q_loss, self.critic_parameters)
+        descend(self.optimizers["critic"], q_loss)
 
         a, log_pi = self.policy(batch.s).sample(self.generator)
         pi_loss = self.actor_loss(batch.s, a, log_pi, alpha)
-        descend(self.actor_optimizer, pi_loss, self.actor_parameters)
+        descend(self.optimizers["actor"], pi_loss)
 
         alpha_loss = self.alpha_loss(log_pi.detach())
-        descend(self.alpha_optimizer, alpha_loss, [self.log_alpha])
+        descend(self.optimizers["temperature"], alpha_loss)
 
         track(self.target, self.critic, self.settings.tau)
         return {
@@ -152,24 +156,14 @@ class SAC(Learner):
         """L_alpha."""
         return -(self.log_alpha * (log_pi + self.target_entropy)).mean()
 
-    def modules(self) -> Mapping[str, nn.Module]:
-        """Actor with its normalizer, critics and target critics."""
-        policy = nn.ModuleDict({"normalizer": self.normalizer, "actor": self.actor})
-        return {"policy": policy, "critic": self.critic, "target": self.target}
-
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """One for each of actor, critics and temperature."""
-        return {"actor": self.actor_optimizer, "critic": self.critic_optimizer, "alpha": self.alpha_optimizer}
-
     def state(self) -> State:
-        """The shared state, with temperature, counters and buffer."""
-        own = {"log_alpha": self.log_alpha.detach().cpu().numpy(), "steps": self.steps, "owed": self.updates_owed}
-        return {**super().state(), "sac": own, "buffer": self.buffer.state()}
+        """The shared state, with counters and buffer."""
+        counters = {"steps": self.steps, "updates_owed": self.updates_owed}
+        return {**super().state(), "counters": counters, "buffer": self.buffer.state()}
 
     def load_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Go on from a saved state."""
         super().load_state(state)
-        if "sac" in state:
-            self.log_alpha.data.copy_(torch.as_tensor(state["sac"]["log_alpha"]))
-            self.steps, self.updates_owed = state["sac"]["steps"], state["sac"]["owed"]
+        if "counters" in state:
+            self.steps, self.updates_owed = state["counters"]["steps"], state["counters"]["updates_owed"]
             self.buffer.load_state(state["buffer"])

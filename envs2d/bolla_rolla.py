@@ -6,11 +6,11 @@ import numpy as np
 import pymunk
 
 from envs2d.canvas import BALL, WOOD, Canvas
-from envs2d.figure import ARMS, LEGS, STRAIGHT_HEIGHT, Figure, FigureSettings, figure_actions, figure_signals, speed
+from envs2d.figure import Figure, FigureSettings
+from envs2d.limbs import ARMS, LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
 from envs2d.world import PlanarEnvironment
-from toolkit.environment import Effort
 from toolkit.rewards import closeness, economy
-from toolkit.signals import Array, Signal
+from toolkit.signals import Array, Effort, Signal
 
 BALL_RADIUS, BALL_MASS = 0.25, 10.0
 PLANK_LENGTH, PLANK_HEIGHT, PLANK_MASS = 1.2, 0.05, 2.0

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
 from envs2d.world import PlanarEnvironment
-from toolkit.environment import Effort, WorldSettings
 from toolkit.rewards import closeness, economy
-from toolkit.signals import Array, Signal
+from toolkit.settings import WorldSettings
+from toolkit.signals import Array, Effort, Signal
 
 CART_WIDTH, CART_HEIGHT, CART_MASS = 0.5, 0.3, 1.0
 POLE_LENGTH, POLE_WIDTH, POLE_MASS = 1.0, 0.1, 0.1

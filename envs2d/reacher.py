@@ -10,9 +10,9 @@ from pydantic import Field
 
 from envs2d.canvas import BODY, INK, NEAR, TARGET, Canvas, Point
 from envs2d.world import PlanarEnvironment
-from toolkit.environment import Effort, WorldSettings
 from toolkit.rewards import effort_cost, progress
-from toolkit.signals import Array, Signal
+from toolkit.settings import WorldSettings
+from toolkit.signals import Array, Effort, Signal
 
 LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
 TORQUE = 1.0

@@ -6,11 +6,11 @@ import numpy as np
 import pymunk
 
 from envs2d.canvas import Canvas
-from envs2d.figure import LEGS, STRAIGHT_HEIGHT, Figure, FigureSettings, figure_actions, figure_signals, speed
+from envs2d.figure import Figure, FigureSettings
+from envs2d.limbs import LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
 from envs2d.world import PlanarEnvironment
-from toolkit.environment import Effort
 from toolkit.rewards import closeness, economy
-from toolkit.signals import Array
+from toolkit.signals import Array, Effort
 
 DROP_LIMIT = 0.32
 

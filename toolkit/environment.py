@@ -4,31 +4,17 @@ A world says what it is (signals, rewards, settings) and fills in the hooks belo
 pymunk or in PyBullet is the business of one class between (PlanarEnvironment, SpatialEnvironment).
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import gymnasium
 import numpy as np
-from pydantic import Field
 
-from toolkit.errors import UserError, unknown
-from toolkit.settings import Settings
-from toolkit.signals import Array, Signal, box
-
-Effort = Sequence[float]
-"""An action as the hooks see it: one plain number in [-1, 1] for each part."""
-
-
-class WorldSettings(Settings):
-    """What every world lets its user choose."""
-
-    reward: str = Field("posture", description="which of the world's named rewards it pays")
-    start_noise: float = Field(0.02, ge=0, le=0.2, description="spread of the start state (m, rad, m/s, rad/s)")
-    width: int = Field(600, ge=16, le=4096, description="width of its picture (pixels)")
-    height: int = Field(600, ge=16, le=4096, description="height of its picture (pixels)")
-    hud: bool = Field(False, description="draw time, return, reward terms, actions and margins over the picture")
+from toolkit.errors import unknown
+from toolkit.settings import WorldSettings
+from toolkit.signals import Array, Effort, Signal, box, effort_of
 
 
 class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
@@ -38,25 +24,22 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     step:  apply -> advance x SUBSTEPS -> sense -> reward_terms -> has_failed -> renew -> observe
     """
 
-    OBSERVATION: ClassVar[tuple[Signal, ...]]
-    """What the world shows, part by part; bounds are kept by clipping."""
-    ACTION: ClassVar[tuple[Signal, ...]]
-    """What the agent moves, in physical ranges; the agent itself always acts in [-1, 1]."""
-    REWARD: ClassVar[Mapping[str, Mapping[str, float]]]
-    """Named rewards, each a table from term to weight."""
+    OBSERVATION: ClassVar[tuple[Signal, ...]]  # what the world shows, part by part; bounds are kept by clipping
+    ACTION: ClassVar[tuple[Signal, ...]]  # what the agent moves, in physical ranges; the agent itself always acts in [-1, 1]
+    REWARD: ClassVar[Mapping[str, Mapping[str, float]]]  # named rewards, each a table from term to weight
     SETTINGS: ClassVar[type[WorldSettings]] = WorldSettings
-    CONTROL_RATE: ClassVar[int] = 50
-    """Steps of the agent in a second."""
-    SUBSTEPS: ClassVar[int] = 16
-    """Steps of the physics in a step of the agent."""
+    CONTROL_RATE: ClassVar[int] = 50  # steps of the agent in a second
+    SUBSTEPS: ClassVar[int] = 16  # steps of the physics in a step of the agent
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]
     settings: WorldSettings
+    observation_space: gymnasium.spaces.Box
     action_space: gymnasium.spaces.Box
-    effort: Effort
-    """The last action, for the eye: HUD and window."""
-    terms: dict[str, float]
-    """The last reward terms, likewise."""
+    # How the episode goes, for the eye: HUD and window.
+    steps: int = 0
+    total_reward: float = 0.0
+    effort: Effort = ()
+    terms: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -67,18 +50,15 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
             raise unknown("reward", self.settings.reward, self.REWARD)
         self._weights = tuple(self.REWARD[self.settings.reward].items())
         self.observation_space = box(self.OBSERVATION)
-        size = sum(signal.size for signal in self.ACTION)
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (size,), np.float32)
-        self._low, self._high = self.observation_space.low, self.observation_space.high
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (sum(signal.size for signal in self.ACTION),), np.float32)
         self._dt = 1.0 / (self.CONTROL_RATE * self.SUBSTEPS)
         self._window: Any = None
-        self._begin_story()
 
     @final
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin an episode. One seed, one story: the same seed and actions give the same bits."""
         super().reset(seed=seed)
-        self._begin_story()
+        self.steps, self.total_reward, self.effort, self.terms = 0, 0.0, (), {}
         self.clear()
         self.place(self.np_random)
         self.sense()
@@ -89,24 +69,21 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     @final
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One step of 1 / CONTROL_RATE seconds. `action` (A,) is clipped to [-1, 1]; NaN is a ValueError."""
-        effort = self._effort(action)
+        effort = effort_of(action, len(self.action_space.low))
         self.apply(effort)
         for _ in range(self.SUBSTEPS):
             self.advance(self._dt)
         self.sense()
         terms = self.reward_terms(effort)
-        reward = 0.0
-        for name, weight in self._weights:
-            reward += weight * terms[name]
+        reward = sum([weight * terms[name] for name, weight in self._weights])
         failed = self.has_failed()
         info: dict[str, Any] = {"reward_terms": terms}
-        if failed:
-            info["failure"] = min(self.margins().items(), key=lambda item: item[1])[0]
+        if failed and (margins := self.margins()):
+            info["failure"] = min(margins, key=lambda name: margins[name])
         self.renew(info)
         self.steps += 1
         self.total_reward += reward
-        self.effort = effort
-        self.terms = terms
+        self.effort, self.terms = effort, terms
         if self.render_mode == "human":
             self.render()
         return self._observation(), reward, failed, False, info
@@ -115,7 +92,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     def render(self) -> Array | None:
         """The picture (height, width, 3) uint8 in `rgb_array` mode; in `human` mode it goes to the window."""
         if self.render_mode is None:
-            gymnasium.logger.warn("render() does nothing without a render_mode: make the world with rgb_array or human")
+            gymnasium.logger.warn("render() does nothing without a render_mode: choose rgb_array or human")
             return None
         frame = self.draw()
         if self.settings.hud:
@@ -182,19 +159,6 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     def draw(self) -> Array:
         """The picture of the world now, (height, width, 3) uint8, drawn without a display."""
 
-    def _begin_story(self) -> None:
-        self.steps = 0
-        self.total_reward = 0.0
-        self.effort = ()
-        self.terms = {}
-
-    def _effort(self, action: Array) -> list[float]:
-        values: list[float] = np.asarray(action).tolist()
-        if not isinstance(values, list) or len(values) != len(self.action_space.low):
-            raise UserError(f"an action of shape {np.shape(action)} was given, {self.action_space.shape} is needed")
-        if not math.isfinite(sum(values)):
-            raise UserError(f"the action holds a number that is not finite: {values}")
-        return [min(1.0, max(-1.0, value)) for value in values]
-
     def _observation(self) -> Array:
-        return np.minimum(np.maximum(self.observe(), self._low), self._high).astype(np.float32, copy=False)
+        space = self.observation_space
+        return np.minimum(np.maximum(self.observe(), space.low), space.high).astype(np.float32, copy=False)

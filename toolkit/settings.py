@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.errors import UserError, unknown
 
@@ -51,6 +51,16 @@ class Settings(BaseModel):
             kind = ", ".join([kind.replace("typing.", ""), *bounds])
             rows.append((name, kind, repr(field.default), field.description or ""))
         return rows
+
+
+class WorldSettings(Settings):
+    """What every world lets its user choose."""
+
+    reward: str = Field("posture", description="which of the world's named rewards it pays")
+    start_noise: float = Field(0.02, ge=0, le=0.2, description="spread of the start state (m, rad, m/s, rad/s)")
+    width: int = Field(600, ge=16, le=4096, description="width of its picture (pixels)")
+    height: int = Field(600, ge=16, le=4096, description="height of its picture (pixels)")
+    hud: bool = Field(False, description="draw time, return, reward terms, actions and margins over the picture")
 
 
 def parse_assignments(words: Iterable[str], option: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 A world writes its signals down once; its spaces, `poise inspect` and the tests are derived from them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,11 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.errors import UserError
+
 Array = npt.NDArray[Any]
+Effort = Sequence[float]
+"""An action as a world's hooks see it: one plain number in [-1, 1] for each part."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +59,14 @@ def flatten(signals: Sequence[Signal], values: Mapping[str, npt.ArrayLike]) -> A
     for name, place in places.items():
         flat[place] = values[name]
     return flat
+
+
+def effort_of(action: npt.ArrayLike, size: int) -> list[float]:
+    """An agent's action as effort, clipped to [-1, 1]; a wrong shape or a number that is not finite is a UserError."""
+    array = np.asarray(action)
+    if array.shape != (size,):
+        raise UserError(f"an action of shape {array.shape} was given, ({size},) is needed")
+    values: list[float] = array.tolist()
+    if not math.isfinite(sum(values)):
+        raise UserError(f"the action holds a number that is not finite: {values}")
+    return [min(1.0, max(-1.0, value)) for value in values]

@@ -35,6 +35,11 @@ class Policy:
         self.run = run
         self._take(run.choose(checkpoint).name)
 
+    @property
+    def step(self) -> int:
+        """How many steps the checkpoint had trained."""
+        return int(self.name.removeprefix("step_"))
+
     def next(self) -> None:
         """Take the next checkpoint; after the newest comes the oldest. A run that still trains shows its new ones."""
         names = [path.name for path in self.run.checkpoints()]

@@ -1,11 +1,5 @@
 """What the command prints: lists, worlds, the state of this machine, and how a training ended."""
 
-import importlib
-import importlib.metadata
-import importlib.util
-import os
-import platform
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import cleandoc
@@ -21,8 +15,6 @@ from algos.preset import recommended
 from toolkit.console import TrainingView, table
 from toolkit.metrics import Listener, Metrics
 from toolkit.registry import as_ours, make_world, our_ids, resolve, short_name
-
-NEEDED = ("numpy", "gymnasium", "pymunk", "pygame-ce", "torch", "safetensors", "pydantic", "av", "matplotlib", "tensorboard")
 
 
 def show_list() -> None:
@@ -60,27 +52,6 @@ def show_world(word: str, settings: Mapping[str, Any]) -> None:
         known = [(name, str(values[name]), kind, told) for name, kind, _, told in ours.SETTINGS.describe()]
         console.print(table("\nSettings (--env-set name=value)", ["name", "value", "type", "meaning"], known))
     world.close()
-
-
-def show_doctor() -> int:
-    """Check what Poise needs; 0 when everything that is needed works, else 1."""
-    checks = [("python", platform.python_version() >= "3.11", platform.python_version())]
-    for package in NEEDED:
-        try:
-            checks.append((package, True, importlib.metadata.version(package)))
-        except importlib.metadata.PackageNotFoundError:
-            checks.append((package, False, "missing: install Poise again (pip install -e .)"))
-    checks += [("drawing", *_try(_draw)), ("films", *_try(_film))]
-    extras = []
-    there = importlib.util.find_spec("pybullet") is not None
-    extras.append(("worlds in space", there, "pybullet is here" if there else "pybullet is missing: pip install -e '.[3d]'"))
-    shown = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or platform.system() != "Linux"
-    extras.append(("window", shown, "a display is here" if shown else "no display: `poise play` needs one, films do not"))
-    extras.append(("cores", True, str(os.cpu_count())))
-    rows = [(name, "ok" if good else "FAILS", told) for name, good, told in checks]
-    rows += [(name, "ok" if good else "no", told) for name, good, told in extras]
-    Console().print(table("Poise on this machine", ["what", "", ""], rows))
-    return 0 if all(good for _, good, _ in checks) else 1
 
 
 @contextmanager
@@ -140,31 +111,3 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
         rows.append((name, spread, f"{score['return_min']:.2f}", f"{score['length_mean']:.0f}", f"{score['success']:.0%}"))
     title = f"{result['run']}, {result['checkpoint']}: {result['episodes']} episodes of {result['world']}"
     Console().print(table(title, ["", "return", "worst", "length", "success"], rows))
-
-
-def _try(check: Callable[[], str]) -> tuple[bool, str]:
-    try:
-        return True, check()
-    except Exception as error:  # Whatever fails here is what the user wants to know.
-        return False, f"{type(error).__name__}: {error}"
-
-
-def _draw() -> str:
-    world = make_world("poise/Cartpole-v0", {"width": 64, "height": 64}, render_mode="rgb_array")
-    world.reset(seed=0)
-    shape = world.render().shape  # type: ignore[union-attr]
-    world.close()
-    return f"a picture of {shape[1]} x {shape[0]} without a display"
-
-
-def _film() -> str:
-    import numpy as np
-
-    from toolkit.video import VideoRecorder, read_video
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        with VideoRecorder(path, 25) as film:
-            for shade in range(5):
-                film.add(np.full((64, 64, 3), shade * 40, np.uint8))
-        return f"H.264, {sum(1 for _ in read_video(path))} of 5 frames read back"
