@@ -33,6 +33,7 @@ class Learner(ABC):
     """The base of all algorithms; it fulfils toolkit.trainer.Algorithm."""
 
     SETTINGS: ClassVar[type[LearnerSettings]]
+    settings: LearnerSettings
     observation_space: gymnasium.spaces.Box
     action_space: gymnasium.spaces.Box
     networks: dict[str, nn.Module]
@@ -52,6 +53,7 @@ class Learner(ABC):
         if not isinstance(action, gymnasium.spaces.Box) or len(action.shape) != 1:
             raise UserError(f"{self.name()} needs actions in a flat Box, this world takes {action}")
         self.observation_space, self.action_space = observation, action
+        self.settings = settings
         self.device = torch.device(device)
         torch.set_num_threads(settings.threads)
         # Initial weights, exploration and minibatches draw from three streams of one seed.

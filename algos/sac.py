@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -49,17 +49,10 @@ class SAC(Learner):
     """Soft Actor-Critic."""
 
     SETTINGS = SACSettings
+    settings: SACSettings
 
-    def __init__(
-        self,
-        observation: gymnasium.spaces.Box,
-        action: gymnasium.spaces.Box,
-        settings: SACSettings,
-        seed: int,
-        device: str = "cpu",
-    ) -> None:
+    def __init__(self, observation: Box, action: Box, settings: SACSettings, seed: int, device: str = "cpu") -> None:
         super().__init__(observation, action, settings, seed, device)
-        self.settings = settings
         O, A = observation.shape[0], action.shape[0]
         self.normalizer = Normalizer(O)
         self.actor = mlp((O, *settings.hidden, 2 * A), settings.activation)

@@ -43,7 +43,7 @@ class Cartpole(PlanarEnvironment):
         Signal("x", 1, -4.0, 4.0, "m", "the cart's place on the rail, 0 in the middle"),
         Signal("v", 1, -20.0, 20.0, "m/s", "the cart's velocity"),
         Signal("angle", 1, -0.6, 0.6, "rad", "the pole's angle from upright, positive to the left"),
-        Signal("angular_velocity", 1, -20.0, 20.0, "rad/s", "the pole's angular velocity"),
+        Signal("angular velocity", 1, -20.0, 20.0, "rad/s", "the pole's angular velocity"),
     )
     ACTION = (Signal("force", 1, -FORCE, FORCE, "N", "push on the cart along the rail"),)
     REWARD: ClassVar = {

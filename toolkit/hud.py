@@ -1,59 +1,73 @@
 """The head-up display: numbers and bars over a world's picture."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pygame
 import pygame.font
 
-from toolkit.signals import Array
+from toolkit.signals import Array, parts
 
 if TYPE_CHECKING:
     from toolkit.environment import BaseEnvironment
 
-INK = (38, 50, 56)
-PALE = (200, 208, 214)
-GOOD, BAD = (64, 178, 108), (224, 90, 71)
-PUSH = (33, 118, 174)
+Colour = tuple[int, int, int]
+INK: Colour = (38, 50, 56)
+PALE: Colour = (170, 184, 193)
+GOOD, BAD, PUSH = (64, 178, 108), (224, 90, 71), (33, 118, 174)
+BACKING = (255, 255, 255, 170)
+NARROW = 0.25
+"""A margin below this part of itself is shown as danger."""
+
+
+class Row(NamedTuple):
+    """A name, and a bar filled from `low` to `high`, fractions of its length."""
+
+    name: str
+    low: float
+    high: float
+    colour: Colour
 
 
 def draw_hud(frame: Array, world: "BaseEnvironment") -> Array:
-    """The frame (H, W, 3) with time, return, reward terms, action bars and margins to failure drawn over it."""
+    """The frame (H, W, 3) with time, return, reward terms, margins to failure and the action drawn over it."""
     height, width = frame.shape[:2]
     surface = pygame.image.frombuffer(frame.tobytes(), (width, height), "RGB")
-    line = max(9, height // 40)
     pygame.font.init()
-    font = pygame.font.Font(None, round(line * 1.3))
-
-    def write(text: str, x: float, y: float) -> None:
-        surface.blit(font.render(text, True, INK), (x, y))
-
-    def bar(x: float, y: float, length: float, low: float, high: float, colour: tuple[int, int, int]) -> None:
-        """A bar of `length` pixels that is filled from `low` to `high`, fractions of it."""
-        thick = max(2, line // 2)
-        top = round(y + line * 0.3)
-        pygame.draw.rect(surface, PALE, (x, top, length, thick), border_radius=2)
-        filled = (x + length * low, top, max(1.0, length * (high - low)), thick)
-        pygame.draw.rect(surface, colour, filled, border_radius=2)
-
-    left, row = line, float(line)
-    write(f"{world.steps / world.CONTROL_RATE:5.2f} s    return {world.total_reward:.1f}", left, row)
-    label, length = width * 0.16, width * 0.14
-    row += 1.4 * line
-    for name, value in world.terms.items():
-        write(f"{name} {value:.2f}", left, row)
-        bar(left + label, row, length, 0.0, min(1.0, abs(value)), GOOD if value >= 0.0 else BAD)
-        row += 1.2 * line
-    left, row = width * 0.62, float(line)
-    for name, margin in world.margins().items():
-        write(name, left, row)
-        safe = min(1.0, max(0.0, margin))
-        bar(left + label * 1.2, row, length, 0.0, safe, GOOD if safe > 0.25 else BAD)
-        row += 1.2 * line
-    names = [signal.name if signal.size == 1 else f"{signal.name} {i + 1}" for signal in world.ACTION for i in range(signal.size)]
-    row = height - line * 1.2 * (len(world.effort) + 1)
-    for name, share in zip(names, world.effort, strict=False):
-        write(name, line, row)
-        bar(line + width * 0.28, row, length, min(0.5, 0.5 + share / 2), max(0.5, 0.5 + share / 2), PUSH)
-        row += 1.2 * line
+    font = pygame.font.Font(None, max(10, height // 30))
+    time = f"{world.steps / world.CONTROL_RATE:.2f} s, return {world.total_reward:.1f}"
+    terms = [Row(name, 0.0, min(1.0, abs(value)), GOOD if value >= 0.0 else BAD) for name, value in world.terms.items()]
+    margins = [Row(name, 0.0, min(1.0, margin), GOOD if margin > NARROW else BAD) for name, margin in world.margins().items()]
+    names = [name for name, _ in parts(world.ACTION)]
+    shares = [(min(share, 0.0) / 2, max(share, 0.0) / 2) for share in world.effort]
+    action = [Row(name, 0.5 + low, 0.5 + high, PUSH) for name, (low, high) in zip(names, shares, strict=False)]
+    _draw_panel(surface, font, (0.0, 0.0), time, terms)
+    if margins:
+        _draw_panel(surface, font, (1.0, 0.0), "margins", margins)
+    if action:
+        _draw_panel(surface, font, (0.0, 1.0), "action", action)
     return np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8).reshape(height, width, 3).copy()
+
+
+def _draw_panel(
+    surface: pygame.Surface, font: pygame.font.Font, corner: tuple[float, float], title: str, rows: Sequence[Row]
+) -> None:
+    """A pale panel in a corner of the picture, given as fractions of its free width and height."""
+    line = font.get_linesize()
+    label = max((font.size(row.name)[0] for row in rows), default=0) + line // 2
+    bar = 4 * line
+    size = (max(label + bar, font.size(title)[0]) + line, line * (len(rows) + 1) + line // 2)
+    panel = pygame.Surface(size, pygame.SRCALPHA)
+    pygame.draw.rect(panel, BACKING, panel.get_rect(), border_radius=line // 3)
+    panel.blit(font.render(title, True, INK), (line // 2, line // 4))
+    for index, row in enumerate(rows, 1):
+        top = line // 4 + index * line
+        panel.blit(font.render(row.name, True, INK), (line // 2, top))
+        left, thick = line // 2 + label, max(2, line // 3)
+        pygame.draw.rect(panel, PALE, (left, top + line // 4, bar, thick), border_radius=2)
+        filled = (left + bar * row.low, top + line // 4, max(1.0, bar * (row.high - row.low)), thick)
+        pygame.draw.rect(panel, row.colour, filled, border_radius=2)
+    gap = line // 2
+    free = (surface.get_width() - size[0] - 2 * gap, surface.get_height() - size[1] - 2 * gap)
+    surface.blit(panel, (gap + corner[0] * free[0], gap + corner[1] * free[1]))

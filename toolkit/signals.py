@@ -50,6 +50,15 @@ def layout(signals: Sequence[Signal]) -> dict[str, slice]:
     return places
 
 
+def parts(signals: Sequence[Signal]) -> list[tuple[str, Signal]]:
+    """A name for every number of the signals, and its signal: `force`; `torque 1`, `torque 2`."""
+    return [
+        (signal.name if signal.size == 1 else f"{signal.name} {index}", signal)
+        for signal in signals
+        for index in range(1, signal.size + 1)
+    ]
+
+
 def flatten(signals: Sequence[Signal], values: Mapping[str, npt.ArrayLike]) -> Array:
     """The flat float32 array of `values`, one entry for each signal; a missing or extra name is a KeyError."""
     places = layout(signals)

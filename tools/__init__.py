@@ -1,1 +1,1 @@
-"""Programs about worlds and runs. tools are run, toolkit is imported; each file here also runs alone: `python -m tools.NAME`."""
+"""Programs about worlds and runs. tools are run, toolkit is imported; the benchmarks run alone: `python -m tools.benchmark`."""

@@ -3,11 +3,8 @@
 python -m tools.benchmark worlds | vector | films | speed | solve        (the last two need the extra `dev`)
 """
 
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import click
@@ -20,20 +17,11 @@ from envs2d.world import PlanarEnvironment
 from toolkit.console import table
 from toolkit.experience import Worlds
 from toolkit.registry import make_world, our_ids, resolve, short_name
-from toolkit.signals import Array
-from toolkit.video import VideoRecorder
 from tools.peer import sac_speeds, solve_times
+from tools.stopwatch import bare_step, film_seconds, run_episodes, seconds
 
 ROUNDS = 5
 WORLDS = click.argument("worlds", nargs=-1)
-
-
-def seconds(work: Callable[[Array], object], actions: Array) -> float:
-    """How long `work` takes over all actions."""
-    began = time.perf_counter()
-    for action in actions:
-        work(action)
-    return time.perf_counter() - began
 
 
 def names(words: tuple[str, ...]) -> list[str]:
@@ -62,29 +50,12 @@ def worlds(worlds: tuple[str, ...]) -> None:
         assert isinstance(inner, PlanarEnvironment)
         whole, bare = [], []
         for _ in range(ROUNDS):
-            whole.append(_run_episodes(world, 2000, world.step))
-            bare.append(_run_episodes(world, 2000, partial(_bare_step, inner)))
+            whole.append(run_episodes(world, 2000, world.step))
+            bare.append(run_episodes(world, 2000, partial(bare_step, inner)))
         ratios = sorted(a / b for a, b in zip(whole, bare, strict=True))
         micro = [1e6 * median(times) / 2000 for times in (whole, bare)]
         rows.append((short_name(world_id), f"{micro[0]:.1f}", f"{micro[1]:.1f}", f"{median(ratios):.2f}", _range(ratios)))
     show("env.step and its space.step calls", ["world", "step (us)", "bare (us)", "ratio", "min to max"], rows)
-
-
-def _bare_step(inner: PlanarEnvironment, action: Array) -> None:
-    for _ in range(inner.SUBSTEPS):
-        inner.space.step(1.0 / (inner.CONTROL_RATE * inner.SUBSTEPS))
-
-
-def _run_episodes(world: gymnasium.Env[Array, Array], steps: int, step: Callable[[Array], object]) -> float:
-    """Seconds of `steps` steps under small random actions, ten to an episode so that the body is still in the air."""
-    rng = np.random.default_rng(0)
-    spent = 0.0
-    for seed in range(steps // 10):
-        world.reset(seed=seed)
-        actions = rng.uniform(-0.3, 0.3, (10, *(world.action_space.shape or ()))).astype(np.float32)
-        world.step(actions[0])
-        spent += seconds(step, actions)
-    return spent
 
 
 @main.command()
@@ -118,20 +89,9 @@ def films(worlds: tuple[str, ...], size: int) -> None:
     rows = []
     for world_id in names(worlds):
         world = make_world(world_id, {"width": size, "height": size}, render_mode="rgb_array")
-        rates = sorted(300 / _film(world) for _ in range(ROUNDS))
+        rates = sorted(300 / film_seconds(world) for _ in range(ROUNDS))
         rows.append((short_name(world_id), f"{median(rates):.0f}", _range(rates, 0)))
     show(f"frames a second filmed at {size} x {size}", ["world", "frames/s", "min to max"], rows)
-
-
-def _film(world: gymnasium.Env[Array, Array]) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        with VideoRecorder(Path(folder) / "film.mp4", 50) as film:
-            world.reset(seed=0)
-            for _ in range(300):
-                world.step(world.action_space.sample())
-                film.add(world.render())  # type: ignore[arg-type]
-        return time.perf_counter() - began
 
 
 @main.command()

@@ -1,8 +1,6 @@
 """Captions: the rows of text that the playground puts beside its picture."""
 
-from collections.abc import Sequence
-
-from toolkit.signals import Signal
+from toolkit.signals import parts
 from tools.live_world import LiveWorld
 
 Row = tuple[str, str]
@@ -37,12 +35,3 @@ def steering(live: LiveWorld) -> list[Row]:
         names = [f"{name} ({signal.unit})" for name, signal in parts(live.ours.ACTION)]
     pairs = [f"{less}, {more}" for less, more in live.controls.pairs]
     return rows + list(zip(pairs, names, strict=False))
-
-
-def parts(signals: Sequence[Signal]) -> list[tuple[str, Signal]]:
-    """A name for every number of the signals, and its signal: `force`; `torque 1`, `torque 2`."""
-    return [
-        (signal.name if signal.size == 1 else f"{signal.name} {index}", signal)
-        for signal in signals
-        for index in range(1, signal.size + 1)
-    ]

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
 import algos
 import envs2d  # noqa: F401  (registers the worlds in the plane)
 from toolkit.errors import UserError
@@ -45,13 +43,12 @@ def film_episode(
 
 def drawable_world(world_id: str, settings: Mapping[str, Any], looks: Mapping[str, Any]) -> World:
     """A world that draws itself off screen, ours with the given looks; a UserError where it has no renderer."""
-    spec = gymnasium.spec(world_id)
     world = make_world(world_id, settings)
     ours = as_ours(world)
     modes = world.metadata.get("render_modes", [])
     world.close()
     if "rgb_array" not in modes:
-        raise UserError(f"world {spec.id!r} cannot draw itself (it has no rgb_array mode): train it with --no-video")
+        raise UserError(f"world {world_id!r} cannot draw itself: it has no rgb_array mode")
     return make_world(world_id, {**settings, **looks} if ours else settings, render_mode="rgb_array")
 
 

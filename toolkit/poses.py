@@ -1,0 +1,54 @@
+"""The task of taking poses: bring the joints of an arm to their targets, hold them there, and get the next target."""
+
+import math
+from collections.abc import Sequence
+
+from toolkit.rewards import progress
+
+Points = Sequence[Sequence[float]]
+"""Places (m) along an arm, elbow first and hand last, each of two or three coordinates."""
+
+
+class PoseTask:
+    """Judges one arm on one pose after another.
+
+    A pose is achieved when every point stays within `reach` (m) of its target for `hold` steps in a row.
+    """
+
+    def __init__(self, reach: float, hold: int) -> None:
+        self.reach, self.hold = reach, hold
+        self.poses = 0
+
+    def aim(self, target: Points, pose: Points) -> None:
+        """Set a new target for an arm that is in `pose`."""
+        self.target, self.held = target, 0
+        self.potential = self._potential(pose)
+
+    def judge(self, pose: Points) -> dict[str, float]:
+        """Reward terms of one step: the gain in potential, and 1 when the pose was achieved just now."""
+        previous, self.potential = self.potential, self._potential(pose)
+        near = all(math.dist(point, aim) < self.reach for point, aim in zip(pose, self.target, strict=True))
+        self.held = self.held + 1 if near else 0
+        self.poses += self.achieved
+        return {"progress": progress(self.potential, previous), "achieved": float(self.achieved)}
+
+    @property
+    def achieved(self) -> bool:
+        """Whether the pose has been held long enough."""
+        return self.held >= self.hold
+
+    def _potential(self, pose: Points) -> float:
+        """Minus log(1 + error / reach), summed over the links; 0 in the pose.
+
+        A link's error (m) is how far its end is from where it should be if the joint before it were in place.
+        A point's own distance would not do: with the hand on its target and the elbow bent the wrong way, every
+        small turn makes it worse, and the arm stays there. The logarithm pays every halving of the way alike; paid
+        by the metre, the last centimetres are worth so little that the arm stops 3 cm short.
+        """
+        total = 0.0
+        before = [0.0] * len(pose[0])
+        for point, aim in zip(pose, self.target, strict=True):
+            error = [a - p for a, p in zip(aim, point, strict=True)]
+            total -= math.log1p(math.dist(error, before) / self.reach)
+            before = error
+        return total
