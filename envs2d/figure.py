@@ -105,11 +105,10 @@ class Figure:
         parent, body = self.bodies[limb.parent], self.bodies[limb.name]
         world.join(pymunk.PivotJoint(parent, body, limb.at, (0.0, limb.length / 2)))
         if not self.impulse:
-            world.join(pymunk.RotaryLimitJoint(parent, body, limb.low, limb.high))
             motor = pymunk.SimpleMotor(parent, body, 0.0)
             motor.max_force = 0.0
             self.motors.append(motor)
-            world.space.add(motor)
+            world.space.add(motor, pymunk.RotaryLimitJoint(parent, body, limb.low, limb.high))
 
     def _lowest(self, limb: Limb) -> float:
         half = LIMB_WIDTH / 2, limb.length / 2

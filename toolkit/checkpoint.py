@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from toolkit.errors import WorkError
 
@@ -43,11 +43,18 @@ def save(folder: Path, state: State) -> None:
         _write_json(aside / MANIFEST, manifest)
         for path in (*files, aside / MANIFEST, *(aside / group for group in state), aside):
             _flush(path)
+        remove(folder)
         aside.replace(folder)
         _flush(folder.parent)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def remove(folder: Path) -> None:
+    """Remove a checkpoint, if it is there: its name first, so that what is half removed is not taken for one."""
+    if folder.exists():
+        shutil.rmtree(folder.replace(folder.with_name(f".{folder.name}.removed")))
 
 
 def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -59,25 +66,25 @@ def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[st
             if name.split("/")[0] in wanted and _digest(folder / name) != digest:
                 raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {name} has changed since it was written")
         return {group: _read_group(folder / group) for group in sorted(wanted)}
-    except (OSError, ValueError, AttributeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
         raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {error}") from None
 
 
 def _write_group(folder: Path, group: str, values: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True)
-    arrays = {name: np.ascontiguousarray(value) for name, value in values.items() if isinstance(value, np.ndarray)}
+    arrays = {name: np.asarray(value, order="C") for name, value in values.items() if isinstance(value, np.ndarray)}
     _write_json(folder / "values.json", {name: value for name, value in values.items() if name not in arrays})
     if group == BUFFER:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
     elif arrays:
-        save_file(arrays, folder / "arrays.safetensors")
+        (folder / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays))
 
 
 def _read_group(folder: Path) -> dict[str, Any]:
     values: dict[str, Any] = json.loads((folder / "values.json").read_text())
     if (folder / "arrays.safetensors").exists():
-        values.update(load_file(folder / "arrays.safetensors"))
+        values.update(safetensors.numpy.load_file(folder / "arrays.safetensors"))
     for path in folder.glob("*.npy"):
         values[path.stem] = np.load(path, allow_pickle=False)
     return values

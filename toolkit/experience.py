@@ -58,6 +58,7 @@ class Worlds:
 
     def step(self, action: Array) -> Transition:
         """One step of every world; `ended` then tells which episodes it ended."""
+        _refuse_non_finite("action", action)
         observation, self.ended = self.observation, []
         number = len(self.worlds)
         successor = np.empty_like(observation)
@@ -143,4 +144,4 @@ def episode(world: World, act: Act, seed: int) -> Iterator[Moment]:
 def _refuse_non_finite(name: str, values: Array) -> None:
     if not np.isfinite(values).all():
         index = int(np.argwhere(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0, 0])
-        raise WorkError(f"the {name} of world {index} is not finite: the physics or the reward has broken down")
+        raise WorkError(f"the {name} of world {index} is not finite")

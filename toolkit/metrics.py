@@ -45,13 +45,13 @@ class CsvFiles:
         if path.exists():
             with path.open(newline="") as old:
                 kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
-        file = path.open("w", newline="")
+        aside = path.with_name(f".{path.name}.partial")
+        with aside.open("w", newline="") as new:
+            csv.writer(new, lineterminator="\n").writerows([header, *kept])
+        aside.replace(path)
+        file = path.open("a", newline="")
         self._files.append(file)
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(kept)
-        file.flush()
-        return writer
+        return csv.writer(file, lineterminator="\n")
 
 
 class TensorBoardFile:

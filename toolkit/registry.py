@@ -49,7 +49,8 @@ def make_world(world_id: str, settings: Mapping[str, Any] | None = None, render_
     except UserError:
         raise
     except ModuleNotFoundError as error:
-        raise UserError(f"world {world_id!r} needs the module {error.name!r}, which is not installed") from None
+        module = error.name or world_id.partition(":")[0]
+        raise UserError(f"world {world_id!r} needs the module {module!r}, which is not installed") from None
     except (gymnasium.error.Error, TypeError, ValueError) as error:
         raise UserError(f"world {world_id!r} cannot be made: {str(error).splitlines()[0]}") from None
     if isinstance(world.observation_space, gymnasium.spaces.Dict):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ from toolkit.registry import short_name
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 KEPT = 3
+CONFIG = ("world", "world_settings", "algorithm", "settings", "training", "device")
+"""What a config holds at the least."""
 
 
 class Run:
@@ -21,6 +22,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._saved: Path | None = None
 
     @classmethod
     def create(cls, runs: Path, name: str | None, world: str, algorithm: str, seed: int) -> Self:
@@ -52,8 +54,8 @@ class Run:
         """All settings resolved, versions and command."""
         try:
             config: dict[str, Any] = json.loads((self.path / "config.json").read_text())
-            return config
-        except (OSError, ValueError):
+            return {**config, **{key: config[key] for key in CONFIG}}
+        except (OSError, ValueError, TypeError, KeyError):
             raise WorkError(f"{self.path / 'config.json'} cannot be read: the run is damaged") from None
 
     def write(self, name: str, values: Any) -> Path:
@@ -76,12 +78,13 @@ class Run:
     def save(self, step: int, state: checkpoint.State, best: int | None) -> Path:
         """Write the checkpoint of `step`; keep the last KEPT and the one of step `best`."""
         folder = self.path / "checkpoints" / _checkpoint_name(step)
-        if not folder.exists():
+        if self._saved != folder:
             checkpoint.save(folder, state)
+            self._saved = folder
         spared = set(self.checkpoints()[-KEPT:]) | {self.path / "checkpoints" / _checkpoint_name(best or 0)}
         for old in self.checkpoints():
             if old not in spared:
-                shutil.rmtree(old)
+                checkpoint.remove(old)
         return folder
 
     def choose(self, word: str | None = None) -> Path:
@@ -112,9 +115,11 @@ class Run:
         raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {chosen.name}")
 
     def summary(self) -> dict[str, Any]:
-        """How the run ended; {} while it has not."""
-        path = self.path / "summary.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        """How the run ended; {} while it has not, or where that cannot be read."""
+        try:
+            return dict(json.loads((self.path / "summary.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return {}
 
 
 def _checkpoint_name(step: int) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from toolkit.errors import UserError
 from toolkit.experience import Moment, episode
@@ -29,7 +29,7 @@ class Tape:
     def save(self, path: Path) -> None:
         """Write the tape as a safetensors file."""
         header = {"world": self.world, "settings": dict(self.settings), "seed": self.seed}
-        save_file({"actions": self.actions}, path, metadata={"tape": json.dumps(header)})
+        path.write_bytes(safetensors.numpy.save({"actions": self.actions}, metadata={"tape": json.dumps(header)}))
 
     @classmethod
     def load(cls, path: Path) -> "Tape":

@@ -109,7 +109,10 @@ def train(
     def exploit(observation: Array) -> Array:
         return algorithm.act(observation, explore=False)
 
-    if progress.step >= settings.steps:
+    def done() -> bool:
+        return progress.step >= settings.steps or (progress.solved_step is not None and not settings.keep_going)
+
+    if done():
         return progress
     logged = (progress.step, progress.seconds)
     for transition in collect(worlds, explore):
@@ -128,15 +131,14 @@ def train(
             score = evaluate(exploit).metrics()
             progress.seconds = time.perf_counter() - began
             tell(score)
+            if settings.solved_at is not None and score["eval/return"] >= settings.solved_at:
+                progress.solved_step = progress.solved_step or progress.step
             if progress.best_return is None or score["eval/return"] > progress.best_return:
                 progress.best_return, progress.best_step = score["eval/return"], progress.step
                 save(progress)
-            if settings.solved_at is not None and score["eval/return"] >= settings.solved_at:
-                progress.solved_step = progress.solved_step or progress.step
         if due(settings.checkpoint_every):
             save(progress)
-        solved = progress.solved_step is not None and not settings.keep_going
-        if progress.step >= settings.steps or solved or should_stop():
+        if done() or should_stop():
             break
     save(progress)
     return progress

@@ -28,7 +28,7 @@ class VideoRecorder:
     def __init__(self, path: Path, rate: int) -> None:
         self.path, self.frames = path, 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+        fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
         self._container = av.open(str(path), "w", format="mp4", options=fragmented)
         self._stream = self._container.add_stream("libx264", rate=Fraction(rate))
         self._stream.pix_fmt = "yuv420p"
@@ -92,5 +92,8 @@ def read_video(path: Path) -> Iterator[Array]:
     with container:
         if not container.streams.video:
             raise UserError(f"{path} holds no pictures")
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+        try:
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+        except av.error.FFmpegError:
+            return  # A film that was cut short shows what is there.

@@ -74,8 +74,6 @@ def _train(
         learner.load_state(state)
         worlds.load_state(state["worlds"])
         progress = Progress(**state["progress"])
-        if settings.keep_going or settings.solved_at is None:
-            progress.solved_step = None
 
     def save(progress: Progress) -> None:
         run.save(progress.step, {**learner.state(), "worlds": worlds.state(), "progress": asdict(progress)}, progress.best_step)
