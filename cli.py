@@ -97,7 +97,7 @@ def doctor() -> None:
 @click.option("--preset", type=click.Path(path_type=Path), help="A YAML file with `training:` and `settings:`.")
 @click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
 @RUNS
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option("--no-video", is_flag=True, help="Make no film.")
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
 @click.option("--resume", metavar="RUN", help="Go on with a run, exactly where it stopped.")
@@ -119,7 +119,7 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
     settings, world_settings = parse_assignments(words["settings"], "--set"), parse_assignments(words["env_set"], "--env-set")
     with training_view() as listen:
         if resume is not None:
-            if settings or world_settings or words["algo"] or words["preset"] or words["name"]:
+            if settings or world_settings or any(words[key] is not None for key in ("algo", "preset", "name", "device")):
                 raise UserError("--resume goes on as the run began: only --steps, --keep-going and --no-video go with it")
             outcome = train_run.resume(Run.open(runs_dir, resume), named, listen, not no_video)
         else:
@@ -132,7 +132,7 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
                 words["preset"],
                 words["name"],
                 runs_dir,
-                words["device"],
+                words["device"] or "auto",
             )
             outcome = train_run.start(told, listen, not no_video)
     sys.exit(show_outcome(outcome))

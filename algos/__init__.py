@@ -22,11 +22,13 @@ def load(name: str) -> "type[Learner]":
     return found
 
 
-def restore(run: "Run", checkpoint: str | None = None, device: str = "cpu") -> "Learner":
+def restore(run: "Run", checkpoint: str | None = None) -> "Learner":
     """The learner of a run, ready to act; it loads the small `policy` of a checkpoint and nothing else."""
     config = run.config
-    learner = make(config["algorithm"], config["world"], config["world_settings"], config["settings"], device=device)
-    learner.load_state(run.load(checkpoint, groups=["policy"]))
+    folder, state = run.load(checkpoint, groups=["policy"])
+    learner = make(config["algorithm"], config["world"], config["world_settings"], config["settings"])
+    learner.load_state(state)
+    learner.checkpoint = folder.name
     return learner
 
 

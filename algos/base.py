@@ -34,6 +34,8 @@ class Learner(ABC):
 
     SETTINGS: ClassVar[type[LearnerSettings]]
     settings: LearnerSettings
+    checkpoint: str | None = None
+    """Where it was restored from, if it was."""
     observation_space: gymnasium.spaces.Box
     action_space: gymnasium.spaces.Box
     networks: dict[str, nn.Module]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolkit.errors import UserError
 from toolkit.experience import Transition
 from toolkit.signals import Array
 
@@ -32,13 +33,16 @@ class ReplayBuffer:
     def __init__(self, capacity: int, observation: gymnasium.spaces.Box, action: gymnasium.spaces.Box) -> None:
         self.capacity, self.size, self.next = capacity, 0, 0
         kind = observation.dtype if observation.dtype == np.uint8 else np.float32
-        self.columns: dict[str, Array] = {
-            "s": np.zeros((capacity, *observation.shape), kind),
-            "a": np.zeros((capacity, *action.shape), np.float32),
-            "r": np.zeros(capacity, np.float32),
-            "s2": np.zeros((capacity, *observation.shape), kind),
-            "terminated": np.zeros(capacity, np.float32),
-        }
+        try:
+            self.columns: dict[str, Array] = {
+                "s": np.zeros((capacity, *observation.shape), kind),
+                "a": np.zeros((capacity, *action.shape), np.float32),
+                "r": np.zeros(capacity, np.float32),
+                "s2": np.zeros((capacity, *observation.shape), kind),
+                "terminated": np.zeros(capacity, np.float32),
+            }
+        except (MemoryError, ValueError) as error:
+            raise UserError(f"a buffer of {capacity:,} transitions does not fit in memory: {error}") from None
 
     def add(self, transition: Transition) -> None:
         """Take the N rows of one step, over the oldest where the circle is full."""

@@ -66,13 +66,11 @@ class SAC(Learner):
             "target": self.target,
             "temperature": nn.ParameterDict({"log_alpha": self.log_alpha}),
         }
-        for network in self.networks.values():
-            network.to(self.device)
-        learned = {"actor": self.actor, "critic": self.critic, "temperature": self.networks["temperature"]}
         self.optimizers = {
-            name: torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-            for name, network in learned.items()
+            name: torch.optim.Adam(self.networks[name].to(self.device).parameters(), settings.learning_rate, fused=True)
+            for name in ("policy", "critic", "temperature")
         }
+        self.target.to(self.device)
         self.buffer = ReplayBuffer(settings.buffer, observation, action)
         self.steps, self.updates_owed = 0, 0.0
 
@@ -119,7 +117,7 @@ class SAC(Learner):
 
         a, log_pi = self.policy(batch.s).sample(self.generator)
         pi_loss = self.actor_loss(batch.s, a, log_pi, alpha)
-        descend(self.optimizers["actor"], pi_loss)
+        descend(self.optimizers["policy"], pi_loss)
 
         alpha_loss = self.alpha_loss(log_pi.detach())
         descend(self.optimizers["temperature"], alpha_loss)

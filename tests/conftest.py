@@ -8,10 +8,12 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ["NO_COLOR"] = "1"
 os.environ["COLUMNS"] = "200"
 
+import csv
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import hypothesis
@@ -42,6 +44,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if "slow" not in item.keywords]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick_disk() -> Iterator[None]:
+    """Waiting for the disk makes no test stricter; that checkpoints do wait is tested where they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the working folder."""
@@ -49,12 +59,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def python(*words: str | Path, cwd: Path = ROOT, timeout: float = 120.0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter, with the tests' own modules in reach and nothing else changed."""
+def python(
+    *words: str | Path, cwd: Path = ROOT, timeout: float = 120.0, **environment: str | None
+) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter with the tests' own modules in reach; an environment variable that is None is taken away."""
+    variables = {**os.environ, "PYTHONPATH": str(TESTS), **environment}
     return subprocess.run(
         [sys.executable, *map(str, words)],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
+        env={name: value for name, value in variables.items() if value is not None},
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -107,3 +120,49 @@ def live(world: gymnasium.Env, actions: Sequence[np.ndarray], seed: int = 0) -> 
         if told[2] or told[3]:
             seed += 1
             world.reset(seed=seed)
+
+
+# Small runs.
+
+SMALL_SETTINGS = {"hidden": [8], "batch": 8, "warmup": 30, "buffer": 500}
+SMALL_TRAINING = {
+    "steps": 200,
+    "evaluate_every": 60,
+    "evaluate_episodes": 2,
+    "checkpoint_every": 50,
+    "log_every": 20,
+    "solved_at": None,
+}
+
+
+def start_run(
+    runs: Path, name: str = "run", world: str = "cartpole", video: bool = False, listen: Any = None, **training: Any
+) -> Any:
+    """Train a small run, and how it ended."""
+    from tools import train_run
+    from tools.plan_run import Words
+
+    wanted = {**SMALL_TRAINING, **training}
+    return train_run.start(Words(world, "sac", wanted, SMALL_SETTINGS, name=name, runs=runs), listen, video)
+
+
+def state_of(run: Any, checkpoint: str = "latest") -> dict[str, Any]:
+    """All that a checkpoint holds but the seconds of a clock, flat and as bytes, so that two can be compared."""
+    flat = {}
+    for group, values in run.load(checkpoint)[1].items():
+        for name, value in values.items():
+            exact = (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+            flat[f"{group}.{name}"] = exact
+    del flat["progress.seconds"]
+    return flat
+
+
+def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
+    """The rows of both CSV files, without what a clock measured."""
+    records = {}
+    for name in ("episodes", "metrics"):
+        with (run.path / f"{name}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows and all(float(row.pop("seconds")) >= 0.0 for row in rows)
+        records[name] = [row for row in rows if row.get("name") != "charts/SPS"]
+    return records

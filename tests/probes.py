@@ -108,7 +108,7 @@ class Forgetful(Probe):
         self.number = Forgetful.made
 
     def see(self) -> Any:
-        return np.array([self.age * 0.01 * self.number % 1.0], np.float32)
+        return np.array([self.age * 0.0137 * self.number % 1.0], np.float32)
 
 
 class Breaks(Probe):
@@ -124,6 +124,18 @@ class Breaks(Probe):
 
     def pay(self, action: Any) -> float:
         return self.value if self.what == "reward" and self.age >= self.when else 0.0
+
+
+class BreaksLate(Probe):
+    """Pays something not finite from its 130th step on; evaluations of it are short."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.lived = 0
+
+    def pay(self, action: Any) -> float:
+        self.lived += 1
+        return float("nan") if self.lived >= 130 else 0.0
 
 
 class Named(Probe):
@@ -172,6 +184,7 @@ PROBES = {
     "Counter": (Counter, 10),
     "Forgetful": (Forgetful, 100),
     "Breaks": (Breaks, 50),
+    "BreaksLate": (BreaksLate, 10),
     "Named": (Named, 10),
     "Boundless": (Boundless, 10),
     "Uneven": (Uneven, 10),

@@ -228,7 +228,7 @@ def test_mistaken_settings_are_named_with_the_nearest_right_one(world_id):
     default = kind.SETTINGS().reward
     with pytest.raises(UserError, match=f"did you mean '{default}'"):
         kind(reward=default + "e")
-    with pytest.raises(UserError, match="choose from .*survival"):
+    with pytest.raises(UserError, match=r"choose from .*survival"):
         kind(reward="zzz")
     with pytest.raises(UserError, match="did you mean 'start_noise'"):
         kind(start_nois=0.1)

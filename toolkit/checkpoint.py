@@ -53,8 +53,10 @@ def save(folder: Path, state: State) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a checkpoint, if it is there: its name first, so that what is half removed is not taken for one."""
+    removed = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(removed, ignore_errors=True)
     if folder.exists():
-        shutil.rmtree(folder.replace(folder.with_name(f".{folder.name}.removed")))
+        shutil.rmtree(folder.replace(removed))
 
 
 def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:

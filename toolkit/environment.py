@@ -1,7 +1,7 @@
 """BaseEnvironment: the template of every world. `reset` and `step` are written here, once.
 
-A world says what it is (signals, rewards, settings) and fills in the hooks below; whether its bodies live in
-pymunk or in PyBullet is the business of one class between (PlanarEnvironment, SpatialEnvironment).
+A world says what it is (signals, rewards, settings) and fills in the hooks; which physics its bodies live in is the
+business of one class between.
 """
 
 from abc import ABC, abstractmethod
@@ -68,9 +68,8 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
 
     @final
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """One step of 1 / CONTROL_RATE seconds. `action` (A,) is clipped to [-1, 1]; NaN is a ValueError."""
-        effort = effort_of(action, len(self.action_space.low))
-        self.apply(effort)
+        """One step of 1 / CONTROL_RATE seconds. `action` (A,) is clipped to [-1, 1]; NaN is a UserError."""
+        self.apply(effort := effort_of(action, len(self.action_space.low)))
         for _ in range(self.SUBSTEPS):
             self.advance(self._dt)
         self.sense()
@@ -90,9 +89,8 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
 
     @final
     def render(self) -> Array | None:
-        """The picture (height, width, 3) uint8 in `rgb_array` mode; in `human` mode it goes to the window."""
+        """The picture (height, width, 3) uint8 in `rgb_array` mode; in `human` mode it goes to the window. None otherwise."""
         if self.render_mode is None:
-            gymnasium.logger.warn("render() does nothing without a render_mode: choose rgb_array or human")
             return None
         frame = self.draw()
         if self.settings.hud:
@@ -114,8 +112,6 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         if self._window is not None:
             self._window.close()
             self._window = None
-
-    # The hooks.
 
     @abstractmethod
     def clear(self) -> None:

@@ -3,9 +3,10 @@
 import csv
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+
+from toolkit.errors import WorkError
 
 Metrics = Mapping[str, float]
 Listener = Callable[[int, float, Metrics], None]
@@ -21,9 +22,14 @@ class CsvFiles:
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
-        self._files: list[TextIO] = []
-        self._episodes = self._open(folder / "episodes.csv", ("step", "episode", "return", "length", "seconds"), step)
-        self._metrics = self._open(folder / "metrics.csv", ("step", "seconds", "name", "value"), step)
+        tables = {
+            folder / "episodes.csv": ("step", "episode", "return", "length", "seconds"),
+            folder / "metrics.csv": ("step", "seconds", "name", "value"),
+        }
+        for path, header in tables.items():
+            _keep(path, header, step)
+        self._files = [path.open("a", newline="") for path in tables]
+        self._episodes, self._metrics = (csv.writer(file, lineterminator="\n") for file in self._files)
 
     def __call__(self, step: int, seconds: float, metrics: Metrics) -> None:
         """Write one row for an episode, or one row for each metric."""
@@ -39,19 +45,6 @@ class CsvFiles:
         """Close both files."""
         for file in self._files:
             file.close()
-
-    def _open(self, path: Path, header: Iterable[str], step: int) -> Any:
-        kept = []
-        if path.exists():
-            with path.open(newline="") as old:
-                kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
-        aside = path.with_name(f".{path.name}.partial")
-        with aside.open("w", newline="") as new:
-            csv.writer(new, lineterminator="\n").writerows([header, *kept])
-        aside.replace(path)
-        file = path.open("a", newline="")
-        self._files.append(file)
-        return csv.writer(file, lineterminator="\n")
 
 
 class TensorBoardFile:
@@ -78,3 +71,18 @@ class TensorBoardFile:
     def close(self) -> None:
         """Flush and close."""
         self._writer.close()
+
+
+def _keep(path: Path, header: Sequence[str], step: int) -> None:
+    """Write a CSV file anew, whole or not at all, with the rows up to `step` that it already has."""
+    kept: list[list[str]] = []
+    if path.exists():
+        with path.open(newline="") as old:
+            try:
+                kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
+            except (ValueError, csv.Error):
+                raise WorkError(f"{path} is damaged: each row should begin with a step; move it away to go on") from None
+    aside = path.with_name(f".{path.name}.partial")
+    with aside.open("w", newline="") as new:
+        csv.writer(new, lineterminator="\n").writerows([header, *kept])
+    aside.replace(path)

@@ -63,6 +63,18 @@ def make_world(world_id: str, settings: Mapping[str, Any] | None = None, render_
     return world
 
 
+def probe(world: World) -> None:
+    """One step of a world, to see that its settings do; a UserError of one line where it breaks."""
+    try:
+        world.reset(seed=0)
+        world.step(world.action_space.sample())
+    except UserError:
+        raise
+    except Exception as error:  # Somebody else's code: whatever it raises is what the user must hear.
+        name = world.spec.id if world.spec is not None else str(world)
+        raise UserError(f"world {name!r} breaks at its first step with these settings: {error}") from None
+
+
 def as_ours(world: World) -> BaseEnvironment | None:
     """The BaseEnvironment inside a world, or None where the world is somebody else's."""
     inner = world.unwrapped

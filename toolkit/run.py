@@ -101,15 +101,15 @@ class Run:
             return found[int(str(word))]
         raise unknown("checkpoint", str(word), ["latest", "best", *map(str, found)])
 
-    def load(self, word: str | None = None, groups: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-        """The state, or some groups of it, of the checkpoint that `word` means.
+    def load(self, word: str | None = None, groups: Iterable[str] | None = None) -> tuple[Path, dict[str, dict[str, Any]]]:
+        """The checkpoint that `word` means, and its state or some groups of it.
 
         A damaged checkpoint is named on standard error and the newest undamaged one before it is used.
         """
         chosen = self.choose(word)
         for folder in reversed([path for path in self.checkpoints() if path <= chosen]):
             try:
-                return checkpoint.load(folder, groups)
+                return folder, checkpoint.load(folder, groups)
             except checkpoint.DamagedCheckpointError as error:
                 print(f"warning: {error}; trying the one before it", file=sys.stderr)
         raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {chosen.name}")

@@ -25,7 +25,7 @@ class Settings(BaseModel):
         """Settings from plain values; whatever is wrong is a UserError that names the first culprit."""
         for key in values:
             if key not in cls.model_fields:
-                raise unknown(kind, key, cls.model_fields)
+                raise unknown(kind, str(key), cls.model_fields)
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:

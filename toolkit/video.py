@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -22,20 +23,22 @@ PENDING = 4
 class VideoRecorder:
     """Writes frames one by one, in constant memory. Use it in a `with` block.
 
-    A fragment is closed after every `rate` frames (a second of film), so a kill loses about that.
+    A fragment is closed after every `rate` frames (a second of film), so a kill loses about that. A film that cannot
+    be written is an OSError that names it.
     """
 
     def __init__(self, path: Path, rate: int) -> None:
         self.path, self.frames = path, 0
         path.parent.mkdir(parents=True, exist_ok=True)
         fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
-        self._container = av.open(str(path), "w", format="mp4", options=fragmented)
+        with self._named_errors():
+            self._container = av.open(str(path), "w", format="mp4", options=fragmented)
         self._stream = self._container.add_stream("libx264", rate=Fraction(rate))
         self._stream.pix_fmt = "yuv420p"
         self._stream.options = {"preset": "veryfast", "crf": "20", "tune": "animation", "g": str(rate)}
         self._encoder = ThreadPoolExecutor(max_workers=1)
         self._pending: deque[Future[None]] = deque()
-        self._closed = False
+        self._closed = self._failed = False
 
     def add(self, frame: Array) -> None:
         """Add a frame (H, W, 3) uint8; all frames of a film have one size. An odd side is cut by one pixel."""
@@ -54,18 +57,32 @@ class VideoRecorder:
         if self._closed:
             return
         self._closed = True
+        if self.frames:
+            self._pending.append(self._encoder.submit(self._encode, None))
+        self._encoder.shutdown()
         try:
-            while self._pending:
-                self._pending.popleft().result()
-            if self.frames:
-                self._container.mux(self._stream.encode(None))
+            for job in self._pending:
+                job.result()
         finally:
-            self._encoder.shutdown()
-            self._container.close()
+            with self._named_errors():
+                self._container.close()
 
-    def _encode(self, frame: Array) -> None:
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        self._container.mux(self._stream.encode(picture))
+    def _encode(self, frame: Array | None) -> None:
+        """Encode a frame, None to finish; never again after an error, which the encoder would not survive."""
+        if self._failed:
+            return
+        self._failed = True
+        with self._named_errors():
+            picture = None if frame is None else av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            self._container.mux(self._stream.encode(picture))
+        self._failed = False
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
     def __enter__(self) -> Self:
         return self

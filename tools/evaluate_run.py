@@ -30,7 +30,7 @@ def evaluate_run(run: Run, checkpoint: str | None = None, episodes: int = 20) ->
     result: dict[str, Any] = {
         "run": run.path.name,
         "world": config["world"],
-        "checkpoint": run.choose(checkpoint).name,
+        "checkpoint": learner.checkpoint,
         "episodes": episodes,
     }
     for name, score in scores.items():

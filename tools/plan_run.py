@@ -13,7 +13,7 @@ import algos
 import envs2d  # noqa: F401  (registers the worlds in the plane)
 from algos import preset as presets
 from toolkit.errors import UserError, unknown
-from toolkit.registry import as_ours, make_world, resolve
+from toolkit.registry import as_ours, make_world, probe, resolve
 from toolkit.trainer import TrainSettings
 
 PACKAGES = ("gymnasium", "numpy", "pymunk", "torch")
@@ -54,6 +54,7 @@ def plan(words: Words) -> dict[str, Any]:
     world_settings = ours.settings.plain() if ours else dict(words.world_settings)
     if world.spec is not None and (ours is None or ours.settings.reward == ours.SETTINGS().reward):
         training.setdefault("solved_at", world.spec.reward_threshold)
+    probe(world)
     world.close()
     return {
         "world": world_id,

@@ -93,6 +93,8 @@ def show_outcome(outcome: Any) -> int:
     console.print(f"run:   {run.path}")
     if outcome.film is not None:
         console.print(f"film:  {outcome.film}")
+    elif outcome.no_film:
+        console.print(f"no film: {outcome.no_film}")
     console.print(f"play:  {_again(run, 'play')}\ncurves: tensorboard --logdir {run.path.parent}")
     return 0
 

@@ -2,13 +2,14 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import algos
+from algos.base import Learner
 from toolkit.errors import UserError
 from toolkit.evaluation import Evaluator
 from toolkit.experience import Worlds
@@ -17,6 +18,9 @@ from toolkit.run import Run
 from toolkit.trainer import Progress, TrainSettings, train
 from tools.plan_run import Words, plan
 from tools.record_run import film_episode
+
+Listen = Callable[[Mapping[str, Any]], Listener]
+"""Makes one more listener, the live view, once the config is known."""
 
 
 @dataclass(frozen=True)
@@ -27,83 +31,94 @@ class Outcome:
     progress: Progress
     score: Mapping[str, float]
     film: Path | None
+    no_film: str
+    """Why there is no film, if there is none."""
     interrupted: int | None
     """The signal that stopped it, if one did."""
 
 
-def start(words: Words, listen: Callable[[dict[str, Any]], Listener] | None = None, video: bool = True) -> Outcome:
-    """Train a new run."""
+def start(words: Words, listen: Listen | None = None, video: bool = True) -> Outcome:
+    """Train a new run. Nothing is written before all of the user's words have proved right."""
     config = plan(words)
+    learner = _learner(config)
     run = Run.create(words.runs, words.name, config["world"], config["algorithm"], config["training"]["seed"])
     run.write("config.json", config)
-    return _train(run, config, None, listen, video)
+    return _train(run, config, learner, Progress(), None, listen, video)
 
 
-def resume(
-    run: Run,
-    training: Mapping[str, Any],
-    listen: Callable[[dict[str, Any]], Listener] | None = None,
-    video: bool = True,
-) -> Outcome:
+def resume(run: Run, training: Mapping[str, Any], listen: Listen | None = None, video: bool = True) -> Outcome:
     """Go on with a run, exactly where its newest checkpoint stands; only how far to train may change."""
     config = run.config
     for key in training:
         if key not in ("steps", "keep_going"):
             raise UserError(f"--resume goes on as the run began: {key} cannot change")
-    settings = TrainSettings.parse({**config["training"], **training}, kind="training setting")
-    config["training"] = settings.plain()
-    state = run.load("latest")
+    config["training"] = TrainSettings.parse({**config["training"], **training}, kind="training setting").plain()
+    learner, progress, worlds = _learner(config), Progress(), None
+    if run.checkpoints():
+        state = run.load("latest")[1]
+        learner.load_state(state)
+        progress, worlds = Progress(**state["progress"]), state["worlds"]
     run.write("config.json", config)
-    return _train(run, config, state, listen, video)
+    return _train(run, config, learner, progress, worlds, listen, video)
+
+
+def _learner(config: Mapping[str, Any]) -> Learner:
+    seed = config["training"]["seed"]
+    return algos.make(config["algorithm"], config["world"], config["world_settings"], config["settings"], seed, config["device"])
 
 
 def _train(
     run: Run,
     config: Mapping[str, Any],
-    state: Mapping[str, Mapping[str, Any]] | None,
-    listen: Callable[[dict[str, Any]], Listener] | None,
+    learner: Learner,
+    progress: Progress,
+    stand: Mapping[str, Any] | None,
+    listen: Listen | None,
     video: bool,
 ) -> Outcome:
-    world_id, world_settings = config["world"], config["world_settings"]
     settings = TrainSettings.parse(config["training"])
-    seed = settings.seed
-    learner = algos.make(config["algorithm"], world_id, world_settings, config["settings"], seed, config["device"])
-    worlds = Worlds(world_id, settings.worlds, seed, world_settings)
-    progress = Progress()
-    if state is not None:
-        learner.load_state(state)
-        worlds.load_state(state["worlds"])
-        progress = Progress(**state["progress"])
-
-    def save(progress: Progress) -> None:
-        run.save(progress.step, {**learner.state(), "worlds": worlds.state(), "progress": asdict(progress)}, progress.best_step)
-
     with ExitStack() as stack:
+        worlds = Worlds(config["world"], settings.worlds, settings.seed, config["world_settings"])
         stack.callback(worlds.close)
-        evaluator = Evaluator(world_id, world_settings, settings.evaluate_episodes)
+        if stand is not None:
+            worlds.load_state(stand)
+        evaluator = Evaluator(config["world"], config["world_settings"], settings.evaluate_episodes)
         stack.callback(evaluator.close)
-        files = (CsvFiles(run.path, progress.step), TensorBoardFile(run.path, progress.step))
-        for file in files:
+        listeners: list[Listener] = []
+        for kind in (CsvFiles, TensorBoardFile):
+            file = kind(run.path, progress.step)
             stack.callback(file.close)
-        listeners: Sequence[Listener] = (*files, *([listen(dict(config))] if listen else []))
+            listeners.append(file)
+        if listen is not None:
+            listeners.append(listen(config))
         caught = stack.enter_context(_signals())
-        train(
-            learner,
-            worlds,
-            settings,
-            progress,
-            evaluate=evaluator,
-            listeners=listeners,
-            save=save,
-            should_stop=lambda: bool(caught),
-        )
+
+        def save(progress: Progress) -> None:
+            state = {**learner.state(), "worlds": worlds.state(), "progress": asdict(progress)}
+            run.save(progress.step, state, progress.best_step)
+
+        def should_stop() -> bool:
+            return bool(caught)
+
+        train(learner, worlds, settings, progress, evaluate=evaluator, listeners=listeners, save=save, should_stop=should_stop)
         interrupted = caught[0] if caught else None
+        shown = progress.best_step or progress.step
         score: Mapping[str, float] = {}
-        film = None
         if interrupted is None:
-            best = algos.restore(run, _shown(progress, settings))
+            best = algos.restore(run, str(shown))
             score = evaluator(lambda observation: best.act(observation, explore=False)).metrics()
-    summary = {
+    run.write("summary.json", _summary(progress, interrupted, score))
+    film, no_film = None, ""
+    if video and interrupted is None:
+        try:
+            film = film_episode(run, run.video(f"step_{shown:09d}"))
+        except UserError as error:  # A world that cannot draw itself: the training was none the worse for it.
+            no_film = str(error)
+    return Outcome(run, progress, score, film, no_film, interrupted)
+
+
+def _summary(progress: Progress, interrupted: int | None, score: Mapping[str, float]) -> dict[str, Any]:
+    return {
         "steps": progress.step,
         "episodes": progress.episode,
         "seconds": round(progress.seconds, 3),
@@ -113,14 +128,6 @@ def _train(
         "interrupted": interrupted,
         **score,
     }
-    run.write("summary.json", summary)
-    if video and interrupted is None:
-        film = film_episode(run, run.video(f"step_{progress.best_step or progress.step:09d}"))
-    return Outcome(run, progress, score, film, interrupted)
-
-
-def _shown(progress: Progress, settings: TrainSettings) -> str:
-    return str(progress.best_step if progress.best_step is not None else progress.step)
 
 
 @contextmanager
