@@ -54,6 +54,8 @@ def main() -> None:
 
     Start with:  poise train cartpole
     """
+    # A world of the user's own, my_module:MyWorld-v0, may lie in the folder where the command is given.
+    sys.path.append(str(Path.cwd()))
 
 
 @main.command("list")

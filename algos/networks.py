@@ -47,9 +47,12 @@ class Ensemble(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Each member's value of each row of `inputs`."""
-        hidden = inputs.expand(self.members, *inputs.shape)
+        hidden: Tensor = inputs.expand(self.members, *inputs.shape)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if layer:
                 hidden = self.activation(hidden)
-            hidden = torch.baddbmm(bias, hidden, weight)
-        return hidden.squeeze(-1)
+            if layer < len(self.weights) - 1:
+                hidden = torch.baddbmm(bias, hidden, weight)
+        # The last layer has one unit: multiplying and adding up is quicker than a matrix product of one column.
+        values: Tensor = (hidden * self.weights[-1].transpose(1, 2)).sum(-1) + self.biases[-1].squeeze(-1)
+        return values

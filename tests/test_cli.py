@@ -22,6 +22,7 @@ from rich.console import Console
 import cli
 from toolkit import checkpoint, console
 from toolkit.console import TrainingView
+from toolkit.evaluation import Evaluator
 from toolkit.metrics import LENGTH, RETURN
 from toolkit.registry import short_name
 from toolkit.run import Run
@@ -551,6 +552,20 @@ def test_a_second_interrupt_stops_at_once(elsewhere):
     told = python("-c", TWICE, cwd=elsewhere)
     assert (told.returncode, told.stdout, told.stderr) == (130, "", "")
     assert Run(elsewhere / "runs" / "run").checkpoints() == []
+
+
+def test_an_interrupt_in_the_last_evaluation_is_heard_too(elsewhere, monkeypatch):
+    judge = Evaluator.__call__
+
+    def interrupted(self: Evaluator, act: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return judge(self, act)
+
+    monkeypatch.setattr(Evaluator, "__call__", interrupted)
+    result = poise("train", "cartpole", *QUICK, "--set", "evaluate_every=0")
+    assert result.exit_code == 130, result.output
+    run = Run(Path("runs/cartpole-sac-0"))
+    assert run.load("latest")[1]["progress"]["step"] == 120 and not list(run.path.glob("videos/*"))
 
 
 def test_an_interrupt_while_filming_leaves_the_trained_run(elsewhere, monkeypatch):

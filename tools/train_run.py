@@ -101,12 +101,12 @@ def _train(
             return bool(caught)
 
         train(learner, worlds, settings, progress, evaluate=evaluator, listeners=listeners, save=save, should_stop=should_stop)
-        interrupted = caught[0] if caught else None
         shown = progress.best_step or progress.step
         score: Mapping[str, float] = {}
-        if interrupted is None:
+        if not caught:
             best = algos.restore(run, str(shown))
             score = evaluator(lambda observation: best.act(observation, explore=False)).metrics()
+        interrupted = caught[0] if caught else None
     run.write("summary.json", _summary(progress, interrupted, score))
     film, no_film = None, ""
     if video and interrupted is None:

@@ -1,0 +1,63 @@
+"""The task of taking poses, in the plane and in space."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.poses import PoseTask
+
+NUMBERS = st.floats(-1.0, 1.0)
+
+
+def arm(angles: list[float]) -> list[tuple[float, float]]:
+    """Ends of the links of an arm in the plane, each 0.2 m."""
+    turns = np.cumsum(angles)
+    return [tuple(point) for point in 0.2 * np.cumsum(np.stack((np.cos(turns), np.sin(turns)), -1), axis=0)]
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=4))
+def test_the_potential_is_highest_in_the_pose_itself(points):
+    task = PoseTask(0.02, 25)
+    task.aim(points, points)
+    assert task.potential == 0.0
+    moved = [(x + 0.1, y, z) for x, y, z in points]
+    task.aim(points, moved)
+    assert task.potential < 0.0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_no_pose_but_the_target_and_its_opposites_stops_an_arm_that_climbs(size):
+    """Turning some link either way always raises the potential: there is no pose to get stuck in."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        target, angles = (rng.uniform(-math.pi, math.pi, size) for _ in range(2))
+        task = PoseTask(0.02, 25)
+        gains = []
+        for link in range(size):
+            for turn in (-0.01, 0.01):
+                task.aim(arm(target), arm(angles))
+                step = np.zeros(size)
+                step[link] = turn
+                if link + 1 < size:
+                    step[link + 1] = -turn  # The links beyond keep their directions.
+                gains.append(task.judge(arm(angles + step))["progress"])
+        assert max(gains) > 0.0
+
+
+def test_every_halving_of_a_long_way_pays_alike():
+    task = PoseTask(0.001, 25)
+    task.aim([(0.0, 0.0)], [(0.8, 0.0)])
+    gains = [task.judge([(way, 0.0)])["progress"] for way in (0.4, 0.2, 0.1)]
+    assert gains == pytest.approx([math.log(2.0)] * 3, rel=0.02)
+
+
+def test_a_pose_is_achieved_when_it_is_held_long_enough_without_a_break():
+    task = PoseTask(0.02, 3)
+    near, far = [(0.01, 0.0, 0.0)], [(0.03, 0.0, 0.0)]
+    task.aim([(0.0, 0.0, 0.0)], far)
+    told = [task.judge(pose)["achieved"] for pose in (near, near, far, near, near, near)]
+    assert told == [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    assert task.poses == 1 and task.achieved
