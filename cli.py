@@ -200,5 +200,18 @@ def evaluate(run: str, runs_dir: Path, checkpoint: str | None, episodes: int, as
         show_evaluation(result)
 
 
+@main.command()
+@click.argument("runs", nargs=-1, required=True)
+@RUNS
+@click.option("--out", type=click.Path(path_type=Path), default=Path("curves.png"), show_default=True, help=".png, .svg or .pdf.")
+@spoken
+def plot(runs: tuple[str, ...], runs_dir: Path, out: Path) -> None:
+    """Plot the learning curves of RUNS of one world."""
+    from toolkit.run import Run
+    from tools.plot import plot_runs
+
+    click.echo(f"plot: {plot_runs([Run.open(runs_dir, run) for run in runs], out)}")
+
+
 if __name__ == "__main__":
     main()

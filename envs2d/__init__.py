@@ -7,5 +7,5 @@ import gymnasium
 
 gymnasium.register("poise/Cartpole-v0", "envs2d.cartpole:Cartpole", max_episode_steps=400, reward_threshold=385.0)
 gymnasium.register("poise/Standing-v0", "envs2d.standing:Standing", max_episode_steps=400, reward_threshold=385.0)
-gymnasium.register("poise/BollaRolla-v0", "envs2d.bolla_rolla:BollaRolla", max_episode_steps=400, reward_threshold=360.0)
+gymnasium.register("poise/BollaRolla-v0", "envs2d.bolla_rolla:BollaRolla", max_episode_steps=400, reward_threshold=380.0)
 gymnasium.register("poise/Reacher2D-v0", "envs2d.reacher:Reacher2D", max_episode_steps=300, reward_threshold=24.0)

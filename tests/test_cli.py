@@ -117,7 +117,7 @@ def test_train_record_evaluate_and_resume(elsewhere):
     told = said(poise("train", "cartpole", *QUICK))
     path = Path("runs/cartpole-sac-0")
     run = Run(path)
-    assert "not solved after step 120" in told and str(path) in told and "poise play cartpole-sac-0" in told
+    assert "not solved after 120 steps" in told and str(path) in told and "poise play cartpole-sac-0" in told
     assert [found.name for found in run.checkpoints()][-1] == "step_000000120"
     films = list((path / "videos").iterdir())
     assert len(films) == 1 and films[0].name in told.replace("\n", "")
@@ -173,7 +173,7 @@ def test_a_world_without_a_renderer_trains_and_says_that_there_is_no_film(elsewh
 
 def test_solved_is_said(elsewhere):
     told = said(poise("train", "cartpole", *QUICK, "--set", "solved_at=1", "--no-video"))
-    assert "solved at step 60" in told
+    assert "solved after 60 steps" in told
     assert Run(Path("runs/cartpole-sac-0")).summary()["solved"] is True
 
 
@@ -637,3 +637,13 @@ def test_plain_lines_come_no_more_often_than_every_ten_seconds():
         for step in range(100):
             view(step, 0.0, {"charts/SPS": 1.0})
     assert page.getvalue() == "" and console.PLAIN_EVERY == 10.0
+
+
+def test_plot_draws_the_curves_of_runs(place):
+    assert "curves.png" in said(poise("plot", "mine", "mine"))
+    assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
+    assert_one_line(poise("plot", "mine", "--out", "curves.txt"), 2, "curves.txt")
+    assert_one_line(poise("plot", "yours"), 2, "unknown run")
+    damage("metrics.csv", b"nonsense\n1\n")
+    assert_one_line(poise("plot", "mine", "--out", "again.png"), 1, "metrics.csv")
+    assert not Path("again.png").exists()

@@ -85,17 +85,21 @@ def show_outcome(outcome: Any) -> int:
         return 128 + int(outcome.interrupted)
     score = outcome.score
     told = f"return {score['eval/return']:.1f}, length {score['eval/length']:.0f}, success {score['eval/success']:.0%}"
-    at = f"step {progress.step:,}, {progress.episode:,} episodes, {progress.seconds:.0f} s"
-    if progress.solved_step is not None:
-        console.print(f"[bold green]solved[/bold green] at {at}: {told}")
-    else:
+    at = f"{progress.step:,} steps, {progress.episode:,} episodes, {progress.seconds:.0f} s"
+    if progress.solved_step is None:
         console.print(f"not solved after {at}: {told}")
+    elif progress.solved_step == progress.step:
+        console.print(f"[bold green]solved[/bold green] after {at}: {told}")
+    else:
+        console.print(f"[bold green]solved[/bold green] at step {progress.solved_step:,}, best after {at}: {told}")
     console.print(f"run:   {run.path}")
     if outcome.film is not None:
         console.print(f"film:  {outcome.film}")
     elif outcome.no_film:
         console.print(f"no film: {outcome.no_film}")
-    console.print(f"play:  {_again(run, 'play')}\ncurves: tensorboard --logdir {run.path.parent}")
+    if not outcome.no_film:
+        console.print(f"play:  {_again(run, 'play')}")
+    console.print(f"curves: tensorboard --logdir {run.path.parent}")
     return 0
 
 
