@@ -62,14 +62,14 @@ def plan(words: Words) -> dict[str, Any]:
         "algorithm": algorithm,
         "settings": kind.SETTINGS.parse(own, kind=f"{algorithm} setting").plain(),
         "training": TrainSettings.parse(training, kind="training setting").plain(),
-        "device": _device(words.device),
+        "device": device_named(words.device),
         "command": " ".join(["poise", *sys.argv[1:]]),
         "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
         "commit": _commit(),
     }
 
 
-def _device(word: str) -> str:
+def device_named(word: str) -> str:
     """The device that `word` means. `auto` is the processor: for networks of this size it is the quickest."""
     import torch
 

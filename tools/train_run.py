@@ -16,7 +16,7 @@ from toolkit.experience import Worlds
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
 from toolkit.run import Run
 from toolkit.trainer import Progress, TrainSettings, train
-from tools.plan_run import Words, plan
+from tools.plan_run import Words, device_named, plan
 from tools.record_run import film_episode
 
 Listen = Callable[[Mapping[str, Any]], Listener]
@@ -63,8 +63,8 @@ def resume(run: Run, training: Mapping[str, Any], listen: Listen | None = None, 
 
 
 def _learner(config: Mapping[str, Any]) -> Learner:
-    seed = config["training"]["seed"]
-    return algos.make(config["algorithm"], config["world"], config["world_settings"], config["settings"], seed, config["device"])
+    seed, device = config["training"]["seed"], device_named(config["device"])
+    return algos.make(config["algorithm"], config["world"], config["world_settings"], config["settings"], seed, device)
 
 
 def _train(
