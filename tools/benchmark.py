@@ -97,15 +97,20 @@ def films(worlds: tuple[str, ...], size: int) -> None:
 @main.command()
 @WORLDS
 @click.option("--steps", default=2000, show_default=True, help="Steps timed in each round.")
-def speed(worlds: tuple[str, ...], steps: int) -> None:
-    """Time SAC beside stable-baselines3's at equal settings: 256x256, batch 256, one update a step, one thread."""
+@click.option("--threads", default=1, show_default=True, help="torch threads of both.")
+def speed(worlds: tuple[str, ...], steps: int, threads: int) -> None:
+    """Time SAC beside stable-baselines3's at equal settings: 256x256, batch 256, one update a step."""
     rows = []
     for world_id in names(worlds):
-        rounds = [sac_speeds(world_id, steps) for _ in range(3)]
+        rounds = [sac_speeds(world_id, steps, threads) for _ in range(3)]
         ratios = sorted(ours / peer for ours, peer in rounds)
         ours, peer = (median(column) for column in zip(*rounds, strict=True))
         rows.append((short_name(world_id), f"{ours:.0f}", f"{peer:.0f}", f"{median(ratios):.2f}", _range(ratios)))
-    show("SAC steps a second", ["world", "Poise", "stable-baselines3", "times as fast", "min to max"], rows)
+    show(
+        f"SAC steps a second, torch threads: {threads}",
+        ["world", "Poise", "stable-baselines3", "times as fast", "min to max"],
+        rows,
+    )
 
 
 @main.command()

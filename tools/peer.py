@@ -20,9 +20,9 @@ from toolkit.experience import Worlds, collect
 from toolkit.registry import make_world
 
 
-def sac_speeds(world_id: str, steps: int) -> tuple[float, float]:
-    """Steps a second of our SAC and of the peer's at equal settings, one after the other on one thread."""
-    settings = {"hidden": [256, 256], "batch": 256, "updates_per_step": 1, "warmup": 500, "threads": 1}
+def sac_speeds(world_id: str, steps: int, threads: int) -> tuple[float, float]:
+    """Steps a second of our SAC and of the peer's at equal settings, one after the other."""
+    settings = {"hidden": [256, 256], "batch": 256, "updates_per_step": 1, "warmup": 500, "threads": threads}
     learner = algos.make("sac", world_id, {}, settings)
     worlds = Worlds(world_id, 1, seed=0)
     began = 0.0
@@ -34,7 +34,6 @@ def sac_speeds(world_id: str, steps: int) -> tuple[float, float]:
         if count == 600 + steps:
             break
     ours = steps / (time.perf_counter() - began)
-    torch.set_num_threads(1)
     peer = _peer(world_id, 0, learning_starts=500, batch_size=256, policy_kwargs={"net_arch": [256, 256]})
     peer.learn(600)
     began = time.perf_counter()
