@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, and verified when they are read. No pickle.
+"""Checkpoints: written whole or not at all, verified when they are read, and made of plain data alone.
 
 A checkpoint is a folder with a folder for each group of the state: arrays in `arrays.safetensors` (those of the
 group `buffer`, which are large, each in a .npy of its own), plain values in `values.json`. `manifest.json`, written
