@@ -16,7 +16,7 @@ from toolkit.signals import Array, Effort
 IMPULSE = 0.2
 """What a full action gives a limb under `impulse` actuation (kg m2/s)."""
 MOTOR_SPEED = 12.0
-"""No-load speed of a joint's motor (rad/s): below it the torque is what the action asks for, above it none."""
+"""No-load speed of a joint's motor (rad/s): up to it the torque is what the action asks for, beyond it the motor brakes."""
 
 
 class FigureSettings(WorldSettings):
@@ -32,7 +32,6 @@ class Figure:
 
     def __init__(self, world: PlanarEnvironment, limbs: Sequence[Limb], ground: float, rng: np.random.Generator) -> None:
         self.limbs = limbs
-        self.ground = ground
         settings = world.settings
         assert isinstance(settings, FigureSettings)
         self.impulse = settings.actuation == "impulse"
@@ -76,7 +75,7 @@ class Figure:
         return relative.ravel()
 
     def paint(self, canvas: Canvas) -> None:
-        """Far limbs, torso and head, near limbs; a dark dot at each joint."""
+        """Limbs, torso and head over them, a dark dot at each joint."""
         for limb in self.limbs:
             body = self.bodies[limb.name]
             top = body.local_to_world((0.0, limb.length / 2))
@@ -111,9 +110,8 @@ class Figure:
             world.space.add(motor, pymunk.RotaryLimitJoint(parent, body, limb.low, limb.high))
 
     def _lowest(self, limb: Limb) -> float:
-        half = LIMB_WIDTH / 2, limb.length / 2
         body = self.bodies[limb.name]
-        return min(body.local_to_world((x, -half[1])).y for x in (-half[0], half[0]))
+        return min(body.local_to_world((x, -limb.length / 2)).y for x in (-LIMB_WIDTH / 2, LIMB_WIDTH / 2))
 
     def _rest_pose(self, ground: float) -> Array:
         places = {"torso": (0.0, ground + STRAIGHT_HEIGHT)}

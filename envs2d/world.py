@@ -62,7 +62,7 @@ class PlanarEnvironment(BaseEnvironment):
         return joint
 
     def push(self, point: tuple[float, float], impulse: tuple[float, float]) -> None:
-        """Push the body nearest to `point` (m, world) with `impulse` (N s), at that point."""
+        """Push the body nearest to `point` (m, world) with `impulse` (N s), through its middle."""
         nearest = min(self.space.bodies, key=lambda body: (body.position - point).length)
         nearest.apply_impulse_at_world_point(impulse, nearest.position)
 

@@ -1,6 +1,6 @@
 """Benchmarks that anyone can run: every figure is a ratio beside a peer, measured in one run.
 
-python -m tools.benchmark worlds | vector | films | speed | solve        (the last two need the extra `dev`)
+python -m tools.benchmark worlds | vector | films | update | speed | solve        (the last two need the extra `dev`)
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from envs2d.world import PlanarEnvironment
 from toolkit.console import table
 from toolkit.experience import Worlds
 from toolkit.registry import make_world, our_ids, resolve, short_name
-from tools.peer import sac_speeds, solve_times
+from tools.peer import sac_speeds, solve_times, update_times
 from tools.stopwatch import bare_step, film_seconds, run_episodes, seconds
 
 ROUNDS = 5
@@ -111,6 +111,15 @@ def speed(worlds: tuple[str, ...], steps: int, threads: int) -> None:
         ["world", "Poise", "stable-baselines3", "times as fast", "min to max"],
         rows,
     )
+
+
+@main.command()
+@click.option("--rounds", default=300, show_default=True, help="Updates timed.")
+def update(rounds: int) -> None:
+    """Time one SAC update of 256x256 and batch 256, and one of the 16 products of 256x256x256 in it; one thread."""
+    whole, product = update_times(rounds)
+    rows = [(f"{1e3 * whole:.2f}", f"{1e3 * product:.3f}", f"{16 * product / whole:.0%}", f"{2 * 256**3 / product / 1e9:.0f}")]
+    show("one SAC update", ["update (ms)", "product (ms)", "16 products of the update", "GFLOP/s"], rows)
 
 
 @main.command()

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 import algos
 import envs2d  # noqa: F401  (registers the worlds in the plane)
 from algos.preset import preset
+from algos.sac import SAC
 from toolkit.errors import UserError
 from toolkit.evaluation import Evaluator
 from toolkit.experience import Worlds, collect
@@ -41,23 +43,31 @@ def sac_speeds(world_id: str, steps: int, threads: int) -> tuple[float, float]:
     return ours, steps / (time.perf_counter() - began)
 
 
+def update_times(rounds: int) -> tuple[float, float]:
+    """Median seconds of one SAC update at 256x256 and batch 256, and of the one product of matrices it makes most."""
+    learner = algos.make("sac", "poise/Cartpole-v0", {}, {"threads": 1})
+    worlds = Worlds("poise/Cartpole-v0", 1, seed=0)
+    for _, transition in zip(range(600), collect(worlds, lambda seen: learner.act(seen, explore=True)), strict=False):
+        learner.observe(transition)
+    assert isinstance(learner, SAC)
+    batch = learner.buffer.sample(256, learner.rng, learner.device)
+    left, right = torch.randn(256, 256), torch.randn(256, 256)
+    times = []
+    for work in (lambda: learner.update(batch), lambda: left @ right):
+        laps = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            work()
+            laps.append(time.perf_counter() - began)
+        times.append(median(laps))
+    return times[0], times[1]
+
+
 def solve_times(world_id: str, seed: int, limit: float) -> tuple[str, ...]:
     """Seconds, episodes, steps and return of ours; seconds, episodes and return of the peer, cut at limit x ours."""
     with tempfile.TemporaryDirectory() as folder:
-        words = [
-            "cli.py",
-            "train",
-            world_id,
-            "--algo",
-            "sac",
-            "--seed",
-            str(seed),
-            "--no-video",
-            "--run",
-            "r",
-            "--runs-dir",
-            folder,
-        ]
+        options = f"--algo sac --seed {seed} --no-video --run r".split()
+        words = ["cli.py", "train", world_id, *options, "--runs-dir", folder]
         began = time.perf_counter()
         subprocess.run([sys.executable, *words], cwd=Path(__file__).parent.parent, check=True, capture_output=True)
         seconds = time.perf_counter() - began

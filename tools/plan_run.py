@@ -70,7 +70,7 @@ def plan(words: Words) -> dict[str, Any]:
 
 
 def device_named(word: str) -> str:
-    """The device that `word` means. `auto` is the processor: for networks of this size it is the quickest."""
+    """The device that `word` means. `auto` is the processor: for networks of this size the safe choice."""
     import torch
 
     if word == "auto":

@@ -24,8 +24,8 @@ def film_episode(
     size: int | None = None,
     hud: bool = False,
     tape: Path | None = None,
-) -> Path | None:
-    """Film one episode, steps + 1 frames; None where the world cannot be drawn. `tape` keeps the episode itself."""
+) -> Path:
+    """Film one episode, steps + 1 frames; `tape` keeps the episode itself. A world that cannot be drawn is a UserError."""
     config = run.config
     learner = algos.restore(run, checkpoint)
     looks = {"hud": hud, **({"width": size, "height": size} if size else {})}
