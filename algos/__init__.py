@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from algos.base import Learner
     from toolkit.run import Run
 
-ALGORITHMS = {"sac": "algos.sac:SAC"}
+ALGORITHMS = {"sac": "algos.sac:SAC", "ppo": "algos.ppo:PPO", "td3": "algos.td3:TD3"}
 
 
 def load(name: str) -> "type[Learner]":

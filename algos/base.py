@@ -2,22 +2,35 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Protocol
 
 import gymnasium
 import numpy as np
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
+import algos
+from algos.updates import Adam
 from toolkit.errors import UserError
 from toolkit.experience import Transition
 from toolkit.settings import Settings
 from toolkit.signals import Array
 
 Units = Annotated[int, Field(ge=1, le=65536)]
+Space = gymnasium.Space[Any]
 State = dict[str, dict[str, Any]]
 """Groups of numpy arrays and plain values. The group `policy` is all that acting without exploring needs."""
+
+
+class Part(Protocol):
+    """A piece of a learner that remembers something."""
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers, as numpy arrays and plain values."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take a saved state back."""
 
 
 class LearnerSettings(Settings):
@@ -26,34 +39,56 @@ class LearnerSettings(Settings):
     gamma: float = Field(0.99, ge=0, lt=1, description="discount of the next step's reward")
     hidden: tuple[Units, ...] = Field((256, 256), min_length=1, description="units of each hidden layer")
     activation: str = Field("relu", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu")
+    orthogonal: bool = Field(False, description="begin with orthogonal weights, and with actions near the middle")
     threads: int = Field(1, ge=1, le=256, description="torch threads; part of what makes a run exact")
+
+    @property
+    def actor_gain(self) -> float | None:
+        """How large an actor's last weights begin: small, so that all states begin alike. None: as torch has it."""
+        return 0.01 if self.orthogonal else None
+
+    @property
+    def trunk_gain(self) -> float | None:
+        """The same for a trunk, whose last layer is a hidden one."""
+        return 2.0**0.5 if self.orthogonal else None
+
+    @property
+    def critic_gain(self) -> float | None:
+        """The same for a critic."""
+        return 1.0 if self.orthogonal else None
 
 
 class Learner(ABC):
     """The base of all algorithms; it fulfils toolkit.trainer.Algorithm."""
 
     SETTINGS: ClassVar[type[LearnerSettings]]
+    ACTIONS: ClassVar[tuple[type[Space], ...]] = (gymnasium.spaces.Box,)
+    """The kinds of actions it can learn."""
     settings: LearnerSettings
     checkpoint: str | None = None
     """Where it was restored from, if it was."""
     observation_space: gymnasium.spaces.Box
-    action_space: gymnasium.spaces.Box
+    action_space: Space
     networks: dict[str, nn.Module]
     """All that has weights, by name; `policy` is what acts."""
-    optimizers: dict[str, torch.optim.Optimizer]
+    optimizers: dict[str, Adam]
+    parts: dict[str, Part]  # whatever else makes going on exact: buffers, counters, statistics
 
     def __init__(
         self,
-        observation: gymnasium.Space[Any],
-        action: gymnasium.Space[Any],
+        observation: Space,
+        action: Space,
         settings: LearnerSettings,
         seed: int,
         device: str = "cpu",
     ) -> None:
         if not isinstance(observation, gymnasium.spaces.Box) or len(observation.shape) != 1:
             raise UserError(f"{self.name()} needs observations in a flat Box, this world gives {observation}")
-        if not isinstance(action, gymnasium.spaces.Box) or len(action.shape) != 1:
-            raise UserError(f"{self.name()} needs actions in a flat Box, this world takes {action}")
+        if not self.takes(action):
+            others = [name for name in algos.ALGORITHMS if algos.load(name).takes(action)]
+            kinds = " or ".join(kind.__name__ for kind in self.ACTIONS)
+            advice = f"; --algo {others[0]} takes those" if others else ""
+            raise UserError(f"{self.name()} needs actions in a flat {kinds}, this world takes {action}{advice}")
         self.observation_space, self.action_space = observation, action
         self.settings = settings
         self.device = torch.device(device)
@@ -69,9 +104,24 @@ class Learner(ABC):
         """The algorithm's name, as people type it but in capitals."""
         return cls.__name__
 
+    @classmethod
+    def takes(cls, action: Space) -> bool:
+        """Whether it can learn to act in this space."""
+        flat = action.shape is not None and len(action.shape) <= 1
+        return isinstance(action, cls.ACTIONS) and flat
+
+    def to_device(self) -> None:
+        """Bring all networks to the device."""
+        for network in self.networks.values():
+            network.to(self.device)
+
+    def tensor(self, rows: Array) -> Tensor:
+        """Rows of numbers as a float32 tensor on the device."""
+        return torch.as_tensor(rows, dtype=torch.float32, device=self.device)
+
     @abstractmethod
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Actions (N, A) in [-1, 1] for observations (N, O)."""
+        """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the worlds, or (N,) choices."""
 
     @abstractmethod
     def observe(self, transition: Transition) -> None:
@@ -85,11 +135,7 @@ class Learner(ABC):
         """All that makes going on exact."""
         state: State = {f"network_{name}": _arrays(module.state_dict()) for name, module in self.networks.items()}
         state["policy"] = state.pop("network_policy")
-        for name, optimizer in self.optimizers.items():
-            slots = optimizer.state_dict()["state"]
-            state[f"optimizer_{name}"] = {
-                f"{index}.{slot}": value.cpu().numpy().copy() for index, values in slots.items() for slot, value in values.items()
-            }
+        state |= {name: part.state() for name, part in self._parts().items()}
         state["chance"] = {"numpy": self.rng.bit_generator.state, "torch": self.generator.get_state().numpy()}
         return state
 
@@ -99,17 +145,15 @@ class Learner(ABC):
             group = "policy" if name == "policy" else f"network_{name}"
             if group in state:
                 module.load_state_dict({key: torch.tensor(value) for key, value in state[group].items()})
-        for name, optimizer in self.optimizers.items():
-            if slots := state.get(f"optimizer_{name}"):
-                whole = optimizer.state_dict()
-                whole["state"] = {}
-                for key, value in slots.items():
-                    index, _, slot = key.partition(".")
-                    whole["state"].setdefault(int(index), {})[slot] = torch.tensor(value)
-                optimizer.load_state_dict(whole)
+        for name, part in self._parts().items():
+            if name in state:
+                part.load_state(state[name])
         if "chance" in state:
             self.rng.bit_generator.state = state["chance"]["numpy"]
             self.generator.set_state(torch.as_tensor(state["chance"]["torch"]))
+
+    def _parts(self) -> dict[str, Part]:
+        return {**{f"optimizer_{name}": optimizer for name, optimizer in self.optimizers.items()}, **self.parts}
 
 
 def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, Array]:

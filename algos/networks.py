@@ -1,7 +1,7 @@
 """Networks: multilayer perceptrons, one alone or several of the same shape as one batched product."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import cast
@@ -17,12 +17,19 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them; the last layer is linear."""
+def mlp(sizes: Sequence[int], activation: str, gain: float | None = None, last: bool = False) -> nn.Sequential:
+    """Linear layers of the given sizes with the activation between them, and after the `last` if that is wanted.
+
+    With a `gain` all weights begin orthogonal and all biases 0, the last layer's weights scaled by it.
+    """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers[:-1])
+    network = nn.Sequential(*layers[: None if last else -1])
+    if gain is not None:
+        linear = [layer for layer in network if isinstance(layer, nn.Linear)]
+        _orthogonal([[layer.weight] for layer in linear], [layer.bias for layer in linear], gain)
+    return network
 
 
 class Ensemble(nn.Module):
@@ -31,7 +38,7 @@ class Ensemble(nn.Module):
     One batched product instead of one for each member: half the calls for twin critics. Initialised as nn.Linear is.
     """
 
-    def __init__(self, members: int, sizes: Sequence[int], activation: str) -> None:
+    def __init__(self, members: int, sizes: Sequence[int], activation: str, gain: float | None = None) -> None:
         super().__init__()
         self.members = members
         self.activation = ACTIVATIONS[activation]()
@@ -40,19 +47,34 @@ class Ensemble(nn.Module):
             bound = 1.0 / math.sqrt(inputs)
             self.weights.append(nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound)))
             self.biases.append(nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound)))
+        if gain is not None:
+            _orthogonal(list(self.weights), self.biases, gain)
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Each member's value of each row of `inputs`."""
-        return cast(Tensor, super().__call__(inputs))
+    def __call__(self, inputs: Tensor, members: int | None = None) -> Tensor:
+        """The value of each row of `inputs` to each member, or to the first few."""
+        return cast(Tensor, super().__call__(inputs, members))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Each member's value of each row of `inputs`."""
-        hidden: Tensor = inputs.expand(self.members, *inputs.shape)
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+    def forward(self, inputs: Tensor, members: int | None = None) -> Tensor:
+        """The value of each row of `inputs` to each member, or to the first few."""
+        hidden: Tensor = inputs.expand(members or self.members, *inputs.shape)
+        weights, biases = list(self.weights), list(self.biases)
+        if members is not None:
+            weights, biases = ([part[:members] for part in parts] for parts in (weights, biases))
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             if layer:
                 hidden = self.activation(hidden)
-            if layer < len(self.weights) - 1:
+            if layer < len(weights) - 1:
                 hidden = torch.baddbmm(bias, hidden, weight)
         # The last layer has one unit: multiplying and adding up is quicker than a matrix product of one column.
-        values: Tensor = (hidden * self.weights[-1].transpose(1, 2)).sum(-1) + self.biases[-1].squeeze(-1)
+        values: Tensor = (hidden * weights[-1].transpose(1, 2)).sum(-1) + biases[-1].squeeze(-1)
         return values
+
+
+@torch.no_grad()
+def _orthogonal(weights: Sequence[Iterable[Tensor]], biases: Iterable[Tensor], gain: float) -> None:
+    """Orthogonal weights (arXiv:1312.6120), layer by layer and member by member; sqrt(2) for all layers but the last."""
+    for layer, matrices in enumerate(weights, 1):
+        for matrix in matrices:
+            nn.init.orthogonal_(matrix, gain if layer == len(weights) else math.sqrt(2.0))
+    for bias in biases:
+        bias.zero_()

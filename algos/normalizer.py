@@ -1,5 +1,8 @@
 """The normalizer: what a learner sees, brought to mean 0 and spread 1 by statistics of all it has seen."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +30,11 @@ class Normalizer(nn.Module):
         self.register_buffer("shift", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has seen nothing yet."""
+        return not self.count
+
     @torch.no_grad()
     def update(self, rows: Tensor) -> None:
         """Fold in rows (B, size)."""
@@ -44,3 +52,51 @@ class Normalizer(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Rows (B, size) as the learner sees them."""
         return ((rows - self.shift) * self.scale).clamp(-CLIP, CLIP)
+
+
+class Unchanged(nn.Identity):
+    """What stands in a normalizer's place where nothing is to be normalized."""
+
+    empty = False
+
+    def update(self, rows: Tensor) -> None:
+        """There is nothing to keep."""
+
+
+def glasses(size: int, wanted: bool) -> Normalizer | Unchanged:
+    """What a learner looks through: a normalizer of `size` numbers where one is wanted."""
+    return Normalizer(size) if wanted else Unchanged()
+
+
+class ReturnScale:
+    """r -> r / spread of the discounted return, so that values stay near 1 whatever a world pays; clipped to +-10.
+
+    The return is run forwards, R_t = gamma R_(t-1) + r_t, from 0 at the start of every episode. Rewards are not shifted: that
+    would change the task wherever an episode can end.
+    """
+
+    def __init__(self, gamma: float) -> None:
+        self.gamma, self.statistics = gamma, Normalizer(1)
+        self.running: Tensor | None = None
+
+    def __call__(self, r: Tensor, over: Tensor) -> Tensor:
+        """Rewards (T, N) of the next T steps in N worlds, scaled; `over` (T, N) is 1 where an episode ended."""
+        running = torch.zeros_like(r[0]) if self.running is None else self.running
+        returns = torch.empty_like(r)
+        for t in range(len(r)):
+            returns[t] = running = self.gamma * running + r[t]
+            running = running * (1.0 - over[t])
+        self.running = running
+        self.statistics.update(returns.reshape(-1, 1))
+        return (r * self.statistics.scale.to(r.device)).clamp(-CLIP, CLIP)
+
+    def state(self) -> dict[str, Any]:
+        """The statistics, and the returns that are running."""
+        running = {} if self.running is None else {"running": self.running.cpu().numpy().copy()}
+        return {**{name: tensor.numpy().copy() for name, tensor in self.statistics.state_dict().items()}, **running}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take a saved state back."""
+        tensors = {name: torch.tensor(value) for name, value in state.items()}
+        self.running = tensors.pop("running", None)
+        self.statistics.load_state_dict(tensors)

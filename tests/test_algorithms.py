@@ -22,7 +22,7 @@ from algos.distributions import SquashedGaussian
 from algos.networks import Ensemble, mlp
 from algos.normalizer import Normalizer
 from algos.sac import SAC, SACSettings
-from algos.updates import descend, track
+from algos.updates import Adam, descend, track
 from toolkit.errors import UserError, WorkError
 from toolkit.experience import Transition, Worlds, collect
 
@@ -182,7 +182,7 @@ def test_descend_is_adam_whatever_the_gradients_layout_in_memory(layout):
     """The fused optimizer reads gradients in the parameter's own order; another layout would mix them up silently."""
     start, factor = rows(0, 3, 4, 5), rows(1, 3, 4, 5)
     parameter = nn.Parameter(start.clone())
-    optimizer = torch.optim.Adam([parameter], lr=0.01, fused=True)
+    optimizer = Adam(0.01, nn.ParameterList([parameter]))
     gradients = []
     for turn in range(5):
         scale = factor * (turn + 1)
@@ -200,7 +200,7 @@ def test_descend_trains_an_ensemble_as_adam_by_hand_would():
     net = Ensemble(2, (4, 8, 1), "tanh")
     twin = copy.deepcopy(net)
     parameters = list(net.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=0.01, fused=True)
+    optimizer = Adam(0.01, net)
     gradients = [[] for _ in parameters]
     starts = [parameter.detach().clone() for parameter in parameters]
     for turn in range(4):
@@ -216,23 +216,23 @@ def test_descend_trains_an_ensemble_as_adam_by_hand_would():
 
 def test_descend_changes_only_the_parameters_it_is_given():
     mine, other = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
-    descend(torch.optim.Adam([mine], lr=0.1, fused=True), (mine * other).sum())
+    descend(Adam(0.1, nn.ParameterList([mine])), (mine * other).sum())
     assert not torch.equal(mine.data, torch.ones(3))
     assert torch.equal(other.data, torch.ones(3)) and other.grad is None
 
 
 def test_descend_forgets_the_gradients_of_the_step_before():
     parameter = nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=1.0)
-    for _ in range(3):
-        descend(optimizer, parameter.sum())
-    assert parameter.item() == -3.0
+    optimizer = Adam(0.1, nn.ParameterList([parameter]))
+    for scale in (1.0, 5.0):
+        descend(optimizer, (scale * parameter).sum())
+        assert parameter.grad.item() == scale
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_descend_refuses_a_gradient_that_is_not_finite_and_changes_nothing(bad):
     parameter = nn.Parameter(torch.ones(2))
-    optimizer = torch.optim.Adam([parameter], lr=0.1, fused=True)
+    optimizer = Adam(0.1, nn.ParameterList([parameter]))
     with pytest.raises((WorkError, FloatingPointError), match="finite"):
         descend(optimizer, (parameter * torch.tensor([1.0, bad])).sum())
     assert torch.equal(parameter.data, torch.ones(2))
@@ -389,9 +389,9 @@ def test_the_critics_loss_gives_no_gradient_to_target_actor_or_temperature():
 def test_only_death_is_remembered_as_an_end():
     learner = sac()
     learner.observe(transition_of(3, truncated=True))
-    assert learner.buffer.columns["terminated"][:3].tolist() == [0.0] * 3
+    assert learner.replay.buffer.columns["terminated"][:3].tolist() == [0.0] * 3
     learner.observe(transition_of(2, terminated=True))
-    assert learner.buffer.columns["terminated"][:5].tolist() == [0.0] * 3 + [1.0] * 2
+    assert learner.replay.buffer.columns["terminated"][:5].tolist() == [0.0] * 3 + [1.0] * 2
 
 
 def test_the_actors_loss_is_alpha_log_pi_minus_the_smaller_value():
@@ -448,7 +448,7 @@ def test_updates_come_as_often_as_they_were_earned(per_step, worlds, expected, m
     for step in range(50):
         learner.observe(transition_of(worlds, seed=step))
         learner.learn()
-        assert not done or learner.steps > learner.settings.warmup
+        assert not done or learner.replay.steps > learner.settings.warmup
     assert done == [16] * expected
 
 
@@ -528,7 +528,8 @@ def test_a_death_is_one():
 def test_the_normalizer_learns_from_what_is_seen_and_only_when_asked():
     for normalize in (False, True):
         learner = school(probe("SeeDo", normalize=normalize), "probe/SeeDo-v0", 30)
-        assert (learner.normalizer.count.item() > 0) == normalize
+        found = learner.replay.normalizer
+        assert isinstance(found, Normalizer) == normalize and not found.empty
 
 
 # One seed, one learner; and a state that goes round.

@@ -12,7 +12,7 @@ from toolkit.registry import World, make_world
 from toolkit.signals import Array
 
 Act = Callable[[Array], Array]
-"""What chooses: observations (N, O) to actions (N, A) in [-1, 1]."""
+"""What chooses: observations (N, O) to actions: (N, A) numbers, which worlds clip to [-1, 1], or (N,) choices."""
 
 
 class Transition(NamedTuple):

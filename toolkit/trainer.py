@@ -20,7 +20,7 @@ class Algorithm(Protocol):
     """What the loop asks of a learner."""
 
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Actions (N, A) in [-1, 1] for observations (N, O)."""
+        """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the worlds, or (N,) choices."""
 
     def observe(self, transition: Transition) -> None:
         """Take in one step of N worlds."""
@@ -60,21 +60,20 @@ class Progress:
     best_return: float | None = None
     solved_step: int | None = None
     sums: dict[str, float] = field(default_factory=dict)
-    updates: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, losses: Mapping[str, float]) -> None:
         """Fold the losses of one `learn` into the means that are logged."""
-        if losses:
-            self.updates += 1
-            for name, value in losses.items():
-                if not np.isfinite(value):
-                    raise WorkError(f"{name} is not finite at step {self.step}; a smaller learning rate may help")
-                self.sums[name] = self.sums.get(name, 0.0) + value
+        for name, value in losses.items():
+            if not np.isfinite(value):
+                raise WorkError(f"{name} is not finite at step {self.step}; a smaller learning_rate may help")
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def means(self) -> dict[str, float]:
         """The mean losses since the last call."""
-        means = {name: total / self.updates for name, total in self.sums.items()}
-        self.sums, self.updates = {}, 0
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
         return means
 
 

@@ -50,7 +50,7 @@ def update_times(rounds: int) -> tuple[float, float]:
     for _, transition in zip(range(600), collect(worlds, lambda seen: learner.act(seen, explore=True)), strict=False):
         learner.observe(transition)
     assert isinstance(learner, SAC)
-    batch = learner.buffer.sample(256, learner.rng, learner.device)
+    batch = learner.replay.sample()
     left, right = torch.randn(256, 256), torch.randn(256, 256)
     times = []
     for work in (lambda: learner.update(batch), lambda: left @ right):

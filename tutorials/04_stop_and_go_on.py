@@ -139,7 +139,7 @@ def check_exercise_2(cut: Callable[[Tape, int], Tape]) -> bool:
 
 def check_exercise_3(groups: set[str]) -> bool:
     """3. A checkpoint has a folder for each group of the state. Which groups must one load to play, but not to train on?"""
-    player, s = algos.make("sac", "poise/Cartpole-v0", {}, settings), np.eye(4, dtype=np.float32)
+    player, s = algos.make("sac", "poise/Cartpole-v0", {}, whole.run.config["settings"]), np.eye(4, dtype=np.float32)
     player.load_state(checkpoint.load(a, groups))
     return len(groups) == 1 and np.array_equal(player.act(s, explore=False), algos.restore(whole.run).act(s, explore=False))
 

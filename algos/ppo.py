@@ -1,0 +1,151 @@
+"""Proximal Policy Optimization (Schulman et al., 2017, arXiv:1707.06347).
+
+Act for T steps in N worlds; then go through these T N steps for some epochs, in minibatches, against
+           L = L_clip + c_V L_V - c_H E[ H(pi(.|s)) ]
+policy     L_clip = -E[ min( ratio A, clip(ratio, 1 - eps, 1 + eps) A ) ],                ratio = pi(a|s) / pi_old(a|s)
+value      L_V = E[ (V(s) - R)^2 ] / 2,                                                   R = A + V_old(s)
+advantage  A = GAE(gamma, lambda), algos/advantages.py
+
+The policy stands still while it acts. So V_old, V(s2) and log pi_old are computed for the whole rollout once it is time to learn:
+nothing but transitions has to be kept, and a time-out is bootstrapped from its true successor.
+"""
+
+import torch
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from pydantic import Field
+from torch import Tensor
+
+from algos.actor_critic import ActorCritic
+from algos.advantages import gae
+from algos.base import Learner, LearnerSettings, Space, Units
+from algos.normalizer import ReturnScale
+from algos.rollout import Rollout, RolloutBuffer
+from algos.updates import Adam, descend, scheduled
+from toolkit.experience import Transition
+from toolkit.signals import Array
+
+
+class PPOSettings(LearnerSettings):
+    """PPO's own settings; the defaults are the paper's for motor control, with everything normalized."""
+
+    hidden: tuple[Units, ...] = Field((64, 64), min_length=1, description="units of each hidden layer")
+    activation: str = Field("tanh", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu")
+    orthogonal: bool = Field(True, description="begin with orthogonal weights, and with actions near the middle")
+    shared: bool = Field(False, description="one trunk for actor and critic, instead of one each")
+    distribution: str = Field("gaussian", description="of actions: gaussian, state_gaussian, squashed_gaussian or beta")
+    log_std: float = Field(0.0, ge=-5, le=2, description="log of a Gaussian's first spread")
+    rollout: int = Field(128, ge=1, le=65536, description="steps in each world before it learns, T")
+    epochs: int = Field(10, ge=1, le=1000, description="times it goes through a rollout")
+    batch: int = Field(64, ge=1, le=2**20, description="steps in a minibatch")
+    gae_lambda: float = Field(0.95, ge=0, le=1, description="how far advantages look; 0: one step, 1: to the end")
+    clip: float = Field(0.2, gt=0, le=10, description="how far a ratio may leave 1, eps")
+    clip_value: float | None = Field(None, gt=0, description="how far a value may leave its old one; empty: any way")
+    entropy_bonus: float = Field(0.0, ge=0, le=1, description="weight of the entropy, c_H")
+    value_weight: float = Field(0.5, ge=0, le=100, description="weight of the value's loss, c_V")
+    max_gradient: float = Field(0.5, gt=0, description="length to which longer gradients are shortened")
+    target_kl: float | None = Field(None, gt=0, description="divergence from pi_old that ends the epochs; empty: none")
+    learning_rate: float = Field(3e-4, gt=0, le=1, description="step size to start from")
+    schedule: str = Field("constant", pattern="^(constant|linear|exponential)$", description="constant, linear or exponential")
+    horizon: int = Field(1_000_000, ge=1, description="steps that a linear or exponential schedule takes")
+    final: float = Field(0.1, gt=0, le=1, description="part of the learning rate that is left at the horizon")
+    normalize: bool = Field(True, description="bring observations to mean 0 and spread 1")
+    normalize_reward: bool = Field(True, description="bring the discounted return to spread 1")
+    normalize_advantage: bool = Field(True, description="bring every minibatch's advantages to mean 0 and spread 1")
+
+
+class PPO(Learner):
+    """Proximal Policy Optimization."""
+
+    SETTINGS = PPOSettings
+    ACTIONS = (Box, Discrete, MultiDiscrete)
+    settings: PPOSettings
+
+    def __init__(self, observation: Box, action: Space, settings: PPOSettings, seed: int, device: str = "cpu") -> None:
+        super().__init__(observation, action, settings, seed, device)
+        self.net = ActorCritic(observation, action, settings)
+        self.return_scale = ReturnScale(settings.gamma)
+        self.networks = {"policy": self.net.policy_parts, "critic": self.net.critic}
+        self.to_device()
+        self.optimizers = {"all": Adam(settings.learning_rate, *self.networks.values())}
+        self.buffer = RolloutBuffer(settings.rollout)
+        self.parts = {"rollout": self.buffer, "returns": self.return_scale}
+
+    @torch.no_grad()
+    def act(self, observation: Array, *, explore: bool) -> Array:
+        """A sample of the policy, or its mode when not exploring."""
+        pi = self.net.policy(self.net.normalizer(self.tensor(observation)))
+        a = pi.sample(self.generator)[0] if explore else pi.mode()
+        return a.cpu().numpy()
+
+    def observe(self, transition: Transition) -> None:
+        """Keep it until the rollout is complete."""
+        self.buffer.add(transition)
+
+    def learn(self) -> dict[str, float]:
+        """The algorithm box, once a rollout is complete."""
+        if not self.buffer.full:
+            return {}
+        c, optimizer = self.settings, self.optimizers["all"]
+        optimizer.learning_rate = scheduled(c.learning_rate, c.schedule, self.buffer.steps / c.horizon, c.final)
+        s, *others = self.buffer.take(self.device)
+        if self.net.normalizer.empty:
+            self.net.normalizer.update(s.flatten(0, 1))
+        rollout = self.look_back(s, *others)
+        for _ in range(c.epochs):
+            for batch in rollout.minibatches(c.batch, self.rng):
+                descend(optimizer, self.loss(batch), c.max_gradient)
+            if c.target_kl is not None and self.measure(rollout)["losses/approx_kl"] > c.target_kl:
+                break
+        metrics = {**self.measure(rollout), "charts/learning_rate": optimizer.learning_rate}
+        # Only now: all of the above looked through the glasses that the policy wore when it acted.
+        self.net.normalizer.update(s.flatten(0, 1))
+        return metrics
+
+    @torch.no_grad()
+    def look_back(self, s: Tensor, a: Tensor, r: Tensor, s2: Tensor, terminated: Tensor, truncated: Tensor) -> Rollout:
+        """A rollout (T, N, ...) as rows, with what the policy and the value that made it say of it."""
+        s, s2 = self.net.normalizer(s), self.net.normalizer(s2)
+        if self.settings.normalize_reward:
+            r = self.return_scale(r, terminated + truncated)
+        v_old = self.net.value(s)
+        A = gae(r, v_old, self.net.value(s2), terminated, truncated, self.settings.gamma, self.settings.gae_lambda)
+        columns = (s, a, self.net.policy(s).log_prob(a), v_old, A, A + v_old)
+        return Rollout(*(column.flatten(0, 1) for column in columns))
+
+    def loss(self, b: Rollout) -> Tensor:
+        """L."""
+        pi = self.net.policy(b.s)
+        policy_loss = self.policy_loss((pi.log_prob(b.a) - b.log_pi_old).exp(), b.A)
+        value_loss = self.value_loss(self.net.value(b.s), b.v_old, b.R)
+        return policy_loss + self.settings.value_weight * value_loss - self.settings.entropy_bonus * pi.entropy().mean()
+
+    def policy_loss(self, ratio: Tensor, A: Tensor) -> Tensor:
+        """L_clip."""
+        if self.settings.normalize_advantage:
+            A = (A - A.mean()) / (A.std(correction=0) + 1e-8)
+        clipped = ratio.clamp(1.0 - self.settings.clip, 1.0 + self.settings.clip)
+        return -torch.minimum(ratio * A, clipped * A).mean()
+
+    def value_loss(self, v: Tensor, v_old: Tensor, R: Tensor) -> Tensor:
+        """L_V; with `clip_value`, the larger of the errors of V and of V kept near V_old."""
+        error = (v - R).square()
+        if self.settings.clip_value is not None:
+            near = v_old + (v - v_old).clamp(-self.settings.clip_value, self.settings.clip_value)
+            error = torch.maximum(error, (near - R).square())
+        return 0.5 * error.mean()
+
+    @torch.no_grad()
+    def measure(self, rollout: Rollout) -> dict[str, float]:
+        """What the epochs did to the policy and the value, over the whole rollout."""
+        pi, v = self.net.policy(rollout.s), self.net.value(rollout.s)
+        log_ratio = pi.log_prob(rollout.a) - rollout.log_pi_old
+        ratio = log_ratio.exp()
+        metrics = {
+            "losses/policy_loss": self.policy_loss(ratio, rollout.A),
+            "losses/value_loss": self.value_loss(v, rollout.v_old, rollout.R),
+            "losses/entropy": pi.entropy().mean(),
+            "losses/approx_kl": (ratio - 1.0 - log_ratio).mean(),
+            "losses/clipfrac": ((ratio - 1.0).abs() > self.settings.clip).float().mean(),
+            "losses/explained_variance": 1.0 - (rollout.R - rollout.v_old).var() / rollout.R.var().clamp(min=1e-8),
+        }
+        return {name: metric.item() for name, metric in metrics.items()}

@@ -1,0 +1,114 @@
+"""Twin Delayed Deep Deterministic policy gradient (Fujimoto, van Hoof and Meger, 2018, arXiv:1802.09477).
+
+critics    L_Q(i) = E[ (Q_i(s, a) - y)^2 ],      y = r + gamma (1 - terminated) min_j Q'_j(s2, a2)
+smoothing  a2 = clip( mu'(s2) + clip(epsilon, -c, c), -1, 1 ),                 epsilon ~ N(0, sigma^2)
+actor      L_mu = -E[ Q_1(s, mu(s)) ],           once every `delay` updates of the critics
+targets    Q' <- (1 - tau) Q' + tau Q,  mu' <- (1 - tau) mu' + tau mu,         as often as the actor
+exploring  a = clip( mu(s) + N(0, exploration^2), -1, 1 )
+
+One critic, no smoothing and no delay make it Deep Deterministic Policy Gradient (arXiv:1509.02971): `--preset ddpg`.
+"""
+
+from copy import deepcopy
+
+import torch
+from gymnasium.spaces import Box
+from pydantic import Field
+from torch import Tensor, nn
+
+from algos.base import Learner
+from algos.buffers import Batch
+from algos.networks import Ensemble, mlp
+from algos.replay import Replay, ReplaySettings
+from algos.updates import Adam, descend, track
+from toolkit.experience import Transition
+from toolkit.signals import Array
+
+
+class TD3Settings(ReplaySettings):
+    """TD3's own settings; the defaults are the paper's."""
+
+    exploration: float = Field(0.1, ge=0, le=2, description="spread of the noise on explored actions")
+    target_noise: float = Field(0.2, ge=0, le=2, description="spread of the noise on the targets' actions")
+    noise_clip: float = Field(0.5, ge=0, le=2, description="where that noise is clipped")
+    twin: bool = Field(True, description="two critics, of which the smaller is believed")
+    delay: int = Field(2, ge=1, le=100, description="updates of the critics for one of the actor")
+
+
+class TD3(Learner):
+    """Twin Delayed DDPG."""
+
+    SETTINGS = TD3Settings
+    settings: TD3Settings
+
+    def __init__(self, observation: Box, action: Box, settings: TD3Settings, seed: int, device: str = "cpu") -> None:
+        super().__init__(observation, action, settings, seed, device)
+        O, A = observation.shape[0], action.shape[0]
+        self.replay = Replay(observation, action, settings, self.rng, self.device)
+        self.actor = mlp((O, *settings.hidden, A), settings.activation, settings.actor_gain)
+        self.actor_target = deepcopy(self.actor).requires_grad_(False)
+        self.critic = Ensemble(1 + settings.twin, (O + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
+        self.critic_target = deepcopy(self.critic).requires_grad_(False)
+        self.networks = {
+            "policy": nn.ModuleDict({"normalizer": self.replay.normalizer, "actor": self.actor}),
+            "actor_target": self.actor_target,
+            "critic": self.critic,
+            "critic_target": self.critic_target,
+        }
+        self.to_device()
+        self.optimizers = {name: Adam(settings.learning_rate, self.networks[name]) for name in ("policy", "critic")}
+        self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
+
+    @torch.no_grad()
+    def act(self, observation: Array, *, explore: bool) -> Array:
+        """Uniform while warming up; then mu(s), with noise when exploring."""
+        if explore and self.replay.warming_up:
+            return self.replay.random_actions(len(observation))
+        a: Tensor = self.actor(self.replay.normalizer(self.tensor(observation))).tanh()
+        if explore:
+            a = (a + self.settings.exploration * self.noise(a)).clamp(-1.0, 1.0)
+        return a.cpu().numpy()
+
+    def noise(self, like: Tensor) -> Tensor:
+        """Standard normal numbers, as many as in `like`."""
+        return torch.empty_like(like).normal_(generator=self.generator)
+
+    def observe(self, transition: Transition) -> None:
+        """Remember."""
+        self.replay.add(transition)
+
+    def learn(self) -> dict[str, float]:
+        """Make the updates that the steps taken since have earned."""
+        metrics: dict[str, float] = {}
+        for batch in self.replay.due():
+            metrics |= self.update(batch)
+        return metrics
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """The algorithm box: the critics every time; the actor and all targets every `delay` times."""
+        q_loss = self.critic_loss(batch)
+        descend(self.optimizers["critic"], q_loss)
+        metrics = {"losses/qf_loss": q_loss.item()}
+
+        if self.replay.updates % self.settings.delay == 0:
+            mu_loss = self.actor_loss(batch.s)
+            descend(self.optimizers["policy"], mu_loss)
+            track(self.critic_target, self.critic, self.settings.tau)
+            track(self.actor_target, self.actor, self.settings.tau)
+            metrics["losses/actor_loss"] = mu_loss.item()
+        return metrics
+
+    def critic_loss(self, batch: Batch) -> Tensor:
+        """L_Q, summed over the critics."""
+        c = self.settings.noise_clip
+        with torch.no_grad():
+            mu2 = self.actor_target(batch.s2).tanh()
+            a2 = (mu2 + (self.settings.target_noise * self.noise(mu2)).clamp(-c, c)).clamp(-1.0, 1.0)
+            q2 = self.critic_target(torch.cat((batch.s2, a2), -1)).amin(0)
+            y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
+        q = self.critic(torch.cat((batch.s, batch.a), -1))
+        return (q - y).square().mean(-1).sum()
+
+    def actor_loss(self, s: Tensor) -> Tensor:
+        """L_mu."""
+        return -self.critic(torch.cat((s, self.actor(s).tanh()), -1), members=1).mean()
