@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import unknown
+from toolkit.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from algos.base import Learner
@@ -16,6 +16,10 @@ ALGORITHMS = {"sac": "algos.sac:SAC", "ppo": "algos.ppo:PPO", "td3": "algos.td3:
 def load(name: str) -> "type[Learner]":
     """The class of the algorithm called `name`; an unknown name is a UserError."""
     if name not in ALGORITHMS:
+        from algos.preset import NAMED
+
+        if name in NAMED:
+            raise UserError(f"{name} is a preset: write --preset {name}")
         raise unknown("algorithm", name, ALGORITHMS)
     module, _, attribute = ALGORITHMS[name].partition(":")
     found: type[Learner] = getattr(importlib.import_module(module), attribute)

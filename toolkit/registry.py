@@ -4,7 +4,7 @@ The ids themselves are registered by envs2d and envs3d when they are imported; t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -12,10 +12,13 @@ import numpy as np
 
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import UserError, unknown
+from toolkit.signals import Array
 
 NAMESPACE = "poise"
 
 World = gymnasium.Env[Any, Any]
+TIME_LIMIT = 1000
+"""Steps after which an episode ends in a world of somebody else's that sets no limit; its setting `max_episode_steps` does."""
 
 
 def our_ids() -> list[str]:
@@ -40,7 +43,10 @@ def resolve(word: str) -> str:
 
 
 def make_world(world_id: str, settings: Mapping[str, Any] | None = None, render_mode: str | None = None) -> World:
-    """One world of any id, as every learner wants it: a flat Box to see, a Box of [-1, 1] to act in."""
+    """One world of any id, as every learner wants it: a Box to see, and choices or a Box of [-1, 1] to act in.
+
+    Actions beyond [-1, 1] are clipped. What is seen as a Dict, a Tuple or a choice is laid out flat.
+    """
     kwargs: dict[str, Any] = dict(settings or {})
     if render_mode is not None:
         kwargs["render_mode"] = render_mode
@@ -50,17 +56,31 @@ def make_world(world_id: str, settings: Mapping[str, Any] | None = None, render_
         raise
     except ModuleNotFoundError as error:
         module = error.name or world_id.partition(":")[0]
-        raise UserError(f"world {world_id!r} needs the module {module!r}, which is not installed") from None
+        advice = " and is not on PYTHONPATH" if module == world_id.partition(":")[0] else ""
+        raise UserError(f"world {world_id!r} needs the module {module!r}, which is not installed{advice}") from None
     except (gymnasium.error.Error, TypeError, ValueError) as error:
         raise UserError(f"world {world_id!r} cannot be made: {str(error).splitlines()[0]}") from None
-    if isinstance(world.observation_space, gymnasium.spaces.Dict):
+    if as_ours(world):
+        return world
+    if world.spec is not None and world.spec.max_episode_steps is None:
+        world = gymnasium.wrappers.TimeLimit(world, TIME_LIMIT)
+    if not isinstance(world.observation_space, gymnasium.spaces.Box):
         world = gymnasium.wrappers.FlattenObservation(world)
     box = world.action_space
-    if isinstance(box, gymnasium.spaces.Box) and not (np.all(box.low == -1.0) and np.all(box.high == 1.0)):
+    if isinstance(box, gymnasium.spaces.Box):
         if not box.is_bounded():
             raise UserError(f"world {world_id!r} has an action without bounds; wrap it so that they are finite")
-        world = gymnasium.wrappers.RescaleAction(world, np.float32(-1.0), np.float32(1.0))
+        if not (np.all(box.low == -1.0) and np.all(box.high == 1.0)):
+            world = gymnasium.wrappers.RescaleAction(world, np.float32(-1.0), np.float32(1.0))
+        world = gymnasium.wrappers.TransformAction(world, lambda action: np.clip(action, -1.0, 1.0), world.action_space)
     return world
+
+
+def random_actions(world: World, seed: int) -> Callable[[Array], Array]:
+    """A policy that does not look: every action it may take is as likely as any other."""
+    space = world.action_space
+    space.seed(seed)
+    return lambda observation: np.stack([space.sample() for _ in observation])
 
 
 def probe(world: World) -> None:

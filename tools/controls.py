@@ -1,9 +1,14 @@
 """What moves a body in the playground: a run's policy, the keys a person holds, the mouse on a rubber band."""
 
+from typing import Any
+
+import gymnasium
 import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 import algos
 from envs2d.world import PlanarEnvironment
+from toolkit.errors import UserError
 from toolkit.run import Run
 from toolkit.signals import Array
 
@@ -53,6 +58,23 @@ class Policy:
     def _take(self, name: str) -> None:
         self.learner = algos.restore(self.run, name.removeprefix("step_"))
         self.name = name
+
+
+def action_size(space: gymnasium.Space[Any]) -> int:
+    """How many numbers or choices an action holds; a UserError where keys cannot steer it."""
+    steered = isinstance(space, Box | Discrete | MultiDiscrete)
+    if not steered or space.shape is None or len(space.shape) > 1:
+        raise UserError(f"keys steer a flat Box of actions, or choices; this world takes {space}")
+    return int(np.prod(space.shape, dtype=int))
+
+
+def action_of(effort: Array, space: gymnasium.Space[Any]) -> Any:
+    """The action that an effort in [-1, 1] means: itself, or a choice: -1 is the first, 1 the last, 0 in the middle."""
+    if isinstance(space, Discrete):
+        return int(space.start) + round(float(effort[0] + 1.0) / 2.0 * (int(space.n) - 1))
+    if isinstance(space, MultiDiscrete):
+        return space.start + np.rint((effort + 1.0) / 2.0 * (space.nvec - 1)).astype(space.dtype)
+    return effort
 
 
 class Controls:

@@ -2,29 +2,21 @@
 
 from typing import Any
 
-import numpy as np
-
 import algos
 import envs2d  # noqa: F401  (registers the worlds in the plane)
 from toolkit.evaluation import EVALUATION_SEED, Evaluator
+from toolkit.registry import random_actions
 from toolkit.run import Run
-from toolkit.signals import Array
 
 
 def evaluate_run(run: Run, checkpoint: str | None = None, episodes: int = 20) -> dict[str, Any]:
     """Mean and spread of return and length, and the part of episodes that succeed; `random` beside `policy`."""
     config = run.config
     learner = algos.restore(run, checkpoint)
-    rng = np.random.default_rng(EVALUATION_SEED)
-    size = learner.action_space.shape or ()
-
-    def chance(observation: Array) -> Array:
-        return rng.uniform(-1.0, 1.0, (len(observation), *size)).astype(np.float32)
-
     evaluator = Evaluator(config["world"], config["world_settings"], episodes)
     scores = {
         "policy": evaluator(lambda observation: learner.act(observation, explore=False)),
-        "random": evaluator(chance),
+        "random": evaluator(random_actions(evaluator.worlds[0], EVALUATION_SEED)),
     }
     evaluator.close()
     result: dict[str, Any] = {

@@ -1,13 +1,11 @@
 """A live world: episodes that follow one another in real time, with pause, single step and slow motion."""
 
-import gymnasium
 import numpy as np
 
 from envs2d.world import PlanarEnvironment
-from toolkit.errors import UserError
 from toolkit.registry import World, as_ours
 from toolkit.signals import Array
-from tools.controls import Band, Controls, Point, Policy
+from tools.controls import Band, Controls, Point, Policy, action_of, action_size
 from tools.record_run import frame_rate
 
 SLOW = 0.25
@@ -21,14 +19,12 @@ class LiveWorld:
     """A world, who acts in it and how its time goes. A run's policy acts; where there is none, the person's keys."""
 
     def __init__(self, world: World, policy: Policy | None = None, speed: float = 1.0, seed: int = 0) -> None:
-        space = world.action_space
-        if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-            raise UserError(f"keys steer a flat Box of actions, this world takes {space}")
+        size = action_size(world.action_space)
         self.world, self.policy, self.speed = world, policy, speed
         self.ours = as_ours(world)
         self.planar = self.ours if isinstance(self.ours, PlanarEnvironment) else None
         self.rate = frame_rate(world)
-        self.controls = Controls(space.shape[0])
+        self.controls = Controls(size)
         # A body falls within a second: whoever is to steer it begins when ready.
         self.paused, self.slow = policy is None, False
         self.begin(seed)
@@ -42,7 +38,7 @@ class LiveWorld:
         """Begin the episode of a seed."""
         self.seed = seed
         self.observation: Array = self.world.reset(seed=seed)[0]
-        self.action: Array = np.zeros_like(self.controls.effort)
+        self.action: Array = np.zeros_like(self.controls.effort)  # one number for each pair of keys
         self.steps, self.reward, self.total = 0, 0.0, 0.0
         self.verdict = ""
         self.band: Band | None = None
@@ -96,8 +92,9 @@ class LiveWorld:
             return
         if self.band is not None:
             self.band.pull()
-        self.action = self.policy.act(self.observation) if self.policy else self.controls.effort
-        self.observation, reward, terminated, truncated, info = self.world.step(self.action)
+        action = self.policy.act(self.observation) if self.policy else action_of(self.controls.effort, self.world.action_space)
+        self.observation, reward, terminated, truncated, info = self.world.step(action)
+        self.action = np.atleast_1d(action)
         self._picture = None
         self.steps += 1
         self.reward = float(reward)

@@ -28,7 +28,7 @@ class Words:
     training: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     world_settings: Mapping[str, Any] = field(default_factory=dict)
-    preset: Path | None = None
+    preset: str | None = None
     name: str | None = None
     runs: Path = Path("runs")
     device: str = "auto"
@@ -37,9 +37,13 @@ class Words:
 def plan(words: Words) -> dict[str, Any]:
     """The run's config: every setting resolved. All of the user's mistakes are found here, before work begins."""
     world_id = resolve(words.world)
-    algorithm = words.algorithm or presets.recommended(world_id)
+    world = make_world(world_id, words.world_settings)
+    algorithm = words.algorithm or presets.recommended(world_id, world.action_space)
+    if words.preset:
+        algorithm, chosen = presets.preset_file(words.preset, words.algorithm, algorithm)
     kind = algos.load(algorithm)
-    chosen = presets.preset_file(algorithm, words.preset) if words.preset else presets.preset(algorithm, world_id)
+    if not words.preset:
+        chosen = presets.preset(algorithm, world_id)
     own, training = {**chosen.settings}, {**chosen.training}
     for key, value in words.settings.items():
         if key in kind.SETTINGS.model_fields:
@@ -49,7 +53,6 @@ def plan(words: Words) -> dict[str, Any]:
         else:
             raise unknown("setting", key, [*kind.SETTINGS.model_fields, *TrainSettings.model_fields])
     training.update(words.training)
-    world = make_world(world_id, words.world_settings)
     ours = as_ours(world)
     world_settings = ours.settings.plain() if ours else dict(words.world_settings)
     if world.spec is not None and (ours is None or ours.settings.reward == ours.SETTINGS().reward):

@@ -1,5 +1,6 @@
 """Record a run: one episode of its policy as a film that a browser plays."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from toolkit.registry import World, as_ours, make_world
 from toolkit.run import Run
 from toolkit.tape import tape_of
 from toolkit.video import recorder
+from toolkit.window import DISPLAYS
 
 
 def film_episode(
@@ -43,13 +45,22 @@ def film_episode(
 
 def drawable_world(world_id: str, settings: Mapping[str, Any], looks: Mapping[str, Any]) -> World:
     """A world that draws itself off screen, ours with the given looks; a UserError where it has no renderer."""
+    if not any(display in os.environ for display in DISPLAYS):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # How MuJoCo's worlds draw without a display.
     world = make_world(world_id, settings)
     ours = as_ours(world)
     modes = world.metadata.get("render_modes", [])
     world.close()
     if "rgb_array" not in modes:
         raise UserError(f"world {world_id!r} cannot draw itself: it has no rgb_array mode")
-    return make_world(world_id, {**settings, **looks} if ours else settings, render_mode="rgb_array")
+    world = make_world(world_id, {**settings, **looks} if ours else settings, render_mode="rgb_array")
+    if ours is None:
+        try:
+            world.reset(seed=0)
+            world.render()
+        except Exception as error:  # Somebody else's code: whatever it raises is what the user must hear.
+            raise UserError(f"world {world_id!r} cannot draw itself here: {str(error).splitlines()[0]}") from None
+    return world
 
 
 def frame_rate(world: World) -> int:

@@ -25,7 +25,7 @@ def show_list() -> None:
         world = make_world(world_id)
         told = (type(as_ours(world)).__doc__ or "").splitlines()[0]
         sizes = f"{world.observation_space.shape[0]} -> {world.action_space.shape[0]}"  # type: ignore[index]
-        rows.append((short_name(world_id), world_id, sizes, recommended(world_id), told))
+        rows.append((short_name(world_id), world_id, sizes, recommended(world_id, world.action_space), told))
         world.close()
     console.print(table("Worlds", ["name", "id", "sees -> does", "learns best with", ""], rows))
     console.print(f"\nAlgorithms: {', '.join(ALGORITHMS)}. Any other Gymnasium id works too: poise train Pendulum-v1")
@@ -86,7 +86,9 @@ def show_outcome(outcome: Any) -> int:
     score = outcome.score
     told = f"return {score['eval/return']:.1f}, length {score['eval/length']:.0f}, success {score['eval/success']:.0%}"
     at = f"{progress.step:,} steps, {progress.episode:,} episodes, {progress.seconds:.0f} s"
-    if progress.solved_step is None:
+    if run.config["training"]["solved_at"] is None:
+        console.print(f"trained {at}: {told}")
+    elif progress.solved_step is None:
         console.print(f"not solved after {at}: {told}")
     elif progress.solved_step == progress.step:
         console.print(f"[bold green]solved[/bold green] after {at}: {told}")
