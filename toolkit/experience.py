@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from toolkit.errors import WorkError
 from toolkit.registry import World, make_world
 from toolkit.signals import Array
+
+if TYPE_CHECKING:
+    from toolkit.workers import WorkerWorlds
 
 Act = Callable[[Array], Array]
 """What chooses: observations (N, O) to actions: (N, A) numbers, which worlds clip to [-1, 1], or (N,) choices."""
@@ -29,12 +32,11 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True)
 class Ended:
-    """An episode that has just ended: its score, its length in steps and its last `info`."""
+    """An episode that has just ended: its score, its length in steps and whether it ever was a success."""
 
     total: float
     length: int
     success: bool
-    info: Mapping[str, Any]
 
 
 class Worlds:
@@ -42,14 +44,22 @@ class Worlds:
 
     Every episode begins from a seed of its own, drawn from (seed, world, episode); so where a world stands is told
     by its episode number and the actions since, which is what `state` keeps: physics engines cannot be copied bit
-    for bit, but they can be told the same story again.
+    for bit, but they can be told the same story again. `first` is the number of the first world, where these are
+    some of many.
     """
 
-    def __init__(self, world_id: str, number: int, seed: int, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        world_id: str,
+        number: int,
+        seed: int,
+        settings: Mapping[str, Any] | None = None,
+        first: int = 0,
+    ) -> None:
         self.worlds = [make_world(world_id, settings) for _ in range(number)]
         self.observation_space = self.worlds[0].observation_space
         self.action_space = self.worlds[0].action_space
-        self.seed = seed
+        self.seed, self.first = seed, first
         self.ended: list[Ended] = []
         self._episode = [0] * number
         self._actions: list[list[Array]] = [[] for _ in range(number)]
@@ -59,7 +69,7 @@ class Worlds:
 
     def step(self, action: Array) -> Transition:
         """One step of every world; `ended` then tells which episodes it ended."""
-        _refuse_non_finite("action", action)
+        _refuse_non_finite("action", action, self.first)
         observation, self.ended = self.observation, []
         number = len(self.worlds)
         successor = np.empty_like(observation)
@@ -72,9 +82,9 @@ class Worlds:
             self._success[index] |= bool(info.get("success", False))
             if terminated[index] or truncated[index]:
                 length = len(self._actions[index])
-                self.ended.append(Ended(self._total[index], length, self._success[index], info))
-        _refuse_non_finite("reward", reward)
-        _refuse_non_finite("observation", successor)
+                self.ended.append(Ended(self._total[index], length, self._success[index]))
+        _refuse_non_finite("reward", reward, self.first)
+        _refuse_non_finite("observation", successor, self.first)
         self.observation = successor
         if self.ended:
             self.observation = successor.copy()
@@ -85,7 +95,7 @@ class Worlds:
 
     def state(self) -> dict[str, Any]:
         """Where all worlds stand."""
-        tapes = {f"actions_{index}": np.array(actions) for index, actions in enumerate(self._actions) if actions}
+        tapes = {f"actions_{index}": np.array(actions) for index, actions in enumerate(self._actions, self.first) if actions}
         return {"episode": list(self._episode), "observation": self.observation, **tapes}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -93,7 +103,7 @@ class Worlds:
         for index, world in enumerate(self.worlds):
             self._episode[index] = state["episode"][index]
             self.observation[index] = self._begin(index)
-            for action in state.get(f"actions_{index}", ()):
+            for action in state.get(f"actions_{self.first + index}", ()):
                 self.observation[index], gain, _, _, info = world.step(action)
                 self._actions[index].append(action)
                 self._total[index] += float(gain)
@@ -108,12 +118,12 @@ class Worlds:
 
     def _begin(self, index: int) -> Array:
         self._actions[index], self._total[index], self._success[index] = [], 0.0, False
-        seeds = np.random.SeedSequence([self.seed, index, self._episode[index]])
+        seeds = np.random.SeedSequence([self.seed, self.first + index, self._episode[index]])
         observation: Array = self.worlds[index].reset(seed=int(seeds.generate_state(1)[0]))[0]
         return observation
 
 
-def collect(worlds: Worlds, act: Act) -> Iterator[Transition]:
+def collect(worlds: "Worlds | WorkerWorlds", act: Act) -> Iterator[Transition]:
     """The endless stream of experience that `act` makes in `worlds`."""
     while True:
         yield worlds.step(act(worlds.observation))
@@ -142,8 +152,8 @@ def episode(world: World, act: Act, seed: int) -> Iterator[Moment]:
         yield moment
 
 
-def _refuse_non_finite(name: str, values: Array) -> None:
+def _refuse_non_finite(name: str, values: Array, first: int) -> None:
     # A sum is the quickest look; only when it is not finite is it worth looking closer.
     if not math.isfinite(values.sum()) and not np.isfinite(values).all():
         index = int(np.argwhere(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0, 0])
-        raise WorkError(f"the {name} of world {index} is not finite")
+        raise WorkError(f"the {name} of world {first + index} is not finite")

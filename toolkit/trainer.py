@@ -14,6 +14,7 @@ from toolkit.experience import Transition, Worlds, collect
 from toolkit.metrics import EPISODE, LENGTH, RETURN, Listener
 from toolkit.settings import Settings
 from toolkit.signals import Array
+from toolkit.workers import WorkerWorlds
 
 
 class Algorithm(Protocol):
@@ -41,6 +42,7 @@ class TrainSettings(Settings):
     steps: int = Field(100_000, ge=1, description="steps to train, counted over all worlds")
     seed: int = Field(0, ge=0, lt=2**32, description="seed of everything that chance decides")
     worlds: int = Field(1, ge=1, le=4096, description="worlds side by side")
+    workers: int = Field(1, ge=1, le=256, description="processes that step them; changes the time and nothing else")
     evaluate_every: int = Field(2000, ge=0, description="steps between evaluations; 0: never")
     evaluate_episodes: int = Field(20, ge=1, le=1000, description="episodes of an evaluation")
     checkpoint_every: int = Field(10_000, ge=1, description="steps between checkpoints")
@@ -79,7 +81,7 @@ class Progress:
 
 def train(
     algorithm: Algorithm,
-    worlds: Worlds,
+    worlds: Worlds | WorkerWorlds,
     settings: TrainSettings,
     progress: Progress,
     *,

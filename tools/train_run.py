@@ -12,10 +12,10 @@ import algos
 from algos.base import Learner
 from toolkit.errors import UserError
 from toolkit.evaluation import Evaluator
-from toolkit.experience import Worlds
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
 from toolkit.run import Run
 from toolkit.trainer import Progress, TrainSettings, train
+from toolkit.workers import worlds_of
 from tools.plan_run import Words, device_named, plan
 from tools.record_run import film_episode
 
@@ -50,7 +50,7 @@ def resume(run: Run, training: Mapping[str, Any], listen: Listen | None = None, 
     """Go on with a run, exactly where its newest checkpoint stands; only how far to train may change."""
     config = run.config
     for key in training:
-        if key not in ("steps", "keep_going"):
+        if key not in ("steps", "workers", "keep_going"):
             raise UserError(f"--resume goes on as the run began: {key} cannot change")
     config["training"] = TrainSettings.parse({**config["training"], **training}, kind="training setting").plain()
     learner, progress, worlds = _learner(config), Progress(), None
@@ -78,7 +78,7 @@ def _train(
 ) -> Outcome:
     settings = TrainSettings.parse(config["training"])
     with ExitStack() as stack:
-        worlds = Worlds(config["world"], settings.worlds, settings.seed, config["world_settings"])
+        worlds = worlds_of(config["world"], settings.worlds, settings.seed, config["world_settings"], settings.workers)
         stack.callback(worlds.close)
         if stand is not None:
             worlds.load_state(stand)
