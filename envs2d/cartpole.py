@@ -4,7 +4,7 @@ Source of the task: Barto, Sutton and Anderson (1983), Neuronlike adaptive eleme
 learning control problems.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pymunk
@@ -28,6 +28,9 @@ SOFT = 1e-3
 class CartpoleSettings(WorldSettings):
     """What the cart-pole lets its user choose."""
 
+    actuation: Literal["motor", "impulse"] = Field(
+        "motor", description="motor: a force that lasts through the step; impulse: the same push all at once"
+    )
     force: float = Field(FORCE, gt=0, le=100, description="force of a full action (N)")
 
 
@@ -76,6 +79,9 @@ class Cartpole(PlanarEnvironment):
 
     def apply(self, effort: Effort) -> None:
         """Push the cart."""
+        if self.settings.actuation == "impulse":
+            self.cart.velocity += (effort[0] * self.settings.force / self.CONTROL_RATE / CART_MASS, 0.0)
+            return
         self.drive.rest_length = FAR_AWAY + effort[0] * self.settings.force / SOFT
 
     def sense(self) -> None:
