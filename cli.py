@@ -13,6 +13,7 @@ import click
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 Command = Callable[..., Any]
+SUITES = Path(__file__).parent / "tools" / "suites"
 RUNS = click.option(
     "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie."
 )
@@ -90,13 +91,14 @@ def doctor() -> None:
 
 @main.command()
 @click.argument("env", required=False)
-@click.option("--algo", help="sac.  [default: the one recommended for the world]")
+@click.option("--algo", help="sac, ppo or td3.  [default: the one recommended for the world]")
 @click.option("--steps", type=int, help="Steps to train.  [default: the preset's]")
 @click.option("--seed", type=int, help="Seed of everything that chance decides.  [default: 0]")
 @click.option("--worlds", type=int, help="Worlds side by side.  [default: the preset's]")
+@click.option("--workers", type=int, help="Processes that step them; the outcome is the same.  [default: the preset's]")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the algorithm or the training.")
 @ENV_SET
-@click.option("--preset", type=click.Path(path_type=Path), help="A YAML file with `training:` and `settings:`.")
+@click.option("--preset", help="A YAML file with `training:` and `settings:`, or the name of a variant: ddpg.")
 @click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
 @RUNS
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
@@ -113,7 +115,7 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
     from tools.plan_run import Words
     from tools.show import show_outcome, training_view
 
-    named = {key: words[key] for key in ("steps", "seed", "worlds") if words[key] is not None}
+    named = {key: words[key] for key in ("steps", "seed", "worlds", "workers") if words[key] is not None}
     if words["keep_going"]:
         named["keep_going"] = True
     if (env is None) == (resume is None):
@@ -122,7 +124,9 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
     with training_view() as listen:
         if resume is not None:
             if settings or world_settings or any(words[key] is not None for key in ("algo", "preset", "name", "device")):
-                raise UserError("--resume goes on as the run began: only --steps, --keep-going and --no-video go with it")
+                raise UserError(
+                    "--resume goes on as the run began: only --steps, --workers, --keep-going and --no-video go with it"
+                )
             outcome = train_run.resume(Run.open(runs_dir, resume), named, listen, not no_video)
         else:
             told = Words(
@@ -200,17 +204,39 @@ def evaluate(run: str, runs_dir: Path, checkpoint: str | None, episodes: int, as
         show_evaluation(result)
 
 
+@main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in SUITES.glob('*.yaml')))}.")
+@click.argument("suite")
+@click.option("--out", type=click.Path(path_type=Path), help="Where its runs and results.csv lie.  [default: benchmarks/SUITE]")
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once.  [default: one for each core]")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Seeds 0, 1, ...: so many, instead of the suite's.")
+@spoken
+def benchmark(suite: str, out: Path | None, jobs: int | None, seeds: int | None) -> None:
+    """Train all of SUITE: worlds x algorithms x seeds.
+
+    SUITE is a name below or a YAML file. Given again, the command goes on with what is not finished.
+    """
+    from tools.suite import plan_suite
+    from tools.suite_jobs import cores
+    from tools.suite_run import run_suite
+
+    plan = plan_suite(suite, seeds)
+    sys.exit(run_suite(plan, out or Path("benchmarks") / plan.name, jobs or cores()))
+
+
 @main.command()
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("what", nargs=-1, required=True)
 @RUNS
+@click.option("--by", type=click.Choice(["steps", "episodes", "seconds"]), default="steps", show_default=True, help="Over what.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("curves.png"), show_default=True, help=".png, .svg or .pdf.")
 @spoken
-def plot(runs: tuple[str, ...], runs_dir: Path, out: Path) -> None:
-    """Plot the learning curves of RUNS of one world."""
-    from toolkit.run import Run
-    from tools.plot import plot_runs
+def plot(what: tuple[str, ...], runs_dir: Path, by: str, out: Path) -> None:
+    """Plot runs of one world, or a benchmark.
 
-    click.echo(f"plot: {plot_runs([Run.open(runs_dir, run) for run in runs], out)}")
+    WHAT is one or more runs, or one benchmark, folder of runs or results.csv.
+    """
+    from tools.plot import plot as draw
+
+    click.echo(f"plot: {draw(what, runs_dir, by, out)}")
 
 
 if __name__ == "__main__":

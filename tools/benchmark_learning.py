@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from toolkit.registry import resolve, short_name
+from toolkit.settings import parse_assignments
 from tools import peer, whole_runs
 from tools.measured import WORLDS, names, show, spread
 
@@ -89,12 +90,14 @@ def solve(worlds: tuple[str, ...], seeds: int, first: int, limit: float, peers: 
 @WORLDS
 @click.option("--seeds", default=5, show_default=True, help="Seeds 0, 1, ...")
 @click.option("--most", default=5000, show_default=True, help="Episodes after which to give up.")
-def balance(worlds: tuple[str, ...], seeds: int, most: int) -> None:
+@click.option("--algo", type=click.Choice(["sac", "td3", "ppo"]), default="sac", show_default=True, help="Algorithm.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting on top of the world's preset.")
+def balance(worlds: tuple[str, ...], seeds: int, most: int, algo: str, settings: tuple[str, ...]) -> None:
     """Count episodes to ten in a row of at least 395 steps: impulses, one point a step, no start noise."""
-    rows = []
+    rows, own = [], parse_assignments(settings, "--set")
     for world_id in names(worlds):
         for seed in range(seeds):
-            episodes, steps, seconds = whole_runs.episodes_to_balance(world_id, seed, most, whole_runs.IMPULSES)
+            episodes, steps, seconds = whole_runs.episodes_to_balance(world_id, seed, most, algo, own)
             rows.append((short_name(world_id), str(seed), str(episodes or f"over {most}"), f"{steps:,}", f"{seconds:.0f}"))
             click.echo("  ".join(rows[-1]))
     show("episodes to ten in a row of at least 395 steps", ["world", "seed", "episodes", "steps", "s"], rows)

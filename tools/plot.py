@@ -1,57 +1,106 @@
-"""Plot runs: how the return grew, in training and in evaluation, by steps."""
+"""Plot what was measured: one run's curves, or what several seeds, a benchmark or a table of results say together."""
 
-import csv
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
-from toolkit.errors import UserError, WorkError
+from toolkit.errors import UserError
 from toolkit.registry import short_name
 from toolkit.run import Run
-from toolkit.signals import Array
+from tools.charts import COLOURS, DOTS, chart
+from tools.panels import LABELS
+from tools.results import AXES, FILE, Trial, columns, read_results, read_run
 
 WINDOW = 20
 """Episodes that are averaged for the line of the training returns."""
 
 
-def plot_runs(runs: Sequence[Run], path: Path) -> Path:
-    """Draw the learning curves of `runs` of one world into an image file (.png, .svg or .pdf)."""
-    worlds = {run.config["world"] for run in runs}
-    if len(worlds) > 1:
-        raise UserError(f"runs of different worlds cannot share a curve: {', '.join(sorted(worlds))}")
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    if path.suffix[1:] not in canvas.get_supported_filetypes():
+def plot(words: Sequence[str], runs_dir: Path, axis: str, path: Path) -> Path:
+    """Draw runs, or one CSV file, benchmark or folder of runs, into an image file (.png, .svg or .pdf)."""
+    if path.suffix[1:] not in FigureCanvasBase.filetypes:
         raise UserError(f"a plot is a .png, .svg or .pdf, not {path.name!r}")
-    axes = figure.add_subplot()
-    for index, run in enumerate(runs):
-        colour = f"C{index}"
-        steps, returns = _columns(run.path / "episodes.csv", "step", "return")
-        axes.plot(steps, returns, ".", markersize=2, alpha=0.25, color=colour)
-        if len(returns) >= WINDOW:
-            mean = np.convolve(returns, np.ones(WINDOW) / WINDOW, mode="valid")
-            axes.plot(steps[WINDOW - 1 :], mean, color=colour, alpha=0.6, label=f"{run.path.name}: mean of {WINDOW} episodes")
-        steps, returns = _columns(run.path / "metrics.csv", "step", "value", name="eval/return")
-        axes.plot(steps, returns, "o-", markersize=4, color=colour, label=f"{run.path.name}: evaluation, without chance")
-    goal = runs[0].config["training"]["solved_at"]
-    if goal is not None:
-        axes.axhline(goal, color="0.4", linestyle="--", linewidth=1, label=f"solved at {goal:g}")
-    axes.set(xlabel="steps", ylabel="return of an episode", title=short_name(worlds.pop()))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    tables = [word for word in words if _is_table(Path(word))]
+    if tables and len(words) > 1:
+        raise UserError(f"{tables[0]} holds many runs: plot it by itself")
+    if tables:
+        figure = chart(_evaluated(_read(Path(tables[0])), tables[0]), axis)
+    else:
+        figure = _figure(list({run.path.resolve(): run for run in (Run.open(runs_dir, word) for word in words)}.values()), axis)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    aside = path.with_name(f".{path.name}.partial")
+    figure.savefig(aside, dpi=DOTS, format=path.suffix[1:])
+    aside.replace(path)
     return path
 
 
-def _columns(path: Path, x: str, y: str, name: str | None = None) -> tuple[Array, Array]:
-    """Two columns of a CSV file as floats; of the rows of one metric, where `name` says so."""
-    try:
-        with path.open(newline="") as file:
-            rows = [(float(row[x]), float(row[y])) for row in csv.DictReader(file) if name is None or row["name"] == name]
-    except (OSError, KeyError, ValueError, TypeError):
-        raise WorkError(f"{path} cannot be read: the run is damaged") from None
-    return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+def _is_table(path: Path) -> bool:
+    """Whether this holds many runs: a CSV file, a benchmark, or any folder of runs."""
+    return path.suffix == ".csv" or (path / FILE).is_file() or (not (path / "config.json").exists() and bool(_runs(path)))
+
+
+def _runs(path: Path) -> list[Run]:
+    return [Run(found.parent) for found in sorted(path.glob("*/config.json"))]
+
+
+def _read(path: Path) -> list[Trial]:
+    if path.suffix == ".csv":
+        return read_results(path)
+    return read_results(path / FILE) if (path / FILE).is_file() else _trials(_runs(path))
+
+
+def _evaluated(trials: Sequence[Trial], where: str) -> list[Trial]:
+    found = [trial for trial in trials if len(trial.evaluations)]
+    if not found:
+        raise UserError(f"{where}: no run has been evaluated yet")
+    return found
+
+
+def _trials(runs: Sequence[Run]) -> list[Trial]:
+    """What runs measured, by algorithm; runs of one algorithm that differ in more than the seed go by a run's name instead."""
+    kinds: dict[tuple[str, str], dict[str, str]] = {}
+    trials = []
+    for run in runs:
+        config = run.config
+        training = {key: value for key, value in config["training"].items() if key not in ("seed", "steps", "keep_going")}
+        kind = json.dumps([config["world_settings"], config["settings"], training], sort_keys=True)
+        trials.append((read_run(run), kind))
+        kinds.setdefault((config["world"], config["algorithm"]), {}).setdefault(kind, run.path.name)
+    found = []
+    for trial, kind in trials:
+        names = kinds[trial.world, trial.algorithm]
+        found.append(trial if len(names) == 1 else replace(trial, algorithm=names[kind]))
+    return found
+
+
+def _figure(runs: Sequence[Run], axis: str) -> Figure:
+    """Seeds of one thing together; otherwise every run for itself."""
+    worlds = {run.config["world"] for run in runs}
+    if len(worlds) > 1:
+        raise UserError(f"runs of different worlds cannot share a curve: {', '.join(sorted(worlds))}")
+    trials = _trials(runs)
+    if len({trial.algorithm for trial in trials}) < len(trials):
+        return chart(_evaluated(trials, "these runs"), axis)
+    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    for index, (run, trial) in enumerate(zip(runs, trials, strict=True)):
+        colour, name = COLOURS[index % len(COLOURS)], run.path.name
+        column = {"steps": "step", "episodes": "episode", "seconds": "seconds"}[axis]
+        x, returns = columns(run.path / "episodes.csv", column, "return")
+        axes.plot(x, returns, ".", markersize=2, alpha=0.25, color=colour)
+        if len(returns) >= WINDOW:
+            mean = np.convolve(returns, np.ones(WINDOW) / WINDOW, mode="valid")
+            axes.plot(x[WINDOW - 1 :], mean, color=colour, alpha=0.6, label=f"{name}: mean of {WINDOW} episodes")
+        x, returns = trial.column(AXES[axis]), trial.column("return")
+        axes.plot(x, returns, "o-", markersize=4, color=colour, label=f"{name}: evaluation, without chance")
+    goal = trials[0].solved_at
+    if goal is not None:
+        axes.axhline(goal, color="0.4", linestyle="--", linewidth=1, label=f"solved at {goal:g}")
+    axes.set(xlabel=LABELS[axis], ylabel="return of an episode", title=short_name(worlds.pop()))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return figure

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import algos
-from algos.preset import preset, recommended
+from algos.preset import preset
 from toolkit.experience import Worlds, collect
-from toolkit.registry import make_world
 from tools.suite_peer import plan_peer
 
 ROOT = Path(__file__).parent.parent
 IMPULSES = {"actuation": "impulse", "reward": "survival", "start_noise": 0.0}
+"""The settings of the worlds that Poise's forerunner was measured on."""
 LIKE_OURS: dict[str, dict[str, Any]] = {"sb3-sac": {}, "sb3-ppo": {"worlds": 16, "n_steps": 128}}
 """Peers at their own defaults; PPO on as many worlds as ours, with a rollout of its default length over all of them."""
 
@@ -60,17 +60,21 @@ def _told(seconds: float, summary: Mapping[str, Any]) -> list[str]:
     return [f"{seconds:.1f}{solved}", str(summary["episodes"]), str(summary["steps"]), f"{summary.get('eval/return', 0.0):.1f}"]
 
 
-def episodes_to_balance(world_id: str, seed: int, most: int, settings: Mapping[str, Any]) -> tuple[int | None, int, float]:
+def episodes_to_balance(
+    world_id: str,
+    seed: int,
+    most: int,
+    algorithm: str,
+    own: Mapping[str, Any],
+) -> tuple[int | None, int, float]:
     """Training episodes until ten in a row last at least 395 of 400 steps, exploring all the while; and steps and seconds.
 
-    With the world's preset; None where `most` episodes were not enough.
+    With the world's preset and `own` settings on top; None where `most` episodes were not enough.
     """
     began = time.perf_counter()
-    space = make_world(world_id).action_space
-    algorithm = recommended(world_id, space)
     chosen = preset(algorithm, world_id)
-    learner = algos.make(algorithm, world_id, settings, chosen.settings, seed)
-    worlds = Worlds(world_id, chosen.training.get("worlds", 1), seed, settings)
+    learner = algos.make(algorithm, world_id, IMPULSES, {**chosen.settings, **own}, seed)
+    worlds = Worlds(world_id, chosen.training.get("worlds", 1), seed, IMPULSES)
     episodes, row, steps = 0, 0, 0
     for transition in collect(worlds, lambda seen: learner.act(seen, explore=True)):
         learner.observe(transition)
