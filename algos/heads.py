@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from algos.choices import Categorical, MultiCategorical
 from algos.distributions import Beta, Distribution, Gaussian, SquashedGaussian
+from toolkit.errors import unknown
 
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
 
@@ -106,5 +107,7 @@ def head(action: gymnasium.Space[Any], distribution: str, log_std: float = 0.0) 
     """The head for a world's actions; `distribution` says which where the actions are numbers."""
     if isinstance(action, Discrete | MultiDiscrete):
         return ChoiceHead(action)
+    if distribution not in HEADS:
+        raise unknown("distribution", distribution, HEADS)
     made: Head = HEADS[distribution](action, log_std)
     return made

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import OUR_IDS, ROOT, TESTS, python, records_of, start_run
@@ -30,7 +31,7 @@ from toolkit.tape import Tape
 from toolkit.video import read_video
 
 QUICK = [
-    *("--steps", "120", "--set", "hidden=[8]", "--set", "batch=8", "--set", "warmup=20", "--set", "buffer=500"),
+    *("--algo", "sac", "--steps", "120", "--set", "hidden=[8]", "--set", "batch=8", "--set", "warmup=20", "--set", "buffer=500"),
     *("--set", "evaluate_every=60", "--set", "evaluate_episodes=2", "--set", "solved_at=null", "--set", "log_every=20"),
 ]
 ABSENT = "mps" if sys.platform == "linux" else "cuda"
@@ -113,11 +114,48 @@ def test_doctor_finds_this_machine_well():
     assert "torch" in told and "films" in told and "FAILS" not in told
 
 
+SHORT = ("--steps", "128", "--no-video", "--set", "evaluate_every=0")
+
+
+def config_of(name: str) -> dict[str, Any]:
+    """What a run was told."""
+    return Run(Path("runs") / name).config
+
+
+def test_a_world_of_choices_is_learned_by_the_algorithm_that_can(elsewhere):
+    said(poise("train", "CartPole-v1", *SHORT, "--worlds", "2", "--set", "rollout=32"))
+    assert config_of("cart-pole-ppo-0")["algorithm"] == "ppo"
+    said(poise("evaluate", "cart-pole-ppo-0", "--episodes", "2"))
+    said(poise("record", "cart-pole-ppo-0", "--out", "film.mp4"))
+    assert Path("film.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("world", ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"])
+def test_what_is_seen_as_a_choice_or_a_tuple_is_laid_out_flat_and_every_episode_ends(elsewhere, world):
+    short = ("--worlds", "2", "--set", "rollout=32", "--env-set", "max_episode_steps=20")
+    said(poise("train", world, *SHORT, *short))
+
+
+def test_a_variant_by_name_brings_its_algorithm(elsewhere):
+    said(poise("train", "cartpole", "--preset", "ddpg", *SHORT, "--set", "hidden=[8]", "--set", "batch=8"))
+    config = config_of("cartpole-td3-0")
+    assert [config["settings"][name] for name in ("twin", "target_noise", "delay")] == [False, 0.0, 1]
+
+
+def test_workers_change_nothing_but_the_time(elsewhere):
+    words = ("train", "cartpole", "--algo", "ppo", *SHORT, "--worlds", "3", "--set", "rollout=16")
+    said(poise(*words, "--run", "one"))
+    said(poise(*words, "--run", "two", "--workers", "2"))
+    one, two = (Run(Path("runs") / name).load("latest")[1] for name in ("one", "two"))
+    assert one["policy"].keys() == two["policy"].keys() and one["chance"]["numpy"] == two["chance"]["numpy"]
+    assert all(np.array_equal(one["policy"][name], two["policy"][name]) for name in one["policy"])
+
+
 def test_train_record_evaluate_and_resume(elsewhere):
     told = said(poise("train", "cartpole", *QUICK))
     path = Path("runs/cartpole-sac-0")
     run = Run(path)
-    assert "not solved after 120 steps" in told and str(path) in told and "poise play cartpole-sac-0" in told
+    assert "trained 120 steps" in told and str(path) in told and "poise play cartpole-sac-0" in told
     assert [found.name for found in run.checkpoints()][-1] == "step_000000120"
     films = list((path / "videos").iterdir())
     assert len(films) == 1 and films[0].name in told.replace("\n", "")
@@ -149,7 +187,21 @@ def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):
     Path("my.yaml").write_text("training: {steps: 50, worlds: 2}\nsettings: {batch: 16, hidden: [8], warmup: 20}\n")
     said(
         poise(
-            *("train", "standing", "--preset", "my.yaml", "--set", "batch=4", "--worlds", "1", "--seed", "3", "--no-video"),
+            *(
+                "train",
+                "standing",
+                "--algo",
+                "sac",
+                "--preset",
+                "my.yaml",
+                "--set",
+                "batch=4",
+                "--worlds",
+                "1",
+                "--seed",
+                "3",
+                "--no-video",
+            ),
             *("--env-set", "actuation=impulse", "--set", "evaluate_every=0", "--run", "named", "--runs-dir", "there"),
         )
     )
@@ -204,7 +256,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "no such module": (("train", "no_such_module:World-v0"), "needs the module 'no_such_module', which is not installed"),
     "module without the world": (("train", "math:World-v0"), "'math:World-v0'"),
     "missing extra": (("train", "probe/NeedsMore-v0"), "'module_of_an_extra', which is not installed"),
-    "choices for actions": (("train", "CartPole-v1", *QUICK), "actions in a flat Box"),
+    "choices for actions": (("train", "CartPole-v1", "--algo", "sac"), "takes Discrete(2); --algo ppo takes those"),
+    "variant for an algorithm": ((*TRAIN, "--algo", "ddpg"), "ddpg is a preset: write --preset ddpg"),
+    "variant of another algorithm": ((*TRAIN, "--preset", "ddpg", "--algo", "sac"), "is for td3, not for sac"),
+    "misspelt variant": ((*TRAIN, "--preset", "dpg"), "presets with a name: ddpg"),
+    "no worker": ((*TRAIN, "--workers", "0"), "workers=0"),
+    "unknown distribution": (("train", "cartpole", "--algo", "ppo", "--set", "distribution=gauss"), "did you mean 'gaussian'"),
     "images to see": (("train", "probe/Picture-v0", *QUICK), "observations in a flat Box"),
     "actions without bounds": (("train", "probe/Boundless-v0", *QUICK), "without bounds"),
     "inspect an unknown world": (("inspect", "standin"), "did you mean 'standing'"),
