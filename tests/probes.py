@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 
 def unit_box(size: int = 1, bound: float = 1.0) -> Box:
@@ -177,6 +177,43 @@ class Choices(Probe):
     action_space = Discrete(3)
 
 
+class SeeChoose(Probe):
+    """Choose what you see: pays 1 for the choice that is shown, and every step is an episode of its own."""
+
+    observation_space = Discrete(3)
+    action_space = Discrete(3)
+
+    def see(self) -> Any:
+        self.shown = self.np_random.integers(3)
+        return self.shown
+
+    def pay(self, action: Any) -> float:
+        return float(action == self.action_space.start + self.shown)
+
+    def over(self) -> bool:
+        return True
+
+
+class SeeChooseFromFive(SeeChoose):
+    """The same, but its choices are called 5, 6 and 7."""
+
+    action_space = Discrete(3, start=5)
+
+
+class SeeChooseTwo(SeeChoose):
+    """Two things to see and two choices to make, the first of them called 1 and 2; half the pay for each that is right."""
+
+    observation_space = MultiDiscrete([2, 3])
+    action_space = MultiDiscrete([2, 3], start=[1, 0])
+
+    def see(self) -> Any:
+        self.shown = self.np_random.integers((2, 3))
+        return self.shown
+
+    def pay(self, action: Any) -> float:
+        return float(np.mean(action == self.action_space.start + self.shown))
+
+
 PROBES = {
     "SeeDo": (SeeDo, 100),
     "One": (One, 10),
@@ -190,6 +227,9 @@ PROBES = {
     "Uneven": (Uneven, 10),
     "Picture": (Picture, 10),
     "Choices": (Choices, 10),
+    "SeeChoose": (SeeChoose, 100),
+    "SeeChooseFromFive": (SeeChooseFromFive, 100),
+    "SeeChooseTwo": (SeeChooseTwo, 100),
 }
 for name, (kind, limit) in PROBES.items():
     if f"probe/{name}-v0" not in gymnasium.registry:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import records_of, start_run, state_of
+from conftest import SMALL_SETTINGS, SMALL_TRAINING, records_of, start_run, state_of
 
 from toolkit import checkpoint
 from toolkit.errors import UserError, WorkError
 from toolkit.run import Run
 from tools import train_run
+from tools.plan_run import Words
 
 STEPS = 200
 
@@ -158,3 +159,61 @@ def test_a_run_that_breaks_down_keeps_its_last_good_checkpoint(tmp_path):
     run = Run(tmp_path / "run")
     assert [path.name for path in run.checkpoints()] == ["step_000000050", "step_000000060", "step_000000100"]
     assert state_of(run)["progress.step"] == 100
+
+
+# The other algorithms. A rollout of PPO is longer than the steps between two stops, so that most of them fall into one.
+
+ROLLOUT = {"hidden": [8], "rollout": 20, "epochs": 2, "batch": 16}
+OTHERS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
+    "ppo": ("ppo", "cartpole", ROLLOUT, {}),
+    "ppo in three worlds": (
+        "ppo",
+        "cartpole",
+        {**ROLLOUT, "distribution": "beta", "shared": True, "schedule": "linear", "horizon": 300, "target_kl": 0.01},
+        {"worlds": 3, "steps": 201, "seed": 5},
+    ),
+    "ppo that chooses": ("ppo", "CartPole-v1", ROLLOUT, {"worlds": 2, "seed": 1}),
+    "td3": ("td3", "cartpole", {**SMALL_SETTINGS, "delay": 3, "normalize": True}, {}),
+    "td3 in two worlds": ("td3", "cartpole", {**SMALL_SETTINGS, "updates_per_step": 0.7}, {"worlds": 2, "seed": 2}),
+}
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def other(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Any]:
+    """A run of another algorithm that was never stopped, and what starts it once more."""
+    algorithm, world, settings, training = OTHERS[request.param]
+    wanted = {**SMALL_TRAINING, "log_every": 1, "evaluate_every": 90, **training}
+
+    def begin(runs: Path, listen: Any = None, **training: Any) -> train_run.Outcome:
+        words = Words(world, algorithm, {**wanted, **training}, settings, name="run", runs=runs)
+        return train_run.start(words, listen, video=False)
+
+    return begin(tmp_path_factory.mktemp("other")).run, begin
+
+
+def test_every_algorithm_stopped_at_five_random_points_and_resumed_is_the_same_in_every_byte(other, tmp_path):
+    run, begin = other
+    points = sorted(random.Random(run.config["training"]["seed"]).sample(range(5, STEPS - 5), 5))
+    outcome = begin(tmp_path, stop_at(points[0]))
+    for point in points[1:]:
+        assert outcome.interrupted == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
+        outcome = resume(outcome.run, stop_at(point))
+    assert resume(outcome.run).interrupted is None
+    assert_same(run, outcome.run)
+
+
+def test_every_algorithm_killed_between_two_checkpoints_and_resumed_is_the_same(other, tmp_path):
+    run, _ = other
+    copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
+    *_, newest = copy.checkpoints()
+    newest.rename(newest.with_name(f".{newest.name}.partial"))
+    resume(copy)
+    assert_same(run, copy)
+
+
+def test_every_algorithm_twice_as_long_is_once_and_once_more(other, tmp_path):
+    run, begin = other
+    steps = run.config["training"]["steps"]
+    half = begin(tmp_path, steps=steps // 2).run
+    resume(half, steps=steps)
+    assert_same(run, half)
