@@ -102,7 +102,7 @@ def test_a_file_is_short_enough_to_be_read_at_one_sitting(path):
 def test_a_file_says_what_it_is(path):
     tree = tree_of(path)
     told = ast.get_docstring(tree)
-    assert told and told.splitlines()[0].endswith((".", ":")), "a first line that is a sentence"
+    assert told and told.splitlines()[0].endswith((".", ":", "?")), "a first line that is a sentence"
     assert path.stem not in {"utils", "common", "helpers", "misc"}
 
 

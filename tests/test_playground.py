@@ -5,13 +5,14 @@ import sys
 import numpy as np
 import pygame
 import pytest
+from gymnasium.spaces import MultiDiscrete, Text
 
 from toolkit.errors import UserError
 from toolkit.registry import make_world
 from toolkit.run import Run
 from toolkit.window import Window
 from tools import train_run
-from tools.controls import PAIRS, Controls, Policy
+from tools.controls import PAIRS, Controls, Policy, action_of, action_size
 from tools.live_world import HICCUP, SLOW, VERDICT, LiveWorld
 from tools.plan_run import Words
 from tools.playground import Playground, find_run, find_world, play
@@ -271,9 +272,21 @@ def test_somebody_elses_world_can_be_steered_but_not_pulled():
     assert playground.live.action[0] < 0.0
 
 
-def test_a_world_that_takes_no_box_is_refused():
-    with pytest.raises(UserError, match="Discrete"):
-        make("CartPole-v1")
+def test_choices_are_steered_by_the_same_keys():
+    live = make("CartPole-v1").live
+    assert [action_of(np.array([effort]), live.world.action_space) for effort in (-1.0, 1.0)] == [0, 1]
+    live.controls.effort[:] = 1.0
+    live.step()
+    assert live.action.tolist() == [1] and live.steps == 1
+    several = MultiDiscrete([3, 5], start=[0, 2])
+    assert action_of(np.array([0.0, 1.0]), several).tolist() == [1, 6] and action_of(
+        np.array([-1.0, -1.0]), several
+    ).tolist() == [0, 2]
+
+
+def test_a_world_that_keys_cannot_steer_is_refused():
+    with pytest.raises(UserError, match="keys steer"):
+        action_size(Text(5))
 
 
 def test_whoever_steers_begins_when_ready_and_a_policy_begins_at_once(run):

@@ -101,8 +101,7 @@ def train(k: int, seed: int) -> Array:
     if isinstance(p, TD3):  # The same losses and slopes as algos/td3.py? Its DDPG is these settings, nothing else.
         p.generator.manual_seed(1), (ours := critic_loss(p, b)), p.generator.manual_seed(1)
         for x, y, name in ((ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s), "policy")):
-            weights = p.optimizers[name].parameters
-            torch.testing.assert_close((x, torch.autograd.grad(x, weights)), (y, torch.autograd.grad(y, weights)))
+            torch.testing.assert_close(*((each, torch.autograd.grad(each, p.optimizers[name].parameters)) for each in (x, y)))
     return np.array(story)
 
 
@@ -112,10 +111,11 @@ def train(k: int, seed: int) -> Array:
 #   smoothing      is that noise                                       is in a2, which is never twice the same
 #   actor's loss   -Q_1(s, mu(s)), every d-th time                     alpha log pi(a|s) - min_j Q_j(s, a), every time
 #   slow copies    of critics and actor                                of the critics
+# (Q begins at 0 and has to catch up first. SAC's Q counts entropy, too. What two seeds say about the return, lesson 7 tells.)
 story = np.stack([np.mean([train(k, seed) for seed in range(SEEDS)], 0) for k in TRIED])
 gap, score = story[:, -2:].mean(1).T
 print("\n".join(f"{kind}: Q promises {gap[k]:+.0f} more than comes; return {score[k]:.0f}" for k, kind in enumerate(KINDS)))
-assert gap[0] > 2 + gap[-2:].max() and score.min() > story[:, 0, 1].max()  # At step 500 nobody has learnt yet.
+assert gap[0] > 2 + (gap[1] if QUICK else gap[3:].max()) and score.min() > story[:, 0, 1].max()  # Step 500: nothing learnt.
 left, middle, right = (figure := Figure(figsize=(15, 4.5), layout="constrained")).subplots(1, 3)
 left.plot(grid, torch.stack((needle, smooth.mean(0)), -1), label=("Q'(s2, a2)", "what y makes of it"))
 left.set(title="Smoothing: a needle is not believed", xlabel="a2", ylim=(-1.1, 1.8))

@@ -29,7 +29,7 @@ from tools.statistics import bootstrap_interval, improvement_interval, interquar
 
 QUICK, OUT, ID, WORLD = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), "poise/Cartpole-v0", {"start_noise": 0.15}
 OUT.mkdir(exist_ok=True)
-POOL, EPISODES, STUDIES, SEEDS = (7, 8, 300, (3, 10)) if QUICK else (24, 10, 1000, (3, 4, 5, 7, 10, 15, 20))
+POOL, EPISODES, STUDIES, SEEDS = (6, 8, 300, (3, 10)) if QUICK else (24, 10, 1000, (3, 4, 5, 7, 10, 15, 20))
 rng = np.random.default_rng(0)
 judge = Evaluator(ID, WORLD, EPISODES, EVALUATION_SEED)  # The same starts for every policy, as in all of Poise.
 
@@ -39,9 +39,9 @@ def mean(values: Array) -> Array:
     return np.asarray(values.mean(-1))
 
 
-def run(seed: int, learning_rate: float) -> Array:
+def run(seed: int, epochs: int) -> Array:
     """One training of 3072 steps: the returns of all episodes of an evaluation, after each 1024 (3, EPISODES)."""
-    settings = {"rollout": 32, "epochs": 5, "learning_rate": learning_rate}
+    settings = {"rollout": 32, "epochs": epochs, "learning_rate": 1e-3}
     learner, worlds, scores = algos.make("ppo", ID, WORLD, settings, seed), Worlds(ID, 16, seed, WORLD), []
     for step in range(16, 3073, 16):
         learner.observe(worlds.step(learner.act(worlds.observation, explore=True)))
@@ -51,8 +51,8 @@ def run(seed: int, learning_rate: float) -> Array:
     return np.array(scores)
 
 
-A = np.stack([run(seed, 1e-3) for seed in range(POOL)])  # (runs, 3, EPISODES)
-B = np.stack([run(seed, 3e-3) for seed in range(POOL, 2 * POOL)])
+A = np.stack([run(seed, epochs=3) for seed in range(POOL)])  # (runs, 3, EPISODES)
+B = np.stack([run(seed, epochs=10) for seed in range(POOL, 2 * POOL)])
 a, b = (mean(returns[:, -1]) for returns in (A, B))  # The score of a run: what its last policy gets.
 chance = judge(lambda seen: rng.uniform(-1, 1, (len(seen), 1))).returns.mean()
 print(f"a random policy {chance:.0f}; A with seeds 0 to 2 {a[:3].mean():.0f}, with seeds 3 to 5 {a[3:6].mean():.0f}")
@@ -68,7 +68,7 @@ for k in SEEDS:
     rows.append((mean(abs(mean(x) - mean(y)) > 0.2 * a.mean()), mean((low > 0) | (high < 0)), mean(above > 0), mean(x.max(-1))))
     print(f"{k} seeds: false claims by eye {rows[-1][0]:.2f}, by interval {rows[-1][1]:.2f}; a true one found {rows[-1][2]:.2f}")
 by_eye, by_interval, found, best = np.array(rows).T
-assert by_eye[0] > 0.2 and by_eye[0] > 2 * by_eye[-1] and by_interval[-1] < 0.15 and (QUICK or found[-1] > found[0] + 0.1)
+assert by_eye[0] > 0.15 and by_eye[0] > 2 * by_eye[-1] and by_interval[-1] < 0.2 and (QUICK or found[-1] > found[0] + 0.1)
 # It promises 5 %. With 3 seeds it errs as often as three differences agree in sign (a run drawn for both sides makes a 0).
 assert abs(by_interval[0] - 2 * ((1 - 1 / POOL) / 2) ** 3) < 0.07
 
@@ -78,25 +78,27 @@ ten = rng.choice(a, (STUDIES, 10))
 ways: dict[str, Callable[[Array], Array]] = {"mean": mean, "median": partial(np.median, axis=-1), "IQM": interquartile_mean}
 spread = {name: way(ten).std() for name, way in ways.items()}
 print("standard error with 10 seeds: " + ", ".join(f"{name} {size:.0f}" for name, size in spread.items()))
-assert spread["mean"] < spread["median"]  # No run of ours is broken. Where one is:
-broken = np.concatenate((np.sort(ten)[:, 1:], np.full((STUDIES, 1), -1e6)), -1)  # In each study, in place of the worst run.
+# None of our runs is broken, so the mean does well. Now let one be: in each study, in place of its worst.
+broken = np.concatenate((np.sort(ten)[:, 1:], np.full((STUDIES, 1), -1e6)), -1)
 assert np.allclose(interquartile_mean(broken), interquartile_mean(ten)) and (mean(broken) < -9e4).all()
 
 # %% Step 3: fooling oneself. The best of k seeds grows with k, though nothing becomes better. So does the best of many looks at
 # one policy: stop where the score was best, if you like, but judge what you stopped with on other episodes.
 looks = mean(rng.permuted(np.repeat(A[:, -1:], 10, 1), axis=-1)[..., :2])  # Ten looks at each last policy, two episodes each.
 print(f"A: {a.mean():.0f}; best of {SEEDS[-1]} seeds {best[-1]:.0f}; best of ten looks {looks.max(-1).mean():.0f}")
-assert best[-1] > 1.2 * a.mean() and looks.max(-1).mean() > 1.05 * a.mean()
+assert best[-1] > a.mean() + 0.8 * a.std() and looks.max(-1).mean() > 1.05 * a.mean()
 # A third way is to compare on different episodes: luck with the start is then part of the difference.
-same, other = A[:, -1] - B[:, -1], A[:, -1] - np.roll(B[:, -1], 1, -1)
-same, other = ((pairs - pairs.mean(-1, keepdims=True)).std() for pairs in (same, other))
-print(f"the difference of two policies varies by {same:.0f} from episode to episode, by {other:.0f} if each has its own")
-assert same < 0.9 * other
+shifted = [A[:, -1] - np.roll(B[:, -1], shift, -1) for shift in range(EPISODES)]  # By 0: each pair has the same start.
+same, *others = ((pairs - pairs.mean(-1, keepdims=True)).std() for pairs in shifted)
+print(f"two policies differ by their means +- {same:.0f} from episode to episode; +- {np.mean(others):.0f} if each has its own")
+assert same < 0.95 * np.mean(others)
 
-# %% Step 4: what one may write. All that was tried, how many seeds, what was judged and how, intervals, chance beside it.
+# %% Step 4: what one may write. All that was tried, how many seeds, what was judged and how, intervals, a random policy beside
+# it. And an interval is a draw, too: take other seeds and it moves.
 least, most = improvement_interval(b, a)
 said = {name: (interquartile_mean(pool), *bootstrap_interval(pool), (pool < 100).sum()) for name, pool in (("A", a), ("B", b))}
-print(f"PPO, {ID}, start_noise 0.15, {POOL} seeds each; score: policy after 3072 steps, {EPISODES} episodes, the same for all:")
+print(f"{ID}, start_noise 0.15; PPO with 3 epochs (A) or 10 (B), {POOL} seeds each; a score is the policy after 3072 steps in")
+print(f"{EPISODES} episodes, from seed {EVALUATION_SEED} on, the same for all.")
 for name, (middle, bottom, top, poor) in said.items():
     print(f"{name}: IQM {middle:.0f} [{bottom:.0f}, {top:.0f}], {poor} of {POOL} runs below 100; a random policy: {chance:.0f}.")
 verdict = "B learns faster here" if least > 0.5 else "too few seeds to tell"
