@@ -16,6 +16,7 @@ LOG_2 = math.log(2.0)
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 EDGE = 1e-6
 """How near to the ends of (-1, 1) an action is taken at its word, where a density may be without bounds."""
+TINY = 1e-30
 # Integrals of f(u) N(u; 0, 1) du as sums of weights x f(nodes): Gauss-Hermite quadrature, exact for polynomials to degree 39.
 NODES, WEIGHTS = (torch.from_numpy(numbers).float() for numbers in np.polynomial.hermite_e.hermegauss(20))
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -99,8 +100,8 @@ class SquashedGaussian(Distribution):
 
     def entropy(self) -> Tensor:
         """That of the Gaussian and E[log(1 - tanh(u)^2)], an integral by quadrature: it has no closed form."""
-        u = self.mean[..., None] + self.log_std.exp()[..., None] * NODES
-        slope = (_log_slope(u) * WEIGHTS).sum(-1)
+        u = self.mean[..., None] + self.log_std.exp()[..., None] * NODES.to(self.mean.device)
+        slope = (_log_slope(u) * WEIGHTS.to(u.device)).sum(-1)
         return Gaussian(self.mean, self.log_std).entropy() + slope.sum(-1)
 
 
@@ -114,8 +115,9 @@ class Beta(Distribution):
         self.alpha, self.beta = alpha, beta
 
     def mode(self) -> Tensor:
-        """2 (alpha - 1) / (alpha + beta - 2) - 1."""
-        return 2.0 * (self.alpha - 1.0) / (self.alpha + self.beta - 2.0) - 1.0
+        """2 (alpha - 1) / (alpha + beta - 2) - 1; the middle where all actions are equally likely."""
+        rise = self.alpha - 1.0 + TINY
+        return 2.0 * rise / (rise + self.beta - 1.0 + TINY) - 1.0
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """X = g / (g + h) with g ~ Gamma(alpha), h ~ Gamma(beta)."""

@@ -81,19 +81,19 @@ class ReturnScale:
 
     def __call__(self, r: Tensor, over: Tensor) -> Tensor:
         """Rewards (T, N) of the next T steps in N worlds, scaled; `over` (T, N) is 1 where an episode ended."""
-        running = torch.zeros_like(r[0]) if self.running is None else self.running
+        running = torch.zeros_like(r[0]) if self.running is None else self.running.to(r.device)
         returns = torch.empty_like(r)
         for t in range(len(r)):
             returns[t] = running = self.gamma * running + r[t]
             running = running * (1.0 - over[t])
         self.running = running
-        self.statistics.update(returns.reshape(-1, 1))
-        return (r * self.statistics.scale.to(r.device)).clamp(-CLIP, CLIP)
+        self.statistics.to(r.device).update(returns.reshape(-1, 1))
+        return (r * self.statistics.scale).clamp(-CLIP, CLIP)
 
     def state(self) -> dict[str, Any]:
         """The statistics, and the returns that are running."""
         running = {} if self.running is None else {"running": self.running.cpu().numpy().copy()}
-        return {**{name: tensor.numpy().copy() for name, tensor in self.statistics.state_dict().items()}, **running}
+        return {**{name: tensor.cpu().numpy().copy() for name, tensor in self.statistics.state_dict().items()}, **running}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take a saved state back."""

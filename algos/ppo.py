@@ -88,7 +88,7 @@ class PPO(Learner):
         c, optimizer = self.settings, self.optimizers["all"]
         optimizer.learning_rate = scheduled(c.learning_rate, c.schedule, self.buffer.steps / c.horizon, c.final)
         s, *others = self.buffer.take(self.device)
-        if self.net.normalizer.empty:
+        if first := self.net.normalizer.empty:
             self.net.normalizer.update(s.flatten(0, 1))
         rollout = self.look_back(s, *others)
         for _ in range(c.epochs):
@@ -98,7 +98,8 @@ class PPO(Learner):
                 break
         metrics = {**self.measure(rollout), "charts/learning_rate": optimizer.learning_rate}
         # Only now: all of the above looked through the glasses that the policy wore when it acted.
-        self.net.normalizer.update(s.flatten(0, 1))
+        if not first:
+            self.net.normalizer.update(s.flatten(0, 1))
         return metrics
 
     @torch.no_grad()
@@ -106,7 +107,7 @@ class PPO(Learner):
         """A rollout (T, N, ...) as rows, with what the policy and the value that made it say of it."""
         s, s2 = self.net.normalizer(s), self.net.normalizer(s2)
         if self.settings.normalize_reward:
-            r = self.return_scale(r, terminated + truncated)
+            r = self.return_scale(r, torch.maximum(terminated, truncated))
         v_old = self.net.value(s)
         A = gae(r, v_old, self.net.value(s2), terminated, truncated, self.settings.gamma, self.settings.gae_lambda)
         columns = (s, a, self.net.policy(s).log_prob(a), v_old, A, A + v_old)
@@ -140,12 +141,14 @@ class PPO(Learner):
         pi, v = self.net.policy(rollout.s), self.net.value(rollout.s)
         log_ratio = pi.log_prob(rollout.a) - rollout.log_pi_old
         ratio = log_ratio.exp()
+        unexplained = (rollout.R - rollout.v_old).var(correction=0) / rollout.R.var(correction=0).clamp(min=1e-8)
         metrics = {
             "losses/policy_loss": self.policy_loss(ratio, rollout.A),
             "losses/value_loss": self.value_loss(v, rollout.v_old, rollout.R),
             "losses/entropy": pi.entropy().mean(),
             "losses/approx_kl": (ratio - 1.0 - log_ratio).mean(),
             "losses/clipfrac": ((ratio - 1.0).abs() > self.settings.clip).float().mean(),
-            "losses/explained_variance": 1.0 - (rollout.R - rollout.v_old).var() / rollout.R.var().clamp(min=1e-8),
+            "losses/explained_variance": 1.0
+            - (rollout.R - rollout.v_old).var(correction=0) / rollout.R.var(correction=0).clamp(min=1e-8),
         }
         return {name: metric.item() for name, metric in metrics.items()}
