@@ -148,7 +148,6 @@ class PPO(Learner):
             "losses/entropy": pi.entropy().mean(),
             "losses/approx_kl": (ratio - 1.0 - log_ratio).mean(),
             "losses/clipfrac": ((ratio - 1.0).abs() > self.settings.clip).float().mean(),
-            "losses/explained_variance": 1.0
-            - (rollout.R - rollout.v_old).var(correction=0) / rollout.R.var(correction=0).clamp(min=1e-8),
+            "losses/explained_variance": 1.0 - unexplained,
         }
         return {name: metric.item() for name, metric in metrics.items()}

@@ -673,6 +673,9 @@ def test_it_explores_by_samples_and_shows_its_mode(acting):
     one, two = ppo(acting), ppo(acting)
     one.act(seen.numpy(), explore=False)
     assert np.array_equal(one.act(seen.numpy(), explore=True), two.act(seen.numpy(), explore=True)), "looking draws no chance"
+    three = ppo(acting, seed=1)
+    three.load_state({"policy": two.state()["policy"]})
+    assert not np.array_equal(one.act(seen.numpy(), explore=True), three.act(seen.numpy(), explore=True)), "another seed"
 
 
 # Learning.
@@ -728,9 +731,10 @@ def test_a_time_out_is_not_a_death(gae_lambda):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_death_is_one(shared):
-    learner = school(probe("OneDies", shared=shared, **VALUES), "probe/OneDies-v0", 2400, worlds=4)
+    learner = probe("OneDies", shared=shared, schedule="linear", horizon=3200, **VALUES)
+    school(learner, "probe/OneDies-v0", 3200, worlds=4)
     expected = [sum(0.8**k for k in range(5 - age)) for age in range(5)]
-    assert values(learner, [age / 5.0 for age in range(5)]) == pytest.approx(expected, rel=0.1)
+    assert values(learner, [age / 5.0 for age in range(5)]) == pytest.approx(expected, rel=0.15)
 
 
 # One seed, one learner; and a state that goes round.
