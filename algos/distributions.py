@@ -117,7 +117,7 @@ class Beta(Distribution):
     def mode(self) -> Tensor:
         """2 (alpha - 1) / (alpha + beta - 2) - 1; the middle where all actions are equally likely."""
         rise = self.alpha - 1.0 + TINY
-        return 2.0 * rise / (rise + self.beta - 1.0 + TINY) - 1.0
+        return 2.0 * rise / (rise + (self.beta - 1.0 + TINY)) - 1.0
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """X = g / (g + h) with g ~ Gamma(alpha), h ~ Gamma(beta)."""
