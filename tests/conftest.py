@@ -21,7 +21,7 @@ import numpy as np
 import probes  # noqa: F401  (registers the probe worlds)
 import pytest
 
-import envs2d  # noqa: F401  (registers the worlds in the plane)
+import tools  # noqa: F401  (registers the worlds)
 from toolkit.registry import our_ids
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,12 @@ MAY_IMPORT = {
     "tutorials": {"toolkit", "envs2d", "envs3d", "algos", "tools", "tutorials"},
     "cli": {"toolkit", "envs2d", "envs3d", "algos", "tools"},
 }
-ONLY_HERE = {"pymunk": {"envs2d", "tutorials"}, "pybullet": {"envs3d", "tutorials"}, "pybullet_data": {"envs3d", "tutorials"}}
+ONLY_HERE = {
+    "pymunk": {"envs2d", "tutorials"},
+    "pybullet": {"envs3d", "tutorials"},
+    "pybullet_data": {"envs3d", "tutorials"},
+    "pybullet_utils": {"envs3d"},
+}
 TORCH_HERE = {"algos", "tools", "tutorials"}
 FILES = [ROOT / "cli.py", *(path for name in OURS for path in sorted((ROOT / name).glob("**/*.py")))]
 EVERY_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -72,7 +77,7 @@ def test_a_file_imports_only_what_is_declared(path):
     extras = "".join(config["options.extras_require"].values())
     listed = {re.split(r"[ <>=;\[]", line.strip())[0].lower() for line in (wanted + extras).splitlines() if line.strip()}
     module = {"pygame-ce": "pygame", "pyyaml": "yaml"}
-    known = {module.get(name, name.replace("-", "_")) for name in listed} | {"pybullet_data", "pydantic_core"}
+    known = {module.get(name, name.replace("-", "_")) for name in listed} | {"pybullet_data", "pybullet_utils", "pydantic_core"}
     assert imported(tree_of(path)) <= known | set(sys.stdlib_module_names) | set(OURS)
 
 

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from toolkit.rewards import progress
 
 Points = Sequence[Sequence[float]]
-"""Places (m) along an arm, elbow first and hand last, each of two or three coordinates."""
+"""Places (m) along an arm, elbow first and hand last, each of two or three coordinates; of several arms, one after the other."""
 
 
 class PoseTask:
-    """Judges one arm on one pose after another.
+    """Judges one arm, or several of as many links each, on one pose after another.
 
     A pose is achieved when every point stays within `reach` (m) of its target for `hold` steps in a row.
     """
 
-    def __init__(self, reach: float, hold: int) -> None:
-        self.reach, self.hold = reach, hold
+    def __init__(self, reach: float, hold: int, arms: int = 1) -> None:
+        self.reach, self.hold, self.arms = reach, hold, arms
         self.poses = 0
 
     def aim(self, target: Points, pose: Points) -> None:
@@ -45,9 +45,11 @@ class PoseTask:
         small turn makes it worse, and the arm stays there. The logarithm pays every halving of the way alike; paid
         by the metre, the last centimetres are worth so little that the arm stops 3 cm short.
         """
-        total = 0.0
-        before = [0.0] * len(pose[0])
-        for point, aim in zip(pose, self.target, strict=True):
+        total, links = 0.0, len(pose) // self.arms
+        still = before = [0.0] * len(pose[0])
+        for index, (point, aim) in enumerate(zip(pose, self.target, strict=True)):
+            if index % links == 0:
+                before = still  # The joint that an arm begins at is in place.
             error = [a - p for a, p in zip(aim, point, strict=True)]
             total -= math.log1p(math.dist(error, before) / self.reach)
             before = error

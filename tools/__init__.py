@@ -1,1 +1,9 @@
-"""Programs about worlds and runs. tools are run, toolkit is imported; the benchmarks run alone: `python -m tools.benchmark`."""
+"""Programs about worlds and runs. tools are run, toolkit is imported; the benchmarks run alone: `python -m tools.benchmark`.
+
+Importing the package registers the worlds of Poise, which loads nothing heavy.
+"""
+
+import envs2d
+import envs3d
+
+__all__ = ["envs2d", "envs3d"]

@@ -10,7 +10,6 @@ import click
 import gymnasium
 import numpy as np
 
-import envs2d  # noqa: F401  (registers the worlds in the plane)
 from envs2d.world import PlanarEnvironment
 from toolkit.experience import Worlds
 from toolkit.registry import make_world, short_name

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-import envs2d  # noqa: F401  (registers the worlds in the plane)
 from toolkit.console import table
 from toolkit.registry import make_world
 from toolkit.video import VideoRecorder, read_video

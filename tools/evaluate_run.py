@@ -3,7 +3,6 @@
 from typing import Any
 
 import algos
-import envs2d  # noqa: F401  (registers the worlds in the plane)
 from toolkit.evaluation import EVALUATION_SEED, Evaluator
 from toolkit.registry import random_actions
 from toolkit.run import Run

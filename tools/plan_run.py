@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import algos
-import envs2d  # noqa: F401  (registers the worlds in the plane)
 from algos import preset as presets
 from toolkit.errors import UserError, unknown
 from toolkit.registry import as_ours, make_world, probe, resolve

@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium
 import pygame
 
-import envs2d  # noqa: F401  (registers the worlds in the plane)
 from toolkit.errors import UserError, WorkError, unknown
 from toolkit.registry import our_ids, resolve, short_name
 from toolkit.run import NAME, Run

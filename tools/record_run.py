@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import algos
-import envs2d  # noqa: F401  (registers the worlds in the plane)
 from toolkit.errors import UserError
 from toolkit.evaluation import EVALUATION_SEED
 from toolkit.experience import episode

@@ -9,10 +9,10 @@ from typing import Any
 import gymnasium
 from rich.console import Console
 
-import envs2d  # noqa: F401  (registers the worlds in the plane)
 from algos import ALGORITHMS
 from algos.preset import recommended
 from toolkit.console import TrainingView, table
+from toolkit.errors import UserError
 from toolkit.metrics import Listener, Metrics
 from toolkit.registry import as_ours, make_world, our_ids, resolve, short_name
 
@@ -22,7 +22,11 @@ def show_list() -> None:
     console = Console()
     rows = []
     for world_id in our_ids():
-        world = make_world(world_id)
+        try:
+            world = make_world(world_id)
+        except UserError as error:  # What it needs is not installed.
+            rows.append((short_name(world_id), world_id, "", "", str(error)))
+            continue
         told = (type(as_ours(world)).__doc__ or "").splitlines()[0]
         sizes = f"{world.observation_space.shape[0]} -> {world.action_space.shape[0]}"  # type: ignore[index]
         rows.append((short_name(world_id), world_id, sizes, recommended(world_id, world.action_space), told))

@@ -1,0 +1,121 @@
+"""A body in a PyBullet client: its links, joints and motors, all by name. SI units.
+
+Only body.py, world.py and photograph.py touch PyBullet, so that another engine could stand here one day.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from envs3d.chatter import silenced
+from toolkit.errors import UserError
+from toolkit.signals import Array
+
+try:
+    with silenced():
+        import pybullet
+except ModuleNotFoundError:
+    raise UserError("worlds in space need pybullet: pip install -e '.[3d]' (Python 3.11; elsewhere from conda-forge)") from None
+
+Point = Sequence[float]
+"""A place: x, y, z (m)."""
+Place = tuple[str, Point]
+"""A point of a body: its link's name and the point in the frame of the joint that moves the link (m)."""
+OUT_OF_REACH = 1e4
+"""A speed that no motor gets to (rad/s or m/s): on its way there it exerts all the torque it is allowed."""
+
+
+class Body:
+    """A body in a client: a root and, joint by joint, its links; all by name. `joints` are those that move."""
+
+    def __init__(self, client: Any, number: int) -> None:
+        self.client, self.number = client, number
+        info = [client.getJointInfo(number, joint) for joint in range(client.getNumJoints(number))]
+        self.links = {client.getBodyInfo(number)[0].decode(): -1, **{entry[12].decode(): entry[0] for entry in info}}
+        moving = [entry for entry in info if entry[2] in (pybullet.JOINT_REVOLUTE, pybullet.JOINT_PRISMATIC)]
+        self.joints = {entry[1].decode(): entry[0] for entry in moving}
+        self.limits: Array = np.array([entry[8:10] for entry in moving]).reshape(-1, 2)
+        self.mass = sum(client.getDynamicsInfo(number, link)[0] for link in self.links.values())
+        for link in self.links.values():  # Bullet slows every link down a little, as no air does.
+            client.changeDynamics(number, link, linearDamping=0.0, angularDamping=0.0)
+        self.torque([0.0] * len(self.joints))
+
+    def place(self, angles: Iterable[float], speeds: Iterable[float]) -> None:
+        """Put every joint at an angle (rad) and a speed (rad/s), without a motion."""
+        for joint, angle, speed in zip(self.joints.values(), angles, speeds, strict=True):
+            self.client.resetJointState(self.number, joint, angle, speed)
+
+    def place_root(self, position: Sequence[float], orientation: Sequence[float], velocity: Sequence[float] = (0, 0, 0)) -> None:
+        """Put the root at a place (m), at an orientation (quaternion, w last) and a velocity (m/s), without turning."""
+        self.client.resetBasePositionAndOrientation(self.number, position, orientation)
+        self.client.resetBaseVelocity(self.number, velocity, (0.0, 0.0, 0.0))
+
+    def torque(self, torques: Sequence[float], top_speed: float = OUT_OF_REACH) -> None:
+        """Torques (N m) at all joints that last until the next call: motors bound for their top speed (rad/s), held to them.
+
+        Up to the top speed the torque is the one asked for; beyond it the motor brakes.
+        """
+        self.drive([math.copysign(top_speed, torque) for torque in torques], [abs(torque) for torque in torques])
+
+    def drive(self, speeds: Sequence[float], torques: Sequence[float], joints: Iterable[str] | None = None) -> None:
+        """Motors that keep speeds (rad/s) with at most so much torque (N m), at all joints or at those named."""
+        self._motors(joints, pybullet.VELOCITY_CONTROL, targetVelocities=speeds, forces=torques)
+
+    def hold(self, angles: Sequence[float], torques: Sequence[float], joints: Iterable[str] | None = None) -> None:
+        """Motors that go to angles (rad) and stay, with at most so much torque (N m), at all joints or at those named."""
+        self._motors(joints, pybullet.POSITION_CONTROL, targetPositions=angles, forces=torques)
+
+    def _motors(self, joints: Iterable[str] | None, mode: int, **targets: Sequence[float]) -> None:
+        numbers = list(self.joints.values()) if joints is None else [self.joints[name] for name in joints]
+        self.client.setJointMotorControlArray(self.number, numbers, mode, **targets)
+
+    def angles_and_speeds(self) -> tuple[list[float], list[float]]:
+        """Of all joints (rad and rad/s; m and m/s where they slide)."""
+        states = self.client.getJointStates(self.number, list(self.joints.values()))
+        return [state[0] for state in states], [state[1] for state in states]
+
+    def root(self) -> tuple[Array, Array, Array, Array]:
+        """Place (3,), axes (3, 3) one a column, velocity (3,) and angular velocity (3,) of the root, in the world."""
+        position, orientation = self.client.getBasePositionAndOrientation(self.number)
+        velocity, spin = self.client.getBaseVelocity(self.number)
+        axes = np.array(self.client.getMatrixFromQuaternion(orientation)).reshape(3, 3)
+        return np.array(position), axes, np.array(velocity), np.array(spin)
+
+    def points(self, places: Iterable[Place]) -> list[Point]:
+        """Where points of the body are (m)."""
+        named = list(places)
+        states = self.client.getLinkStates(self.number, [self.links[name] for name, _ in named], computeForwardKinematics=True)
+        return [
+            state[4] if not any(at) else self.client.multiplyTransforms(state[4], state[5], at, (0, 0, 0, 1))[0]
+            for state, (_, at) in zip(states, named, strict=True)
+        ]
+
+    def any_angles(self, rng: np.random.Generator) -> Array:
+        """Random angles (rad) within the limits of all joints."""
+        return rng.uniform(self.limits[:, 0], self.limits[:, 1])
+
+    def points_at(self, angles: Iterable[float], places: Iterable[Place]) -> list[Point]:
+        """Where they would be (m) if the joints were at these angles (rad)."""
+        here = self.angles_and_speeds()
+        self.place(angles, [0.0] * len(self.joints))
+        points = self.points(places)
+        self.place(*here)
+        return points
+
+    def rub(self, friction: float) -> None:
+        """Give every joint a friction (N m s)."""
+        for joint in self.joints.values():
+            self.client.changeDynamics(self.number, joint, jointDamping=friction)
+
+    def middle(self, link: str) -> Point:
+        """Where a link's centre of mass is (m)."""
+        index, client = self.links[link], self.client
+        state = client.getLinkState(self.number, index, computeForwardKinematics=True) if index >= 0 else None
+        place: Point = (state or client.getBasePositionAndOrientation(self.number))[0]
+        return place
+
+    def touches(self, other: "Body", link: str) -> bool:
+        """Whether a link of this body touches the other one."""
+        return bool(self.client.getContactPoints(self.number, other.number, self.links[link]))

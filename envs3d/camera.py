@@ -1,0 +1,111 @@
+"""A camera in space: where it stands, what it sees, and marks painted over its pictures. z is up."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pygame
+
+from toolkit.signals import Array
+
+FIELD = math.radians(40.0)
+"""The angle that the picture's height spans."""
+NEAR, FAR = 0.02, 60.0
+"""What is nearer or farther is not seen (m)."""
+PRESETS = {
+    "front": (0.0, 0.15),
+    "side": (-math.pi / 2, 0.1),
+    "top": (-math.pi / 2, math.pi / 2),
+    "follow": (-math.pi / 3, 0.35),
+}
+"""Yaw and pitch of a camera's place, seen from what it looks at (rad): +x is the front."""
+
+Colour = tuple[int, int, int]
+Point = npt.ArrayLike
+
+
+class Marker(NamedTuple):
+    """A translucent disc that is seen through everything: its middle (m), radius (m) and colour."""
+
+    centre: Point
+    radius: float
+    colour: Colour
+
+
+class Camera:
+    """Looks at `focus` (3,) from `distance`, at a yaw about z and a pitch above the horizon; SI units and radians."""
+
+    def __init__(self, preset: str, view: float, width: int, height: int) -> None:
+        self.yaw, self.pitch = PRESETS[preset]
+        self.distance = view / 2.0 / math.tan(FIELD / 2.0)
+        self.width, self.height = width, height
+        self.focus: Array = np.zeros(3)
+
+    def orbit(self, right: float, down: float) -> None:
+        """Go round what is looked at, as if the scene were dragged by fractions of the picture's width and height."""
+        self.yaw -= right * math.pi
+        self.pitch = min(math.pi / 2, max(-0.1, self.pitch + down * math.pi / 2))
+
+    def zoom(self, notches: float) -> None:
+        """Come nearer by 10 % a notch, or go back where negative."""
+        self.distance = min(FAR / 2, max(4 * NEAR, self.distance * 0.9**notches))
+
+    def axes(self) -> Array:
+        """The camera's right, up and backwards in the world, one a row (3, 3)."""
+        cos_yaw, sin_yaw, cos_pitch, sin_pitch = _turns(self.yaw, self.pitch)
+        backwards = np.array([cos_pitch * cos_yaw, cos_pitch * sin_yaw, sin_pitch])
+        right = np.array([-sin_yaw, cos_yaw, 0.0])
+        return np.stack([right, np.cross(backwards, right), backwards])
+
+    def eye(self) -> Array:
+        """Where the camera stands (3,)."""
+        eye: Array = self.focus + self.distance * self.axes()[2]
+        return eye
+
+    def view_matrix(self) -> Array:
+        """From the world to the camera, (4, 4), for column vectors."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.axes()
+        matrix[:3, 3] = -matrix[:3, :3] @ self.eye()
+        return matrix
+
+    def projection_matrix(self) -> Array:
+        """From the camera to OpenGL's clip space, (4, 4), for column vectors."""
+        scale = 1.0 / math.tan(FIELD / 2.0)
+        depth = NEAR - FAR
+        matrix = np.zeros((4, 4))
+        matrix[0, 0], matrix[1, 1] = scale * self.height / self.width, scale
+        matrix[2, 2], matrix[2, 3], matrix[3, 2] = (FAR + NEAR) / depth, 2.0 * FAR * NEAR / depth, -1.0
+        return matrix
+
+    def project(self, point: Point) -> tuple[float, float, float]:
+        """Where a point (m) is seen: fractions of the picture's width and height from the top left, and how far away (m)."""
+        clip = self.projection_matrix() @ self.view_matrix() @ np.append(point, 1.0)
+        depth = float(clip[3])
+        return float(0.5 + clip[0] / depth / 2.0), float(0.5 - clip[1] / depth / 2.0), depth
+
+    def unproject(self, x: float, y: float, depth: float) -> Array:
+        """The point (3,) that is seen at a place of the picture, `depth` metres in front of the camera's eye."""
+        half = math.tan(FIELD / 2.0) * depth
+        right, up, backwards = self.axes()
+        sideways, upwards = (2.0 * x - 1.0) * half * self.width / self.height, (1.0 - 2.0 * y) * half
+        point: Array = self.eye() + right * sideways + up * upwards - backwards * depth
+        return point
+
+    def mark(self, picture: Array, markers: Iterable[Marker]) -> Array:
+        """The picture (H, W, 3) uint8 with translucent discs painted over it."""
+        surface = pygame.image.frombuffer(picture.tobytes(), (self.width, self.height), "RGB")
+        pane = pygame.Surface((self.width, self.height), pygame.SRCALPHA)
+        for marker in markers:
+            x, y, depth = self.project(marker.centre)
+            if depth > NEAR:
+                radius = max(1.5, marker.radius / (2.0 * depth * math.tan(FIELD / 2.0)) * self.height)
+                pygame.draw.aacircle(pane, (*marker.colour, 150), (x * self.width, y * self.height), radius)
+        surface.blit(pane, (0, 0))
+        return np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8).reshape(self.height, self.width, 3).copy()
+
+
+def _turns(yaw: float, pitch: float) -> tuple[float, float, float, float]:
+    return math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)

@@ -1,0 +1,95 @@
+"""PoseHumanoid3D: the humanoid's bust, fixed in the air, that takes poses with both arms."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from envs3d.body import Point
+from envs3d.camera import Marker
+from envs3d.posed_arms import PosedArms
+from envs3d.world import SpatialEnvironment, SpatialSettings
+from toolkit.rewards import effort_cost
+from toolkit.signals import Array, Effort, Signal
+
+TORQUE = 25.0
+FRICTION = 0.5
+"""Torque of a joint's friction at 1 rad/s (N m s)."""
+REACH, HOLD = 0.05, 25
+"""How close both elbows and hands must be to their targets (m), and for how many steps in a row."""
+PLACES = (
+    ("right_lower_arm", (0.0, 0.0, 0.0)),
+    ("right_lower_arm", (0.18, 0.18, 0.18)),
+    ("left_lower_arm", (0.0, 0.0, 0.0)),
+    ("left_lower_arm", (0.18, -0.18, 0.18)),
+)
+"""Elbow and hand, right and left."""
+
+
+class PoseHumanoidSettings(SpatialSettings):
+    """What the bust lets its user choose."""
+
+    reward: str = Field("reach", description="which of the world's named rewards it pays")
+
+
+class PoseHumanoid3D(SpatialEnvironment):
+    """Take one pose after another with both arms: shoulders of two joints, elbows of one.
+
+    Both elbows and both hands held within 0.05 m for 25 steps: a pose achieved, and a new one appears. It never fails.
+    """
+
+    OBSERVATION = (
+        Signal("pose", 12, -1.0, 1.0, "m", "where right elbow and hand, left elbow and hand are (x, y, z)"),
+        Signal("target", 12, -1.0, 1.0, "m", "where they should be"),
+        Signal("difference", 12, -2.0, 2.0, "m", "target minus pose"),
+        Signal("speed", 6, -100.0, 100.0, "rad/s", "angular velocities of two shoulder joints and elbow, right and left"),
+    )
+    ACTION = (Signal("torque", 6, -TORQUE, TORQUE, "N m", "at two shoulder joints and elbow, right and left"),)
+    REWARD: ClassVar = {"reach": {"progress": 1.0, "effort": -0.05, "achieved": 2.0}, "survival": {"alive": 1.0}}
+    SETTINGS = PoseHumanoidSettings
+    SUBSTEPS = 10
+    VIEW = 1.8
+    settings: PoseHumanoidSettings
+
+    def build(self) -> None:
+        """A floor and the bust."""
+        self.lay_floor(-0.6, 0.8)
+        body = self.load_humanoid(bust=True)
+        body.rub(FRICTION)
+        self.arms = PosedArms(body, PLACES, self._draw, REACH, HOLD)
+
+    def place(self, rng: np.random.Generator) -> None:
+        """The arms in any pose, at rest but for the start noise, and its first target."""
+        self.arms.body.place(self.arms.body.any_angles(rng), rng.normal(0.0, self.settings.start_noise, 6))
+        self.arms.begin(rng)
+
+    def apply(self, effort: Effort) -> None:
+        """Turn shoulders and elbows."""
+        self.arms.body.torque([share * TORQUE for share in effort])
+
+    def sense(self) -> None:
+        """Elbows and hands (m), joint speeds (rad/s)."""
+        self.arms.sense()
+
+    def reward_terms(self, effort: Effort) -> dict[str, float]:
+        """Progress towards the pose, effort, and whether a pose was achieved just now."""
+        return {"alive": 1.0, "effort": effort_cost(effort), **self.arms.task.judge(self.arms.pose)}
+
+    def renew(self, info: dict[str, Any]) -> None:
+        """A pose held long enough counts, and makes room for a new target."""
+        self.arms.renew(self.np_random, info)
+
+    def observe(self) -> Array:
+        """Pose, target, difference, speeds."""
+        target, pose = np.array(self.arms.task.target).ravel(), np.array(self.arms.pose).ravel()
+        return np.concatenate((pose, target, target - pose, self.arms.speeds))
+
+    def markers(self) -> list[Marker]:
+        """The targets of elbows and hands."""
+        return self.arms.markers()
+
+    def _draw(self, rng: np.random.Generator) -> Sequence[Point]:
+        """The pose of random joint angles."""
+        body = self.arms.body
+        return body.points_at(body.any_angles(rng), PLACES)

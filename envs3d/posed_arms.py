@@ -1,0 +1,56 @@
+"""Arms of a body that take poses: their targets, the judge, and what is painted of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from envs3d.body import Body, Place, Point
+from envs3d.camera import Marker
+from toolkit.poses import PoseTask
+
+ELBOW, HAND = (33, 118, 174), (224, 90, 71)
+
+
+class PosedArms:
+    """One or two arms of a body, each with an elbow and a hand; `places` lists them arm by arm.
+
+    `draw` makes a new pose, a point a place, out of chance; `reach` (m) and `hold` (steps) say when a pose is achieved.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        places: Sequence[Place],
+        draw: Callable[[np.random.Generator], Sequence[Point]],
+        reach: float,
+        hold: int,
+    ) -> None:
+        self.body, self.places, self.draw = body, places, draw
+        self.task = PoseTask(reach, hold, arms=len(places) // 2)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Read the pose that the body was placed in, and set the first target."""
+        self.sense()
+        self.task.poses = 0
+        self.aim(rng)
+
+    def aim(self, rng: np.random.Generator) -> None:
+        """Set a new target."""
+        self.task.aim(self.draw(rng), self.pose)
+
+    def sense(self) -> None:
+        """Read joints (rad, rad/s) and points (m)."""
+        self.angles, self.speeds = self.body.angles_and_speeds()
+        self.pose = self.body.points(self.places)
+
+    def renew(self, rng: np.random.Generator, info: dict[str, Any]) -> None:
+        """A pose held long enough counts, and makes room for a new target."""
+        info["success"], info["poses"] = self.task.achieved, self.task.poses
+        if self.task.achieved:
+            self.aim(rng)
+
+    def markers(self) -> list[Marker]:
+        """The targets of elbows and hands."""
+        colours = (ELBOW, HAND) * (len(self.pose) // 2)
+        return [Marker(aim, self.task.reach, colour) for aim, colour in zip(self.task.target, colours, strict=True)]

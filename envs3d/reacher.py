@@ -1,0 +1,112 @@
+"""Reacher3D: a two-link arm that takes one pose after another all round its shoulder."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from envs3d.body import Point
+from envs3d.camera import Marker
+from envs3d.models import ArmJoint, arm_urdf
+from envs3d.posed_arms import PosedArms
+from envs3d.world import SpatialEnvironment, SpatialSettings
+from toolkit.rewards import effort_cost
+from toolkit.signals import Array, Effort, Signal
+
+LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
+TORQUE = 1.0
+FRICTION = 0.15
+"""Torque of a joint's friction at 1 rad/s (N m s)."""
+REACH = 0.02
+"""How close elbow and hand must both be to their targets (m)."""
+HOLD = 25
+"""For how many steps in a row."""
+PLACES = (("elbow_link", (0.0, 0.0, 0.0)), ("elbow_link", (LINK, 0.0, 0.0)))
+"""Elbow and hand."""
+
+
+class ReacherSettings(SpatialSettings):
+    """What the reachers let their user choose."""
+
+    reward: str = Field("reach", description="which of the world's named rewards it pays")
+    friction: float = Field(FRICTION, ge=0, le=1, description="friction of each joint (N m s)")
+
+
+REWARD = {"reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0}, "survival": {"alive": 1.0}}
+
+
+class Reacher3D(SpatialEnvironment):
+    """Take one pose after another all round the shoulder, which turns about z and lifts about y; the elbow bends about y.
+
+    The elbow's target lies anywhere on a sphere of 0.2 m, the hand's on one of 0.2 m about it, both where the three
+    joints can bring them. Both held within 0.02 m for 25 steps: a pose achieved, and a new one appears. It never fails.
+    """
+
+    OBSERVATION = (
+        Signal("pose", 6, -0.5, 0.5, "m", "where elbow (x, y, z) and hand (x, y, z) are"),
+        Signal("target", 6, -0.5, 0.5, "m", "where elbow (x, y, z) and hand (x, y, z) should be"),
+        Signal("difference", 6, -1.0, 1.0, "m", "target minus pose"),
+        Signal("speed", 3, -100.0, 100.0, "rad/s", "angular velocities of turn, lift and elbow"),
+    )
+    ACTION = (Signal("torque", 3, -TORQUE, TORQUE, "N m", "at the shoulder's turn and lift, and the elbow"),)
+    REWARD: ClassVar = REWARD
+    SETTINGS = ReacherSettings
+    GRAVITY = 0.0
+    SUBSTEPS = 20
+    VIEW = 1.0
+    settings: ReacherSettings
+    JOINTS: ClassVar = (
+        ArmJoint("turn", (0, 0, 1), 0.0),
+        ArmJoint("lift", (0, 1, 0), LINK),
+        ArmJoint("elbow", (0, 1, 0), LINK),
+    )
+
+    def build(self) -> None:
+        """A floor and the arm."""
+        self.lay_floor(-0.45, 0.5)
+        body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
+        self.arms = PosedArms(body, PLACES, lambda rng: round_pose(*round_angles(rng)), REACH, HOLD)
+
+    def place(self, rng: np.random.Generator) -> None:
+        """The arm in any pose, at rest but for the start noise, and its first target."""
+        self.arms.body.place(round_angles(rng), rng.normal(0.0, self.settings.start_noise, 3))
+        self.arms.begin(rng)
+
+    def apply(self, effort: Effort) -> None:
+        """Turn, lift and bend."""
+        self.arms.body.torque([share * TORQUE for share in effort])
+
+    def sense(self) -> None:
+        """Elbow and hand (m), joint speeds (rad/s)."""
+        self.arms.sense()
+
+    def reward_terms(self, effort: Effort) -> dict[str, float]:
+        """Progress towards the pose, effort, and whether a pose was achieved just now."""
+        return {"alive": 1.0, "effort": effort_cost(effort), **self.arms.task.judge(self.arms.pose)}
+
+    def renew(self, info: dict[str, Any]) -> None:
+        """A pose held long enough counts, and makes room for a new target."""
+        self.arms.renew(self.np_random, info)
+
+    def observe(self) -> Array:
+        """Pose, target, difference, speeds."""
+        target, pose = np.array(self.arms.task.target).ravel(), np.array(self.arms.pose).ravel()
+        return np.concatenate((pose, target, target - pose, self.arms.speeds))
+
+    def markers(self) -> list[Marker]:
+        """The targets of elbow and hand."""
+        return self.arms.markers()
+
+
+def round_angles(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Angles of turn, lift and elbow (rad) that spread the elbow evenly over its sphere and bend it evenly."""
+    return rng.uniform(-math.pi, math.pi), math.asin(rng.uniform(-1.0, 1.0)), rng.uniform(-math.pi, math.pi)
+
+
+def round_pose(turn: float, lift: float, elbow: float) -> list[Point]:
+    """Where elbow and hand are for these angles (rad); a positive lift lowers the arm, as a turn about y does."""
+    lifts = np.array([lift, lift + elbow])
+    steps = np.stack((np.cos(lifts) * math.cos(turn), np.cos(lifts) * math.sin(turn), -np.sin(lifts)), axis=1)
+    points: list[Point] = np.cumsum(LINK * steps, axis=0).tolist()
+    return points

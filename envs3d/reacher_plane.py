@@ -1,0 +1,80 @@
+"""ReacherPlane3D: Reacher2D's twin, the same arm in the other physics."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from envs3d.body import Point
+from envs3d.camera import Marker
+from envs3d.models import ArmJoint, arm_urdf
+from envs3d.posed_arms import PosedArms
+from envs3d.reacher import HOLD, LINK, LINK_MASS, LINK_WIDTH, PLACES, REACH, REWARD, TORQUE, ReacherSettings
+from envs3d.world import SpatialEnvironment
+from toolkit.rewards import effort_cost
+from toolkit.signals import Array, Effort, Signal
+
+
+class ReacherPlane3D(SpatialEnvironment):
+    """Take one pose after another in a plane: Reacher2D's task, to the letter, in another physics.
+
+    Both held within 0.02 m of their targets for 25 steps: a pose achieved, and a new one appears. It never fails.
+    """
+
+    OBSERVATION = (
+        Signal("target", 4, -0.5, 0.5, "m", "where elbow (x, y) and hand (x, y) should be"),
+        Signal("pose", 4, -0.5, 0.5, "m", "where elbow (x, y) and hand (x, y) are"),
+        Signal("difference", 4, -1.0, 1.0, "m", "target minus pose"),
+        Signal("speed", 2, -60.0, 60.0, "rad/s", "angular velocities of shoulder and elbow"),
+    )
+    ACTION = (Signal("torque", 2, -TORQUE, TORQUE, "N m", "at shoulder and elbow"),)
+    REWARD: ClassVar = REWARD
+    SETTINGS = ReacherSettings
+    GRAVITY = 0.0
+    SUBSTEPS = 20
+    VIEW = 1.0
+    settings: ReacherSettings
+    JOINTS: ClassVar = (ArmJoint("shoulder", (0, 0, 1), LINK), ArmJoint("elbow", (0, 0, 1), LINK))
+
+    def build(self) -> None:
+        """A floor and the arm."""
+        self.lay_floor(-0.05, 0.5)
+        body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
+        self.arms = PosedArms(body, PLACES, lambda rng: plane_pose(*rng.uniform(-math.pi, math.pi, 2)), REACH, HOLD)
+
+    def place(self, rng: np.random.Generator) -> None:
+        """The arm in any pose, at rest but for the start noise, and its first target."""
+        self.arms.body.place(rng.uniform(-math.pi, math.pi, 2), rng.normal(0.0, self.settings.start_noise, 2))
+        self.arms.begin(rng)
+
+    def apply(self, effort: Effort) -> None:
+        """Turn shoulder and elbow."""
+        self.arms.body.torque([share * TORQUE for share in effort])
+
+    def sense(self) -> None:
+        """Elbow and hand (m), joint speeds (rad/s)."""
+        self.arms.sense()
+
+    def reward_terms(self, effort: Effort) -> dict[str, float]:
+        """Progress towards the pose, effort, and whether a pose was achieved just now."""
+        return {"alive": 1.0, "effort": effort_cost(effort), **self.arms.task.judge(self.arms.pose)}
+
+    def renew(self, info: dict[str, Any]) -> None:
+        """A pose held long enough counts, and makes room for a new target."""
+        self.arms.renew(self.np_random, info)
+
+    def observe(self) -> Array:
+        """Target, pose, difference, speeds."""
+        target, pose = (np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose))
+        return np.concatenate((target, pose, target - pose, self.arms.speeds))
+
+    def markers(self) -> list[Marker]:
+        """The targets of elbow and hand."""
+        return self.arms.markers()
+
+
+def plane_pose(shoulder: float, elbow: float) -> list[Point]:
+    """Where elbow and hand are for the angles of two hinges about z (rad)."""
+    turns = np.array([shoulder, shoulder + elbow])
+    points: list[Point] = np.cumsum(LINK * np.stack((np.cos(turns), np.sin(turns), np.zeros(2)), axis=1), axis=0).tolist()
+    return points

@@ -1,0 +1,150 @@
+"""SpatialEnvironment: a world whose bodies live in a PyBullet client of its own. SI units, z up, +x ahead."""
+
+import math
+import tempfile
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from envs3d.body import Body
+from envs3d.camera import Camera, Marker
+from envs3d.chatter import silenced
+from envs3d.models import humanoid_mjcf
+from envs3d.photograph import photographer
+from toolkit.environment import BaseEnvironment
+from toolkit.settings import WorldSettings
+from toolkit.signals import Array
+
+with silenced():
+    import pybullet
+    import pybullet_data
+    from pybullet_utils.bullet_client import BulletClient
+
+DATA = Path(pybullet_data.getDataPath())
+"""Robots that come with PyBullet."""
+FLOOR = (0.86, 0.89, 0.91, 1.0)
+
+
+class SpatialSettings(WorldSettings):
+    """What every world in space lets its user choose."""
+
+    camera: Literal["front", "side", "top", "follow"] = Field("follow", description="where its pictures are taken from")
+    renderer: Literal["tiny", "egl"] = Field("tiny", description="tiny: on any machine; egl: on a graphics card")
+
+
+class SpatialEnvironment(BaseEnvironment):
+    """Space: one client, in which bodies are loaded once; every episode begins by restoring the state just after."""
+
+    SETTINGS = SpatialSettings
+    GRAVITY: ClassVar[float] = 9.81
+    VIEW: ClassVar[float] = 2.0
+    """Metres that the picture's height shows."""
+    settings: SpatialSettings
+
+    def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
+        super().__init__(render_mode, **settings)
+        self.camera = Camera(self.settings.camera, self.VIEW, self.settings.width, self.settings.height)
+        self._client: Any = None
+        self._photograph: Callable[[Camera], Array] | None = None
+
+    @abstractmethod
+    def build(self) -> None:
+        """Load the bodies; once for all episodes."""
+
+    def clear(self) -> None:
+        """Restore the state in which the bodies were loaded; load them anew where numbers have broken."""
+        if self._client is None or not self._sound():
+            self._open()
+        self._client.restoreState(self._start)
+
+    def meet(self) -> None:
+        """Find out what touches what, now that bodies were placed; a step of the physics does so by itself."""
+        self._client.performCollisionDetection()
+
+    def advance(self, dt: float) -> None:
+        """One step of the physics, `dt` seconds."""
+        self._step()
+
+    def close(self) -> None:
+        """Give everything back; closing twice is no error."""
+        super().close()
+        if self._client is not None:
+            self._client.disconnect()
+            self._client = None
+
+    def load(self, path: Path, at: Sequence[float] = (0, 0, 0), *, fixed: bool = True) -> Body:
+        """Load a body from a URDF file."""
+        return Body(self._client, self._client.loadURDF(str(path), basePosition=at, useFixedBase=fixed))
+
+    def load_text(self, text: str, at: Sequence[float] = (0, 0, 0), *, fixed: bool = True) -> Body:
+        """Load a body from the text of a URDF or MJCF file."""
+        with tempfile.TemporaryDirectory() as folder:
+            if "<mujoco" not in text:
+                (path := Path(folder, "body.urdf")).write_text(text)
+                return self.load(path, at, fixed=fixed)
+            (path := Path(folder, "body.xml")).write_text(text)
+            return Body(self._client, self._client.loadMJCF(str(path))[0])
+
+    def load_sdf(self, path: Path) -> Body:
+        """Load a body from an SDF file, which says itself where it stands."""
+        return Body(self._client, self._client.loadSDF(str(path))[0])
+
+    def load_box(self, edge: float, mass: float, colour: Sequence[float]) -> Body:
+        """A cube (m, kg) of a colour (red, green, blue, opacity in [0, 1])."""
+        half = [edge / 2.0] * 3
+        shape = self._client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half)
+        look = self._client.createVisualShape(pybullet.GEOM_BOX, halfExtents=half, rgbaColor=colour)
+        return Body(self._client, self._client.createMultiBody(mass, shape, look))
+
+    def load_humanoid(self, *, bust: bool = False) -> Body:
+        """Load the humanoid that comes with PyBullet; as a `bust`, fixed in the air and without its lower body."""
+        return self.load_text(humanoid_mjcf((DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text(), bust=bust))
+
+    def push(self, body: Body, link: str, impulse: Sequence[float] | Array, at: Sequence[float] | None = None) -> None:
+        """Push a link with an impulse (N s) at a point of the world (m), or in its middle; it acts at the next step."""
+        index = body.links[link]
+        if at is None:
+            at = body.middle(link)
+        force = (np.asarray(impulse) / self._dt).tolist()
+        self._client.applyExternalForce(body.number, index, force, at, pybullet.WORLD_FRAME)
+
+    def lay_floor(self, height: float, half: float) -> None:
+        """A pale square to see, not to touch: at a height, and so far from the middle to its edge (m)."""
+        thin = 0.005
+        shape = self._client.createVisualShape(pybullet.GEOM_BOX, halfExtents=(half, half, thin), rgbaColor=FLOOR)
+        self._client.createMultiBody(0.0, -1, shape, (0.0, 0.0, height - thin))
+
+    def draw(self) -> Array:
+        """The picture now: what the renderer sees, and over it the markers."""
+        self.camera.focus = np.array(self.focus())
+        if self._photograph is None:
+            self._photograph = photographer(self._client, self.settings.renderer)
+        return self.camera.mark(self._photograph(self.camera), self.markers())
+
+    def focus(self) -> Sequence[float]:
+        """The point (m) at the picture's centre."""
+        return (0.0, 0.0, 0.0)
+
+    def markers(self) -> Iterable[Marker]:
+        """What is painted over the picture: targets."""
+        return ()
+
+    def _open(self) -> None:
+        self.close()
+        with silenced():
+            self._client = BulletClient(pybullet.DIRECT)
+            self._client.setPhysicsEngineParameter(fixedTimeStep=self._dt, deterministicOverlappingPairs=1)
+            self._client.setGravity(0.0, 0.0, -self.GRAVITY)
+            self.build()
+        self._photograph = None
+        self._start = self._client.saveState()
+        self._step = self._client.stepSimulation
+
+    def _sound(self) -> bool:
+        """Whether all bodies are somewhere; a number that is not finite spreads, and no restoring cures it."""
+        bodies = range(self._client.getNumBodies())
+        return all(math.isfinite(sum(self._client.getBasePositionAndOrientation(body)[0])) for body in bodies)
