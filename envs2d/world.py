@@ -25,8 +25,7 @@ class PlanarEnvironment(BaseEnvironment):
     """The plane: one pymunk space, rebuilt at every reset because pymunk remembers what it solved before."""
 
     GRAVITY: ClassVar[float] = 9.81
-    VIEW: ClassVar[float] = 2.4
-    """Metres that the picture's height shows."""
+    VIEW = 2.4
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
@@ -61,11 +60,6 @@ class PlanarEnvironment(BaseEnvironment):
         self.space.add(joint)
         return joint
 
-    def push(self, point: tuple[float, float], impulse: tuple[float, float]) -> None:
-        """Push the body nearest to `point` (m, world) with `impulse` (N s), through its middle."""
-        nearest = min(self.space.bodies, key=lambda body: (body.position - point).length)
-        nearest.apply_impulse_at_world_point(impulse, nearest.position)
-
     def draw(self) -> Array:
         """The picture now; the camera follows `focus`."""
         if self._canvas is None:
@@ -73,6 +67,11 @@ class PlanarEnvironment(BaseEnvironment):
         self._canvas.begin(self.focus())
         self.paint(self._canvas)
         return self._canvas.frame()
+
+    def hold_at(self, x: float, y: float) -> "BodyHold":
+        """A hold on the middle of the body nearest to a place of the picture."""
+        point = self.to_world(x, y)
+        return BodyHold(self, min(self.space.bodies, key=lambda body: body.position.get_distance(point)))
 
     def to_world(self, x: float, y: float) -> tuple[float, float]:
         """The world's point (m) under a point of the picture (fractions of its width and height, from the top left)."""
@@ -87,3 +86,25 @@ class PlanarEnvironment(BaseEnvironment):
     def paint(self, canvas: Canvas) -> None:
         """Draw the world on the canvas."""
         raise NotImplementedError
+
+
+class BodyHold:
+    """A hold on the middle of a body in the plane (toolkit/hold.py)."""
+
+    def __init__(self, world: PlanarEnvironment, body: pymunk.Body) -> None:
+        self.world, self.body, self.mass = world, body, body.mass
+
+    def place(self) -> tuple[float, float]:
+        """Where the body is seen."""
+        left, top = self.world.to_world(0.0, 0.0)
+        right, bottom = self.world.to_world(1.0, 1.0)
+        x, y = self.body.position
+        return (x - left) / (right - left), (y - top) / (bottom - top)
+
+    def stretch(self, to: tuple[float, float]) -> Array:
+        """From the body to a place of the picture (m)."""
+        return np.subtract(self.world.to_world(*to), self.body.position)
+
+    def push(self, impulse: Array) -> None:
+        """Push the body through its middle (N s)."""
+        self.body.apply_impulse_at_world_point(tuple(impulse.tolist()), self.body.position)

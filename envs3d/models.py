@@ -26,7 +26,7 @@ def arm_urdf(joints: Sequence[ArmJoint], width: float, mass: float, friction: fl
     """
     parts = ['<robot name="arm">', _link("base", 1.5 * width, 0.0, 1.0, COLOURS[0])]
     parent, end = "base", 0.0
-    for index, joint in enumerate(joints):
+    for index, joint in enumerate(joints, start=len(joints)):
         # A bare pivot joins two hinges at one place; it weighs little, but something, or the solver would divide by it.
         parts.append(
             _link(joint.name + "_link", width, joint.length, mass if joint.length else 0.05 * mass, COLOURS[1 + index % 2])

@@ -13,6 +13,7 @@ from pydantic import Field
 from envs3d.body import Body
 from envs3d.camera import Camera, Marker
 from envs3d.chatter import silenced
+from envs3d.hold import SpatialHold, hold_at, push_link
 from envs3d.models import humanoid_mjcf
 from envs3d.photograph import photographer
 from toolkit.environment import BaseEnvironment
@@ -41,8 +42,6 @@ class SpatialEnvironment(BaseEnvironment):
 
     SETTINGS = SpatialSettings
     GRAVITY: ClassVar[float] = 9.81
-    VIEW: ClassVar[float] = 2.0
-    """Metres that the picture's height shows."""
     settings: SpatialSettings
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
@@ -106,11 +105,12 @@ class SpatialEnvironment(BaseEnvironment):
 
     def push(self, body: Body, link: str, impulse: Sequence[float] | Array, at: Sequence[float] | None = None) -> None:
         """Push a link with an impulse (N s) at a point of the world (m), or in its middle; it acts at the next step."""
-        index = body.links[link]
-        if at is None:
-            at = body.middle(link)
-        force = (np.asarray(impulse) / self._dt).tolist()
-        self._client.applyExternalForce(body.number, index, force, at, pybullet.WORLD_FRAME)
+        point = np.array(body.middle(link) if at is None else at)
+        push_link(self._client, body.number, body.links[link], np.array(impulse), point, self._dt)
+
+    def hold_at(self, x: float, y: float) -> SpatialHold | None:
+        """A hold on what is seen at a place of the picture, if it can be moved."""
+        return hold_at(self._client, self.camera, x, y, self._dt)
 
     def lay_floor(self, height: float, half: float) -> None:
         """A pale square to see, not to touch: at a height, and so far from the middle to its edge (m)."""

@@ -16,7 +16,7 @@ from envs2d.cartpole import POLE_LENGTH, POLE_LIMIT, POLE_MASS, POLE_WIDTH, RAIL
 from envs2d.figure import IMPULSE
 from envs2d.reacher import HOLD, LINK, REACH, TORQUE
 from envs2d.standing import DROP_LIMIT
-from envs2d.world import PlanarEnvironment
+from envs2d.world import BodyHold, PlanarEnvironment
 
 GRAVITY = 9.81
 STEP = 1.0 / 50.0
@@ -377,7 +377,11 @@ def test_a_push_moves_the_body_that_is_nearest():
     world = bare("poise/Standing-v0", start_noise=0.0)
     world.reset(seed=0)
     shin = world.figure.bodies["left shin"]
-    world.push(tuple(shin.position), (1.0, 0.0))
+    world.draw()
+    hold = world.hold_at(*BodyHold(world, shin).place())
+    assert hold.body is shin
+    assert hold.stretch(hold.place()) == pytest.approx([0.0, 0.0], abs=1e-9)
+    hold.push(np.array([1.0, 0.0]))
     assert shin.velocity.x == pytest.approx(1.0 / shin.mass)
     others = [body for body in world.space.bodies if body is not shin]
     assert all(body.velocity.length == 0.0 for body in others)

@@ -238,7 +238,7 @@ def test_dragging_pulls_the_nearest_body_towards_the_mouse(side):
     pulled.frame(TICK)
     free.frame(TICK)
     torso = pulled.live.ours.figure.torso
-    assert pulled.live.band.body is torso
+    assert pulled.live.band.hold.body is torso
     assert side * (torso.velocity.x - free.live.ours.figure.torso.velocity.x) > 0.02
     mouse(pygame.MOUSEBUTTONUP, 0.9, 0.5)
     pulled.frame(0.0)
@@ -381,3 +381,20 @@ def test_a_world_in_human_mode_opens_a_window_of_its_pictures_size():
     assert pygame.display.get_surface().get_size() == (SMALL["width"], SMALL["height"])
     world.close()
     world.close()
+
+
+def test_the_right_button_and_the_wheel_turn_and_near_a_scene_in_space():
+    pytest.importorskip("pybullet")
+    playground = make("poise/Reacher3D-v0", running=False)
+    camera = playground.live.ours.camera
+    yaw, pitch, distance, before = camera.yaw, camera.pitch, camera.distance, playground.live.picture()
+    pygame.event.post(pygame.event.Event(pygame.MOUSEMOTION, pos=(40, 40), rel=(16, 8), buttons=(0, 0, 1)))
+    pygame.event.post(pygame.event.Event(pygame.MOUSEWHEEL, x=0, y=2))
+    playground.frame(0.0)
+    assert camera.yaw < yaw
+    assert camera.pitch > pitch
+    assert camera.distance == pytest.approx(distance * 0.81)
+    assert not np.array_equal(playground.live.picture(), before)
+    mouse(pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
+    playground.frame(0.0)
+    assert playground.live.band is not None  # The arm's base is in the middle of the picture.

@@ -268,6 +268,24 @@ def test_a_graphics_card_that_is_not_there_is_said_in_one_line():
     world.close()
 
 
+def test_a_hand_takes_hold_of_what_is_seen_and_pulls_it_towards_the_cursor(humanoid):
+    humanoid.camera.focus = np.array(humanoid.focus())
+    middle = humanoid.camera.project(humanoid.position)[:2]
+    hold = humanoid.hold_at(*middle)
+    assert hold.mass == pytest.approx(humanoid.body.mass)
+    assert hold.place() == pytest.approx(middle, abs=1e-6)
+    aside = (middle[0] + 0.1, middle[1])
+    stretch = hold.stretch(aside)
+    right, _, backwards = humanoid.camera.axes()
+    assert stretch @ right > 0.1
+    assert stretch @ backwards == pytest.approx(0.0, abs=1e-6)
+    before = humanoid.body.root()[2] @ right
+    hold.push(stretch * hold.mass)
+    humanoid.advance(humanoid._dt)
+    assert humanoid.body.root()[2] @ right > before + 0.05
+    assert humanoid.hold_at(0.02, 0.98) is None  # The ground cannot be moved.
+
+
 # Manners.
 
 

@@ -1,7 +1,6 @@
 """BaseEnvironment: the template of every world. `reset` and `step` are written here, once.
 
-A world says what it is (signals, rewards, settings) and fills in the hooks; which physics its bodies live in is the
-business of one class between.
+A world says what it is (signals, rewards, settings) and fills in the hooks; the physics is the business of one class between.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ import gymnasium
 import numpy as np
 
 from toolkit.errors import unknown
+from toolkit.hold import Hold
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal, box, effort_of
 
@@ -30,14 +30,13 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     SETTINGS: ClassVar[type[WorldSettings]] = WorldSettings
     CONTROL_RATE: ClassVar[int] = 50  # steps of the agent in a second
     SUBSTEPS: ClassVar[int] = 16  # steps of the physics in a step of the agent
+    VIEW: ClassVar[float] = 2.0  # metres that the picture's height shows
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]
     settings: WorldSettings
     observation_space: gymnasium.spaces.Box
     action_space: gymnasium.spaces.Box
-    # How the episode goes, for the eye: HUD and window.
-    steps: int = 0
-    total_reward: float = 0.0
+    steps, total_reward = 0, 0.0  # How the episode goes, for the eye: HUD and window.
     effort: Effort = ()
     terms: Mapping[str, float] = MappingProxyType({})
 
@@ -80,8 +79,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         if failed and (margins := self.margins()):
             info["failure"] = min(margins, key=lambda name: margins[name])
         self.renew(info)
-        self.steps += 1
-        self.total_reward += reward
+        self.steps, self.total_reward = self.steps + 1, self.total_reward + reward
         self.effort, self.terms = effort, terms
         if self.render_mode == "human":
             self.render()
@@ -99,10 +97,9 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
             frame = draw_hud(frame, self)
         if self.render_mode == "rgb_array":
             return frame
-        if self._window is None:
-            from toolkit.window import Window
+        from toolkit.window import Window
 
-            self._window = Window(type(self).__name__)
+        self._window = self._window or Window(type(self).__name__)
         self._window.show(frame)
         self._window.wait(self.CONTROL_RATE)
         return None
@@ -110,8 +107,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     def close(self) -> None:
         """Give everything back; closing twice is no error."""
         if self._window is not None:
-            self._window.close()
-            self._window = None
+            self._window = self._window.close()
 
     @abstractmethod
     def clear(self) -> None:
@@ -154,6 +150,10 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     @abstractmethod
     def draw(self) -> Array:
         """The picture of the world now, (height, width, 3) uint8, drawn without a display."""
+
+    def hold_at(self, x: float, y: float) -> Hold | None:
+        """A hold on the body at a place of the picture, if there is one (toolkit/hold.py)."""
+        return None
 
     def _observation(self) -> Array:
         space = self.observation_space

@@ -27,7 +27,9 @@ def notes(live: LiveWorld) -> list[Row]:
 
 def steering(live: LiveWorld) -> list[Row]:
     """What the mouse does, and where a person acts, the two keys of every number of the action."""
-    rows = [("mouse", "drag to pull the nearest body" if live.planar else "no pull in this world")]
+    rows = [("mouse", "drag to pull the nearest body" if live.ours else "no pull in this world")]
+    if hasattr(live.ours, "camera"):
+        rows.append(("right button, wheel", "go round, come nearer"))
     if live.policy is not None:
         return rows
     names = [f"action {index + 1}" for index in range(len(live.controls.effort))]

@@ -7,12 +7,10 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 import algos
-from envs2d.world import PlanarEnvironment
 from toolkit.errors import UserError
+from toolkit.hold import Hold, Place
 from toolkit.run import Run
 from toolkit.signals import Array
-
-Point = tuple[float, float]
 
 PAIRS = (
     ("left", "right"),
@@ -110,26 +108,19 @@ class Controls:
 
 
 class Band:
-    """A rubber band from the body nearest to where the mouse went down, to where the mouse is now.
+    """A rubber band from a hold on a body to where the mouse is.
 
     It pulls by its length and by the body's own mass, so that a pole of 100 g and a torso of 30 kg feel alike.
     """
 
-    def __init__(self, world: PlanarEnvironment, cursor: Point) -> None:
-        self.world = world
-        self.cursor = cursor
-        point = world.to_world(*cursor)
-        self.body = min(world.space.bodies, key=lambda body: body.position.get_distance(point))
+    def __init__(self, hold: Hold, cursor: Place, view: float, rate: float) -> None:
+        self.hold, self.cursor = hold, cursor
+        self.strength = PULL / view * hold.mass / rate
 
     def pull(self) -> None:
         """Pull for one step of the world."""
-        stretch = self.world.to_world(*self.cursor) - self.body.position
-        impulse = stretch * (PULL / self.world.VIEW * self.body.mass / self.world.CONTROL_RATE)
-        self.world.push(self.body.position, impulse)
+        self.hold.push(self.hold.stretch(self.cursor) * self.strength)
 
-    def ends(self) -> tuple[Point, Point]:
-        """The body and the mouse in the picture (fractions of its width and height, from the top left)."""
-        left, top = self.world.to_world(0.0, 0.0)
-        right, bottom = self.world.to_world(1.0, 1.0)
-        x, y = self.body.position
-        return ((x - left) / (right - left), (y - top) / (bottom - top)), self.cursor
+    def ends(self) -> tuple[Place, Place]:
+        """The body and the mouse in the picture."""
+        return self.hold.place(), self.cursor

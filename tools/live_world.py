@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from envs2d.world import PlanarEnvironment
+from toolkit.hold import Place
 from toolkit.registry import World, as_ours
 from toolkit.signals import Array
-from tools.controls import Band, Controls, Point, Policy, action_of, action_size
+from tools.controls import Band, Controls, Policy, action_of, action_size
 from tools.record_run import frame_rate
 
 SLOW = 0.25
@@ -22,7 +22,6 @@ class LiveWorld:
         size = action_size(world.action_space)
         self.world, self.policy, self.speed = world, policy, speed
         self.ours = as_ours(world)
-        self.planar = self.ours if isinstance(self.ours, PlanarEnvironment) else None
         self.rate = frame_rate(world)
         self.controls = Controls(size)
         # A body falls within a second: whoever is to steer it begins when ready.
@@ -64,10 +63,19 @@ class LiveWorld:
             self._picture = np.asarray(self.world.render())
         return self._picture
 
-    def grab(self, cursor: Point) -> None:
-        """Take hold of the body nearest to a point of the picture, in a world where that can be done."""
-        if self.planar is not None and not self.verdict and max(cursor) <= 1.0:
-            self.band = Band(self.planar, cursor)
+    def grab(self, cursor: Place) -> None:
+        """Take hold of the body at a place of the picture, in a world where that can be done."""
+        if self.ours is None or self.verdict or max(cursor) > 1.0:
+            return
+        if hold := self.ours.hold_at(*cursor):
+            self.band = Band(hold, cursor, self.ours.VIEW, self.ours.CONTROL_RATE)
+
+    def look(self, right: float = 0.0, down: float = 0.0, notches: float = 0.0) -> None:
+        """Turn the scene by parts of the picture's width and height, and come nearer; where the world has a camera."""
+        if camera := getattr(self.ours, "camera", None):
+            camera.orbit(right, down)
+            camera.zoom(notches)
+            self._picture = None
 
     def pass_time(self, seconds: float) -> None:
         """Let `seconds` of real time pass: hands move, and the world makes the steps that are due."""

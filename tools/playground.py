@@ -119,6 +119,10 @@ class Playground:
                 self.live.grab(self.window.fraction(event.pos))
             case pygame.MOUSEMOTION if self.live.band is not None:
                 self.live.band.cursor = self.window.fraction(event.pos)
+            case pygame.MOUSEMOTION if event.buttons[2]:
+                self.live.look(*self.window.fraction(event.rel))
+            case pygame.MOUSEWHEEL:
+                self.live.look(notches=event.y)
             case pygame.MOUSEBUTTONUP if event.button == pygame.BUTTON_LEFT:
                 self.live.band = None
             case pygame.WINDOWFOCUSLOST:
