@@ -16,7 +16,7 @@ from toolkit.signals import box, layout
 
 EVERY = pytest.mark.parametrize("world_id", OUR_IDS)
 BALANCED = pytest.mark.parametrize("world_id", BALANCING)
-TIME_LIMITS = {"poise/Reacher2D-v0": 300, "poise/ReacherPlane3D-v0": 300, "poise/Reacher3D-v0": 300}
+TIME_LIMITS = {"poise/Reacher2D-v0": 300, "poise/ReacherPlane3D-v0": 300, "poise/Reacher3D-v0": 300, "poise/Arm7-v0": 300}
 FALLING = [*BALANCING, "poise/Humanoid3D-v0"]
 
 
