@@ -189,15 +189,16 @@ def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, s
 @RUNS
 @CHECKPOINT
 @click.option("--episodes", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Episodes to live.")
+@click.option("--steps", type=click.IntRange(1), help="Cut them after so many steps.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @spoken
-def evaluate(run: str, runs_dir: Path, checkpoint: str | None, episodes: int, as_json: bool) -> None:
+def evaluate(run: str, runs_dir: Path, checkpoint: str | None, episodes: int, steps: int | None, as_json: bool) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
     from toolkit.run import Run
     from tools.evaluate_run import evaluate_run
     from tools.show import show_evaluation
 
-    result = evaluate_run(Run.open(runs_dir, run), checkpoint, episodes)
+    result = evaluate_run(Run.open(runs_dir, run), checkpoint, episodes, steps)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:

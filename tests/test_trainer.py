@@ -219,6 +219,21 @@ def test_an_evaluation_is_the_same_every_time_and_on_seeds_of_its_own():
     evaluator.close()
 
 
+def test_more_episodes_than_fit_side_by_side_are_the_same_episodes(monkeypatch):
+    push = lambda observation: np.sin(50.0 * observation[:, :1])  # noqa: E731
+    whole = Evaluator("poise/Cartpole-v0", {}, 7)(push)
+    monkeypatch.setattr("toolkit.evaluation.AT_ONCE", 3)
+    evaluator = Evaluator("poise/Cartpole-v0", {}, 7)
+    assert len(evaluator.worlds) == 3
+    for part, same in zip(vars(whole).values(), vars(evaluator(push)).values(), strict=True):
+        np.testing.assert_array_equal(part, same)
+
+
+def test_episodes_can_be_cut_after_some_steps():
+    score = Evaluator("poise/Reacher2D-v0", {}, 2, steps=40)(lambda observation: np.zeros((len(observation), 2)))
+    np.testing.assert_array_equal(score.lengths, [40, 40])
+
+
 def test_success_is_what_the_world_says_or_else_not_failing():
     def judge(world: str, action: float, size: int = 1) -> float:
         evaluator = Evaluator(world, {}, 4)

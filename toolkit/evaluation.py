@@ -12,6 +12,8 @@ from toolkit.signals import Array
 
 EVALUATION_SEED = 1_000_000
 """The seed of the first episode of every evaluation; the next ones follow on."""
+AT_ONCE = 20
+"""Episodes that are lived side by side at most: a world in space takes 28 MB."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +31,34 @@ class Score:
 
 
 class Evaluator:
-    """Judges a policy on episodes with fixed seeds, lived side by side.
+    """Judges a policy on episodes with fixed seeds, lived side by side, and cut after `steps` where that is given.
 
     An episode succeeds when its world says so in `info["success"]`; in a world that never does, when it is not
     ended by failure.
     """
 
-    def __init__(self, world_id: str, settings: Mapping[str, Any], episodes: int, seed: int = EVALUATION_SEED) -> None:
-        self.worlds: list[World] = [make_world(world_id, settings) for _ in range(episodes)]
-        self.seed = seed
+    def __init__(
+        self,
+        world_id: str,
+        settings: Mapping[str, Any],
+        episodes: int,
+        seed: int = EVALUATION_SEED,
+        steps: int | None = None,
+    ) -> None:
+        self.worlds: list[World] = [make_world(world_id, settings) for _ in range(min(episodes, AT_ONCE))]
+        self.episodes, self.seed, self.steps = episodes, seed, steps
 
     def __call__(self, act: Act) -> Score:
         """Let `act` live all episodes."""
-        number = len(self.worlds)
+        firsts = range(0, self.episodes, AT_ONCE)
+        lived = [self._live(act, range(first, min(first + AT_ONCE, self.episodes))) for first in firsts]
+        return Score(*(np.concatenate(column) for column in zip(*lived, strict=True)))
+
+    def _live(self, act: Act, episodes: range) -> tuple[Array, Array, Array]:
+        """Returns, lengths and successes of some episodes, side by side."""
+        number = len(episodes)
         returns, lengths, successes = np.zeros(number), np.zeros(number, int), np.zeros(number, bool)
-        observation = [world.reset(seed=self.seed + index)[0] for index, world in enumerate(self.worlds)]
+        observation = [self.worlds[index].reset(seed=self.seed + episode)[0] for index, episode in enumerate(episodes)]
         running = list(range(number))
         while running:
             actions = act(np.stack([observation[index] for index in running]))
@@ -53,12 +68,12 @@ class Evaluator:
                 returns[index] += float(reward)
                 lengths[index] += 1
                 successes[index] |= bool(info.get("success", False))
-                if not (terminated or truncated):
+                if not (terminated or truncated or lengths[index] == self.steps):
                     still.append(index)
                 elif "success" not in info:
                     successes[index] = not terminated
             running = still
-        return Score(returns, lengths, successes)
+        return returns, lengths, successes
 
     def close(self) -> None:
         """Close the worlds."""

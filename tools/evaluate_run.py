@@ -8,11 +8,14 @@ from toolkit.registry import random_actions
 from toolkit.run import Run
 
 
-def evaluate_run(run: Run, checkpoint: str | None = None, episodes: int = 20) -> dict[str, Any]:
-    """Mean and spread of return and length, and the part of episodes that succeed; `random` beside `policy`."""
+def evaluate_run(run: Run, checkpoint: str | None = None, episodes: int = 20, steps: int | None = None) -> dict[str, Any]:
+    """Mean and spread of return and length, and the part of episodes that succeed; `random` beside `policy`.
+
+    Episodes are cut after `steps` where that is given: how many poses are taken within 150?
+    """
     config = run.config
     learner = algos.restore(run, checkpoint)
-    evaluator = Evaluator(config["world"], config["world_settings"], episodes)
+    evaluator = Evaluator(config["world"], config["world_settings"], episodes, steps=steps)
     scores = {
         "policy": evaluator(lambda observation: learner.act(observation, explore=False)),
         "random": evaluator(random_actions(evaluator.worlds[0], EVALUATION_SEED)),
