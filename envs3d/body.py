@@ -86,11 +86,10 @@ class Body:
     def points(self, places: Iterable[Place]) -> list[Point]:
         """Where points of the body are (m)."""
         named = list(places)
-        states = self.client.getLinkStates(self.number, [self.links[name] for name, _ in named], computeForwardKinematics=True)
-        return [
-            state[4] if not any(at) else self.client.multiplyTransforms(state[4], state[5], at, (0, 0, 0, 1))[0]
-            for state, (_, at) in zip(states, named, strict=True)
-        ]
+        links = {name: self.links[name] for name, _ in named}
+        frames = self.client.getLinkStates(self.number, list(links.values()), computeForwardKinematics=True)
+        of = {name: frame[4:6] for name, frame in zip(links, frames, strict=True)}
+        return [self.client.multiplyTransforms(*of[name], at, (0, 0, 0, 1))[0] if any(at) else of[name][0] for name, at in named]
 
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Random angles (rad) within the limits of all joints."""

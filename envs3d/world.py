@@ -37,6 +37,14 @@ class SpatialSettings(WorldSettings):
     renderer: Literal["tiny", "egl"] = Field("tiny", description="tiny: on any machine; egl: on a graphics card")
 
 
+class Client(BulletClient):  # type: ignore[misc]
+    """A PyBullet client whose functions are looked up once; each takes its own client's number along."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = self.__dict__[name] = super().__getattr__(name)
+        return function
+
+
 class SpatialEnvironment(BaseEnvironment):
     """Space: one client, in which bodies are loaded once; every episode begins by restoring the state just after."""
 
@@ -136,7 +144,7 @@ class SpatialEnvironment(BaseEnvironment):
     def _open(self) -> None:
         self.close()
         with silenced():
-            self._client = BulletClient(pybullet.DIRECT)
+            self._client = Client(pybullet.DIRECT)
             self._client.setPhysicsEngineParameter(fixedTimeStep=self._dt, deterministicOverlappingPairs=1)
             self._client.setGravity(0.0, 0.0, -self.GRAVITY)
             self.build()

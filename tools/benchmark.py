@@ -10,7 +10,7 @@ import click
 import gymnasium
 import numpy as np
 
-from envs2d.world import PlanarEnvironment
+from toolkit.environment import BaseEnvironment
 from toolkit.experience import Worlds
 from toolkit.registry import make_world, short_name
 from tools.benchmark_learning import balance, cores, memory, solve, speed, update
@@ -28,12 +28,12 @@ def main() -> None:
 @main.command()
 @WORLDS
 def worlds(worlds: tuple[str, ...]) -> None:
-    """Time env.step beside the bare space.step calls that it makes, in the same states."""
+    """Time env.step beside the bare steps of the physics that it makes, in the same states."""
     rows = []
     for world_id in names(worlds):
         world = make_world(world_id)
         inner = world.unwrapped
-        assert isinstance(inner, PlanarEnvironment)
+        assert isinstance(inner, BaseEnvironment)
         whole, bare = [], []
         for _ in range(ROUNDS):
             whole.append(run_episodes(world, 2000, world.step))
@@ -41,7 +41,7 @@ def worlds(worlds: tuple[str, ...]) -> None:
         ratios = sorted(a / b for a, b in zip(whole, bare, strict=True))
         micro = [1e6 * median(times) / 2000 for times in (whole, bare)]
         rows.append((short_name(world_id), f"{micro[0]:.1f}", f"{micro[1]:.1f}", f"{median(ratios):.2f}", spread(ratios)))
-    show("env.step and its space.step calls", ["world", "step (us)", "bare (us)", "ratio", "min to max"], rows)
+    show("env.step and the physics in it", ["world", "step (us)", "bare (us)", "ratio", "min to max"], rows)
 
 
 @main.command()

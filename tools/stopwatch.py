@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from envs2d.world import PlanarEnvironment
+from toolkit.environment import BaseEnvironment
 from toolkit.registry import World
 from toolkit.signals import Array
 from toolkit.video import VideoRecorder
@@ -21,10 +22,12 @@ def seconds(work: Callable[[Array], object], actions: Array) -> float:
     return time.perf_counter() - began
 
 
-def bare_step(inner: PlanarEnvironment, action: Array) -> None:
+def bare_step(inner: BaseEnvironment, action: Array) -> None:
     """The physics alone of one step, whatever the action."""
+    dt = 1.0 / (inner.CONTROL_RATE * inner.SUBSTEPS)
+    step = inner.space.step if isinstance(inner, PlanarEnvironment) else inner.advance
     for _ in range(inner.SUBSTEPS):
-        inner.space.step(1.0 / (inner.CONTROL_RATE * inner.SUBSTEPS))
+        step(dt)
 
 
 def run_episodes(world: World, steps: int, step: Callable[[Array], object]) -> float:
