@@ -1,4 +1,4 @@
-"""A body in a PyBullet client: its links, joints and motors, all by name. SI units.
+"""A PyBullet client, and a body in it: its links, joints and motors, all by name. SI units.
 
 Only body.py, world.py and photograph.py touch PyBullet, so that another engine could stand here one day.
 """
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from envs3d.chatter import silenced
-from toolkit.errors import UserError
+from toolkit.errors import UserError, WorkError
 from toolkit.signals import Array
 
 try:
     with silenced():
         import pybullet
+        from pybullet_utils.bullet_client import BulletClient
 except ModuleNotFoundError:
     raise UserError("worlds in space need pybullet: pip install -e '.[3d]' (Python 3.11; elsewhere from conda-forge)") from None
 
@@ -25,6 +26,25 @@ Place = tuple[str, Point]
 """A point of a body: its link's name and the point in the frame of the joint that moves the link (m)."""
 OUT_OF_REACH = 1e4
 """A speed that no motor gets to (rad/s or m/s): on its way there it exerts all the torque it is allowed."""
+
+
+class Client(BulletClient):  # type: ignore[misc]
+    """A PyBullet client whose functions are looked up once; each takes its own client's number along.
+
+    What PyBullet cannot do is a WorkError: a body that is missing, a client that has died.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+
+        def function(*words: Any, **more: Any) -> Any:
+            try:
+                return found(*words, **more)
+            except pybullet.error as error:
+                raise WorkError(f"PyBullet's {name} failed: {error}") from None
+
+        self.__dict__[name] = function if callable(found) else found
+        return self.__dict__[name]
 
 
 class Body:

@@ -55,7 +55,7 @@ class Humanoid3D(SpatialEnvironment):
     )
     ACTION = (Signal("torque", JOINTS, -160.0, 160.0, "N m", "at each joint; the abdomen's and arms' motors are weaker"),)
     REWARD: ClassVar = {
-        "posture": {"alive": 0.3, "upright": 0.2, "height": 0.2, "pace": 0.3, "progress": 1.0, "straight": -0.1,
+        "posture": {"alive": 0.3, "upright": 0.2, "height": 0.2, "pace": 0.3, "progress": 10.0, "straight": -0.1,
                     "electricity": -0.1, "stall": -0.1, "limits": -0.1},
         "survival": {"alive": 1.0},
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """SpatialEnvironment: a world whose bodies live in a PyBullet client of its own. SI units, z up, +x ahead."""
 
+import contextlib
 import math
 import tempfile
 from abc import abstractmethod
@@ -10,20 +11,20 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from envs3d.body import Body
+from envs3d.body import Body, Client
 from envs3d.camera import Camera, Marker
 from envs3d.chatter import silenced
 from envs3d.hold import SpatialHold, hold_at, push_link
 from envs3d.models import humanoid_mjcf
 from envs3d.photograph import photographer
 from toolkit.environment import BaseEnvironment
+from toolkit.errors import WorkError
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array
 
 with silenced():
     import pybullet
     import pybullet_data
-    from pybullet_utils.bullet_client import BulletClient
 
 DATA = Path(pybullet_data.getDataPath())
 """Robots that come with PyBullet."""
@@ -35,14 +36,6 @@ class SpatialSettings(WorldSettings):
 
     camera: Literal["front", "side", "top", "follow"] = Field("follow", description="where its pictures are taken from")
     renderer: Literal["tiny", "egl"] = Field("tiny", description="tiny: on any machine; egl: on a graphics card")
-
-
-class Client(BulletClient):  # type: ignore[misc]
-    """A PyBullet client whose functions are looked up once; each takes its own client's number along."""
-
-    def __getattr__(self, name: str) -> Any:
-        function = self.__dict__[name] = super().__getattr__(name)
-        return function
 
 
 class SpatialEnvironment(BaseEnvironment):
@@ -80,7 +73,8 @@ class SpatialEnvironment(BaseEnvironment):
         """Give everything back; closing twice is no error."""
         super().close()
         if self._client is not None:
-            self._client.disconnect()
+            with contextlib.suppress(WorkError):  # It may have died.
+                self._client.disconnect()
             self._client = None
 
     def load(self, path: Path, at: Sequence[float] = (0, 0, 0), *, fixed: bool = True) -> Body:

@@ -17,7 +17,7 @@ from envs3d.models import ArmJoint, arm_urdf, humanoid_mjcf
 from envs3d.reacher import LINK, LINK_MASS, round_angles, round_pose
 from envs3d.reacher_plane import plane_pose
 from envs3d.world import DATA
-from toolkit.errors import UserError
+from toolkit.errors import UserError, WorkError
 
 IN_SPACE = [world_id for world_id in OUR_IDS if "3D" in world_id or "Arm7" in world_id]
 EVERY = pytest.mark.parametrize("world_id", IN_SPACE)
@@ -316,6 +316,28 @@ def test_closing_gives_the_client_back(reacher):
     reacher.close()
     assert not pybullet.isConnected(number)
     reacher.reset(seed=0)  # And a world that was closed opens again.
+
+
+def test_a_client_that_died_and_a_body_that_is_missing_are_said_in_one_line(reacher):
+    import pybullet
+
+    pybullet.disconnect(reacher._client._client)
+    with pytest.raises(WorkError, match="Not connected"):
+        reacher.step(np.zeros(2))
+    reacher.close()
+    reacher.build = lambda: reacher.load(DATA / "no such robot.urdf")
+    with pytest.raises(WorkError, match="Cannot load URDF file"):
+        reacher.reset(seed=0)
+
+
+@pytest.mark.parametrize("words", [
+    ("--env-set", "camera=sidee"), ("--env-set", "renderer=gpu"), ("--env-set", "task=run"),
+])  # fmt: skip
+def test_unknown_words_are_said_in_one_line(words):
+    done = python("-m", "cli", "train", "humanoid3d", *words, "--steps", "10")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert words[1].partition("=")[2] in done.stderr
 
 
 @pytest.mark.slow

@@ -38,9 +38,11 @@ def test_one_worker_is_this_process(open_worlds):
     assert type(open_worlds("poise/Cartpole-v0", 2, 1)) is Worlds
 
 
-@pytest.mark.parametrize(("number", "workers"), [(5, 2), (3, 8)])
-def test_workers_tell_the_same_story_as_one_process(open_worlds, number, workers):
-    alone, many = open_worlds("poise/Cartpole-v0", number, 1), open_worlds("poise/Cartpole-v0", number, workers)
+@pytest.mark.parametrize(("world_id", "number", "workers"), [
+    ("poise/Cartpole-v0", 5, 2), ("poise/Cartpole-v0", 3, 8), ("poise/Humanoid3D-v0", 3, 2),
+])  # fmt: skip
+def test_workers_tell_the_same_story_as_one_process(open_worlds, world_id, number, workers):
+    alone, many = open_worlds(world_id, number, 1), open_worlds(world_id, number, workers)
     assert many.observation_space == alone.observation_space and many.action_space == alone.action_space
     assert np.array_equal(alone.observation, many.observation)
     for action in actions(alone, 60):

@@ -20,16 +20,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import algos
-import envs2d  # noqa: F401  (registers the worlds in the plane)
-import envs3d  # noqa: F401  (registers the worlds in space)
+import tools  # noqa: F401  (registers the worlds, in the plane and in space)
 from algos.preset import preset
 from toolkit.experience import Worlds
 from toolkit.signals import Array
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
-OUT.mkdir(exist_ok=True)
 PLANE, SPACE = "poise/Reacher2D-v0", "poise/ReacherPlane3D-v0"
 STEPS, EPISODES = (130_000, 10) if QUICK else (500_000, 40)
+OUT.mkdir(exist_ok=True)
 
 
 def make(world_id: str, **settings: object) -> gymnasium.Env[Array, Array]:
@@ -59,8 +58,8 @@ def swing(step: int) -> Array:
 
 
 gaps = np.array([np.linalg.norm(hands(plane, s, swing, 150) - hands(space, s, swing, 150), axis=1) for s in range(10)])
-print("millimetres between the hands, median of 10 starts: " + ", ".join(
-    f"{1000 * np.median(gaps[:, step - 1]):.1f} after {step / 50:.1f} s" for step in (5, 25, 50, 150)))  # fmt: skip
+told = [f"{1000 * np.median(gaps[:, step - 1]):.1f} after {step / 50:.1f} s" for step in (5, 25, 50, 150)]
+print("millimetres between the hands, median of 10 starts:", ", ".join(told))
 assert np.median(gaps[:, 4]) < 0.002 < np.median(gaps[:, 149])
 # Is that the solver, or is one of the bodies built wrongly? Make one body wrong and look: more friction is another body.
 sticky = make(SPACE, friction=0.3)
@@ -95,23 +94,22 @@ for name, counts in (("in the plane", at_home), ("in space", abroad), ("at rando
 print(f"carried over: {abroad.mean() / at_home.mean():.0%}")
 assert lucky.mean() < 0.5 < 0.8 * at_home.mean() < abroad.mean()
 
-# %% Step 5: how wrong may the body be? That the policy looks at every step and corrects is worth more than an exact model.
+# %% Step 5: how wrong may the body be? To look at every step, and correct, is worth more than an exact model.
 frictions = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 brought = [poses(policy, SPACE, friction=friction).mean() for friction in frictions]
 print("poses by friction: " + ", ".join(f"{c:g}: {count:.1f}" for c, count in zip(frictions, brought, strict=True)))
 assert brought[3] > 0.5 * at_home.mean() > brought[-1]  # Twice the friction is little to it, seven times is much.
 one, two, three = (figure := Figure(figsize=(15, 4.5), layout="constrained")).subplots(1, 3)
-one.plot(np.arange(1, 151) / 50, 1000 * np.median(gaps, axis=0), label="the same body")
-one.plot(np.arange(1, 151) / 50, 1000 * np.median(wrong, axis=0), label="twice the friction")
+for gap, name in ((gaps, "the same body"), (wrong, "twice the friction")):
+    one.plot(np.arange(1, 151) / 50, 1000 * np.median(gap, axis=0), label=name)
 one.set(title="Two engines, the same torques", xlabel="s", ylabel="mm between the hands", yscale="log")
 two.plot(frictions, brought, ".-", label="in space")
 two.axhline(at_home.mean(), color="C1", label="in the plane, where it learned")
-two.axhline(lucky.mean(), color="grey", linestyle=":", label="at random")
 two.set(title="One policy, other bodies", xlabel="friction of the joints (N m s)", ylabel="poses an episode")
 seeing = make(SPACE, render_mode="rgb_array", camera="top", width=300, height=300)
 seeing.reset(seed=2)
 three.imshow(seeing.render())
-three.set(title="The twin in space, seen from above", xticks=(), yticks=())
+three.set(title="The twin in space, from above", xticks=(), yticks=())
 one.legend(), two.legend()
 figure.savefig(OUT / "08_into_three_dimensions.png")
 
@@ -123,11 +121,9 @@ def check_exercise_1(inertia: float) -> bool:
 
 
 def check_exercise_2(torque: float) -> bool:
-    """2. With which torque at the shoulder (N m) does the straight arm keep on turning at 2 rad/s? Ask the engine."""
-    world = make(SPACE)
-    world.reset(seed=0)
-    for _ in range(400):
-        speed = world.step(np.array([torque, 0.0]))[0][12]
+    """2. With which torque at the shoulder (N m) does the arm keep on turning at 2 rad/s? Ask the engine."""
+    (world := make(SPACE)).reset(seed=0)
+    speed = [world.step(np.array([torque, 0.0]))[0][12] for _ in range(400)][-1]
     return abs(float(speed) - 2.0) < 0.1
 
 
