@@ -6,7 +6,7 @@ policy from one to the other and measure what that costs, and tell whether what 
     the body     two links of 0.2 m and 0.5 kg; I = m (l^2 + w^2) / 12 about each middle; torques of up to 1 N m, friction -c q'
     the plane    pymunk: every link is a free body (x, y, angle); a pivot pulls their ends together, impulse by impulse
     space        Bullet: the state is (q, q') alone, and M(q) q'' = torques - c q' - Coriolis      Featherstone, 2008, chapter 7
-    a policy     sees 14 numbers and gives 2. It cannot know which engine is behind them.
+    a policy     sees 14 numbers and gives 2; what it must put up with when the body changes           arXiv:1710.06537
 """
 
 # %% What we need: the twins. Reacher2D lives in pymunk, ReacherPlane3D in PyBullet, which `pip install -e '.[3d]'` brings.
