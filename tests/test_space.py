@@ -130,6 +130,18 @@ def test_forward_kinematics_agree_with_the_engine(world_id, pose_of, angles_of):
     world.close()
 
 
+def test_the_twin_sees_moves_and_is_paid_as_the_reacher_in_the_plane_is():
+    plane, space = bare("poise/Reacher2D-v0"), bare("poise/ReacherPlane3D-v0")
+    assert (plane.OBSERVATION, plane.ACTION, plane.REWARD) == (space.OBSERVATION, space.ACTION, space.REWARD)
+    for seed in range(5):
+        np.testing.assert_allclose(plane.reset(seed=seed)[0], space.reset(seed=seed)[0], atol=1e-5)
+        for step in range(10):
+            action = 0.3 * np.array([math.sin(0.1 * step), math.cos(0.1 * step)])
+            ours, theirs = plane.step(action), space.step(action)
+            np.testing.assert_allclose(ours[0][:12], theirs[0][:12], atol=5e-3)
+            assert ours[1] == pytest.approx(theirs[1], abs=0.1)
+
+
 def test_the_elbows_targets_lie_evenly_on_their_sphere():
     rng = np.random.default_rng(0)
     elbows = np.array([round_pose(*round_angles(rng))[0] for _ in range(4000)])

@@ -18,7 +18,7 @@ def notes(live: LiveWorld) -> list[Row]:
     rows += [(time, f"x {live.pace:g}"), ("seed", str(live.seed)), ("reward", f"{live.reward:z.2f}")]
     if live.ours is not None:
         values = zip(parts(live.ours.OBSERVATION), live.observation[:SHOWN], strict=False)
-        return rows + [(name, f"{value:z.2f} {signal.unit}") for (name, signal), value in values]
+        return rows + [(name, f"{value:z.2f} {signal.unit}".removesuffix(" 1")) for (name, signal), value in values]
     # Somebody else's world has no HUD of ours to tell its time, return and action.
     rows += [("time", f"{live.steps / live.rate:z.2f} s"), ("return", f"{live.total:z.1f}")]
     rows += [(f"action {index}", f"{share:z.2f}") for index, share in enumerate(live.action[:SHOWN], 1)]
@@ -27,9 +27,9 @@ def notes(live: LiveWorld) -> list[Row]:
 
 def steering(live: LiveWorld) -> list[Row]:
     """What the mouse does, and where a person acts, the two keys of every number of the action."""
-    rows = [("mouse", "drag to pull the nearest body" if live.ours else "no pull in this world")]
+    rows = [("mouse", "drag to pull a body" if live.ours else "no pull in this world")]
     if hasattr(live.ours, "camera"):
-        rows.append(("right button, wheel", "go round, come nearer"))
+        rows.append(("right, wheel", "go round, come nearer"))
     if live.policy is not None:
         return rows
     names = [f"action {index + 1}" for index in range(len(live.controls.effort))]
