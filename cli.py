@@ -170,14 +170,17 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, 
 @click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
 @click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
+@ENV_SET
 @spoken
 def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, seed: int | None, **looks: Any) -> None:
     """Film an episode of RUN's policy, as an .mp4 or a .gif."""
     from toolkit.evaluation import EVALUATION_SEED
     from toolkit.run import Run
+    from toolkit.settings import parse_assignments
     from tools.record_run import film_episode
 
     opened = Run.open(runs_dir, run)
+    looks["world_settings"] = parse_assignments(looks.pop("env_set"), "--env-set")
     seed = EVALUATION_SEED if seed is None else seed
     path = out or opened.video(f"{opened.choose(checkpoint).name}-seed{seed}")
     film = film_episode(opened, path, checkpoint=checkpoint, seed=seed, **looks)
@@ -190,15 +193,18 @@ def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, s
 @CHECKPOINT
 @click.option("--episodes", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Episodes to live.")
 @click.option("--steps", type=click.IntRange(1), help="Cut them after so many steps.")
+@ENV_SET
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @spoken
-def evaluate(run: str, runs_dir: Path, checkpoint: str | None, episodes: int, steps: int | None, as_json: bool) -> None:
+def evaluate(run: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, ...], as_json: bool, **how: Any) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
     from toolkit.run import Run
+    from toolkit.settings import parse_assignments
     from tools.evaluate_run import evaluate_run
     from tools.show import show_evaluation
 
-    result = evaluate_run(Run.open(runs_dir, run), checkpoint, episodes, steps)
+    settings = parse_assignments(env_set, "--env-set")
+    result = evaluate_run(Run.open(runs_dir, run), checkpoint, world_settings=settings, **how)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:

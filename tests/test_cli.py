@@ -168,6 +168,14 @@ def test_train_record_evaluate_and_resume(elsewhere):
     first = json.loads(said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", "--json")))
     assert first == json.loads(said(poise("evaluate", str(path), "--episodes", "3", "--json")))
     assert first["world"] == "poise/Cartpole-v0" and first["episodes"] == 3 == len(first["policy"]["returns"])
+    cut = json.loads(said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", "--steps", "2", "--json")))
+    assert cut["policy"]["length_mean"] == 2.0
+    other = ("--env-set", "reward=survival", "--env-set", "width=48")
+    paid = json.loads(said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", *other[:2], "--json")))["policy"]
+    assert np.mean(paid["returns"]) == paid["length_mean"] != first["policy"]["return_mean"]
+    said(poise("record", "cartpole-sac-0", "--out", "narrow.mp4", *other, "--env-set", "height=80", "--tape", "narrow.tape"))
+    assert next(iter(read_video(Path("narrow.mp4")))).shape[:2] == (80, 48)
+    assert Tape.load(Path("narrow.tape")).settings["reward"] == "survival"
     assert first["policy"].keys() == first["random"].keys() >= {"return_mean", "return_std", "length_mean", "success"}
     table = said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", "--checkpoint", "latest"))
     assert "policy" in table and "random" in table

@@ -1,5 +1,6 @@
 """Evaluate a run: its policy on episodes with fixed seeds, beside a policy that acts at random."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import algos
@@ -8,14 +9,22 @@ from toolkit.registry import random_actions
 from toolkit.run import Run
 
 
-def evaluate_run(run: Run, checkpoint: str | None = None, episodes: int = 20, steps: int | None = None) -> dict[str, Any]:
+def evaluate_run(
+    run: Run,
+    checkpoint: str | None = None,
+    episodes: int = 20,
+    steps: int | None = None,
+    world_settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Mean and spread of return and length, and the part of episodes that succeed; `random` beside `policy`.
 
-    Episodes are cut after `steps` where that is given: how many poses are taken within 150?
+    Episodes are cut after `steps` where that is given: how many poses are taken within 150? `world_settings` come on top
+    of those that the run was trained with: how does it stand when it is pushed?
     """
     config = run.config
+    settings = {**config["world_settings"], **(world_settings or {})}
     learner = algos.restore(run, checkpoint)
-    evaluator = Evaluator(config["world"], config["world_settings"], episodes, steps=steps)
+    evaluator = Evaluator(config["world"], settings, episodes, steps=steps)
     scores = {
         "policy": evaluator(lambda observation: learner.act(observation, explore=False)),
         "random": evaluator(random_actions(evaluator.worlds[0], EVALUATION_SEED)),

@@ -25,12 +25,17 @@ def film_episode(
     size: int | None = None,
     hud: bool = False,
     tape: Path | None = None,
+    world_settings: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Film one episode, steps + 1 frames; `tape` keeps the episode itself. A world that cannot be drawn is a UserError."""
+    """Film one episode, steps + 1 frames; `tape` keeps the episode itself. A world that cannot be drawn is a UserError.
+
+    `world_settings` come on top of those that the run was trained with.
+    """
     config = run.config
+    settings = {**config["world_settings"], **(world_settings or {})}
     learner = algos.restore(run, checkpoint)
     looks = {"hud": hud, **({"width": size, "height": size} if size else {})}
-    world = drawable_world(config["world"], config["world_settings"], looks)
+    world = drawable_world(config["world"], settings, {**looks, **(world_settings or {})})
     moments = []
     with recorder(path, frame_rate(world)) as film:
         for moment in episode(world, lambda observation: learner.act(observation, explore=False), seed):
@@ -38,7 +43,7 @@ def film_episode(
             moments.append(moment)
     world.close()
     if tape is not None:
-        tape_of(config["world"], config["world_settings"], seed, moments).save(tape)
+        tape_of(config["world"], settings, seed, moments).save(tape)
     return path
 
 
