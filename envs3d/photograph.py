@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pybullet
 
 from envs3d.camera import Camera
 from envs3d.chatter import silenced
@@ -17,23 +16,23 @@ LIGHT = {
     "lightAmbientCoeff": 0.6,
     "lightDiffuseCoeff": 0.5,
     "lightSpecularCoeff": 0.1,
-    "shadow": True,
 }
 
 
-def photographer(client: Any, renderer: str) -> Callable[[Camera], Array]:
+def photographer(client: Any, renderer: str, shadows: bool) -> Callable[[Camera], Array]:
     """What takes pictures (H, W, 3) uint8 of all bodies, as a camera sees them, with the renderer `tiny` or `egl`.
 
-    A UserError where there is no graphics card for `egl`.
+    Shadows take as long as all the rest. A UserError where there is no graphics card for `egl`.
     """
     if renderer == "egl":
         _load_egl(client)
-    engine = pybullet.ER_BULLET_HARDWARE_OPENGL if renderer == "egl" else pybullet.ER_TINY_RENDERER
+    engine = client.ER_BULLET_HARDWARE_OPENGL if renderer == "egl" else client.ER_TINY_RENDERER
 
     def photograph(camera: Camera) -> Array:
         matrices = [matrix.T.ravel().tolist() for matrix in (camera.view_matrix(), camera.projection_matrix())]
-        flags = pybullet.ER_NO_SEGMENTATION_MASK
-        pixels = client.getCameraImage(camera.width, camera.height, *matrices, renderer=engine, flags=flags, **LIGHT)[2]
+        flags = client.ER_NO_SEGMENTATION_MASK
+        size = (camera.width, camera.height)
+        pixels = client.getCameraImage(*size, *matrices, shadow=shadows, renderer=engine, flags=flags, **LIGHT)[2]
         picture = np.asarray(pixels, np.uint8).reshape(camera.height, camera.width, 4)
         return np.ascontiguousarray(picture[..., :3])
 

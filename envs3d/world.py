@@ -35,6 +35,9 @@ class SpatialSettings(WorldSettings):
     """What every world in space lets its user choose."""
 
     camera: Literal["front", "side", "top", "follow"] = Field("follow", description="where its pictures are taken from")
+    width: int = Field(480, ge=16, le=4096, description="width of its picture (pixels)")
+    height: int = Field(480, ge=16, le=4096, description="height of its picture (pixels)")
+    shadows: bool = Field(True, description="draw shadows; without them pictures take half the time")
     renderer: Literal["tiny", "egl"] = Field("tiny", description="tiny: on any machine; egl: on a graphics card")
 
 
@@ -124,7 +127,7 @@ class SpatialEnvironment(BaseEnvironment):
         """The picture now: what the renderer sees, and over it the markers."""
         self.camera.focus = np.array(self.focus())
         if self._photograph is None:
-            self._photograph = photographer(self._client, self.settings.renderer)
+            self._photograph = photographer(self._client, self.settings.renderer, self.settings.shadows)
         return self.camera.mark(self._photograph(self.camera), self.markers())
 
     def focus(self) -> Sequence[float]:

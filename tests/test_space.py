@@ -274,7 +274,7 @@ def test_a_graphics_card_that_is_not_there_is_said_in_one_line():
     world = bare("poise/Reacher3D-v0", render_mode="rgb_array", renderer="egl")
     world.reset(seed=0)
     try:
-        assert world.render().shape == (600, 600, 3)  # There is one.
+        assert world.render().shape == (480, 480, 3)  # There is one.
     except UserError as error:
         assert "renderer=tiny" in str(error)
     world.close()
@@ -350,20 +350,6 @@ def test_unknown_words_are_said_in_one_line(words):
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert words[1].partition("=")[2] in done.stderr
-
-
-@pytest.mark.slow
-@EVERY
-def test_nothing_breaks_in_200_000_rough_steps(world_id):
-    world = bare(world_id)
-    world.reset(seed=0)
-    for number, action in enumerate(bang_bang_actions(world, 200_000)):
-        observation, reward, failed, _, _ = world.step(action)
-        assert np.isfinite(observation).all(), number
-        assert math.isfinite(reward), number
-        if failed or number % 400 == 399:
-            world.reset()
-    world.close()
 
 
 @pytest.mark.slow
