@@ -211,6 +211,33 @@ def evaluate(run: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[st
         show_evaluation(result)
 
 
+@main.command()
+@click.argument("env")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder it is written to.")
+@click.option("--frames", type=click.IntRange(1), default=50_000, show_default=True, help="How many pictures.")
+@click.option("--size", type=click.IntRange(16, 1024), default=64, show_default=True, help="Height and width of each (pixels).")
+@click.option("--policy", default="random", show_default=True, help="What moves the body: random, or a RUN.")
+@click.option("--sequences", type=click.IntRange(1), default=10, show_default=True, help="Frames of each episode.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other episodes.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
+@RUNS
+@ENV_SET
+@spoken
+def dataset(env: str, out: Path, sequences: int, jobs: int | None, runs_dir: Path, env_set: tuple[str, ...], **how: Any) -> None:
+    """Collect pictures of ENV beside its signals; run again, it goes on where it was stopped."""
+    from toolkit.registry import resolve
+    from toolkit.settings import parse_assignments
+    from tools.collect_dataset import collect_dataset, plan_dataset
+    from tools.show import counting
+    from tools.suite_jobs import cores
+
+    settings = parse_assignments(env_set, "--env-set")
+    plan = plan_dataset(resolve(env), settings, sequence=sequences, runs=runs_dir, **how)
+    with counting("frames", plan["frames"]) as told:
+        collected = collect_dataset(plan, out, jobs or cores(), told)
+    click.echo(f"dataset: {out}, {len(collected):,} frames of {collected.card['world']}")
+
+
 @main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in SUITES.glob('*.yaml')))}.")
 @click.argument("suite")
 @click.option("--out", type=click.Path(path_type=Path), help="Where its runs and results.csv lie.  [default: benchmarks/SUITE]")

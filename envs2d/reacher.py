@@ -32,6 +32,7 @@ class ReacherSettings(WorldSettings):
 
     reward: str = Field("reach", description="which of the world's named rewards it pays")
     friction: float = Field(FRICTION, ge=0, le=1, description="friction of each joint (N m s)")
+    markers: bool = Field(True, description="draw targets, and the hand's trail")
 
 
 class Reacher2D(PlanarEnvironment):
@@ -117,14 +118,17 @@ class Reacher2D(PlanarEnvironment):
     def paint(self, canvas: Canvas) -> None:
         """Target pose, the hand's trail, the arm."""
         canvas.ring(SHOULDER, 2 * LINK + 0.02, PALE, 0.003)
-        for pose, colours in ((self.target, (SHADOW, SHADOW)), (self.pose, (BODY, NEAR))):
+        aims = [(self.target, (SHADOW, SHADOW))] if self.settings.markers else []
+        for pose, colours in (*aims, (self.pose, (BODY, NEAR))):
             for start, end, colour in zip((SHOULDER, pose[0]), pose, colours, strict=True):
                 canvas.capsule(start, end, LINK_WIDTH, colour)
-        canvas.trail(list(self.trail), width=0.006)
+        if self.settings.markers:
+            canvas.trail(list(self.trail), width=0.006)
         canvas.disc(SHOULDER, 0.03, INK)
         for point, aim in zip(self.pose, self.target, strict=True):
             canvas.disc(point, 0.012, INK)
-            canvas.ring(aim, REACH, TARGET, 0.005)
+            if self.settings.markers:
+                canvas.ring(aim, REACH, TARGET, 0.005)
 
     def _aim(self, rng: np.random.Generator) -> None:
         """Set a target that can be reached: the pose of two random joint angles."""

@@ -37,6 +37,7 @@ class SpatialSettings(WorldSettings):
     camera: Literal["front", "side", "top", "follow"] = Field("follow", description="where its pictures are taken from")
     width: int = Field(480, ge=16, le=4096, description="width of its picture (pixels)")
     height: int = Field(480, ge=16, le=4096, description="height of its picture (pixels)")
+    markers: bool = Field(True, description="paint targets over its pictures")
     shadows: bool = Field(True, description="draw shadows; without them pictures take half the time")
     renderer: Literal["tiny", "egl"] = Field("tiny", description="tiny: on any machine; egl: on a graphics card")
 
@@ -128,7 +129,8 @@ class SpatialEnvironment(BaseEnvironment):
         self.camera.focus = np.array(self.focus())
         if self._photograph is None:
             self._photograph = photographer(self._client, self.settings.renderer, self.settings.shadows)
-        return self.camera.mark(self._photograph(self.camera), self.markers())
+        picture = self._photograph(self.camera)
+        return self.camera.mark(picture, self.markers()) if self.settings.markers else picture
 
     def focus(self) -> Sequence[float]:
         """The point (m) at the picture's centre."""

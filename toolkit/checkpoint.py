@@ -5,9 +5,7 @@ group `buffer`, which are large, each in a .npy of its own), plain values in `va
 last, holds the sha256 of every file.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +16,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from toolkit.errors import WorkError
+from toolkit.files import flush, sha256
 
 MANIFEST = "manifest.json"
 BUFFER = "buffer"
@@ -39,13 +38,13 @@ def save(folder: Path, state: State) -> None:
         for group, values in state.items():
             _write_group(aside / group, group, values)
         files = sorted(path for path in aside.rglob("*") if path.is_file())
-        manifest = {path.relative_to(aside).as_posix(): _digest(path) for path in files}
+        manifest = {path.relative_to(aside).as_posix(): sha256(path) for path in files}
         _write_json(aside / MANIFEST, manifest)
         for path in (*files, aside / MANIFEST, *(aside / group for group in state), aside):
-            _flush(path)
+            flush(path)
         remove(folder)
         aside.replace(folder)
-        _flush(folder.parent)
+        flush(folder.parent)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -65,7 +64,7 @@ def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[st
         manifest = json.loads((folder / MANIFEST).read_text())
         wanted = set(groups) if groups is not None else {name.split("/")[0] for name in manifest}
         for name, digest in manifest.items():
-            if name.split("/")[0] in wanted and _digest(folder / name) != digest:
+            if name.split("/")[0] in wanted and sha256(folder / name) != digest:
                 raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {name} has changed since it was written")
         return {group: _read_group(folder / group) for group in sorted(wanted)}
     except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
@@ -94,16 +93,3 @@ def _read_group(folder: Path) -> dict[str, Any]:
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, sort_keys=True))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from toolkit import checkpoint
 from toolkit.errors import UserError, WorkError, unknown
+from toolkit.files import write_json
 from toolkit.registry import short_name
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -60,10 +61,7 @@ class Run:
 
     def write(self, name: str, values: Any) -> Path:
         """Write a JSON file of the run, whole or not at all."""
-        aside, path = self.path / f".{name}.partial", self.path / name
-        aside.write_text(json.dumps(values, indent=2) + "\n")
-        aside.replace(path)
-        return path
+        return write_json(self.path / name, values)
 
     def video(self, name: str) -> Path:
         """The path of one of its films."""

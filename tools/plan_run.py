@@ -66,9 +66,14 @@ def plan(words: Words) -> dict[str, Any]:
         "training": TrainSettings.parse(training, kind="training setting").plain(),
         "device": device_named(words.device),
         "command": " ".join(["poise", *sys.argv[1:]]),
-        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}},
+        "versions": versions(),
         "commit": _commit(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide what a number will be."""
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
 def device_named(word: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from algos import ALGORITHMS
 from algos.preset import recommended
@@ -123,3 +124,13 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
         rows.append((name, spread, f"{score['return_min']:.2f}", f"{score['length_mean']:.0f}", f"{score['success']:.0%}"))
     title = f"{result['run']}, {result['checkpoint']}: {result['episodes']} episodes of {result['world']}"
     Console().print(table(title, ["", "return", "worst", "length", "success"], rows))
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar that tells how many of `total` are done."""
+    with Progress(
+        "{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)

@@ -1,0 +1,131 @@
+"""Collect a dataset: pictures of a world beside its signals, by random motion or by a run's policy, on all cores.
+
+Every episode has a seed of its own, so any number of processes, stopped and started again, makes the same files.
+"""
+
+import functools
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import algos
+from toolkit.dataset import CARD, Dataset, Shard, write_card
+from toolkit.errors import UserError
+from toolkit.files import write_json
+from toolkit.registry import World, as_ours, make_world
+from toolkit.run import Run
+from toolkit.signals import Array
+from tools.plan_run import versions
+from tools.record_run import drawable_world
+
+PLAN = "plan.json"
+SHARD = 5000
+"""Frames of a shard, about."""
+HELD = 5
+"""Steps for which a random action is held: a new one in every step would only make the body tremble."""
+
+
+def plan_dataset(
+    world_id: str, settings: Mapping[str, Any], *, frames: int, size: int, sequence: int, policy: str, runs: Path, seed: int
+) -> dict[str, Any]:
+    """All that decides what a dataset will hold, checked before anything is made."""
+    looks = {"width": size, "height": size}
+    if markers := [name for name in ("markers",) if name in _settings_of(world_id)]:
+        looks |= dict.fromkeys(markers, False)
+    plan = {
+        "world": world_id,
+        "world_settings": {**settings, **looks},
+        "frames": frames,
+        "sequence": sequence,
+        "policy": policy if policy == "random" else str(Run.open(runs, policy).path.resolve()),
+        "seed": seed,
+        "versions": versions(),
+    }
+    if frames < 1 or sequence < 1 or frames % sequence:
+        raise UserError(f"{frames} frames are no whole number of sequences of {sequence}")
+    _world(json.dumps(plan)).close()
+    _world.cache_clear()
+    return plan
+
+
+def collect_dataset(plan: Mapping[str, Any], out: Path, jobs: int, told: Callable[[int], None] = lambda frames: None) -> Dataset:
+    """Collect what is planned into a folder, or what is missing there; `told` hears how many frames are done."""
+    if (out / PLAN).exists() and json.loads((out / PLAN).read_text()) != plan:
+        raise UserError(f"{out} holds another dataset: choose another --out, or remove it")
+    if out.exists() and not (out / PLAN).exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no dataset: choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / PLAN, plan)
+    shards = dict(_shards(plan))
+    done = sum(len(episodes) for name, episodes in shards.items() if (out / name).exists()) * plan["sequence"]
+    missing = {name: episodes for name, episodes in shards.items() if not (out / name).exists()}
+    told(done)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, max(1, len(missing))), mp_context=context) as pool:
+        work = {pool.submit(collect_shard, json.dumps(plan), episodes, out / name): name for name, episodes in missing.items()}
+        for finished in as_completed(work):
+            done += finished.result()
+            told(done)
+    if not (out / CARD).exists():
+        ours = as_ours(world := make_world(plan["world"], plan["world_settings"]))
+        world.close()
+        assert ours is not None
+        write_card(out, dict(plan), ours.OBSERVATION, list(shards))
+    return Dataset(out)
+
+
+def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:
+    """Live some episodes and write their frames and signals; the number of frames."""
+    plan, world = json.loads(plan_text), _world(plan_text)
+    rows = [row for number in episodes for row in _live(plan, plan_text, world, number)]
+    frames, signals = (np.stack(column) for column in zip(*rows, strict=True))
+    Shard(frames, signals, np.repeat(np.array(episodes), plan["sequence"])).save(folder)
+    return len(frames)
+
+
+def _live(plan: Mapping[str, Any], plan_text: str, world: World, number: int) -> Iterator[tuple[Array, Array]]:
+    """Frame and observation of every moment of one episode, the first one included."""
+    rng = np.random.default_rng([plan["seed"], number])
+    observation, _ = world.reset(seed=plan["seed"] * 1_000_000 + number)
+    for step in range(plan["sequence"]):
+        yield np.asarray(world.render()), observation
+        if plan["policy"] != "random":
+            action = _policy(plan["policy"]).act(observation[None], explore=True)[0]
+        elif step % HELD == 0:
+            action = rng.uniform(-1.0, 1.0, world.action_space.shape).astype(np.float32)
+        if step + 1 < plan["sequence"]:
+            observation, _, terminated, truncated, _ = world.step(action)
+            if terminated or truncated:
+                world.reset(seed=plan["seed"] * 1_000_000 + number)
+
+
+def _shards(plan: Mapping[str, Any]) -> Iterator[tuple[str, range]]:
+    """Names of the shards, and the episodes of each."""
+    episodes, each = plan["frames"] // plan["sequence"], max(1, SHARD // plan["sequence"])
+    for index, first in enumerate(range(0, episodes, each)):
+        yield f"shard_{index:04d}", range(first, min(first + each, episodes))
+
+
+@functools.cache
+def _world(plan_text: str) -> World:
+    plan = json.loads(plan_text)
+    return drawable_world(plan["world"], plan["world_settings"], {})
+
+
+@functools.cache
+def _policy(path: str) -> Any:
+    return algos.restore(Run(Path(path)), None)
+
+
+def _settings_of(world_id: str) -> Mapping[str, Any]:
+    world = make_world(world_id)
+    ours = as_ours(world)
+    world.close()
+    if ours is None:
+        raise UserError(f"a dataset needs a world of Poise, whose signals have names; {world_id} is none")
+    return ours.settings.plain()
