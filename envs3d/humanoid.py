@@ -10,11 +10,11 @@ from envs3d.world import DATA, SpatialEnvironment, SpatialSettings
 from toolkit.rewards import closeness, effort_cost, tolerance
 from toolkit.signals import Array, Effort, Signal
 
-TORQUE = {"abdomen": 80.0, "hip_x": 80.0, "hip_z": 80.0, "hip_y": 160.0, "knee": 120.0, "shoulder": 25.0, "elbow": 25.0}
+TORQUE = {"abdomen": 50.0, "hip_x": 50.0, "hip_z": 50.0, "hip_y": 100.0, "knee": 80.0, "shoulder": 15.0, "elbow": 15.0}
 """Of each motor (N m), by a part of its joint's name."""
 MOTOR_SPEED = 12.0
 """No-load speed of every motor (rad/s)."""
-FRICTION = 1.0
+FRICTION = 3.0
 """Torque of a joint's friction at 1 rad/s (N m s)."""
 JOINTS = 17
 FEET = ("right_foot", "left_foot")
@@ -53,7 +53,7 @@ class Humanoid3D(SpatialEnvironment):
         Signal("foot contact", 2, 0.0, 1.0, "1", "whether the right and the left foot touch the ground"),
         Signal("command", 1, 0.0, 3.0, "m/s", "how fast it should walk"),
     )
-    ACTION = (Signal("torque", JOINTS, -160.0, 160.0, "N m", "at each joint; the abdomen's and arms' motors are weaker"),)
+    ACTION = (Signal("torque", JOINTS, -100.0, 100.0, "N m", "at each joint; the abdomen's and arms' motors are weaker"),)
     REWARD: ClassVar = {
         "posture": {"alive": 0.3, "upright": 0.2, "height": 0.2, "pace": 0.3, "progress": 10.0, "straight": -0.1,
                     "electricity": -0.1, "stall": -0.1, "limits": -0.1},
