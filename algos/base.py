@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import algos
+from algos.saving import Part, State, load_into, state_of
 from algos.updates import Adam
 from toolkit.errors import UserError
 from toolkit.experience import Transition
@@ -19,18 +20,6 @@ from toolkit.signals import Array
 
 Units = Annotated[int, Field(ge=1, le=65536)]
 Space = gymnasium.Space[Any]
-State = dict[str, dict[str, Any]]
-"""Groups of numpy arrays and plain values. The group `policy` is all that acting without exploring needs."""
-
-
-class Part(Protocol):
-    """A piece of a learner that remembers something."""
-
-    def state(self) -> dict[str, Any]:
-        """What it remembers, as numpy arrays and plain values."""
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take a saved state back."""
 
 
 class LearnerSettings(Settings):
@@ -132,29 +121,9 @@ class Learner(ABC):
         """Improve; the losses by name, or {} when it is not yet time."""
 
     def state(self) -> State:
-        """All that makes going on exact."""
-        state: State = {f"network_{name}": _arrays(module.state_dict()) for name, module in self.networks.items()}
-        state["policy"] = state.pop("network_policy")
-        state |= {name: part.state() for name, part in self._parts().items()}
-        state["chance"] = {"numpy": self.rng.bit_generator.state, "torch": self.generator.get_state().numpy()}
-        return state
+        """All that makes going on exact; the group `policy` is all that acting without exploring needs."""
+        return state_of(self)
 
     def load_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Go on from a saved state; a state with the group `policy` alone is enough to act."""
-        for name, module in self.networks.items():
-            group = "policy" if name == "policy" else f"network_{name}"
-            if group in state:
-                module.load_state_dict({key: torch.tensor(value) for key, value in state[group].items()})
-        for name, part in self._parts().items():
-            if name in state:
-                part.load_state(state[name])
-        if "chance" in state:
-            self.rng.bit_generator.state = state["chance"]["numpy"]
-            self.generator.set_state(torch.as_tensor(state["chance"]["torch"]))
-
-    def _parts(self) -> dict[str, Part]:
-        return {**{f"optimizer_{name}": optimizer for name, optimizer in self.optimizers.items()}, **self.parts}
-
-
-def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, Array]:
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+        load_into(self, state)
