@@ -124,23 +124,12 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
     with training_view() as listen:
         if resume is not None:
             if settings or world_settings or any(words[key] is not None for key in ("algo", "preset", "name", "device")):
-                raise UserError(
-                    "--resume goes on as the run began: only --steps, --workers, --keep-going and --no-video go with it"
-                )
+                raise UserError("--resume goes on as the run began; only --steps, --workers, --keep-going, --no-video go with it")
             outcome = train_run.resume(Run.open(runs_dir, resume), named, listen, not no_video)
         else:
-            told = Words(
-                str(env),
-                words["algo"],
-                named,
-                settings,
-                world_settings,
-                words["preset"],
-                words["name"],
-                runs_dir,
-                words["device"] or "auto",
-            )
-            outcome = train_run.start(told, listen, not no_video)
+            device = words["device"] or "auto"
+            chosen = (words["algo"], named, settings, world_settings, words["preset"], words["name"], runs_dir, device)
+            outcome = train_run.start(Words(str(env), *chosen), listen, not no_video)
     sys.exit(show_outcome(outcome))
 
 
@@ -236,6 +225,38 @@ def dataset(env: str, out: Path, sequences: int, jobs: int | None, runs_dir: Pat
     with counting("frames", plan["frames"]) as told:
         collected = collect_dataset(plan, out, jobs or cores(), told)
     click.echo(f"dataset: {out}, {len(collected):,} frames of {collected.card['world']}")
+
+
+@main.group()
+def translate() -> None:
+    """Learn to read a body's joints from its picture."""
+
+
+@translate.command(name="train")
+@click.argument("dataset", type=click.Path(path_type=Path), required=False)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the translator or its training.")
+@click.option("--run", "name", help="The run's name.")
+@click.option("--resume", help="Go on with this RUN.")
+@RUNS
+@spoken
+def translate_train(dataset: Path | None, **words: Any) -> None:
+    """Train a translator on DATASET until its error on held-out episodes is small; Ctrl-C saves."""
+    from tools.show_translator import train_and_show
+
+    train_and_show(dataset, **words)
+
+
+@translate.command(name="evaluate")
+@click.argument("run")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--worst", type=click.Path(path_type=Path), help="Draw the worst frames into this picture.")
+@RUNS
+@spoken
+def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
+    """Judge RUN's translator on the held-out episodes of DATASET, joint by joint, beside always saying the mean."""
+    from tools.show_translator import evaluate_and_show
+
+    evaluate_and_show(run, dataset, **words)
 
 
 @main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in SUITES.glob('*.yaml')))}.")

@@ -1,5 +1,6 @@
 """PlanarEnvironment: a world whose bodies live in a pymunk space. SI units, y up."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,6 +69,12 @@ class PlanarEnvironment(BaseEnvironment):
         self.paint(self._canvas)
         return self._canvas.frame()
 
+    def seen_at(self, point: Sequence[float]) -> tuple[float, float]:
+        """Where a point (m) is in the picture: fractions of its width and height, from the top left."""
+        left, top = self.to_world(0.0, 0.0)
+        right, bottom = self.to_world(1.0, 1.0)
+        return (point[0] - left) / (right - left), (point[1] - top) / (bottom - top)
+
     def hold_at(self, x: float, y: float) -> "BodyHold":
         """A hold on the middle of the body nearest to a place of the picture."""
         point = self.to_world(x, y)
@@ -96,10 +103,7 @@ class BodyHold:
 
     def place(self) -> tuple[float, float]:
         """Where the body is seen."""
-        left, top = self.world.to_world(0.0, 0.0)
-        right, bottom = self.world.to_world(1.0, 1.0)
-        x, y = self.body.position
-        return (x - left) / (right - left), (y - top) / (bottom - top)
+        return self.world.seen_at(self.body.position)
 
     def stretch(self, to: tuple[float, float]) -> Array:
         """From the body to a place of the picture (m)."""

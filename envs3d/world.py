@@ -114,13 +114,17 @@ class SpatialEnvironment(BaseEnvironment):
         point = np.array(body.middle(link) if at is None else at)
         push_link(self._client, body.number, body.links[link], np.array(impulse), point, self._dt)
 
+    def seen_at(self, point: Sequence[float]) -> tuple[float, float]:
+        """Where a point (m) is in the picture: fractions of its width and height, from the top left."""
+        self.camera.focus = np.array(self.focus())
+        return self.camera.project(point)[:2]
+
     def hold_at(self, x: float, y: float) -> SpatialHold | None:
         """A hold on what is seen at a place of the picture, if it can be moved."""
         return hold_at(self._client, self.camera, x, y, self._dt)
 
-    def lay_floor(self, height: float, half: float) -> None:
+    def lay_floor(self, height: float, half: float, thin: float = 0.005) -> None:
         """A pale square to see, not to touch: at a height, and so far from the middle to its edge (m)."""
-        thin = 0.005
         shape = self._client.createVisualShape(pybullet.GEOM_BOX, halfExtents=(half, half, thin), rgbaColor=FLOOR)
         self._client.createMultiBody(0.0, -1, shape, (0.0, 0.0, height - thin))
 
@@ -129,8 +133,7 @@ class SpatialEnvironment(BaseEnvironment):
         self.camera.focus = np.array(self.focus())
         if self._photograph is None:
             self._photograph = photographer(self._client, self.settings.renderer, self.settings.shadows)
-        picture = self._photograph(self.camera)
-        return self.camera.mark(picture, self.markers()) if self.settings.markers else picture
+        return self.camera.mark(self._photograph(self.camera), self.markers() if self.settings.markers else ())
 
     def focus(self) -> Sequence[float]:
         """The point (m) at the picture's centre."""

@@ -1,6 +1,7 @@
 """Plan a run: from the user's words to a config with every setting resolved."""
 
 import importlib.metadata
+import importlib.util
 import platform
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from toolkit.errors import UserError, unknown
 from toolkit.registry import as_ours, make_world, probe, resolve
 from toolkit.trainer import TrainSettings
 
-PACKAGES = ("gymnasium", "numpy", "pymunk", "torch")
+PACKAGES = ("gymnasium", "numpy", "pymunk", "torch", "pybullet")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def plan(words: Words) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that decide what a number will be."""
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
+    there = [name for name in PACKAGES if importlib.util.find_spec(name) is not None]
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in there}}
 
 
 def device_named(word: str) -> str:

@@ -91,7 +91,7 @@ def _train(
             listeners.append(file)
         if listen is not None:
             listeners.append(listen(config))
-        caught = stack.enter_context(_signals())
+        caught = stack.enter_context(signals_caught())
 
         def save(progress: Progress) -> None:
             state = {**learner.state(), "worlds": worlds.state(), "progress": asdict(progress)}
@@ -131,7 +131,7 @@ def _summary(progress: Progress, interrupted: int | None, score: Mapping[str, fl
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def signals_caught() -> Iterator[list[int]]:
     """The signals caught so far. The first asks the loop to stop and save; a second stops at once."""
     caught: list[int] = []
 

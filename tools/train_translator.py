@@ -1,0 +1,125 @@
+"""Train a translator on a dataset into a run folder, with exact resume, and open one that has been trained."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from algos.translator import Translator, TranslatorSettings
+from toolkit.dataset import Dataset
+from toolkit.errors import UserError, unknown
+from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
+from toolkit.run import Run
+from toolkit.settings import Settings
+from toolkit.signals import Signal
+from tools.plan_run import versions
+
+ALGORITHM = "translator"
+LOG_EVERY = 50
+
+
+class TranslationSettings(Settings):
+    """What a translator's training lets its user choose."""
+
+    steps: int = Field(6000, ge=1, description="minibatches in all")
+    seed: int = Field(0, ge=0, description="another seed, another story")
+    evaluate_every: int = Field(500, ge=1, description="minibatches between looks at the held-out episodes")
+    solved_at: float = Field(1e-5, ge=0, description="mean square error on them at which it stops (m2, or the signals' units)")
+
+
+def plan_translation(data: Dataset, words: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's config: every setting resolved."""
+    known = {**TranslatorSettings.model_fields, **TranslationSettings.model_fields}
+    if strange := [key for key in words if key not in known]:
+        raise unknown("setting", strange[0], known)
+    own = {key: value for key, value in words.items() if key in TranslatorSettings.model_fields}
+    training = {key: value for key, value in words.items() if key in TranslationSettings.model_fields}
+    settings = TranslatorSettings.parse(own, kind="translator setting")
+    data.values(settings.signals)
+    if len(data.split()[1]) == 0:
+        raise UserError(f"dataset {data.folder} holds no tenth episode to judge by: collect more frames")
+    return {
+        "world": data.card["world"],
+        "world_settings": data.card["world_settings"],
+        "algorithm": ALGORITHM,
+        "settings": settings.plain(),
+        "training": TranslationSettings.parse(training, kind="training setting").plain(),
+        "device": "cpu",
+        "dataset": str(data.folder.resolve()),
+        "size": list(data.shards[0].frames.shape[1:3]),
+        "outputs": data.values(settings.signals).shape[1],
+        "versions": versions(),
+    }
+
+
+def start(runs: Path, name: str | None, data: Dataset, words: Mapping[str, Any]) -> Run:
+    """A new run folder, once all of the user's words have proved right."""
+    config = plan_translation(data, words)
+    run = Run.create(runs, name, config["world"], ALGORITHM, config["training"]["seed"])
+    run.write("config.json", config)
+    return run
+
+
+def train_translator(
+    run: Run, data: Dataset, listeners: Iterable[Listener] = (), should_stop: Callable[[], bool] = lambda: False
+) -> dict[str, float]:
+    """Train, or go on training, until the held-out error is small enough, the budget is spent, or `should_stop`.
+
+    The weights come out the same whether it was stopped in between or not. Returns steps, seconds and the last score.
+    """
+    training = TranslationSettings.parse(run.config["training"])
+    translator, values = _translator(run), data.values(run.config["settings"]["signals"])
+    teach, judge = data.split()
+    translator.standardize(values[teach], [signal.size for signal in _signals(run, data)])
+    step, seconds, score = 0, 0.0, np.inf
+    if run.checkpoints():
+        state = run.load("latest")[1]
+        translator.load_state(state)
+        step, seconds, score = (state["progress"][name] for name in ("step", "seconds", "score"))
+    began = time.perf_counter() - seconds
+    with ExitStack() as stack:
+        files = [stack.enter_context(closing(kind(run.path, step))) for kind in (CsvFiles, TensorBoardFile)]
+        while step < training.steps and score > training.solved_at and not should_stop():
+            rows = teach[translator.rng.integers(len(teach), size=translator.settings.batch)]
+            told = translator.learn(data.frames(rows), values[rows], step / training.steps)
+            step += 1
+            if step % training.evaluate_every == 0 or step == training.steps:
+                errors = translator.translate(data.frames(judge)) - values[judge]
+                told["eval/mse"] = score = float(np.square(errors).mean())
+            if step % LOG_EVERY == 0 or "eval/mse" in told:
+                for listener in (*files, *listeners):
+                    listener(step, time.perf_counter() - began, told)
+            if "eval/mse" in told:
+                _save(run, translator, step, time.perf_counter() - began, score)
+    _save(run, translator, step, seconds := time.perf_counter() - began, score)
+    outcome = {"steps": step, "seconds": round(seconds, 3), "mse": score, "solved": float(score <= training.solved_at)}
+    run.write("summary.json", {**outcome, "best_step": step})
+    return outcome
+
+
+def open_translator(run: Run) -> Translator:
+    """The translator that a run has trained; a UserError where the run is none of a translator."""
+    if run.config["algorithm"] != ALGORITHM:
+        raise UserError(f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`")
+    translator = _translator(run)
+    translator.load_state(run.load(None, ["policy"])[1])
+    return translator
+
+
+def _translator(run: Run) -> Translator:
+    config = run.config
+    settings = TranslatorSettings.parse(config["settings"], kind="translator setting")
+    return Translator(tuple(config["size"]), config["outputs"], settings, config["training"]["seed"], config["device"])
+
+
+def _signals(run: Run, data: Dataset) -> list[Signal]:
+    by_name = {signal.name: signal for signal in data.signals}
+    return [by_name[name] for name in run.config["settings"]["signals"]]
+
+
+def _save(run: Run, translator: Translator, step: int, seconds: float, score: float) -> None:
+    run.save(step, {**translator.state(), "progress": {"step": step, "seconds": seconds, "score": score}}, step)
