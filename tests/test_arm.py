@@ -68,3 +68,12 @@ def test_fingers_close_only_about_something():
         assert not world.closed
     assert world.step(np.zeros(7))[4]["reward_terms"]["grasp"] == 0.0
     world.close()
+
+
+def test_a_cube_that_falls_off_the_table_is_put_back_and_counts_for_nothing():
+    world = bare("poise/Arm7-v0", task="lift")
+    world.reset(seed=0)
+    world.cube.place_root((0.5, 0.8, -0.1), (0.0, 0.0, 0.0, 1.0))
+    info = world.step(np.zeros(7))[4]
+    assert not info["success"] and info["poses"] == 0
+    assert world.object[2] == pytest.approx(0.025)
