@@ -45,7 +45,8 @@ class Arm7(SpatialEnvironment):
     """Reach for an object over the table with the hand, or lift it 0.1 m from the table and hold it there.
 
     touch: the hand within 0.03 m of the object for 10 steps. lift: the fingers close by themselves about what is between
-    them, and the object stays up for 10 steps. A new object then appears elsewhere, and also when one falls off the table. It never fails.
+    them, and the object stays up for 10 steps. A new object then appears elsewhere, as it does when one falls off the table.
+    It never fails.
     """
 
     OBSERVATION = (
