@@ -18,17 +18,24 @@ RUNS = click.option(
     "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie."
 )
 CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best or a step.  [default: the best]")
+ASSIGNING, TRAINING = {"env_set": "--env-set", "settings": "--set"}, ("steps", "seed", "worlds", "workers", "keep_going")
+SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of what learns, or of its training.")
 ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
 
 
 def spoken(command: Command) -> Command:
-    """Turn errors into one line and the right exit code: 2 for the user's words, 1 for work that failed."""
+    """Turn KEY=VALUE into values, and errors into one line and the right exit code: 2 for wrong words, 1 for work that failed."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from toolkit.errors import UserError, WorkError
 
         try:
+            for name, option in ASSIGNING.items():
+                if name in kwargs:
+                    from toolkit.settings import parse_assignments
+
+                    kwargs[name] = parse_assignments(kwargs[name], option)
             return command(*args, **kwargs)
         except UserError as error:
             _fail(error, 2)
@@ -72,12 +79,11 @@ def list_worlds() -> None:
 @click.argument("env")
 @ENV_SET
 @spoken
-def inspect(env: str, env_set: tuple[str, ...]) -> None:
+def inspect(env: str, env_set: dict[str, Any]) -> None:
     """Show what ENV sees, does, pays and lets you set."""
-    from toolkit.settings import parse_assignments
     from tools.show import show_world
 
-    show_world(env, parse_assignments(env_set, "--env-set"))
+    show_world(env, env_set)
 
 
 @main.command()
@@ -96,7 +102,7 @@ def doctor() -> None:
 @click.option("--seed", type=int, help="Seed of everything that chance decides.  [default: 0]")
 @click.option("--worlds", type=int, help="Worlds side by side.  [default: the preset's]")
 @click.option("--workers", type=int, help="Processes that step them; the outcome is the same.  [default: the preset's]")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the algorithm or the training.")
+@SET
 @ENV_SET
 @click.option("--preset", help="A YAML file with `training:` and `settings:`, or the name of a variant: ddpg.")
 @click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
@@ -110,17 +116,14 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
     from toolkit.errors import UserError
     from toolkit.run import Run
-    from toolkit.settings import parse_assignments
     from tools import train_run
     from tools.plan_run import Words
     from tools.show import show_outcome, training_view
 
-    named = {key: words[key] for key in ("steps", "seed", "worlds", "workers") if words[key] is not None}
-    if words["keep_going"]:
-        named["keep_going"] = True
+    named = {key: words[key] for key in TRAINING if words[key] not in (None, False)}
     if (env is None) == (resume is None):
         raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
-    settings, world_settings = parse_assignments(words["settings"], "--set"), parse_assignments(words["env_set"], "--env-set")
+    settings, world_settings = words["settings"], words["env_set"]
     with training_view() as listen:
         if resume is not None:
             if settings or world_settings or any(words[key] is not None for key in ("algo", "preset", "name", "device")):
@@ -142,12 +145,11 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
 @click.option("--size", type=click.IntRange(64, 2160), help="Height and width of the picture (pixels).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first episode.")
 @spoken
-def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, ...], **looks: Any) -> None:
+def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **looks: Any) -> None:
     """Open a window: watch a RUN balance and push it, or take the controls of an ENV yourself."""
-    from toolkit.settings import parse_assignments
     from tools.playground import play as open_window
 
-    open_window(what, runs_dir, checkpoint, parse_assignments(env_set, "--env-set"), **looks)
+    open_window(what, runs_dir, checkpoint, env_set, **looks)
 
 
 @main.command()
@@ -161,19 +163,11 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, 
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
 @ENV_SET
 @spoken
-def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, seed: int | None, **looks: Any) -> None:
+def record(run: str, **words: Any) -> None:
     """Film an episode of RUN's policy, as an .mp4 or a .gif."""
-    from toolkit.evaluation import EVALUATION_SEED
-    from toolkit.run import Run
-    from toolkit.settings import parse_assignments
-    from tools.record_run import film_episode
+    from tools.record_run import film_run
 
-    opened = Run.open(runs_dir, run)
-    looks["world_settings"] = parse_assignments(looks.pop("env_set"), "--env-set")
-    seed = EVALUATION_SEED if seed is None else seed
-    path = out or opened.video(f"{opened.choose(checkpoint).name}-seed{seed}")
-    film = film_episode(opened, path, checkpoint=checkpoint, seed=seed, **looks)
-    click.echo(f"film: {film}")
+    click.echo(f"film: {film_run(run, **words)}")
 
 
 @main.command()
@@ -185,15 +179,13 @@ def record(run: str, runs_dir: Path, checkpoint: str | None, out: Path | None, s
 @ENV_SET
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @spoken
-def evaluate(run: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[str, ...], as_json: bool, **how: Any) -> None:
+def evaluate(run: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], as_json: bool, **how: Any) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
     from toolkit.run import Run
-    from toolkit.settings import parse_assignments
     from tools.evaluate_run import evaluate_run
     from tools.show import show_evaluation
 
-    settings = parse_assignments(env_set, "--env-set")
-    result = evaluate_run(Run.open(runs_dir, run), checkpoint, world_settings=settings, **how)
+    result = evaluate_run(Run.open(runs_dir, run), checkpoint, world_settings=env_set, **how)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
@@ -212,19 +204,11 @@ def evaluate(run: str, runs_dir: Path, checkpoint: str | None, env_set: tuple[st
 @RUNS
 @ENV_SET
 @spoken
-def dataset(env: str, out: Path, sequences: int, jobs: int | None, runs_dir: Path, env_set: tuple[str, ...], **how: Any) -> None:
+def dataset(env: str, **words: Any) -> None:
     """Collect pictures of ENV beside its signals; run again, it goes on where it was stopped."""
-    from toolkit.registry import resolve
-    from toolkit.settings import parse_assignments
-    from tools.collect_dataset import collect_dataset, plan_dataset
-    from tools.show import counting
-    from tools.suite_jobs import cores
+    from tools.show_dataset import collect_and_show
 
-    settings = parse_assignments(env_set, "--env-set")
-    plan = plan_dataset(resolve(env), settings, sequence=sequences, runs=runs_dir, **how)
-    with counting("frames", plan["frames"]) as told:
-        collected = collect_dataset(plan, out, jobs or cores(), told)
-    click.echo(f"dataset: {out}, {len(collected):,} frames of {collected.card['world']}")
+    collect_and_show(env, **words)
 
 
 @main.group()
@@ -234,7 +218,7 @@ def translate() -> None:
 
 @translate.command(name="train")
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the translator or its training.")
+@SET
 @click.option("--run", "name", help="The run's name.")
 @click.option("--resume", help="Go on with this RUN.")
 @RUNS
@@ -257,6 +241,24 @@ def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
     from tools.show_translator import evaluate_and_show
 
     evaluate_and_show(run, dataset, **words)
+
+
+@main.command()
+@click.argument("policy")
+@click.option("--translator", required=True, metavar="RUN", help="The run that reads pictures.")
+@click.option("--image", multiple=True, type=click.Path(path_type=Path), help="A picture of a pose, PNG or JPEG, of any size.")
+@click.option("--video", type=click.Path(path_type=Path), help="A film to follow.")
+@click.option("--dataset", type=click.Path(path_type=Path), help="Take held-out poses of a dataset.")
+@click.option("--random", "number", type=click.IntRange(1), help="Take so many poses; of a dataset, 100 when not said.")
+@click.option("--out", type=click.Path(path_type=Path), help="Film what it sees and what it does, side by side.")
+@click.option("--size", type=click.IntRange(32, 1080), default=320, show_default=True, help="Height of the film (pixels).")
+@RUNS
+@spoken
+def mimic(policy: str, **words: Any) -> None:
+    """See a pose, take the pose: POLICY moves to what the translator reads from pictures."""
+    from tools.show_mimic import mimic_and_show
+
+    mimic_and_show(policy, **words)
 
 
 @main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in SUITES.glob('*.yaml')))}.")

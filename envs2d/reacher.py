@@ -115,6 +115,12 @@ class Reacher2D(PlanarEnvironment):
         target, pose = np.array(self.target).ravel(), np.array(self.pose).ravel()
         return np.concatenate((target, pose, target - pose, self.speeds))
 
+    def aim_at(self, pose: Array) -> None:
+        """Set a target: elbow (x, y) and hand (x, y), in m."""
+        elbow_x, elbow_y, hand_x, hand_y = pose.tolist()
+        self.target = ((elbow_x, elbow_y), (hand_x, hand_y))
+        self.task.aim(self.target, self.pose)
+
     def paint(self, canvas: Canvas) -> None:
         """Target pose, the hand's trail, the arm."""
         canvas.ring(SHOULDER, 2 * LINK + 0.02, PALE, 0.003)
@@ -132,8 +138,7 @@ class Reacher2D(PlanarEnvironment):
 
     def _aim(self, rng: np.random.Generator) -> None:
         """Set a target that can be reached: the pose of two random joint angles."""
-        self.target = pose_of(*rng.uniform(-math.pi, math.pi, 2).tolist())
-        self.task.aim(self.target, self.pose)
+        self.aim_at(np.array(pose_of(*rng.uniform(-math.pi, math.pi, 2).tolist())).ravel())
 
 
 def pose_of(shoulder: float, elbow: float) -> tuple[Point, Point]:

@@ -58,6 +58,7 @@ class PoseHumanoid3D(SpatialEnvironment):
         body = self.load_humanoid(bust=True)
         body.rub(FRICTION)
         self.arms = PosedArms(body, PLACES, self._draw, REACH, HOLD)
+        self.task = self.arms.task
 
     def place(self, rng: np.random.Generator) -> None:
         """The arms in any pose, at rest but for the start noise, and its first target."""
@@ -84,6 +85,10 @@ class PoseHumanoid3D(SpatialEnvironment):
         """Pose, target, difference, speeds."""
         target, pose = np.array(self.arms.task.target).ravel(), np.array(self.arms.pose).ravel()
         return np.concatenate((pose, target, target - pose, self.arms.speeds))
+
+    def aim_at(self, pose: Array) -> None:
+        """Set a target: the places of the signal `pose` (m)."""
+        self.arms.aim_at(pose)
 
     def markers(self) -> list[Marker]:
         """The targets of elbows and hands."""

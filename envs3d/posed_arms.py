@@ -8,6 +8,7 @@ import numpy as np
 from envs3d.body import Body, Place, Point
 from envs3d.camera import Marker
 from toolkit.poses import PoseTask
+from toolkit.signals import Array
 
 ELBOW, HAND = (33, 118, 174), (224, 90, 71)
 
@@ -38,6 +39,11 @@ class PosedArms:
     def aim(self, rng: np.random.Generator) -> None:
         """Set a new target."""
         self.task.aim(self.draw(rng), self.pose)
+
+    def aim_at(self, pose: Array) -> None:
+        """Set a target: the places laid end to end, x and y of each where z is not told (m)."""
+        points = pose.reshape(len(self.places), -1)
+        self.task.aim(np.pad(points, ((0, 0), (0, 3 - points.shape[1]))).tolist(), self.pose)
 
     def sense(self) -> None:
         """Read joints (rad, rad/s) and points (m)."""

@@ -67,6 +67,7 @@ class Reacher3D(SpatialEnvironment):
         self.lay_floor(-0.45, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
         self.arms = PosedArms(body, PLACES, lambda rng: round_pose(*round_angles(rng)), REACH, HOLD)
+        self.task = self.arms.task
 
     def place(self, rng: np.random.Generator) -> None:
         """The arm in any pose, at rest but for the start noise, and its first target."""
@@ -93,6 +94,10 @@ class Reacher3D(SpatialEnvironment):
         """Pose, target, difference, speeds."""
         target, pose = np.array(self.arms.task.target).ravel(), np.array(self.arms.pose).ravel()
         return np.concatenate((pose, target, target - pose, self.arms.speeds))
+
+    def aim_at(self, pose: Array) -> None:
+        """Set a target: the places of the signal `pose` (m)."""
+        self.arms.aim_at(pose)
 
     def markers(self) -> list[Marker]:
         """The targets of elbow and hand."""

@@ -41,6 +41,7 @@ class ReacherPlane3D(SpatialEnvironment):
         self.lay_floor(-0.05, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
         self.arms = PosedArms(body, PLACES, lambda rng: plane_pose(*rng.uniform(-math.pi, math.pi, 2)), REACH, HOLD)
+        self.task = self.arms.task
 
     def place(self, rng: np.random.Generator) -> None:
         """The arm in any pose, at rest but for the start noise, and its first target."""
@@ -67,6 +68,10 @@ class ReacherPlane3D(SpatialEnvironment):
         """Target, pose, difference, speeds."""
         target, pose = (np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose))
         return np.concatenate((target, pose, target - pose, self.arms.speeds))
+
+    def aim_at(self, pose: Array) -> None:
+        """Set a target: the places of the signal `pose` (m)."""
+        self.arms.aim_at(pose)
 
     def markers(self) -> list[Marker]:
         """The targets of elbow and hand."""

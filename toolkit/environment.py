@@ -1,6 +1,6 @@
 """BaseEnvironment: the template of every world. `reset` and `step` are written here, once.
 
-A world says what it is (signals, rewards, settings) and fills in the hooks; the physics is the business of one class between.
+A world says what it is and fills in the hooks; the physics is the business of one class between.
 """
 
 from abc import ABC, abstractmethod
@@ -63,7 +63,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         self.sense()
         if self.render_mode == "human":
             self.render()
-        return self._observation(), {"reward_terms": {}}
+        return self.observation(), {"reward_terms": {}}
 
     @final
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -73,8 +73,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
             self.advance(self._dt)
         self.sense()
         terms = self.reward_terms(effort)
-        reward = sum([weight * terms[name] for name, weight in self._weights])
-        failed = self.has_failed()
+        reward, failed = sum([weight * terms[name] for name, weight in self._weights]), self.has_failed()
         info: dict[str, Any] = {"reward_terms": terms}
         if failed and (margins := self.margins()):
             info["failure"] = min(margins, key=lambda name: margins[name])
@@ -83,7 +82,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         self.effort, self.terms = effort, terms
         if self.render_mode == "human":
             self.render()
-        return self._observation(), reward, failed, False, info
+        return self.observation(), reward, failed, False, info
 
     @final
     def render(self) -> Array | None:
@@ -155,6 +154,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         """A hold on the body at a place of the picture, if there is one (toolkit/hold.py)."""
         return None
 
-    def _observation(self) -> Array:
+    def observation(self) -> Array:
+        """What `observe` tells, within its bounds, as float32."""
         space = self.observation_space
         return np.minimum(np.maximum(self.observe(), space.low), space.high).astype(np.float32, copy=False)

@@ -2,11 +2,24 @@
 
 import math
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from toolkit.rewards import progress
+from toolkit.signals import Array
 
 Points = Sequence[Sequence[float]]
 """Places (m) along an arm, elbow first and hand last, each of two or three coordinates; of several arms, one after the other."""
+
+
+@runtime_checkable
+class TakesPoses(Protocol):
+    """A world whose task is to take poses, and which can be told which one.
+
+    It has a signal named `pose`, and from its first reset on a PoseTask named `task`.
+    """
+
+    def aim_at(self, pose: Array) -> None:
+        """Set a target: the numbers of the signal `pose`, as another body would show them."""
 
 
 class PoseTask:

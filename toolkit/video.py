@@ -114,3 +114,9 @@ def read_video(path: Path) -> Iterator[Array]:
                 yield frame.to_ndarray(format="rgb24")
         except av.error.FFmpegError:
             return  # A film that was cut short shows what is there.
+
+
+def frame_rate_of(path: Path) -> int:
+    """Frames in a second of a film."""
+    with av.open(str(path)) as container:
+        return max(1, round(float(container.streams.video[0].average_rate or 25)))

@@ -47,6 +47,13 @@ def film_episode(
     return path
 
 
+def film_run(word: str, *, runs_dir: Path, checkpoint: str | None, out: Path | None, seed: int | None, **how: Any) -> Path:
+    """Film an episode of the run that `word` means, into its own folder where `out` does not say another."""
+    run, seed = Run.open(runs_dir, word), EVALUATION_SEED if seed is None else seed
+    path = out or run.video(f"{run.choose(checkpoint).name}-seed{seed}")
+    return film_episode(run, path, checkpoint=checkpoint, seed=seed, world_settings=how.pop("env_set"), **how)
+
+
 def drawable_world(world_id: str, settings: Mapping[str, Any], looks: Mapping[str, Any]) -> World:
     """A world that draws itself off screen, ours with the given looks; a UserError where it has no renderer."""
     if not any(display in os.environ for display in DISPLAYS):

@@ -1,8 +1,9 @@
 """The translator's commands: train with a live line, and judgements as tables."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -10,13 +11,14 @@ from toolkit.console import table
 from toolkit.dataset import Dataset
 from toolkit.errors import UserError
 from toolkit.run import Run
-from toolkit.settings import parse_assignments
 from tools.evaluate_translator import draw_worst, evaluate_translator
 from tools.train_run import signals_caught
 from tools.train_translator import start, train_translator
 
 
-def train_and_show(folder: Path | None, *, settings: Sequence[str], name: str | None, resume: str | None, runs_dir: Path) -> None:
+def train_and_show(
+    folder: Path | None, *, settings: Mapping[str, Any], name: str | None, resume: str | None, runs_dir: Path
+) -> None:
     """Train on a dataset, or go on with a run on its own; exits with 128 and the signal's number where it was stopped."""
     if (folder is None) == (resume is None):
         raise UserError("say either a DATASET to begin with, or --resume RUN to go on")
@@ -29,7 +31,7 @@ def train_and_show(folder: Path | None, *, settings: Sequence[str], name: str | 
         assert folder is not None
         data = Dataset(folder)
         data.verify()
-        run = start(runs_dir, name, data, parse_assignments(settings, "--set"))
+        run = start(runs_dir, name, data, settings)
     console = Console()
 
     def hear(step: int, seconds: float, metrics: Mapping[str, float]) -> None:

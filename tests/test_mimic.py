@@ -1,0 +1,220 @@
+"""Mimicry: pictures come in whole, poses are judged by the truth, and a robot that sees takes them."""
+
+from pathlib import Path
+
+import numpy as np
+import pygame
+import pytest
+from click.testing import CliRunner
+from conftest import bare, make
+
+from cli import main
+from toolkit.errors import UserError
+from toolkit.poses import TakesPoses
+from toolkit.signals import layout
+from toolkit.video import read_video, recorder
+from tools import train_run
+from tools.collect_dataset import collect_dataset, plan_dataset
+from tools.mimic import STEPS, Mimic
+from tools.plan_run import Words
+from tools.targets import Target, fitted, from_dataset, from_film, from_images, made_up
+from tools.train_translator import start, train_translator
+
+SIZE = (32, 32)
+TAKING = ["poise/Reacher2D-v0", "poise/ReacherPlane3D-v0", "poise/Reacher3D-v0", "poise/PoseHumanoid3D-v0"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A policy and a translator that have learned nothing, in one folder of runs, and the dataset."""
+    folder = tmp_path_factory.mktemp("mimic")
+    how = {"frames": 60, "size": 32, "sequence": 2, "policy": "random", "seed": 0, "runs": folder}
+    data = collect_dataset(plan_dataset("poise/Reacher2D-v0", {}, **how), folder / "data", jobs=1)
+    train_translator(start(folder, "eye", data, {"steps": 3, "channels": [4, 8], "hidden": 8, "evaluate_every": 3}), data)
+    for world, name in (("reacher2d", "mover"), ("cartpole", "stander")):
+        training = {"steps": 64, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
+        train_run.start(Words(world, "ppo", training, {"rollout": 64}, runs=folder, name=name), video=False)
+    return folder
+
+
+def run(folder, name):
+    from toolkit.run import Run
+
+    return Run.open(folder, name)
+
+
+class Hands:
+    """Stands for a policy: springs that pull elbow and hand of the reacher to what it sees as their targets."""
+
+    def act(self, observation, *, explore):
+        _, elbow, hand, pull, tug, speed = np.split(observation, [4, 6, 8, 10, 12], axis=1)
+        pairs = ((elbow, pull), (hand, tug), (hand - elbow, tug))
+        levers = [at[:, 0] * force[:, 1] - at[:, 1] * force[:, 0] for at, force in pairs]
+        return np.clip(40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed, -1, 1)
+
+
+@pytest.fixture
+def robot(runs):
+    mimic = Mimic(run(runs, "mover"), run(runs, "eye"), 48)
+    mimic.learner = Hands()
+    yield mimic
+    mimic.world.close()
+
+
+def picture_file(path, width, height, colour=(200, 30, 30)):
+    surface = pygame.Surface((width, height))
+    surface.fill((255, 255, 255))
+    surface.fill(colour, (0, 0, width // 2, height))
+    pygame.image.save(surface, path)
+    return path
+
+
+# Worlds that can be told which pose to take.
+
+
+@pytest.mark.parametrize("world_id", TAKING)
+def test_a_world_aims_at_the_pose_of_another_body(world_id):
+    if "3D" in world_id:
+        pytest.importorskip("pybullet")
+    model, world = bare(world_id), bare(world_id)
+    assert isinstance(world, TakesPoses)
+    places = layout(world.OBSERVATION)
+    pose = model.reset(seed=5)[0][places["pose"]]
+    world.reset(seed=9)
+    world.aim_at(pose)
+    seen = world.observation()
+    np.testing.assert_allclose(seen[places["target"]], pose, atol=1e-6)
+    np.testing.assert_allclose(seen[places["difference"]], pose - seen[places["pose"]], atol=1e-6)
+    model.close(), world.close()
+
+
+# Pictures.
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_picture_files_of_any_size_come_in_at_the_translators_size(tmp_path, ending):
+    path = picture_file(tmp_path / f"large.{ending}", 210, 200)
+    [target] = from_images([path], SIZE)
+    assert target.picture.shape == (32, 32, 3) and target.pose is None
+    np.testing.assert_allclose(target.picture[5:27, 3:12].mean((0, 1)), (200, 30, 30), atol=4)
+    np.testing.assert_allclose(target.picture[5:27, 20:29].mean((0, 1)), (255, 255, 255), atol=4)
+
+
+def test_a_picture_of_the_right_size_is_left_as_it_is():
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert fitted(picture, SIZE, "it") is picture
+
+
+@pytest.mark.parametrize(("make_it", "said"), [
+    (lambda path: path.write_text("no picture"), "is no picture that can be read"),
+    (lambda path: picture_file(path, 200, 100), "200 x 100 pixels"),
+    (lambda path: pygame.image.save(pygame.Surface((50, 50)), path), "all black"),
+    (lambda path: None, "is not there"),
+])  # fmt: skip
+def test_what_is_no_picture_of_a_pose_is_said_in_one_line(tmp_path, make_it, said):
+    path = tmp_path / "it.png"
+    make_it(path)
+    with pytest.raises(UserError, match=said) as caught:
+        from_images([path], SIZE)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_film_comes_in_frame_by_frame_and_an_empty_one_is_refused(tmp_path):
+    with recorder(tmp_path / "film.mp4", 25) as film:
+        for shade in (40, 120, 200):
+            film.add(np.full((64, 64, 3), shade, np.uint8))
+    frames = from_film(tmp_path / "film.mp4", SIZE)
+    assert [round(target.picture.mean(), -1) for target in frames] == [40, 120, 200]
+    (tmp_path / "none.mp4").write_bytes(b"")
+    for name in ("none.mp4", "nowhere.mp4"):
+        with pytest.raises(UserError):
+            from_film(tmp_path / name, SIZE)
+
+
+def test_made_up_poses_and_those_of_a_dataset_come_with_the_truth(runs):
+    from toolkit.dataset import Dataset
+
+    world = make("poise/Reacher2D-v0", "rgb_array", width=32, height=32, markers=False)
+    [target] = made_up("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 1, 77)
+    seen, _ = world.reset(seed=77)
+    np.testing.assert_array_equal(target.picture, world.render())
+    np.testing.assert_array_equal(target.pose, seen[4:8])
+    data = Dataset(runs / "data")
+    targets = from_dataset(data, 4)
+    rows = [int(target.name.split()[1]) for target in targets]
+    assert set(rows) <= set(data.split()[1].tolist()) and len(set(rows)) == 4
+    np.testing.assert_array_equal(targets[2].picture, data.frames(np.array(rows[2:3]))[0])
+
+
+# Taking poses.
+
+
+def test_a_pose_that_is_read_rightly_is_taken_and_one_misread_is_not(robot):
+    targets = made_up("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 6, 500)
+    by_picture = {target.picture.tobytes(): target.pose for target in targets}
+    robot.read = lambda picture: by_picture[picture.tobytes()]
+    right = [robot.take(target, seed) for seed, target in enumerate(targets)]
+    blind = [robot.take(target, seed, see=False) for seed, target in enumerate(targets)]
+    assert sum(told.steps is not None for told in right) >= 4
+    assert right == blind
+    assert all(told.misread == 0.0 for told in right)
+    assert all(25 <= told.steps <= STEPS and told.error < 0.02 for told in right if told.steps)
+    robot.read = lambda picture: -by_picture[picture.tobytes()]
+    wrong = [robot.take(target, seed) for seed, target in enumerate(targets)]
+    assert all(told.steps is None and told.misread > 0.1 and told.error > 0.02 for told in wrong)
+
+
+def test_it_aims_at_the_next_pose_of_a_film(robot):
+    poses = [target.pose for target in made_up("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 2, 900)]
+    frames = [Target(f"frame {index}", np.full((32, 32, 3), 10 * (index >= 60), np.uint8), None) for index in range(120)]
+    robot.read = lambda picture: poses[int(picture.max() > 0)]
+    errors = robot.follow(frames, rate=25)
+    assert len(errors) == 120
+    assert errors[59] < 0.05 < errors[60]
+    assert errors[119] < 0.05
+
+
+def test_a_film_shows_what_it_sees_beside_what_it_does(robot, tmp_path):
+    target = Target("it", np.full((32, 32, 3), (200, 10, 10), np.uint8), None)
+    robot.world.reset(seed=0)
+    shown = robot.picture(target, 0.012)
+    assert shown.shape == (48, 96, 3)
+    np.testing.assert_array_equal(shown[20, 20], (200, 10, 10))
+    assert (shown[:40, 48:] != (200, 10, 10)).any(-1).all()
+
+
+def test_runs_that_do_not_fit_are_refused(runs):
+    with pytest.raises(UserError, match="moves poise/Cartpole-v0"):
+        Mimic(run(runs, "stander"), run(runs, "eye"), 48)
+    with pytest.raises(UserError, match="not a translator"):
+        Mimic(run(runs, "mover"), run(runs, "mover"), 48)
+
+
+def poise(folder, *words):
+    return CliRunner().invoke(main, ["mimic", "mover", "--translator", "eye", "--runs-dir", str(folder), *map(str, words)])
+
+
+def test_pictures_films_datasets_and_made_up_poses_from_the_command(runs, elsewhere):
+    picture_file(elsewhere / "it.png", 64, 64)
+    told = poise(runs, "--image", "it.png", "--out", "film.mp4", "--size", 48)
+    assert told.exit_code == 0, told.output
+    assert "0 of 1 poses taken within 20 mm" in told.output and "it.png" in told.output
+    frames = list(read_video(Path("film.mp4")))
+    assert len(frames) >= STEPS and frames[0].shape == (48, 96, 3)
+    told = poise(runs, "--dataset", runs / "data", "--random", 2)
+    assert told.exit_code == 0 and "with the true numbers instead of pictures" in told.output
+    assert poise(runs, "--random", 1).exit_code == 0
+    with recorder(Path("square.mp4"), 25) as film:
+        for _ in range(5):
+            film.add(np.full((64, 64, 3), 100, np.uint8))
+    told = poise(runs, "--video", "square.mp4")
+    assert told.exit_code == 0 and "followed 5 frames at 25 a second" in told.output
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--image", "a.png", "--video", "b.mp4"), ("--image", "nowhere.png"), ("--video", "no.mp4")]
+)
+def test_words_that_say_nothing_to_mimic_are_one_line(runs, elsewhere, words):
+    result = poise(runs, *words)
+    assert result.exit_code == 2
+    assert len(result.output.strip().splitlines()) == 1

@@ -1,0 +1,98 @@
+"""Pictures of poses to be taken: from image files, a film, a dataset, or poses made up."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pygame
+
+from toolkit.dataset import Dataset
+from toolkit.errors import UserError
+from toolkit.registry import as_ours
+from toolkit.signals import Array, layout
+from toolkit.video import read_video
+from tools.record_run import drawable_world
+
+SKEWED = 1.1
+"""How much wider than high, or higher than wide, a picture may be beside those that the translator knows."""
+DARK = 8
+"""A picture whose brightest colour is below this shows nothing."""
+
+
+class Target(NamedTuple):
+    """A picture (H, W, 3) uint8 of a pose, and the pose itself where it is known."""
+
+    name: str
+    picture: Array
+    pose: Array | None
+
+
+def from_images(paths: Iterable[Path], size: tuple[int, int]) -> list[Target]:
+    """Image files, PNG or JPEG, of any size; a UserError names the one that is none."""
+    return [Target(path.name, fitted(_read(path), size, path.name), None) for path in paths]
+
+
+def from_film(path: Path, size: tuple[int, int]) -> list[Target]:
+    """The frames of a film, in their order."""
+    if not path.is_file():
+        raise UserError(f"{path} is not there")
+    frames = [Target(f"frame {index}", fitted(frame, size, path.name), None) for index, frame in enumerate(read_video(path))]
+    if not frames:
+        raise UserError(f"{path} holds no picture that can be read")
+    return frames
+
+
+def from_dataset(data: Dataset, number: int) -> list[Target]:
+    """Held-out frames of a dataset, from all over it, with their true poses."""
+    held_out = data.split()[1]
+    rows = held_out[np.linspace(0, len(held_out) - 1, min(number, len(held_out))).astype(int)]
+    poses = data.values(["pose"])[rows]
+    return [Target(f"row {row}", *shown) for row, *shown in zip(rows, data.frames(rows), poses, strict=True)]
+
+
+def made_up(world_id: str, settings: Mapping[str, Any], number: int, seed: int) -> list[Target]:
+    """Pictures of random poses, as the world itself draws them, with their true poses."""
+    world = drawable_world(world_id, settings, {})
+    ours = as_ours(world)
+    assert ours is not None
+    place, targets = layout(ours.OBSERVATION)["pose"], []
+    for index in range(number):
+        observation, _ = world.reset(seed=seed + index)
+        targets.append(Target(f"pose {index}", np.asarray(world.render()), observation[place]))
+    world.close()
+    return targets
+
+
+def fitted(picture: Array, size: tuple[int, int], name: str) -> Array:
+    """A picture (H, W, 3) uint8 in another size (height, width); a UserError where its shape is another or it is all black."""
+    height, width = picture.shape[:2]
+    skew = (width / height) / (size[1] / size[0])
+    if not 1 / SKEWED < skew < SKEWED:
+        raise UserError(
+            f"{name} has {width} x {height} pixels; the translator knows pictures as wide to high as {size[1]} to {size[0]}"
+        )
+    if picture.max() < DARK:
+        raise UserError(f"{name} is all black: there is nothing to be seen in it")
+    if (height, width) == size:
+        return picture
+    surface = pygame.image.frombuffer(np.ascontiguousarray(picture).tobytes(), (width, height), "RGB")
+    small = pygame.transform.smoothscale(surface, (size[1], size[0]))
+    return np.frombuffer(pygame.image.tobytes(small, "RGB"), np.uint8).reshape(*size, 3).copy()
+
+
+def _read(path: Path) -> Array:
+    if not path.is_file():
+        raise UserError(f"{path} is not there")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            surface = pygame.image.load(path)
+    except pygame.error as error:
+        raise UserError(f"{path} is no picture that can be read: {error}") from None
+    width, height = surface.get_size()
+    paper = pygame.Surface((width, height))
+    paper.fill((255, 255, 255))  # Under what is transparent.
+    paper.blit(surface, (0, 0))
+    return np.frombuffer(pygame.image.tobytes(paper, "RGB"), np.uint8).reshape(height, width, 3)
