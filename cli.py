@@ -120,7 +120,7 @@ def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, *
     from tools.plan_run import Words
     from tools.show import show_outcome, training_view
 
-    named = {key: words[key] for key in TRAINING if words[key] not in (None, False)}
+    named = {key: words[key] for key in TRAINING if words[key] is not None and words[key] is not False}
     if (env is None) == (resume is None):
         raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
     settings, world_settings = words["settings"], words["env_set"]
