@@ -1,6 +1,6 @@
 """Benchmarks that anyone can run: every figure is a ratio beside a peer, measured in one run.
 
-python -m tools.benchmark worlds | vector | films | speed | update | cores | solve | balance | memory
+python -m tools.benchmark worlds | vector | workers | films | speed | update | cores | solve | balance | memory
 """
 
 from functools import partial
@@ -13,6 +13,7 @@ import numpy as np
 from toolkit.environment import BaseEnvironment
 from toolkit.experience import Worlds
 from toolkit.registry import make_world, short_name
+from toolkit.workers import worlds_of
 from tools.benchmark_learning import balance, cores, memory, solve, speed, update
 from tools.measured import WORLDS, names, show, spread
 from tools.stopwatch import bare_step, film_seconds, run_episodes, seconds
@@ -65,6 +66,26 @@ def vector(worlds: tuple[str, ...], number: int) -> None:
         rates = [number * 1000 / median(times) for times in (ours, peer)]
         rows.append((short_name(world_id), f"{rates[0]:,.0f}", f"{rates[1]:,.0f}", f"{median(ratios):.2f}", spread(ratios)))
     show(f"steps a second, {number} worlds", ["world", "Worlds", "SyncVectorEnv", "times as fast", "min to max"], rows)
+
+
+@main.command()
+@WORLDS
+@click.option("--number", default=32, show_default=True, help="Worlds side by side.")
+@click.option("--steps", default=200, show_default=True, help="Steps of each that are timed in a round.")
+def workers(worlds: tuple[str, ...], number: int, steps: int) -> None:
+    """Time stepping worlds in two worker processes beside one process, random actions."""
+    rows = []
+    for world_id in names(worlds):
+        ways = [worlds_of(world_id, number, 0, {}, processes) for processes in (1, 2)]
+        rng = np.random.default_rng(0)
+        actions = rng.uniform(-1, 1, (steps, number, *(ways[0].action_space.shape or ()))).astype(np.float32)
+        rounds = [[seconds(way.step, actions) for way in ways] for _ in range(ROUNDS)]
+        ratios = sorted(one / two for one, two in rounds)
+        rates = [number * steps / median(times) for times in zip(*rounds, strict=True)]
+        rows.append((short_name(world_id), f"{rates[0]:,.0f}", f"{rates[1]:,.0f}", f"{median(ratios):.2f}", spread(ratios)))
+        for way in ways:
+            way.close()
+    show(f"steps a second, {number} worlds", ["world", "one process", "two workers", "times as fast", "min to max"], rows)
 
 
 @main.command()
