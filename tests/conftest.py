@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
 OUR_IDS = our_ids()
 BALANCING = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0"]
+FALLING = [*BALANCING, "poise/Humanoid3D-v0"]
+"""Worlds whose episodes can end by failure."""
 FIGURES = ["poise/Standing-v0", "poise/BollaRolla-v0"]
 
 hypothesis.settings.register_profile("poise", deadline=None, max_examples=40, derandomize=True, database=None)

@@ -6,7 +6,7 @@ import json
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ACTING, BALANCING, OUR_IDS, bang_bang_actions, bare, live, make, python, random_actions
+from conftest import ACTING, BALANCING, FALLING, OUR_IDS, bang_bang_actions, bare, live, make, python, random_actions
 from gymnasium.utils.env_checker import check_env
 
 from envs2d.world import PlanarEnvironment
@@ -17,7 +17,6 @@ from toolkit.signals import box, layout
 EVERY = pytest.mark.parametrize("world_id", OUR_IDS)
 BALANCED = pytest.mark.parametrize("world_id", BALANCING)
 TIME_LIMITS = {"poise/Reacher2D-v0": 300, "poise/ReacherPlane3D-v0": 300, "poise/Reacher3D-v0": 300, "poise/Arm7-v0": 300}
-FALLING = [*BALANCING, "poise/Humanoid3D-v0"]
 
 
 def story(world: gymnasium.Env, seed: int, steps: int = 120) -> str:
