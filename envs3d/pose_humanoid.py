@@ -1,17 +1,15 @@
 """PoseHumanoid3D: the humanoid's bust, fixed in the air, that takes poses with both arms."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from envs3d.body import Point
-from envs3d.camera import Marker
-from envs3d.posed_arms import PosedArms
+from envs3d.posed_arms import PosedArms, TakingPoses
 from envs3d.world import SpatialEnvironment, SpatialSettings
-from toolkit.rewards import effort_cost
-from toolkit.signals import Array, Effort, Signal
+from toolkit.signals import Signal
 
 TORQUE = 25.0
 FRICTION = 0.5
@@ -33,7 +31,7 @@ class PoseHumanoidSettings(SpatialSettings):
     reward: str = Field("reach", description="which of the world's named rewards it pays")
 
 
-class PoseHumanoid3D(SpatialEnvironment):
+class PoseHumanoid3D(TakingPoses, SpatialEnvironment):
     """Take one pose after another with both arms: shoulders of two joints, elbows of one.
 
     Both elbows and both hands held within 0.05 m for 25 steps: a pose achieved, and a new one appears. It never fails.
@@ -57,42 +55,12 @@ class PoseHumanoid3D(SpatialEnvironment):
         self.lay_floor(-0.6, 0.8)
         body = self.load_humanoid(bust=True)
         body.rub(FRICTION)
-        self.arms = PosedArms(body, PLACES, self._draw, REACH, HOLD)
-        self.task = self.arms.task
+        self.begin_with(PosedArms(body, PLACES, self._draw, REACH, HOLD))
 
     def place(self, rng: np.random.Generator) -> None:
         """The arms in any pose, at rest but for the start noise, and its first target."""
         self.arms.body.place(self.arms.body.any_angles(rng), rng.normal(0.0, self.settings.start_noise, 6))
         self.arms.begin(rng)
-
-    def apply(self, effort: Effort) -> None:
-        """Turn shoulders and elbows."""
-        self.arms.body.torque([share * TORQUE for share in effort])
-
-    def sense(self) -> None:
-        """Elbows and hands (m), joint speeds (rad/s)."""
-        self.arms.sense()
-
-    def reward_terms(self, effort: Effort) -> dict[str, float]:
-        """Progress towards the pose, effort, and whether a pose was achieved just now."""
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.arms.task.judge(self.arms.pose)}
-
-    def renew(self, info: dict[str, Any]) -> None:
-        """A pose held long enough counts, and makes room for a new target."""
-        self.arms.renew(self.np_random, info)
-
-    def observe(self) -> Array:
-        """Pose, target, difference, speeds."""
-        target, pose = np.array(self.arms.task.target).ravel(), np.array(self.arms.pose).ravel()
-        return np.concatenate((pose, target, target - pose, self.arms.speeds))
-
-    def aim_at(self, pose: Array) -> None:
-        """Set a target: the places of the signal `pose` (m)."""
-        self.arms.aim_at(pose)
-
-    def markers(self) -> list[Marker]:
-        """The targets of elbows and hands."""
-        return self.arms.markers()
 
     def _draw(self, rng: np.random.Generator) -> Sequence[Point]:
         """The pose of random joint angles."""

@@ -1,14 +1,15 @@
-"""Arms of a body that take poses: their targets, the judge, and what is painted of it."""
+"""Arms of a body that take poses: their targets, the judge, what is painted of it, and the hooks of worlds about it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from envs3d.body import Body, Place, Point
 from envs3d.camera import Marker
 from toolkit.poses import PoseTask
-from toolkit.signals import Array
+from toolkit.rewards import effort_cost
+from toolkit.signals import Array, Effort, Signal
 
 ELBOW, HAND = (33, 118, 174), (224, 90, 71)
 
@@ -60,3 +61,44 @@ class PosedArms:
         """The targets of elbows and hands."""
         colours = (ELBOW, HAND) * (len(self.pose) // 2)
         return [Marker(aim, self.task.reach, colour) for aim, colour in zip(self.task.target, colours, strict=True)]
+
+
+class TakingPoses:
+    """The hooks that worlds whose body takes poses with its `arms` have in common, beside SpatialEnvironment."""
+
+    arms: PosedArms
+    np_random: np.random.Generator
+    ACTION: ClassVar[tuple[Signal, ...]]
+
+    def begin_with(self, arms: PosedArms) -> None:
+        """Take poses with these arms from now on."""
+        self.arms, self.task = arms, arms.task
+
+    def apply(self, effort: Effort) -> None:
+        """Turn the arms' joints; a full effort is the action's own bound."""
+        self.arms.body.torque([share * self.ACTION[0].high for share in effort])
+
+    def sense(self) -> None:
+        """Elbows and hands (m), joint speeds (rad/s)."""
+        self.arms.sense()
+
+    def reward_terms(self, effort: Effort) -> dict[str, float]:
+        """Progress towards the pose, effort, and whether a pose was achieved just now."""
+        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.arms.pose)}
+
+    def renew(self, info: dict[str, Any]) -> None:
+        """A pose held long enough counts, and makes room for a new target."""
+        self.arms.renew(self.np_random, info)
+
+    def observe(self) -> Array:
+        """Pose, target, difference, speeds."""
+        target, pose = np.array(self.task.target).ravel(), np.array(self.arms.pose).ravel()
+        return np.concatenate((pose, target, target - pose, self.arms.speeds))
+
+    def aim_at(self, pose: Array) -> None:
+        """Set a target: the places of the signal `pose` (m)."""
+        self.arms.aim_at(pose)
+
+    def markers(self) -> list[Marker]:
+        """The targets of elbows and hands."""
+        return self.arms.markers()

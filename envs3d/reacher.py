@@ -1,18 +1,16 @@
 """Reacher3D: a two-link arm that takes one pose after another all round its shoulder."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from envs3d.body import Point
-from envs3d.camera import Marker
 from envs3d.models import ArmJoint, arm_urdf
-from envs3d.posed_arms import PosedArms
+from envs3d.posed_arms import PosedArms, TakingPoses
 from envs3d.world import SpatialEnvironment, SpatialSettings
-from toolkit.rewards import effort_cost
-from toolkit.signals import Array, Effort, Signal
+from toolkit.signals import Signal
 
 LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
 TORQUE = 1.0
@@ -36,7 +34,7 @@ class ReacherSettings(SpatialSettings):
 REWARD = {"reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0}, "survival": {"alive": 1.0}}
 
 
-class Reacher3D(SpatialEnvironment):
+class Reacher3D(TakingPoses, SpatialEnvironment):
     """Take one pose after another all round the shoulder, which turns about z and lifts about y; the elbow bends about y.
 
     The elbow's target lies anywhere on a sphere of 0.2 m, the hand's on one of 0.2 m about it, both where the three
@@ -66,42 +64,12 @@ class Reacher3D(SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.45, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.arms = PosedArms(body, PLACES, lambda rng: round_pose(*round_angles(rng)), REACH, HOLD)
-        self.task = self.arms.task
+        self.begin_with(PosedArms(body, PLACES, lambda rng: round_pose(*round_angles(rng)), REACH, HOLD))
 
     def place(self, rng: np.random.Generator) -> None:
         """The arm in any pose, at rest but for the start noise, and its first target."""
         self.arms.body.place(round_angles(rng), rng.normal(0.0, self.settings.start_noise, 3))
         self.arms.begin(rng)
-
-    def apply(self, effort: Effort) -> None:
-        """Turn, lift and bend."""
-        self.arms.body.torque([share * TORQUE for share in effort])
-
-    def sense(self) -> None:
-        """Elbow and hand (m), joint speeds (rad/s)."""
-        self.arms.sense()
-
-    def reward_terms(self, effort: Effort) -> dict[str, float]:
-        """Progress towards the pose, effort, and whether a pose was achieved just now."""
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.arms.task.judge(self.arms.pose)}
-
-    def renew(self, info: dict[str, Any]) -> None:
-        """A pose held long enough counts, and makes room for a new target."""
-        self.arms.renew(self.np_random, info)
-
-    def observe(self) -> Array:
-        """Pose, target, difference, speeds."""
-        target, pose = np.array(self.arms.task.target).ravel(), np.array(self.arms.pose).ravel()
-        return np.concatenate((pose, target, target - pose, self.arms.speeds))
-
-    def aim_at(self, pose: Array) -> None:
-        """Set a target: the places of the signal `pose` (m)."""
-        self.arms.aim_at(pose)
-
-    def markers(self) -> list[Marker]:
-        """The targets of elbow and hand."""
-        return self.arms.markers()
 
 
 def round_angles(rng: np.random.Generator) -> tuple[float, float, float]:

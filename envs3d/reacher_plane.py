@@ -1,21 +1,19 @@
 """ReacherPlane3D: Reacher2D's twin, the same arm in the other physics."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from envs3d.body import Point
-from envs3d.camera import Marker
 from envs3d.models import ArmJoint, arm_urdf
-from envs3d.posed_arms import PosedArms
+from envs3d.posed_arms import PosedArms, TakingPoses
 from envs3d.reacher import HOLD, LINK, LINK_MASS, LINK_WIDTH, PLACES, REACH, REWARD, TORQUE, ReacherSettings
 from envs3d.world import SpatialEnvironment
-from toolkit.rewards import effort_cost
-from toolkit.signals import Array, Effort, Signal
+from toolkit.signals import Array, Signal
 
 
-class ReacherPlane3D(SpatialEnvironment):
+class ReacherPlane3D(TakingPoses, SpatialEnvironment):
     """Take one pose after another in a plane: Reacher2D's task, to the letter, in another physics.
 
     Both held within 0.02 m of their targets for 25 steps: a pose achieved, and a new one appears. It never fails.
@@ -40,42 +38,17 @@ class ReacherPlane3D(SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.05, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.arms = PosedArms(body, PLACES, lambda rng: plane_pose(*rng.uniform(-math.pi, math.pi, 2)), REACH, HOLD)
-        self.task = self.arms.task
+        self.begin_with(PosedArms(body, PLACES, lambda rng: plane_pose(*rng.uniform(-math.pi, math.pi, 2)), REACH, HOLD))
 
     def place(self, rng: np.random.Generator) -> None:
         """The arm in any pose, at rest but for the start noise, and its first target."""
         self.arms.body.place(rng.uniform(-math.pi, math.pi, 2), rng.normal(0.0, self.settings.start_noise, 2))
         self.arms.begin(rng)
 
-    def apply(self, effort: Effort) -> None:
-        """Turn shoulder and elbow."""
-        self.arms.body.torque([share * TORQUE for share in effort])
-
-    def sense(self) -> None:
-        """Elbow and hand (m), joint speeds (rad/s)."""
-        self.arms.sense()
-
-    def reward_terms(self, effort: Effort) -> dict[str, float]:
-        """Progress towards the pose, effort, and whether a pose was achieved just now."""
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.arms.task.judge(self.arms.pose)}
-
-    def renew(self, info: dict[str, Any]) -> None:
-        """A pose held long enough counts, and makes room for a new target."""
-        self.arms.renew(self.np_random, info)
-
     def observe(self) -> Array:
         """Target, pose, difference, speeds."""
         target, pose = (np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose))
         return np.concatenate((target, pose, target - pose, self.arms.speeds))
-
-    def aim_at(self, pose: Array) -> None:
-        """Set a target: the places of the signal `pose` (m)."""
-        self.arms.aim_at(pose)
-
-    def markers(self) -> list[Marker]:
-        """The targets of elbow and hand."""
-        return self.arms.markers()
 
 
 def plane_pose(shoulder: float, elbow: float) -> list[Point]:

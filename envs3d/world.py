@@ -81,16 +81,16 @@ class SpatialEnvironment(BaseEnvironment):
                 self._client.disconnect()
             self._client = None
 
-    def load(self, path: Path, at: Sequence[float] = (0, 0, 0), *, fixed: bool = True) -> Body:
-        """Load a body from a URDF file."""
-        return Body(self._client, self._client.loadURDF(str(path), basePosition=at, useFixedBase=fixed))
+    def load(self, path: Path, at: Sequence[float] = (0, 0, 0)) -> Body:
+        """Load a body with a fixed base from a URDF file."""
+        return Body(self._client, self._client.loadURDF(str(path), basePosition=at, useFixedBase=True))
 
-    def load_text(self, text: str, at: Sequence[float] = (0, 0, 0), *, fixed: bool = True) -> Body:
-        """Load a body from the text of a URDF or MJCF file."""
+    def load_text(self, text: str) -> Body:
+        """Load a body from the text of a URDF file, with a fixed base, or of an MJCF file, which says so itself."""
         with tempfile.TemporaryDirectory() as folder:
             if "<mujoco" not in text:
                 (path := Path(folder, "body.urdf")).write_text(text)
-                return self.load(path, at, fixed=fixed)
+                return self.load(path)
             (path := Path(folder, "body.xml")).write_text(text)
             return Body(self._client, self._client.loadMJCF(str(path))[0])
 
@@ -109,15 +109,14 @@ class SpatialEnvironment(BaseEnvironment):
         """Load the humanoid that comes with PyBullet; as a `bust`, fixed in the air and without its lower body."""
         return self.load_text(humanoid_mjcf((DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text(), bust=bust))
 
-    def push(self, body: Body, link: str, impulse: Sequence[float] | Array, at: Sequence[float] | None = None) -> None:
-        """Push a link with an impulse (N s) at a point of the world (m), or in its middle; it acts at the next step."""
-        point = np.array(body.middle(link) if at is None else at)
-        push_link(self._client, body.number, body.links[link], np.array(impulse), point, self._dt)
+    def push(self, body: Body, link: str, impulse: Sequence[float] | Array) -> None:
+        """Push a link in its middle with an impulse (N s); it acts at the next step."""
+        push_link(self._client, body.number, body.links[link], np.array(impulse), np.array(body.middle(link)), self._dt)
 
     def seen_at(self, point: Sequence[float]) -> tuple[float, float]:
-        """Where a point (m) is in the picture: fractions of its width and height, from the top left."""
+        """Where a point (m; z is 0 if not told) is in the picture: fractions of its width and height, from the top left."""
         self.camera.focus = np.array(self.focus())
-        return self.camera.project(point)[:2]
+        return self.camera.project(np.pad(point, (0, 3 - len(point))))[:2]
 
     def hold_at(self, x: float, y: float) -> SpatialHold | None:
         """A hold on what is seen at a place of the picture, if it can be moved."""

@@ -9,6 +9,7 @@ os.environ["NO_COLOR"] = "1"
 os.environ["COLUMNS"] = "200"
 
 import csv
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,9 @@ from toolkit.registry import our_ids
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
-OUR_IDS = our_ids()
+IN_SPACE = [world_id for world_id in our_ids() if gymnasium.spec(world_id).entry_point.startswith("envs3d.")]
+OUR_IDS = [world_id for world_id in our_ids() if world_id not in IN_SPACE or importlib.util.find_spec("pybullet")]
+"""Worlds of Poise; those in space where there is pybullet."""
 BALANCING = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0"]
 FALLING = [*BALANCING, "poise/Humanoid3D-v0"]
 """Worlds whose episodes can end by failure."""

@@ -53,6 +53,17 @@ def test_a_frame_shows_the_state_beside_it(reacher):
     world.close()
 
 
+def test_a_frame_shows_the_state_beside_it_after_a_failure_too(tmp_path):
+    """Full actions throw the cart-pole down within a sequence; it then begins anew, in the picture and in the signals."""
+    data = collect_dataset(plan("poise/Cartpole-v0", frames=240, sequence=120), tmp_path / "falling", jobs=1)
+    for episode in (0, 1):
+        rows = np.flatnonzero(data.episodes == episode)
+        begun = np.flatnonzero((data.signal_values[rows] == data.signal_values[rows[0]]).all(1))
+        assert len(begun) > 1
+        frames = data.frames(rows[begun])
+        assert all(np.array_equal(frame, frames[0]) for frame in frames)
+
+
 def test_rows_are_found_across_shards_in_any_order(reacher):
     rows = np.array([59, 0, 23, 24, 25, 48, 0])
     one_by_one = np.concatenate([reacher.frames(rows[index : index + 1]) for index in range(len(rows))])

@@ -190,6 +190,13 @@ def test_runs_that_do_not_fit_are_refused(runs):
         Mimic(run(runs, "mover"), run(runs, "mover"), 48)
 
 
+def test_a_dataset_of_another_size_is_refused_in_one_line(runs, elsewhere):
+    how = {"frames": 20, "size": 48, "sequence": 2, "policy": "random", "seed": 0, "runs": runs}
+    collect_dataset(plan_dataset("poise/Reacher2D-v0", {}, **how), elsewhere / "larger", jobs=1)
+    result = poise(runs, "--dataset", "larger")
+    assert result.exit_code == 2 and "sees 32 x 32 pixels" in result.output
+
+
 def poise(folder, *words):
     return CliRunner().invoke(main, ["mimic", "mover", "--translator", "eye", "--runs-dir", str(folder), *map(str, words)])
 

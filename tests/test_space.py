@@ -7,7 +7,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from conftest import OUR_IDS, bang_bang_actions, bare, python
+from conftest import IN_SPACE, bang_bang_actions, bare, python
 
 pytest.importorskip("pybullet")
 
@@ -19,7 +19,6 @@ from envs3d.reacher_plane import plane_pose
 from envs3d.world import DATA
 from toolkit.errors import UserError, WorkError
 
-IN_SPACE = [world_id for world_id in OUR_IDS if "3D" in world_id or "Arm7" in world_id]
 EVERY = pytest.mark.parametrize("world_id", IN_SPACE)
 
 
@@ -209,6 +208,31 @@ def test_pushes_come_every_two_seconds_and_not_at_all_by_default():
     same = [np.array_equal(*pair) for pair in zip(*stories, strict=True)]
     assert all(same[:99])
     assert not any(same[99:])
+
+
+@EVERY
+def test_every_cost_lowers_the_reward_and_nothing_else_does(world_id):
+    """Costs are positive terms with negative weights; what is wished for has a positive weight."""
+    world = bare(world_id)
+    world.reset(seed=0)
+    weights = type(world).REWARD[world.settings.reward]
+    costs = {name for name, weight in weights.items() if weight < 0.0}
+    assert costs == {"effort", "straight", "electricity", "stall", "limits"} & weights.keys()
+    seen = [world.step(action)[4]["reward_terms"] for action in bang_bang_actions(world, 30)]
+    assert all(terms[name] >= 0.0 for terms in seen for name in costs)
+    assert all(max(terms[name] for terms in seen) > 0.0 for name in costs)
+    world.close()
+
+
+def test_walking_pays_the_way_ahead_up_to_the_commanded_speed_and_takes_back_the_way_back():
+    world = bare("poise/Humanoid3D-v0", task="walk", speed=1.0, start_noise=0.0)
+    world.reset(seed=0)
+    for speed, paid in ((0.5, 0.01), (3.0, 0.02), (-0.5, -0.01)):
+        position, *_ = world.body.root()
+        world.x = float(position[0])
+        world.body.place_root((position[0], position[1], 5.0), (0.0, 0.0, 0.0, 1.0), (speed, 0.0, 0.0))
+        assert world.step(np.zeros(17))[4]["reward_terms"]["progress"] == pytest.approx(paid, abs=2e-3)
+    world.close()
 
 
 @EVERY

@@ -15,7 +15,7 @@ from toolkit.dataset import Dataset
 from toolkit.errors import UserError
 from toolkit.run import Run
 from tools.collect_dataset import collect_dataset, plan_dataset
-from tools.evaluate_translator import SHIFTS, evaluate_translator
+from tools.evaluate_translator import SHIFTS, draw_worst, evaluate_translator
 from tools.train_translator import open_translator, start, train_translator
 
 SMALL = {"channels": [4, 8], "hidden": 16, "batch": 16}
@@ -219,3 +219,18 @@ def test_a_dataset_holds_what_a_translator_needs_in_space_too(tmp_path):
     train_translator(run := start(tmp_path, None, data, settings(steps=5, evaluate_every=5)), data)
     judged = evaluate_translator(run, Dataset(data.folder))
     assert len(judged.errors) == 12
+
+
+def test_the_worst_frames_are_drawn_for_the_twin_in_space_whose_places_have_no_height(tmp_path):
+    pytest.importorskip("pybullet")
+    data = collect(tmp_path / "twin", "poise/ReacherPlane3D-v0", frames=100)
+    train_translator(run := start(tmp_path, None, data, settings(steps=5, evaluate_every=5)), data)
+    assert draw_worst(run, data, evaluate_translator(run, data), tmp_path / "worst.png").stat().st_size > 1000
+
+
+def test_a_policys_run_is_no_translators_to_go_on_with(data, elsewhere):
+    train_translator(run := start(elsewhere / "runs", "odd", data, settings(steps=1)), data)
+    config = {name: value for name, value in run.config.items() if name != "dataset"}
+    run.write("config.json", {**config, "algorithm": "ppo"})
+    result = poise("translate", "train", "--resume", "odd")
+    assert result.exit_code == 2 and "not a translator" in result.output

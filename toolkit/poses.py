@@ -37,6 +37,11 @@ class PoseTask:
         self.target, self.held = target, 0
         self.potential = self._potential(pose)
 
+    def points(self, numbers: Array) -> list[list[float]]:
+        """The numbers of a pose, laid end to end, as the places along the arms."""
+        points: list[list[float]] = numbers.reshape(len(self.target), -1).astype(float).tolist()
+        return points
+
     def judge(self, pose: Points) -> dict[str, float]:
         """Reward terms of one step: the gain in potential, and 1 when the pose was achieved just now."""
         previous, self.potential = self.potential, self._potential(pose)

@@ -34,23 +34,22 @@ def plan_dataset(
     world_id: str, settings: Mapping[str, Any], *, frames: int, size: int, sequence: int, policy: str, runs: Path, seed: int
 ) -> dict[str, Any]:
     """All that decides what a dataset will hold, checked before anything is made."""
-    looks = {"width": size, "height": size}
-    if markers := [name for name in ("markers",) if name in _settings_of(world_id)]:
-        looks |= dict.fromkeys(markers, False)
-    plan = {
+    if frames % sequence:
+        raise UserError(f"{frames} frames are no whole number of sequences of {sequence}")
+    ours = as_ours(world := make_world(world_id, settings))
+    world.close()
+    if ours is None:
+        raise UserError(f"a dataset needs a world of Poise, whose signals have names; {world_id} is none")
+    unmarked = {"markers": False} if "markers" in ours.SETTINGS.model_fields else {}
+    return {
         "world": world_id,
-        "world_settings": {**settings, **looks},
+        "world_settings": {**settings, **unmarked, "width": size, "height": size},
         "frames": frames,
         "sequence": sequence,
         "policy": policy if policy == "random" else str(Run.open(runs, policy).path.resolve()),
         "seed": seed,
         "versions": versions(),
     }
-    if frames < 1 or sequence < 1 or frames % sequence:
-        raise UserError(f"{frames} frames are no whole number of sequences of {sequence}")
-    _world(json.dumps(plan)).close()
-    _world.cache_clear()
-    return plan
 
 
 def collect_dataset(plan: Mapping[str, Any], out: Path, jobs: int, told: Callable[[int], None] = lambda frames: None) -> Dataset:
@@ -82,13 +81,13 @@ def collect_dataset(plan: Mapping[str, Any], out: Path, jobs: int, told: Callabl
 def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:
     """Live some episodes and write their frames and signals; the number of frames."""
     plan, world = json.loads(plan_text), _world(plan_text)
-    rows = [row for number in episodes for row in _live(plan, plan_text, world, number)]
+    rows = [row for number in episodes for row in _live(plan, world, number)]
     frames, signals = (np.stack(column) for column in zip(*rows, strict=True))
     Shard(frames, signals, np.repeat(np.array(episodes), plan["sequence"])).save(folder)
     return len(frames)
 
 
-def _live(plan: Mapping[str, Any], plan_text: str, world: World, number: int) -> Iterator[tuple[Array, Array]]:
+def _live(plan: Mapping[str, Any], world: World, number: int) -> Iterator[tuple[Array, Array]]:
     """Frame and observation of every moment of one episode, the first one included."""
     rng = np.random.default_rng([plan["seed"], number])
     observation, _ = world.reset(seed=plan["seed"] * 1_000_000 + number)
@@ -101,7 +100,7 @@ def _live(plan: Mapping[str, Any], plan_text: str, world: World, number: int) ->
         if step + 1 < plan["sequence"]:
             observation, _, terminated, truncated, _ = world.step(action)
             if terminated or truncated:
-                world.reset(seed=plan["seed"] * 1_000_000 + number)
+                observation, _ = world.reset(seed=plan["seed"] * 1_000_000 + number)
 
 
 def _shards(plan: Mapping[str, Any]) -> Iterator[tuple[str, range]]:
@@ -120,12 +119,3 @@ def _world(plan_text: str) -> World:
 @functools.cache
 def _policy(path: str) -> Any:
     return algos.restore(Run(Path(path)), None)
-
-
-def _settings_of(world_id: str) -> Mapping[str, Any]:
-    world = make_world(world_id)
-    ours = as_ours(world)
-    world.close()
-    if ours is None:
-        raise UserError(f"a dataset needs a world of Poise, whose signals have names; {world_id} is none")
-    return ours.settings.plain()

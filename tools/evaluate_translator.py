@@ -13,7 +13,7 @@ from toolkit.errors import UserError
 from toolkit.registry import as_ours, make_world
 from toolkit.run import Run
 from toolkit.signals import Array, Signal, parts
-from tools.train_translator import open_translator
+from tools.train_translator import check_fit, open_translator
 
 SMALL_UNITS = {"m": ("mm", 1000.0), "rad": ("deg", 180.0 / np.pi), "rad/s": ("deg/s", 180.0 / np.pi)}
 """In which unit an error is told, and how many of it make one of the signal's."""
@@ -49,12 +49,7 @@ class Judgement(NamedTuple):
 def evaluate_translator(run: Run, data: Dataset) -> Judgement:
     """Judge a run's translator on the held-out episodes of a dataset; a UserError where the two do not fit."""
     translator, config = open_translator(run), run.config
-    if data.card["world"] != config["world"]:
-        raise UserError(f"run {run.path.name!r} knows {config['world']}, dataset {data.folder} shows {data.card['world']}")
-    if tuple(data.shards[0].frames.shape[1:3]) != translator.size:
-        height, width = data.shards[0].frames.shape[1:3]
-        seen = f"{translator.size[0]} x {translator.size[1]}"
-        raise UserError(f"run {run.path.name!r} sees {seen} pixels, the pictures of {data.folder} have {height} x {width}")
+    check_fit(run, data)
     names = config["settings"]["signals"]
     rows = data.split()[1][:MOST]
     values, frames = data.values(names)[rows], data.frames(rows)
@@ -68,23 +63,26 @@ def evaluate_translator(run: Run, data: Dataset) -> Judgement:
 
 
 def draw_worst(run: Run, data: Dataset, judgement: Judgement, path: Path) -> Path:
-    """The worst frames as a picture, with the true points as rings and the translated ones as crosses."""
-    translator = open_translator(run)
-    frames, values = data.frames(judgement.worst), data.values(run.config["settings"]["signals"])[judgement.worst]
+    """The worst frames as a picture, with the true places as rings and the translated ones as crosses."""
+    translator, frames = open_translator(run), data.frames(judgement.worst)
+    if run.config["settings"]["signals"][0] != POINTS:
+        raise UserError(f"run {run.path.name!r} does not read the signal {POINTS} first: there are no places to be drawn")
+    values = data.values([POINTS])[judgement.worst]
     ours: Any = as_ours(world := make_world(data.card["world"], data.card["world_settings"]))
     world.reset(seed=0)
     height, width = translator.size
     figure = Figure(figsize=(12, 6.4), layout="constrained")
     axes = figure.subplots(2, WORST // 2).ravel()
-    for axis, frame, true, seen in zip(axes, frames, values, translator.translate(frames), strict=False):
-        axis.imshow(frame)
-        axis.set(xticks=(), yticks=(), title=f"{1000 * np.sqrt(np.square(seen - true).mean()):.1f} mm")
-        for points, marker, colour in ((true, "o", "tab:green"), (seen, "x", "tab:red")):
-            places = np.array([ours.seen_at(point) for point in points.reshape(-1, _dimensions(points))])
-            style = {"markersize": 9, "markerfacecolor": "none", "color": colour, "linestyle": "-", "linewidth": 0.8}
-            axis.plot(places[:, 0] * width - 0.5, places[:, 1] * height - 0.5, marker=marker, **style)
-    for axis in axes[len(frames) :]:
+    for axis in axes:
         axis.axis("off")
+    for axis, frame, true, seen in zip(axes, frames, values, translator.translate(frames)[:, : values.shape[1]], strict=False):
+        axis.imshow(frame)
+        axis.set_title(f"{1000 * np.sqrt(np.square(seen - true).mean()):.1f} mm")
+        for numbers, marker, colour in ((true, "o", "tab:green"), (seen, "x", "tab:red")):
+            places = np.array([ours.seen_at(point) for point in ours.task.points(numbers)]) * (width, height) - 0.5
+            style = {"marker": marker, "markersize": 9, "markerfacecolor": "none", "color": colour, "linewidth": 0.8}
+            for arm in np.split(places, ours.task.arms):
+                axis.plot(*arm.T, **style)
     world.close()
     figure.savefig(path)
     return path
@@ -97,11 +95,6 @@ def _told(name: str, signal: Signal, wrong: Array, mean: Array) -> Error:
 
 def _mse(translator: Translator, frames: Array, values: Array) -> float:
     return float(np.square(translator.translate(frames) - values).mean())
-
-
-def _dimensions(points: Array) -> int:
-    """Of places laid end to end: elbow and hand in the plane are 4 numbers, in space 6 an arm."""
-    return 2 if len(points) == 4 else 3
 
 
 def _noise(frames: Array, rng: np.random.Generator) -> Array:

@@ -1,5 +1,6 @@
 """Mimicry: see a pose, take the pose. A translator reads a picture, and a policy that can move to any pose moves there."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -69,12 +70,12 @@ class Mimic:
         observation, _ = self.world.reset(seed=seed)
         self._aimed = None
         judge = PoseTask(self.ours.task.reach, self.ours.task.hold, self.ours.task.arms)
-        judge.aim(self._points(true), self._points(observation[self.place]))
+        judge.aim(self.ours.task.points(true), self.ours.task.points(observation[self.place]))
         taken = None
         for step in range(1, STEPS + 1):
             observation = self._step(observation, pose)
             now = observation[self.place]
-            judge.judge(self._points(now))
+            judge.judge(self.ours.task.points(now))
             if film is not None:
                 film.add(self.picture(target, self._error(now, true)))
             if judge.achieved:
@@ -127,12 +128,7 @@ class Mimic:
         after: Array = stepped
         return after
 
-    def _points(self, pose: Array) -> list[list[float]]:
-        points: list[list[float]] = pose.reshape(2 * self.ours.task.arms, -1).astype(float).tolist()
-        return points
-
     def _error(self, pose: Array, wanted: Array) -> float:
         """The mean distance of the points (m)."""
-        return float(
-            np.mean([np.linalg.norm(np.subtract(*pair)) for pair in zip(self._points(pose), self._points(wanted), strict=True)])
-        )
+        pairs = zip(self.ours.task.points(pose), self.ours.task.points(wanted), strict=True)
+        return float(np.mean([math.dist(point, aim) for point, aim in pairs]))

@@ -15,6 +15,7 @@ from toolkit.run import Run
 from toolkit.video import frame_rate_of, recorder
 from tools.mimic import STEPS, Attempt, Mimic
 from tools.targets import Target, from_dataset, from_film, from_images, made_up
+from tools.train_translator import check_fit
 
 MOST_ROWS = 20
 """Poses that are listed one by one; of more only the summary is told."""
@@ -48,7 +49,8 @@ def mimic_and_show(
         if image:
             targets = from_images(image, eye)
         elif dataset is not None:
-            targets = from_dataset(Dataset(dataset), number or 100)
+            check_fit(reader, data := Dataset(dataset))
+            targets = from_dataset(data, number or 100)
         else:
             targets = made_up(reader.config["world"], reader.config["world_settings"], number or 1, EVALUATION_SEED + 500_000)
         with recorder(out, rate) if out else nullcontext() as film:

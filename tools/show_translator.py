@@ -13,7 +13,7 @@ from toolkit.errors import UserError
 from toolkit.run import Run
 from tools.evaluate_translator import draw_worst, evaluate_translator
 from tools.train_run import signals_caught
-from tools.train_translator import start, train_translator
+from tools.train_translator import start, train_translator, translation_config
 
 
 def train_and_show(
@@ -26,7 +26,7 @@ def train_and_show(
         if settings or name:
             raise UserError("--resume goes on as the run began: no --set and no --run go with it")
         run = Run.open(runs_dir, resume)
-        data = Dataset(Path(run.config["dataset"]))
+        data = Dataset(Path(translation_config(run)["dataset"]))
     else:
         assert folder is not None
         data = Dataset(folder)

@@ -95,23 +95,41 @@ def train_translator(
                     listener(step, time.perf_counter() - began, told)
             if "eval/mse" in told:
                 _save(run, translator, step, time.perf_counter() - began, score)
-    _save(run, translator, step, seconds := time.perf_counter() - began, score)
+    seconds = time.perf_counter() - began
+    _save(run, translator, step, seconds, score)
     outcome = {"steps": step, "seconds": round(seconds, 3), "mse": score, "solved": float(score <= training.solved_at)}
     run.write("summary.json", {**outcome, "best_step": step})
     return outcome
 
 
+def translation_config(run: Run) -> dict[str, Any]:
+    """The config of a translator's run; a UserError where the run is none."""
+    config = run.config
+    if config["algorithm"] != ALGORITHM:
+        raise UserError(f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`")
+    return config
+
+
+def check_fit(run: Run, data: Dataset) -> None:
+    """A UserError where a translator's run and a dataset are not of the same world and size."""
+    config, name = translation_config(run), run.path.name
+    if data.card["world"] != config["world"]:
+        raise UserError(f"run {name!r} knows {config['world']}, dataset {data.folder} shows {data.card['world']}")
+    height, width = data.shards[0].frames.shape[1:3]
+    if [height, width] != config["size"]:
+        seen = " x ".join(map(str, config["size"]))
+        raise UserError(f"run {name!r} sees {seen} pixels, the pictures of {data.folder} have {height} x {width}")
+
+
 def open_translator(run: Run) -> Translator:
     """The translator that a run has trained; a UserError where the run is none of a translator."""
-    if run.config["algorithm"] != ALGORITHM:
-        raise UserError(f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`")
     translator = _translator(run)
     translator.load_state(run.load(None, ["policy"])[1])
     return translator
 
 
 def _translator(run: Run) -> Translator:
-    config = run.config
+    config = translation_config(run)
     settings = TranslatorSettings.parse(config["settings"], kind="translator setting")
     return Translator(tuple(config["size"]), config["outputs"], settings, config["training"]["seed"], config["device"])
 
