@@ -1,6 +1,6 @@
 """A PyBullet client, and a body in it: its links, joints and motors, all by name. SI units.
 
-Only body.py, world.py and photograph.py touch PyBullet, so that another engine could stand here one day.
+Only body.py, world.py, hold.py and photograph.py touch PyBullet, so that another engine could stand here one day.
 """
 
 import math
