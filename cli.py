@@ -3,56 +3,17 @@
 import json
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from toolkit.commands import CHECKPOINT, ENV_SET, RUNS, SET, spoken
+
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
-Command = Callable[..., Any]
 SUITES = Path(__file__).parent / "tools" / "suites"
-RUNS = click.option(
-    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie."
-)
-CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best or a step.  [default: the best]")
-ASSIGNING, TRAINING = {"env_set": "--env-set", "settings": "--set"}, ("steps", "seed", "worlds", "workers", "keep_going")
-SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of what learns, or of its training.")
-ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
-
-
-def spoken(command: Command) -> Command:
-    """Turn KEY=VALUE into values, and errors into one line and the right exit code: 2 for wrong words, 1 for work that failed."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        from toolkit.errors import UserError, WorkError
-
-        try:
-            for name, option in ASSIGNING.items():
-                if name in kwargs:
-                    from toolkit.settings import parse_assignments
-
-                    kwargs[name] = parse_assignments(kwargs[name], option)
-            return command(*args, **kwargs)
-        except UserError as error:
-            _fail(error, 2)
-        except (WorkError, FloatingPointError) as error:
-            _fail(error, 1)
-        except OSError as error:
-            place = f" {error.filename}" if error.filename else ""
-            _fail(f"{error.strerror or error}{place}; nothing that was finished is lost", 1)
-        except KeyboardInterrupt:
-            _fail("interrupted", 130)
-
-    return wrapped
-
-
-def _fail(message: object, code: int) -> None:
-    click.echo(f"poise: {' '.join(str(message).split())}", err=True)
-    sys.exit(code)
+TRAINING = ("steps", "seed", "worlds", "workers", "keep_going")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
