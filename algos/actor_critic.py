@@ -6,6 +6,7 @@ import gymnasium
 from torch import Tensor, nn
 
 from algos.distributions import Distribution
+from algos.encoder import encoder
 from algos.heads import head
 from algos.networks import mlp
 from algos.normalizer import glasses
@@ -18,21 +19,36 @@ class ActorCritic:
     """The networks of PPO, by the names and numbers of its settings."""
 
     def __init__(self, observation: gymnasium.spaces.Box, action: gymnasium.Space[Any], settings: "PPOSettings") -> None:
-        O, hidden, activation = observation.shape[0], settings.hidden, settings.activation
-        self.normalizer = glasses(O, settings.normalize)
+        self.normalizer = glasses(observation, settings.normalize)
+        self.encoder = encoder(observation, settings)
+        F, hidden, activation = self.encoder.features, settings.hidden, settings.activation
         self.head = head(action, settings.distribution, settings.log_std)
         # A shared trunk holds all hidden layers and leaves one layer each to actor and critic.
-        self.trunk = mlp((O, *hidden), activation, settings.trunk_gain, last=True) if settings.shared else nn.Identity()
-        sizes = hidden[-1:] if settings.shared else (O, *hidden)
+        self.trunk = mlp((F, *hidden), activation, settings.trunk_gain, last=True) if settings.shared else nn.Identity()
+        sizes = hidden[-1:] if settings.shared else (F, *hidden)
         self.actor = mlp((*sizes, self.head.inputs), activation, settings.actor_gain)
         self.critic = mlp((*sizes, 1), activation, settings.critic_gain)
-        parts = {"normalizer": self.normalizer, "trunk": self.trunk, "actor": self.actor, "head": self.head}
-        self.policy_parts = nn.ModuleDict(parts)
+        parts = {"encoder": self.encoder, "trunk": self.trunk, "actor": self.actor, "head": self.head}
+        self.policy_parts = nn.ModuleDict({"normalizer": self.normalizer, **parts})
+
+    def __call__(self, s: Tensor) -> tuple[Distribution, Tensor]:
+        """Pi(.|s) and V(s), (B,), at one look at normalized s."""
+        x = self._seen(s)
+        return self._policy(x), self._value(x)
 
     def policy(self, s: Tensor) -> Distribution:
-        """pi(.|s) for normalized s."""
-        return self.head(self.actor(self.trunk(s)))
+        """Pi(.|s) alone."""
+        return self._policy(self._seen(s))
 
     def value(self, s: Tensor) -> Tensor:
-        """V(s), (B,), for normalized s."""
-        return cast(Tensor, self.critic(self.trunk(s))).squeeze(-1)
+        """V(s) alone."""
+        return self._value(self._seen(s))
+
+    def _seen(self, s: Tensor) -> Tensor:
+        return cast(Tensor, self.trunk(self.encoder(s)))
+
+    def _policy(self, x: Tensor) -> Distribution:
+        return self.head(self.actor(x))
+
+    def _value(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.critic(x)).squeeze(-1)

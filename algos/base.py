@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import algos
 from algos.saving import Part, State, load_into, state_of
-from algos.updates import Adam
+from algos.updates import Adam, tensor_of
 from toolkit.errors import UserError
 from toolkit.experience import Transition
 from toolkit.settings import Settings
@@ -29,6 +29,8 @@ class LearnerSettings(Settings):
     hidden: tuple[Units, ...] = Field((256, 256), min_length=1, description="units of each hidden layer")
     activation: str = Field("relu", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu")
     orthogonal: bool = Field(False, description="begin with orthogonal weights, and with actions near the middle")
+    channels: tuple[Units, ...] = Field((16, 32, 64), min_length=1, max_length=6, description="of convolutions that see pictures")
+    features: int = Field(64, ge=1, le=65536, description="numbers that these make of a picture")
     threads: int = Field(1, ge=1, le=256, description="torch threads; part of what makes a run exact")
 
     @property
@@ -105,8 +107,8 @@ class Learner(ABC):
             network.to(self.device)
 
     def tensor(self, rows: Array) -> Tensor:
-        """Rows of numbers as a float32 tensor on the device."""
-        return torch.as_tensor(rows, dtype=torch.float32, device=self.device)
+        """Rows of numbers as a float32 tensor on the device; rows of bytes stay bytes."""
+        return tensor_of(rows, self.device)
 
     @abstractmethod
     def act(self, observation: Array, *, explore: bool) -> Array:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor, nn
+
+from toolkit.rows import FLOAT, PictureRows
 
 CLIP = 10.0
 
@@ -54,6 +57,19 @@ class Normalizer(nn.Module):
         return ((rows - self.shift) * self.scale).clamp(-CLIP, CLIP)
 
 
+class PictureNormalizer(Normalizer):
+    """The same for the numbers in rows of bytes; their pictures stay what they are."""
+
+    def update(self, rows: Tensor) -> None:
+        """Fold in the numbers of rows (B, bytes)."""
+        super().update(numbers_of(rows, len(self.mean)))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Rows (B, bytes) as the learner sees them."""
+        numbers = super().forward(numbers_of(rows, len(self.mean)))
+        return torch.cat((numbers.view(torch.uint8), rows[..., FLOAT * len(self.mean) :]), -1)
+
+
 class Unchanged(nn.Identity):
     """What stands in a normalizer's place where nothing is to be normalized."""
 
@@ -63,9 +79,16 @@ class Unchanged(nn.Identity):
         """There is nothing to keep."""
 
 
-def glasses(size: int, wanted: bool) -> Normalizer | Unchanged:
-    """What a learner looks through: a normalizer of `size` numbers where one is wanted."""
-    return Normalizer(size) if wanted else Unchanged()
+def glasses(observation: Box, wanted: bool) -> Normalizer | Unchanged:
+    """What a learner looks through: a normalizer of the numbers that it sees, where one is wanted."""
+    if isinstance(observation, PictureRows):
+        return PictureNormalizer(observation.numbers) if wanted and observation.numbers else Unchanged()
+    return Normalizer(observation.shape[0]) if wanted else Unchanged()
+
+
+def numbers_of(rows: Tensor, number: int) -> Tensor:
+    """The first numbers (..., number) float32 of rows of bytes."""
+    return rows[..., : FLOAT * number].contiguous().view(torch.float32)
 
 
 class ReturnScale:

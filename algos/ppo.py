@@ -108,16 +108,16 @@ class PPO(Learner):
         s, s2 = self.net.normalizer(s), self.net.normalizer(s2)
         if self.settings.normalize_reward:
             r = self.return_scale(r, torch.maximum(terminated, truncated))
-        v_old = self.net.value(s)
+        pi, v_old = self.net(s)
         A = gae(r, v_old, self.net.value(s2), terminated, truncated, self.settings.gamma, self.settings.gae_lambda)
-        columns = (s, a, self.net.policy(s).log_prob(a), v_old, A, A + v_old)
+        columns = (s, a, pi.log_prob(a), v_old, A, A + v_old)
         return Rollout(*(column.flatten(0, 1) for column in columns))
 
     def loss(self, b: Rollout) -> Tensor:
         """L."""
-        pi = self.net.policy(b.s)
+        pi, v = self.net(b.s)
         policy_loss = self.policy_loss((pi.log_prob(b.a) - b.log_pi_old).exp(), b.A)
-        value_loss = self.value_loss(self.net.value(b.s), b.v_old, b.R)
+        value_loss = self.value_loss(v, b.v_old, b.R)
         return policy_loss + self.settings.value_weight * value_loss - self.settings.entropy_bonus * pi.entropy().mean()
 
     def policy_loss(self, ratio: Tensor, A: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class PPO(Learner):
     @torch.no_grad()
     def measure(self, rollout: Rollout) -> dict[str, float]:
         """What the epochs did to the policy and the value, over the whole rollout."""
-        pi, v = self.net.policy(rollout.s), self.net.value(rollout.s)
+        pi, v = self.net(rollout.s)
         log_ratio = pi.log_prob(rollout.a) - rollout.log_pi_old
         ratio = log_ratio.exp()
         unexplained = (rollout.R - rollout.v_old).var(correction=0) / rollout.R.var(correction=0).clamp(min=1e-8)

@@ -39,7 +39,7 @@ class Replay:
         device: torch.device,
     ) -> None:
         self.buffer = ReplayBuffer(settings.buffer, observation, action)
-        self.normalizer = glasses(observation.shape[0], settings.normalize)
+        self.normalizer = glasses(observation, settings.normalize)
         self.settings, self.rng, self.device = settings, rng, device
         self.action_size = action.shape[0]
         self.steps, self.updates, self.updates_owed = 0, 0, 0.0

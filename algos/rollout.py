@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from algos.updates import tensor_of
 from toolkit.experience import Transition
 from toolkit.signals import Array
 
@@ -29,10 +30,10 @@ class RolloutBuffer:
         self.steps += len(transition.reward)
 
     def take(self, device: torch.device) -> list[Tensor]:
-        """The columns of Transition as float32 tensors (T, N, ...); the buffer is empty then."""
+        """The columns of Transition as tensors (T, N, ...), of float32 or of bytes; the buffer is empty then."""
         columns = self._columns()
         self.transitions = []
-        return [torch.as_tensor(column, dtype=torch.float32, device=device) for column in columns.values()]
+        return [tensor_of(column, device) for column in columns.values()]
 
     def state(self) -> dict[str, Any]:
         """The steps so far, column by column, and how many there ever were."""

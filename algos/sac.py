@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from algos.base import Learner
 from algos.buffers import Batch
 from algos.distributions import Distribution
+from algos.encoder import encoder
 from algos.heads import SquashedGaussianHead
 from algos.networks import Ensemble, mlp
 from algos.replay import Replay, ReplaySettings
@@ -42,27 +43,29 @@ class SAC(Learner):
 
     def __init__(self, observation: Box, action: Box, settings: SACSettings, seed: int, device: str = "cpu") -> None:
         super().__init__(observation, action, settings, seed, device)
-        O, A = observation.shape[0], action.shape[0]
         self.replay = Replay(observation, action, settings, self.rng, self.device)
+        self.encoder = encoder(observation, settings)
+        F, A = self.encoder.features, action.shape[0]
         self.head = SquashedGaussianHead(action, log_std=0.0)
-        self.actor = mlp((O, *settings.hidden, self.head.inputs), settings.activation, settings.actor_gain)
-        self.critic = Ensemble(2, (O + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
-        self.target = deepcopy(self.critic).requires_grad_(False)
+        self.actor = mlp((F, *settings.hidden, self.head.inputs), settings.activation, settings.actor_gain)
+        self.critic = Ensemble(2, (F + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
+        self.target, self.target_encoder = (deepcopy(part).requires_grad_(False) for part in (self.critic, self.encoder))
         self.log_alpha = nn.Parameter(torch.tensor(math.log(settings.alpha)))
         self.target_entropy = -float(A) if settings.target_entropy is None else settings.target_entropy
         self.networks = {
-            "policy": nn.ModuleDict({"normalizer": self.replay.normalizer, "actor": self.actor}),
-            "critic": self.critic,
-            "target": self.target,
+            "policy": nn.ModuleDict({"normalizer": self.replay.normalizer, "encoder": self.encoder, "actor": self.actor}),
+            "critic": nn.ModuleList((self.encoder, self.critic)),
+            "target": nn.ModuleList((self.target_encoder, self.target)),
             "temperature": nn.ParameterDict({"log_alpha": self.log_alpha}),
         }
         self.to_device()
-        learned = ("policy", "critic", "temperature")
-        self.optimizers = {name: Adam(settings.learning_rate, self.networks[name]) for name in learned}
+        # The critics' loss alone teaches the encoder what to see (arXiv:1910.01741).
+        learned = {"policy": self.actor, "critic": self.networks["critic"], "temperature": self.networks["temperature"]}
+        self.optimizers = {name: Adam(settings.learning_rate, network) for name, network in learned.items()}
         self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
 
     def policy(self, s: Tensor) -> Distribution:
-        """pi(.|s)."""
+        """pi(.|s) for encoded s."""
         return self.head(self.actor(s))
 
     @torch.no_grad()
@@ -70,7 +73,7 @@ class SAC(Learner):
         """Uniform while warming up; then a sample of the policy, or its mode when not exploring."""
         if explore and self.replay.warming_up:
             return self.replay.random_actions(len(observation))
-        pi = self.policy(self.replay.normalizer(self.tensor(observation)))
+        pi = self.policy(self.encoder(self.replay.normalizer(self.tensor(observation))))
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
@@ -92,14 +95,15 @@ class SAC(Learner):
         q_loss = self.critic_loss(batch, alpha)
         descend(self.optimizers["critic"], q_loss)
 
-        a, log_pi = self.policy(batch.s).sample(self.generator)
-        pi_loss = self.actor_loss(batch.s, a, log_pi, alpha)
+        s = self.encoder(batch.s).detach()
+        a, log_pi = self.policy(s).sample(self.generator)
+        pi_loss = self.actor_loss(s, a, log_pi, alpha)
         descend(self.optimizers["policy"], pi_loss)
 
         alpha_loss = self.alpha_loss(log_pi.detach())
         descend(self.optimizers["temperature"], alpha_loss)
 
-        track(self.target, self.critic, self.settings.tau)
+        track(self.networks["target"], self.networks["critic"], self.settings.tau)
         return {
             "losses/qf_loss": q_loss.item(),
             "losses/actor_loss": pi_loss.item(),
@@ -110,10 +114,10 @@ class SAC(Learner):
     def critic_loss(self, batch: Batch, alpha: Tensor) -> Tensor:
         """L_Q, summed over both critics."""
         with torch.no_grad():
-            a2, log_pi2 = self.policy(batch.s2).sample(self.generator)
-            q2 = self.target(torch.cat((batch.s2, a2), -1)).amin(0) - alpha * log_pi2
+            a2, log_pi2 = self.policy(self.encoder(batch.s2)).sample(self.generator)
+            q2 = self.target(torch.cat((self.target_encoder(batch.s2), a2), -1)).amin(0) - alpha * log_pi2
             y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
-        q = self.critic(torch.cat((batch.s, batch.a), -1))
+        q = self.critic(torch.cat((self.encoder(batch.s), batch.a), -1))
         return (q - y).square().mean(-1).sum()
 
     def actor_loss(self, s: Tensor, a: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from algos.base import Learner
 from algos.buffers import Batch
+from algos.encoder import encoder
 from algos.networks import Ensemble, mlp
 from algos.replay import Replay, ReplaySettings
 from algos.updates import Adam, descend, track
@@ -43,20 +44,24 @@ class TD3(Learner):
 
     def __init__(self, observation: Box, action: Box, settings: TD3Settings, seed: int, device: str = "cpu") -> None:
         super().__init__(observation, action, settings, seed, device)
-        O, A = observation.shape[0], action.shape[0]
         self.replay = Replay(observation, action, settings, self.rng, self.device)
-        self.actor = mlp((O, *settings.hidden, A), settings.activation, settings.actor_gain)
+        self.encoder = encoder(observation, settings)
+        F, A = self.encoder.features, action.shape[0]
+        self.actor = mlp((F, *settings.hidden, A), settings.activation, settings.actor_gain)
         self.actor_target = deepcopy(self.actor).requires_grad_(False)
-        self.critic = Ensemble(1 + settings.twin, (O + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
+        self.critic = Ensemble(1 + settings.twin, (F + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
         self.critic_target = deepcopy(self.critic).requires_grad_(False)
+        self.encoder_target = deepcopy(self.encoder).requires_grad_(False)
         self.networks = {
-            "policy": nn.ModuleDict({"normalizer": self.replay.normalizer, "actor": self.actor}),
+            "policy": nn.ModuleDict({"normalizer": self.replay.normalizer, "encoder": self.encoder, "actor": self.actor}),
             "actor_target": self.actor_target,
-            "critic": self.critic,
-            "critic_target": self.critic_target,
+            "critic": nn.ModuleList((self.encoder, self.critic)),
+            "critic_target": nn.ModuleList((self.encoder_target, self.critic_target)),
         }
         self.to_device()
-        self.optimizers = {name: Adam(settings.learning_rate, self.networks[name]) for name in ("policy", "critic")}
+        # The critics' loss alone teaches the encoder what to see (arXiv:1910.01741).
+        learned = {"policy": self.actor, "critic": self.networks["critic"]}
+        self.optimizers = {name: Adam(settings.learning_rate, network) for name, network in learned.items()}
         self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
 
     @torch.no_grad()
@@ -64,7 +69,7 @@ class TD3(Learner):
         """Uniform while warming up; then mu(s), with noise when exploring."""
         if explore and self.replay.warming_up:
             return self.replay.random_actions(len(observation))
-        a: Tensor = self.actor(self.replay.normalizer(self.tensor(observation))).tanh()
+        a: Tensor = self.actor(self.encoder(self.replay.normalizer(self.tensor(observation)))).tanh()
         if explore:
             a = (a + self.settings.exploration * self.noise(a)).clamp(-1.0, 1.0)
         return a.cpu().numpy()
@@ -91,9 +96,9 @@ class TD3(Learner):
         metrics = {"losses/qf_loss": q_loss.item()}
 
         if self.replay.updates % self.settings.delay == 0:
-            mu_loss = self.actor_loss(batch.s)
+            mu_loss = self.actor_loss(self.encoder(batch.s).detach())
             descend(self.optimizers["policy"], mu_loss)
-            track(self.critic_target, self.critic, self.settings.tau)
+            track(self.networks["critic_target"], self.networks["critic"], self.settings.tau)
             track(self.actor_target, self.actor, self.settings.tau)
             metrics["losses/actor_loss"] = mu_loss.item()
         return metrics
@@ -102,11 +107,12 @@ class TD3(Learner):
         """L_Q, summed over the critics."""
         c = self.settings.noise_clip
         with torch.no_grad():
-            mu2 = self.actor_target(batch.s2).tanh()
+            s2 = self.encoder_target(batch.s2)
+            mu2 = self.actor_target(s2).tanh()
             a2 = (mu2 + (self.settings.target_noise * self.noise(mu2)).clamp(-c, c)).clamp(-1.0, 1.0)
-            q2 = self.critic_target(torch.cat((batch.s2, a2), -1)).amin(0)
+            q2 = self.critic_target(torch.cat((s2, a2), -1)).amin(0)
             y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
-        q = self.critic(torch.cat((batch.s, batch.a), -1))
+        q = self.critic(torch.cat((self.encoder(batch.s), batch.a), -1))
         return (q - y).square().mean(-1).sum()
 
     def actor_loss(self, s: Tensor) -> Tensor:

@@ -4,11 +4,18 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from toolkit.errors import WorkError
+from toolkit.signals import Array
+
+
+def tensor_of(rows: Array, device: torch.device) -> Tensor:
+    """Numbers as a float32 tensor on the device; bytes stay bytes."""
+    return torch.as_tensor(rows, dtype=torch.uint8 if rows.dtype == np.uint8 else torch.float32, device=device)
 
 
 class Adam:

@@ -8,14 +8,15 @@ import numpy as np
 import pymunk
 from pydantic import Field
 
-from envs2d.canvas import BODY, INK, NEAR, TARGET, Canvas, Point
+from envs2d.arm import LINK, LINK_WIDTH, paint_arm, paint_links, pose_of
+from envs2d.canvas import TARGET, Canvas, Point
 from envs2d.world import PlanarEnvironment
 from toolkit.poses import PoseTask
 from toolkit.rewards import effort_cost
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal
 
-LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
+LINK_MASS = 0.5
 TORQUE = 1.0
 FRICTION = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
@@ -23,8 +24,7 @@ REACH = 0.02
 """How close elbow and hand must both be to their targets (m)."""
 HOLD = 25
 """For how many steps in a row."""
-SHOULDER = (0.0, 0.0)
-PALE, SHADOW = (208, 216, 222), (205, 232, 216)
+SHADOW = (205, 232, 216)
 
 
 class ReacherSettings(WorldSettings):
@@ -51,6 +51,8 @@ class Reacher2D(PlanarEnvironment):
     ACTION = (Signal("torque", 2, -TORQUE, TORQUE, "N m", "at shoulder and elbow"),)
     REWARD: ClassVar = {
         "reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0},
+        "likeness": {"likeness": 1.0, "effort": -0.05},
+        "both": {"progress": 0.5, "likeness": 0.5, "effort": -0.05, "achieved": 1.0},
         "survival": {"alive": 1.0},
     }
     SETTINGS = ReacherSettings
@@ -100,8 +102,9 @@ class Reacher2D(PlanarEnvironment):
         self.speeds = (first_speed, second_speed - first_speed)
 
     def reward_terms(self, effort: Effort) -> dict[str, float]:
-        """Progress towards the pose (m), effort, and whether a pose was achieved just now."""
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.pose)}
+        """Progress towards the pose, effort, and whether a pose was achieved just now; where it is paid for, likeness too."""
+        seen = {"likeness": self.sight.goal.gain()} if "likeness" in self.REWARD[self.settings.reward] else {}
+        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.pose), **seen}
 
     def renew(self, info: dict[str, Any]) -> None:
         """A pose held long enough counts, and makes room for a new target."""
@@ -123,25 +126,22 @@ class Reacher2D(PlanarEnvironment):
 
     def paint(self, canvas: Canvas) -> None:
         """Target pose, the hand's trail, the arm."""
-        canvas.ring(SHOULDER, 2 * LINK + 0.02, PALE, 0.003)
-        aims = [(self.target, (SHADOW, SHADOW))] if self.settings.markers else []
-        for pose, colours in (*aims, (self.pose, (BODY, NEAR))):
-            for start, end, colour in zip((SHOULDER, pose[0]), pose, colours, strict=True):
-                canvas.capsule(start, end, LINK_WIDTH, colour)
         if self.settings.markers:
+            paint_links(canvas, self.target, (SHADOW, SHADOW))
             canvas.trail(list(self.trail), width=0.006)
-        canvas.disc(SHOULDER, 0.03, INK)
-        for point, aim in zip(self.pose, self.target, strict=True):
-            canvas.disc(point, 0.012, INK)
-            if self.settings.markers:
+        self.paint_body(canvas)
+        if self.settings.markers:
+            for aim in self.target:
                 canvas.ring(aim, REACH, TARGET, 0.005)
+
+    def paint_body(self, canvas: Canvas) -> None:
+        """The arm, and how far it reaches."""
+        paint_arm(canvas, self.pose)
+
+    def paint_goal(self, canvas: Canvas) -> None:
+        """The arm in its target pose."""
+        paint_arm(canvas, self.target)
 
     def _aim(self, rng: np.random.Generator) -> None:
         """Set a target that can be reached: the pose of two random joint angles."""
         self.aim_at(np.array(pose_of(*rng.uniform(-math.pi, math.pi, 2).tolist())).ravel())
-
-
-def pose_of(shoulder: float, elbow: float) -> tuple[Point, Point]:
-    """Where elbow and hand are (m) for the angles of shoulder and elbow (rad)."""
-    bend = (LINK * math.cos(shoulder), LINK * math.sin(shoulder))
-    return bend, (bend[0] + LINK * math.cos(shoulder + elbow), bend[1] + LINK * math.sin(shoulder + elbow))

@@ -1,6 +1,6 @@
 """PlanarEnvironment: a world whose bodies live in a pymunk space. SI units, y up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +9,7 @@ import pymunk.batch
 
 from envs2d.canvas import Canvas
 from toolkit.environment import BaseEnvironment
+from toolkit.errors import UserError
 from toolkit.signals import Array
 
 BODY_FIELDS = (
@@ -30,7 +31,7 @@ class PlanarEnvironment(BaseEnvironment):
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
-        self._canvas: Canvas | None = None
+        self._canvases: dict[tuple[int, int], Canvas] = {}
         self._buffer = pymunk.batch.Buffer()
 
     def clear(self) -> None:
@@ -63,11 +64,11 @@ class PlanarEnvironment(BaseEnvironment):
 
     def draw(self) -> Array:
         """The picture now; the camera follows `focus`."""
-        if self._canvas is None:
-            self._canvas = Canvas(self.settings.width, self.settings.height, self.VIEW)
-        self._canvas.begin(self.focus())
-        self.paint(self._canvas)
-        return self._canvas.frame()
+        return self._drawn(self.settings.width, self.settings.height, self.paint)
+
+    def glance(self, size: int, *, goal: bool = False) -> Array:
+        """A bare picture (size, size, 3) for the agent."""
+        return self._drawn(size, size, self.paint_goal if goal else self.paint_body)
 
     def seen_at(self, point: Sequence[float]) -> tuple[float, float]:
         """Where a point (m) is in the picture: fractions of its width and height, from the top left."""
@@ -93,6 +94,22 @@ class PlanarEnvironment(BaseEnvironment):
     def paint(self, canvas: Canvas) -> None:
         """Draw the world on the canvas."""
         raise NotImplementedError
+
+    def paint_body(self, canvas: Canvas) -> None:
+        """Draw it without its targets."""
+        self.paint(canvas)
+
+    def paint_goal(self, canvas: Canvas) -> None:
+        """Draw what is to be reached."""
+        raise UserError(f"{type(self).__name__} cannot draw its body at the target: leave goal=state")
+
+    def _drawn(self, width: int, height: int, paint: Callable[[Canvas], None]) -> Array:
+        if (width, height) not in self._canvases:
+            self._canvases[width, height] = Canvas(width, height, self.VIEW)
+        canvas = self._canvases[width, height]
+        canvas.begin(self.focus())
+        paint(canvas)
+        return canvas.frame()
 
 
 class BodyHold:

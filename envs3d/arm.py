@@ -8,7 +8,8 @@ from pydantic import Field
 
 from envs3d.body import Point
 from envs3d.camera import Marker
-from envs3d.world import DATA, SpatialEnvironment, SpatialSettings
+from envs3d.settings import SpatialSettings
+from envs3d.world import DATA, SpatialEnvironment
 from toolkit.rewards import effort_cost, progress
 from toolkit.signals import Array, Effort, Signal
 

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from envs3d.world import DATA, SpatialEnvironment, SpatialSettings
+from envs3d.settings import SpatialSettings
+from envs3d.world import DATA, SpatialEnvironment
 from toolkit.rewards import closeness, effort_cost, tolerance
 from toolkit.signals import Array, Effort, Signal
 

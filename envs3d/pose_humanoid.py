@@ -8,7 +8,8 @@ from pydantic import Field
 
 from envs3d.body import Point
 from envs3d.posed_arms import PosedArms, TakingPoses
-from envs3d.world import SpatialEnvironment, SpatialSettings
+from envs3d.settings import SpatialSettings
+from envs3d.world import SpatialEnvironment
 from toolkit.signals import Signal
 
 TORQUE = 25.0

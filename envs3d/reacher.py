@@ -9,7 +9,8 @@ from pydantic import Field
 from envs3d.body import Point
 from envs3d.models import ArmJoint, arm_urdf
 from envs3d.posed_arms import PosedArms, TakingPoses
-from envs3d.world import SpatialEnvironment, SpatialSettings
+from envs3d.settings import SpatialSettings
+from envs3d.world import SpatialEnvironment
 from toolkit.signals import Signal
 
 LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5

@@ -6,10 +6,9 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from envs3d.body import Body, Client
 from envs3d.camera import Camera, Marker
@@ -17,9 +16,9 @@ from envs3d.chatter import silenced
 from envs3d.hold import SpatialHold, hold_at, push_link
 from envs3d.models import humanoid_mjcf
 from envs3d.photograph import photographer
+from envs3d.settings import SpatialSettings
 from toolkit.environment import BaseEnvironment
-from toolkit.errors import WorkError
-from toolkit.settings import WorldSettings
+from toolkit.errors import UserError, WorkError
 from toolkit.signals import Array
 
 with silenced():
@@ -29,17 +28,6 @@ with silenced():
 DATA = Path(pybullet_data.getDataPath())
 """Robots that come with PyBullet."""
 FLOOR = (0.86, 0.89, 0.91, 1.0)
-
-
-class SpatialSettings(WorldSettings):
-    """What every world in space lets its user choose."""
-
-    camera: Literal["front", "side", "top", "follow"] = Field("follow", description="where its pictures are taken from")
-    width: int = Field(480, ge=16, le=4096, description="width of its picture (pixels)")
-    height: int = Field(480, ge=16, le=4096, description="height of its picture (pixels)")
-    markers: bool = Field(True, description="paint targets over its pictures")
-    shadows: bool = Field(True, description="draw shadows; without them pictures take half the time")
-    renderer: Literal["tiny", "egl"] = Field("tiny", description="tiny: on any machine; egl: on a graphics card")
 
 
 class SpatialEnvironment(BaseEnvironment):
@@ -129,10 +117,13 @@ class SpatialEnvironment(BaseEnvironment):
 
     def draw(self) -> Array:
         """The picture now: what the renderer sees, and over it the markers."""
-        self.camera.focus = np.array(self.focus())
-        if self._photograph is None:
-            self._photograph = photographer(self._client, self.settings.renderer, self.settings.shadows)
-        return self.camera.mark(self._photograph(self.camera), self.markers() if self.settings.markers else ())
+        return self.camera.mark(self._seen_by(self.camera), self.markers() if self.settings.markers else ())
+
+    def glance(self, size: int, *, goal: bool = False) -> Array:
+        """A bare picture (size, size, 3) for the agent."""
+        if goal:
+            raise UserError(f"{type(self).__name__} cannot draw its body at the target: leave goal=state")
+        return self._seen_by(Camera(self.settings.camera, self.VIEW, size, size))
 
     def focus(self) -> Sequence[float]:
         """The point (m) at the picture's centre."""
@@ -141,6 +132,12 @@ class SpatialEnvironment(BaseEnvironment):
     def markers(self) -> Iterable[Marker]:
         """What is painted over the picture: targets."""
         return ()
+
+    def _seen_by(self, camera: Camera) -> Array:
+        camera.focus = np.array(self.focus())
+        if self._photograph is None:
+            self._photograph = photographer(self._client, self.settings.renderer, self.settings.shadows)
+        return self._photograph(camera)
 
     def _open(self) -> None:
         self.close()

@@ -1,7 +1,4 @@
-"""BaseEnvironment: the template of every world. `reset` and `step` are written here, once.
-
-A world says what it is and fills in the hooks; the physics is the business of one class between.
-"""
+"""BaseEnvironment: the template of every world, with one class for the physics between the two."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,11 +11,12 @@ import numpy as np
 from toolkit.errors import unknown
 from toolkit.hold import Hold
 from toolkit.settings import WorldSettings
-from toolkit.signals import Array, Effort, Signal, box, effort_of
+from toolkit.sight import Sight
+from toolkit.signals import Array, Effort, Signal, effort_of
 
 
-class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
-    """A Gymnasium environment whose episode is told by hooks.
+class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
+    """A Gymnasium environment whose episode is told by hooks; `reset` and `step` are written here, once.
 
     reset: clear -> place -> sense -> observe
     step:  apply -> advance x SUBSTEPS -> sense -> reward_terms -> has_failed -> renew -> observe
@@ -34,7 +32,6 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]
     settings: WorldSettings
-    observation_space: gymnasium.spaces.Box
     action_space: gymnasium.spaces.Box
     steps, total_reward = 0, 0.0  # How the episode goes, for the eye: HUD and window.
     effort: Effort = ()
@@ -48,13 +45,14 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         if self.settings.reward not in self.REWARD:
             raise unknown("reward", self.settings.reward, self.REWARD)
         self._weights = tuple(self.REWARD[self.settings.reward].items())
-        self.observation_space = box(self.OBSERVATION)
+        self.sight = Sight(self)
+        self.observation_space = self.sight.space
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (sum(signal.size for signal in self.ACTION),), np.float32)
         self._dt = 1.0 / (self.CONTROL_RATE * self.SUBSTEPS)
         self._window: Any = None
 
     @final
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode. One seed, one story: the same seed and actions give the same bits."""
         super().reset(seed=seed)
         self.steps, self.total_reward, self.effort, self.terms = 0, 0.0, (), {}
@@ -66,7 +64,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         return self.observation(), {"reward_terms": {}}
 
     @final
-    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Array) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step of 1 / CONTROL_RATE seconds. `action` (A,) is clipped to [-1, 1]; NaN is a UserError."""
         self.apply(effort := effort_of(action, len(self.action_space.low)))
         for _ in range(self.SUBSTEPS):
@@ -78,8 +76,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         if failed and (margins := self.margins()):
             info["failure"] = min(margins, key=lambda name: margins[name])
         self.renew(info)
-        self.steps, self.total_reward = self.steps + 1, self.total_reward + reward
-        self.effort, self.terms = effort, terms
+        self.steps, self.total_reward, self.effort, self.terms = self.steps + 1, self.total_reward + reward, effort, terms
         if self.render_mode == "human":
             self.render()
         return self.observation(), reward, failed, False, info
@@ -150,11 +147,14 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     def draw(self) -> Array:
         """The picture of the world now, (height, width, 3) uint8, drawn without a display."""
 
+    @abstractmethod
+    def glance(self, size: int, *, goal: bool = False) -> Array:
+        """A bare picture (size, size, 3) for the agent, without targets; of a `goal`, the body once it has reached its target."""
+
     def hold_at(self, x: float, y: float) -> Hold | None:
         """A hold on the body at a place of the picture, if there is one (toolkit/hold.py)."""
         return None
 
-    def observation(self) -> Array:
-        """What `observe` tells, within its bounds, as float32."""
-        space = self.observation_space
-        return np.minimum(np.maximum(self.observe(), space.low), space.high).astype(np.float32, copy=False)
+    def observation(self) -> Any:
+        """What the agent sees now: what `observe` tells, or pictures (toolkit/sight.py)."""
+        return self.sight.see(self.observe())

@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import UserError, unknown
+from toolkit.rows import InRows, shows_pictures
 from toolkit.signals import Array
 
 NAMESPACE = "poise"
@@ -45,7 +46,7 @@ def resolve(word: str) -> str:
 def make_world(world_id: str, settings: Mapping[str, Any] | None = None, render_mode: str | None = None) -> World:
     """One world of any id, as every learner wants it: a Box to see, and choices or a Box of [-1, 1] to act in.
 
-    Actions beyond [-1, 1] are clipped. What is seen as a Dict, a Tuple or a choice is laid out flat.
+    Actions beyond [-1, 1] are clipped. A Dict, a Tuple or a choice to see is laid out flat; a picture comes in a row of bytes.
     """
     kwargs: dict[str, Any] = dict(settings or {})
     if render_mode is not None:
@@ -60,6 +61,8 @@ def make_world(world_id: str, settings: Mapping[str, Any] | None = None, render_
         raise UserError(f"world {world_id!r} needs the module {module!r}, which is not installed{advice}") from None
     except (gymnasium.error.Error, TypeError, ValueError) as error:
         raise UserError(f"world {world_id!r} cannot be made: {str(error).splitlines()[0]}") from None
+    if shows_pictures(world.observation_space):
+        world = InRows(world)
     if as_ours(world):
         return world
     if world.spec is not None and world.spec.max_episode_steps is None:

@@ -5,7 +5,7 @@ UserError of one line, with the nearest name.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -60,6 +60,11 @@ class WorldSettings(Settings):
     start_noise: float = Field(0.02, ge=0, le=0.2, description="spread of the start state (m, rad, m/s, rad/s)")
     width: int = Field(600, ge=16, le=4096, description="width of its picture (pixels)")
     height: int = Field(600, ge=16, le=4096, description="height of its picture (pixels)")
+    observation: Literal["state", "pixels", "both"] = Field("state", description="what its agent sees: signals, pictures or both")
+    goal: Literal["state", "pixels", "translated"] = Field("state", description="how it is told its target: toolkit/sight.py")
+    translator: str = Field("", description="folder of the run that reads the target's picture, for goal=translated")
+    pixels: int = Field(64, ge=16, le=512, description="height and width of the pictures that its agent sees (pixels)")
+    stack: int = Field(2, ge=1, le=8, description="pictures of the last steps that its agent sees at once")
     hud: bool = Field(False, description="draw time, return, reward terms, actions and margins over the picture")
 
 

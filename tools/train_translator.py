@@ -1,5 +1,6 @@
 """Train a translator on a dataset into a run folder, with exact resume, and open one that has been trained."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
@@ -15,7 +16,7 @@ from toolkit.errors import UserError, unknown
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
 from toolkit.run import Run
 from toolkit.settings import Settings
-from toolkit.signals import Signal
+from toolkit.signals import Array, Signal
 from tools.plan_run import versions
 
 ALGORITHM = "translator"
@@ -126,6 +127,15 @@ def open_translator(run: Run) -> Translator:
     translator = _translator(run)
     translator.load_state(run.load(None, ["policy"])[1])
     return translator
+
+
+@functools.cache
+def reader(folder: str) -> Callable[[Array], Array]:
+    """What reads the pose in a picture (H, W, 3), by the translator whose run lies in a folder; worlds ask for it by name."""
+    translator = open_translator(Run(Path(folder)))
+    if "pose" not in translator.settings.signals[:1]:
+        raise UserError(f"run {folder} does not read the signal pose first: train one that does")
+    return lambda picture: translator.translate(picture[None])[0]
 
 
 def _translator(run: Run) -> Translator:
