@@ -27,16 +27,19 @@ class Encoder(nn.Module):
         height, width, channels = rows.picture
         where = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
         self.register_buffer("where", torch.stack(where[::-1])[None], persistent=False)
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise((channels + 2, *settings.channels)):
-            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.ReLU()]
+        # The first convolution, in two: its share of columns and rows is the same for all pictures.
+        first, sizes = settings.channels[0], settings.channels
+        self.what = nn.Conv2d(channels, first, 3, stride=2, padding=1)
+        self.place = nn.Conv2d(2, first, 3, stride=2, padding=1, bias=False)
+        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+        for _ in sizes:
             height, width = (height + 1) // 2, (width + 1) // 2
-        size = settings.channels[-1] * height * width
-        self.layers = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(size, settings.features), nn.LayerNorm(settings.features), nn.Tanh()
-        )
+        last = (nn.Linear(sizes[-1] * height * width, settings.features), nn.LayerNorm(settings.features), nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.Flatten(), *last)
         # A pixel's colours lie side by side in a row; so laid out, convolutions take two thirds of the time.
-        nn.utils.convert_conv2d_weight_memory_format(self.layers, torch.channels_last)
+        nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
 
     def forward(self, rows: Tensor) -> Tensor:
         """X."""
@@ -45,10 +48,10 @@ class Encoder(nn.Module):
         return torch.cat([self._see(portion) for portion in portions]).reshape(*rows.shape[:-1], -1)
 
     def _see(self, rows: Tensor) -> Tensor:
-        bytes_of_picture = rows[:, FLOAT * self.rows.numbers :]
-        pixels = bytes_of_picture.reshape(-1, *self.rows.picture).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-        where = self.get_buffer("where").expand(len(rows), -1, -1, -1)
-        return torch.cat((numbers_of(rows, self.rows.numbers), self.layers(torch.cat((pixels, where), 1))), -1)
+        picture = rows[:, FLOAT * self.rows.numbers :].reshape(-1, *self.rows.picture)
+        pixels = picture.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+        seen = self.layers(self.what(pixels) + self.place(self.get_buffer("where")))
+        return torch.cat((numbers_of(rows, self.rows.numbers), seen), -1)
 
 
 class Plain(nn.Identity):

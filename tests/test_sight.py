@@ -1,0 +1,267 @@
+"""What an agent sees: numbers, pictures or both; and how it is told its target."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from conftest import IN_SPACE, OUR_IDS, bare, make
+from gymnasium.utils.env_checker import check_env
+
+import algos
+from algos.encoder import Encoder, encoder
+from algos.normalizer import Normalizer, glasses
+from toolkit.errors import UserError, WorkError
+from toolkit.experience import Worlds
+from toolkit.registry import make_world
+from toolkit.rows import FLOAT, InRows, PictureRows
+from toolkit.signals import layout
+
+REACHER = "poise/Reacher2D-v0"
+SMALL = {"pixels": 16}
+
+
+def reacher(**settings):
+    return bare(REACHER, **SMALL, **settings)
+
+
+def spaces(space):
+    """The shapes of what is seen, by name."""
+    if isinstance(space, gymnasium.spaces.Dict):
+        return {name: part.shape for name, part in space.spaces.items()}
+    return {"pixels" if space.dtype == np.uint8 else "state": space.shape}
+
+
+@pytest.mark.parametrize(("observation", "goal", "expected"), [
+    ("state", "state", {"state": (14,)}),
+    ("pixels", "state", {"pixels": (16, 16, 9), "state": (4,)}),
+    ("both", "state", {"pixels": (16, 16, 9), "state": (14,)}),
+    ("state", "pixels", {"pixels": (16, 16, 3), "state": (6,)}),
+    ("pixels", "pixels", {"pixels": (16, 16, 12)}),
+    ("both", "pixels", {"pixels": (16, 16, 12), "state": (6,)}),
+])  # fmt: skip
+def test_the_agent_sees_what_was_asked_for_and_nothing_that_tells_the_rest(observation, goal, expected):
+    world = reacher(observation=observation, goal=goal, stack=3)
+    assert spaces(world.observation_space) == expected
+    check_env(world)
+
+
+@pytest.mark.parametrize("world_id", OUR_IDS)
+def test_every_world_can_be_seen_in_pictures(world_id):
+    world = bare(world_id, observation="pixels", pixels=32, stack=2)
+    seen, _ = world.reset(seed=0)
+    pixels = seen["pixels"] if isinstance(seen, dict) else seen
+    assert pixels.shape == (32, 32, 6) and pixels.dtype == np.uint8 and np.ptp(pixels) > 50
+    world.close()
+
+
+def test_the_last_pictures_stand_oldest_first_and_the_first_fills_the_start():
+    world, plain = reacher(observation="pixels", goal="pixels", stack=3), reacher()
+    seen, _ = world.reset(seed=0)
+    plain.reset(seed=0)
+    pictures = [plain.glance(16)] * 3
+    for _ in range(4):
+        for age, picture in enumerate(pictures[-3:]):
+            np.testing.assert_array_equal(seen[..., 3 * age : 3 * age + 3], picture)
+        np.testing.assert_array_equal(world.observation(), seen, "looking again is no step")
+        seen = world.step(np.ones(2))[0]
+        plain.step(np.ones(2))
+        pictures.append(plain.glance(16))
+    assert not np.array_equal(seen[..., :3], seen[..., 6:9])
+    np.testing.assert_array_equal(world.reset(seed=0)[0][..., :3], pictures[0], "nothing is left of the last episode")
+
+
+def test_the_targets_picture_is_that_of_a_body_which_is_there():
+    world = reacher(observation="pixels", goal="pixels")
+    seen, _ = world.reset(seed=1)
+    assert not np.array_equal(seen[..., 3:6], seen[..., 6:])
+    world.aim_at(np.array(world.pose).ravel())
+    np.testing.assert_array_equal(world.observation()[..., 6:], seen[..., 3:6])
+    assert world.sight.goal.unlikeness() == 0.0
+
+
+def test_unlikeness_grows_with_the_angle_between_two_arms():
+    world = reacher(goal="pixels")
+    found = []
+    for angle in (0.0, 0.05, 0.2, 0.6):
+        total = 0.0
+        for seed in range(10):
+            world.reset(seed=seed)
+            turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+            world.aim_at((np.array(world.pose) @ turn).ravel())
+            total += world.sight.goal.unlikeness()
+        found.append(total)
+    assert found == sorted(found) and found[0] == 0.0 < found[1]
+
+
+@pytest.mark.parametrize("reward", ["likeness", "both"])
+def test_likeness_is_paid_as_it_is_gained_and_a_new_target_pays_nothing(reward):
+    world = reacher(reward=reward)
+    world.reset(seed=0)
+    terms = [world.step(np.array([0.3, -0.2]))[4]["reward_terms"]["likeness"] for _ in range(20)]
+    first = world.sight.goal
+    assert terms[0] == 0.0 and any(terms[1:])
+    last = -np.log1p(first.unlikeness() / 0.002)
+    world.reset(seed=0)
+    world.step(np.array([0.3, -0.2]))
+    assert sum(terms) == pytest.approx(last + np.log1p(first.unlikeness() / 0.002)), "it sums to last minus first"
+    world.aim_at(np.array(world.pose).ravel())
+    assert world.step(np.zeros(2))[4]["reward_terms"]["likeness"] == 0.0
+
+
+def test_pictures_change_nothing_in_the_story():
+    seen, plain = reacher(observation="both"), reacher()
+    told, numbers = seen.reset(seed=3)[0]["state"], plain.reset(seed=3)[0]
+    for _ in range(5):
+        np.testing.assert_array_equal(told, numbers)
+        told, numbers = seen.step(np.full(2, 0.5))[0]["state"], plain.step(np.full(2, 0.5))[0]
+
+
+def test_a_translator_reads_the_target(monkeypatch):
+    read = np.array([0.2, 0.0, 0.4, 0.0], np.float32)
+    looked = []
+    monkeypatch.setattr(
+        "tools.train_translator.reader", lambda folder: lambda picture: looked.append((folder, picture.shape)) or read
+    )
+    world = reacher(goal="translated", translator="eye")
+    seen, _ = world.reset(seed=0)
+    world.step(np.zeros(2))
+    places = layout(world.OBSERVATION)
+    np.testing.assert_array_equal(seen[places["target"]], read)
+    np.testing.assert_allclose(seen[places["difference"]], read - seen[places["pose"]])
+    assert looked == [("eye", (16, 16, 3))], "once for every target"
+
+
+@pytest.mark.parametrize(("world_id", "settings", "message"), [
+    ("poise/Standing-v0", {"goal": "pixels"}, "sets no target"),
+    (REACHER, {"goal": "translated"}, "goes with translator"),
+    (REACHER, {"translator": "eye"}, "goes with translator"),
+    (REACHER, {"observation": "smells"}, "observation='smells'"),
+    *[(world_id, {"goal": "pixels"}, "cannot draw|sets no target") for world_id in IN_SPACE],
+])  # fmt: skip
+def test_what_cannot_be_seen_is_told_in_one_line(world_id, settings, message):
+    with pytest.raises(UserError, match=message):
+        make(world_id, **settings).reset(seed=0)
+
+
+# Rows: what a learner sees.
+
+
+class Shown(gymnasium.Env):
+    """Shows a picture, alone or beside numbers."""
+
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def __init__(self, *names, number=0.5):
+        picture = gymnasium.spaces.Box(0, 255, (4, 5, 3), np.uint8)
+        known = {"camera": picture, "mirror": picture, "speed": gymnasium.spaces.Box(-1, 1, (2,), np.float32)}
+        self.number, self.names = number, names
+        self.observation_space = gymnasium.spaces.Dict({name: known[name] for name in names}) if names else picture
+
+    def reset(self, *, seed=None, options=None):
+        picture = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+        values = {"camera": picture, "mirror": picture, "speed": np.full(2, self.number, np.float32)}
+        return ({name: values[name] for name in self.names} if self.names else picture), {}
+
+
+@pytest.mark.parametrize("names", [(), ("camera",), ("camera", "speed")])
+def test_a_row_holds_the_numbers_and_then_the_picture(names):
+    world = InRows(Shown(*names))
+    row, _ = world.reset()
+    assert row in world.observation_space and row.dtype == np.uint8
+    split = FLOAT * world.observation_space.numbers
+    np.testing.assert_array_equal(row[:split].view(np.float32), [0.5, 0.5] if "speed" in names else [])
+    np.testing.assert_array_equal(row[split:], np.arange(60))
+    assert world.observation_space.picture == (4, 5, 3)
+
+
+def test_several_pictures_and_broken_numbers_are_refused():
+    with pytest.raises(UserError, match="camera, mirror"):
+        InRows(Shown("camera", "mirror"))
+    with pytest.raises(WorkError, match="not finite"):
+        InRows(Shown("camera", "speed", number=np.nan)).reset()
+
+
+def seeing(algorithm, **settings):
+    world = {"observation": "both", "goal": "pixels", **SMALL}
+    small = {"channels": [4, 6], "features": 5, "hidden": [8], **settings}
+    return algos.make(algorithm, REACHER, world, small), Worlds(REACHER, 3, 0, world)
+
+
+def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
+    space = PictureRows(2, (16, 16, 3))
+    settings = algos.load("ppo").SETTINGS.parse({"channels": [4, 6], "features": 5})
+    eye = encoder(space, settings)
+    assert isinstance(eye, Encoder) and eye.features == 7
+    row = torch.zeros(1, space.shape[0], dtype=torch.uint8)
+    row[0, :8] = torch.tensor([1.5, -2.0]).view(torch.uint8)
+    seen = eye(row)
+    assert seen[0, :2].tolist() == [1.5, -2.0]
+    for pixel in range(8, row.shape[1], 37):
+        other = row.clone()
+        other[0, pixel] = 255
+        assert not torch.equal(eye(other)[0, 2:], seen[0, 2:])
+    many = row.expand(600, -1)
+    with torch.no_grad():
+        np.testing.assert_allclose(eye(many), eye(row).expand(600, -1), atol=1e-6)
+    assert eye(many[None]).shape == (1, 600, 7)
+
+
+def test_glasses_for_rows_normalize_the_numbers_and_leave_the_picture():
+    space, rng = PictureRows(2, (1, 1, 3)), np.random.default_rng(0)
+    numbers, bytes_of_picture = rng.normal(3.0, 2.0, (500, 2)).astype(np.float32), rng.integers(0, 256, (500, 3), np.uint8)
+    rows = torch.from_numpy(np.concatenate([numbers.view(np.uint8), bytes_of_picture], axis=1))
+    worn, plain = glasses(space, True), Normalizer(2)
+    for either, seen in ((worn, rows), (plain, torch.from_numpy(numbers))):
+        either.update(seen)
+    np.testing.assert_array_equal(worn(rows)[:, 8:], bytes_of_picture)
+    np.testing.assert_array_equal(worn(rows)[:, :8].contiguous().view(torch.float32), plain(torch.from_numpy(numbers)))
+
+
+@pytest.mark.parametrize(("algorithm", "settings"), [
+    ("ppo", {"rollout": 4, "epochs": 2, "batch": 6}),
+    ("ppo", {"rollout": 4, "epochs": 2, "batch": 6, "shared": True}),
+    ("sac", {"warmup": 3, "batch": 4, "buffer": 50}),
+    ("td3", {"warmup": 3, "batch": 4, "buffer": 50, "delay": 1}),
+])  # fmt: skip
+def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
+    def live(learner, worlds, steps):
+        for _ in range(steps):
+            learner.observe(worlds.step(learner.act(worlds.observation, explore=True)))
+            learner.learn()
+
+    def weights(learner):
+        return {name: value.tobytes() for name, value in learner.state()["policy"].items()}
+
+    (whole, worlds), (half, others) = seeing(algorithm, **settings), seeing(algorithm, **settings)
+    begun = weights(whole)
+    live(whole, worlds, 8), live(half, others, 4)
+    again, anew = seeing(algorithm, **settings)
+    again.load_state(half.state())
+    anew.load_state(others.state())
+    live(again, anew, 4)
+    assert weights(again) == weights(whole)
+    learned = {name for name, value in weights(whole).items() if value != begun[name]}
+    assert {name for name in begun if name.startswith("encoder") and "where" not in name} <= learned
+    acting = seeing(algorithm, **settings)[0]
+    acting.load_state({"policy": whole.state()["policy"]})
+    np.testing.assert_array_equal(acting.act(worlds.observation, explore=False), whole.act(worlds.observation, explore=False))
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "td3"])
+def test_the_actors_loss_teaches_the_encoder_nothing(algorithm):
+    learner, worlds = seeing(algorithm, warmup=0, batch=4, buffer=50)
+    learner.observe(worlds.step(np.zeros((3, 2), np.float32)))
+    assert not {id(weight) for weight in learner.optimizers["policy"].parameters} & {id(w) for w in learner.encoder.parameters()}
+    assert {id(weight) for weight in learner.encoder.parameters()} <= {id(w) for w in learner.optimizers["critic"].parameters}
+
+
+def test_pictures_stay_bytes_in_the_buffer():
+    learner, worlds = seeing("sac", warmup=0, batch=4, buffer=50)
+    assert learner.replay.buffer.columns["s"].dtype == np.uint8
+    assert learner.replay.buffer.columns["s"].shape == (50, worlds.observation.shape[1])
+
+
+def test_a_world_of_pictures_comes_in_rows_by_its_id():
+    world = make_world(REACHER, {"observation": "pixels", "goal": "pixels", **SMALL})
+    assert isinstance(world.observation_space, PictureRows)
+    assert world.reset(seed=0)[0].shape == (16 * 16 * 9,)
