@@ -40,7 +40,7 @@ def make(world_id: str, **settings: object) -> gymnasium.Env[Array, Array]:
 plane, space = make(PLANE), make(SPACE)
 for seed in range(20):
     assert np.allclose(plane.reset(seed=seed)[0], space.reset(seed=seed)[0], atol=1e-5)
-assert type(plane).REWARD == type(space).REWARD  # type: ignore[attr-defined]
+assert type(space).REWARD.items() <= type(plane).REWARD.items()  # type: ignore[attr-defined]
 print("they see the same:", ", ".join(f"{signal.name} ({signal.size})" for signal in plane.OBSERVATION))  # type: ignore[attr-defined]
 
 
