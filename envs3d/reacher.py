@@ -64,7 +64,7 @@ class Reacher3D(TakingPoses, SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.45, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, lambda rng: round_pose(*round_angles(rng)), REACH, HOLD))
+        self.begin_with(PosedArms(body, PLACES, lambda rng: round_pose(*self.any_angles(rng)), REACH, HOLD))
 
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of turn, lift and elbow (rad)."""

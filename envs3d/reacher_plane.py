@@ -38,7 +38,7 @@ class ReacherPlane3D(TakingPoses, SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.05, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, lambda rng: plane_pose(*rng.uniform(-math.pi, math.pi, 2)), REACH, HOLD))
+        self.begin_with(PosedArms(body, PLACES, lambda rng: plane_pose(*self.any_angles(rng)), REACH, HOLD))
 
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of shoulder and elbow (rad)."""

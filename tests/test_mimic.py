@@ -18,7 +18,7 @@ from tools.collect_dataset import collect_dataset, plan_dataset
 from tools.led import Led
 from tools.mimic import LEAD, STEPS, Mimic
 from tools.plan_run import Words
-from tools.targets import Target, fitted, from_dataset, from_film, from_images, led, made_up
+from tools.targets import Target, along_a_path, fitted, from_dataset, from_film, from_images, made_up
 from tools.train_translator import start, train_translator
 
 SIZE = (32, 32)
@@ -186,7 +186,7 @@ def test_it_aims_ahead_of_what_moves_and_at_what_stands_still(robot):
 
 
 def test_a_film_whose_truth_is_known_is_judged_by_it(robot):
-    targets, rate = led("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 0.5, 3)
+    targets, rate = along_a_path("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 0.5, 3)
     assert (len(targets), rate) == (25, 50)
     by_picture = {target.picture.tobytes(): target.pose for target in targets}
     shift = np.array([0.01, 0.0, 0.01, 0.0], np.float32)

@@ -32,7 +32,6 @@ class Duel(LiveWorld):
         self.mimic, self.size, self.frame_time = mimic, size, 0.0
         self.body: Any = as_ours(world)
         self.eye: Any = as_ours(eye)
-        eye.reset()
         super().__init__(world, policy, seed=seed)
         self.paused = False
         if isinstance(world, Led):
@@ -42,6 +41,7 @@ class Duel(LiveWorld):
         """Both begin the episode of a seed, each in a pose of its own."""
         super().begin(seed)
         self.mimic.begin(EVALUATION_SEED + seed)
+        self.eye.reset(seed=seed)
         self.away, self.judged, self._sum = Away(0.0, 0.0), 0, np.zeros(2)
 
     def mean(self) -> Away:

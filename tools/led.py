@@ -14,9 +14,9 @@ PACE = 2.5
 
 
 class Led(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Whatever action it is given, its joints follow a cubic B-spline, and its observation tells where they are.
+    """Whatever action it is given, its joints follow a cubic B-spline from one drawn pose towards the next.
 
-    So angles, speeds and accelerations have no jumps, and the angles stay within those that are drawn, and within their limits.
+    So angles, speeds and accelerations have no jumps, and no angle leaves the limits within which poses are drawn.
     """
 
     def __init__(self, world: World) -> None:

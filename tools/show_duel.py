@@ -30,8 +30,9 @@ def show_duel(
         raise UserError("keys need the window: leave --out away, or film --by policy or --by trajectory")
     if seconds and not out:
         raise UserError("--seconds is how long a film lasts: it goes with --out")
+    mover, reader = Run.open(runs_dir, policy), Run.open(runs_dir, translator)
     window = None if out else Window("Poise: duel", column=True)
-    duel = prepare(Run.open(runs_dir, policy), Run.open(runs_dir, translator), by, size, seed)
+    duel = prepare(mover, reader, by, size, seed)
     speed = ""
     try:
         if window is not None:

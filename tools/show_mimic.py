@@ -14,8 +14,8 @@ from toolkit.evaluation import EVALUATION_SEED
 from toolkit.poses import Away
 from toolkit.run import Run
 from toolkit.video import frame_rate_of, recorder
-from tools.mimic import LEAD, STEPS, Attempt, Mimic, Moment
-from tools.targets import Target, from_dataset, from_film, from_images, led, made_up
+from tools.mimic import LEAD, Attempt, Mimic, Moment
+from tools.targets import Target, along_a_path, from_dataset, from_film, from_images, made_up
 from tools.train_translator import check_fit
 
 MOST_ROWS = 20
@@ -46,12 +46,16 @@ def mimic_and_show(
         raise UserError("say what to mimic: --image FILE, --video FILE, --trajectory SECONDS, --dataset DIR or --random N")
     reader, console = Run.open(runs_dir, translator), Console()
     mimic = Mimic(Run.open(runs_dir, policy), reader, size)
-    eye, rate = mimic.translator.size, mimic.ours.CONTROL_RATE
+    eye = mimic.translator.size
     world, seed = (reader.config["world"], reader.config["world_settings"]), EVALUATION_SEED + 500_000
-    if video is not None or trajectory is not None:
-        targets, rate = (from_film(video, eye), frame_rate_of(video)) if video else led(*world, trajectory or 0.0, seed)
-        with recorder(out, rate) if out else nullcontext() as film:
-            _tell_moments(console, mimic.follow(targets, rate, film), rate)
+    moving = None
+    if video is not None:
+        moving = from_film(video, eye), frame_rate_of(video)
+    elif trajectory is not None:
+        moving = along_a_path(*world, trajectory, seed)
+    if moving is not None:
+        with recorder(out, moving[1]) if out else nullcontext() as film:
+            _tell_moments(console, mimic.follow(*moving, film), moving[1])
     else:
         if image:
             targets = from_images(image, eye)
@@ -60,7 +64,7 @@ def mimic_and_show(
             targets = from_dataset(data, number or 100)
         else:
             targets = made_up(*world, number or 1, seed)
-        with recorder(out, rate) if out else nullcontext() as film:
+        with recorder(out, mimic.ours.CONTROL_RATE) if out else nullcontext() as film:
             seen = [mimic.take(target, EVALUATION_SEED + index, film) for index, target in enumerate(targets)]
         _tell(console, mimic, targets, seen)
     if out is not None:
@@ -85,7 +89,7 @@ def _tell(console: Console, mimic: Mimic, targets: Sequence[Target], seen: Seque
     taken = [told.steps for told in seen if told.steps]
     after = f", after {np.median(taken) / rate:.2f} s in the median" if taken else ""
     within = f"{1000 * mimic.ours.task.reach:.0f} mm"
-    console.print(f"{len(taken)} of {len(seen)} poses taken within {within} for {mimic.ours.task.hold} of {STEPS} steps{after}")
+    console.print(f"{len(taken)} of {len(seen)} poses taken within {within} for {mimic.ours.task.hold} steps in a row{after}")
     console.print(f"away at the end, in the mean: {_words([told.away for told in seen])}")
     if targets[0].pose is not None:
         blind = [mimic.take(target, EVALUATION_SEED + index, see=False) for index, target in enumerate(targets)]

@@ -66,7 +66,7 @@ def made_up(world_id: str, settings: Mapping[str, Any], number: int, seed: int) 
     return targets
 
 
-def led(world_id: str, settings: Mapping[str, Any], seconds: float, seed: int) -> tuple[list[Target], int]:
+def along_a_path(world_id: str, settings: Mapping[str, Any], seconds: float, seed: int) -> tuple[list[Target], int]:
     """Pictures of a body that is led along a smooth path, as the world itself draws them, with their true poses; their rate."""
     world = Led(drawable_world(world_id, settings, {}))
     place, rate, targets = layout(world.ours.OBSERVATION)["pose"], world.ours.CONTROL_RATE, []
