@@ -209,6 +209,9 @@ def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
 @click.option("--translator", required=True, metavar="RUN", help="The run that reads pictures.")
 @click.option("--image", multiple=True, type=click.Path(path_type=Path), help="A picture of a pose, PNG or JPEG, of any size.")
 @click.option("--video", type=click.Path(path_type=Path), help="A film to follow.")
+@click.option(
+    "--trajectory", type=click.FloatRange(0.1, 3600.0), metavar="SECONDS", help="Follow a smooth path, its truth known."
+)
 @click.option("--dataset", type=click.Path(path_type=Path), help="Take held-out poses of a dataset.")
 @click.option("--random", "number", type=click.IntRange(1), help="Take so many poses; of a dataset, 100 when not said.")
 @click.option("--out", type=click.Path(path_type=Path), help="Film what it sees and what it does, side by side.")
@@ -220,6 +223,23 @@ def mimic(policy: str, **words: Any) -> None:
     from tools.show_mimic import mimic_and_show
 
     mimic_and_show(policy, **words)
+
+
+@main.command()
+@click.argument("policy")
+@click.option("--translator", required=True, metavar="RUN", help="The run that reads pictures.")
+@click.option("--by", type=click.Choice(["keys", "policy", "trajectory"]), help="What leads.  [default: keys; for a film policy]")
+@click.option("--out", type=click.Path(path_type=Path), help="Film it, without a window.")
+@click.option("--seconds", type=click.FloatRange(0.1, 3600.0), help="How long the film lasts.  [default: 10]")
+@click.option("--size", type=click.IntRange(64, 1080), default=480, show_default=True, help="Height of the picture (pixels).")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of how both begin.")
+@RUNS
+@spoken
+def duel(policy: str, **words: Any) -> None:
+    """Two robots face to face: one is led, the other copies what it sees of it, as a mirror does."""
+    from tools.show_duel import show_duel
+
+    click.echo(show_duel(policy, **words))
 
 
 @main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in SUITES.glob('*.yaml')))}.")

@@ -63,14 +63,30 @@ class Reacher2D(PlanarEnvironment):
 
     def place(self, rng: np.random.Generator) -> None:
         """The arm in any pose, at rest but for the start noise, and its first target."""
-        angles = rng.uniform(-math.pi, math.pi, 2).tolist()
-        speeds = rng.normal(0.0, self.settings.start_noise, 2).tolist()
-        static = self.space.static_body
-        parent, at, angle, speed = static, pymunk.Vec2d(0.0, 0.0), 0.0, 0.0
-        velocity = pymunk.Vec2d(0.0, 0.0)
+        angles = self.any_angles(rng)
+        self._lay(angles, rng.normal(0.0, self.settings.start_noise, 2))
+        self.task = PoseTask(REACH, HOLD)
+        self.pose = pose_of(*angles)
+        self._aim(rng)
+        self.trail: deque[Point] = deque(maxlen=40)
+
+    def put(self, angles: Array) -> None:
+        """Put the joints at these angles (rad), at rest."""
+        self.clear()
+        self._lay(angles, np.zeros(2))
+        self.sense()
+
+    def any_angles(self, rng: np.random.Generator) -> Array:
+        """Any angles of shoulder and elbow (rad)."""
+        return rng.uniform(-math.pi, math.pi, 2)
+
+    def _lay(self, angles: Array, speeds: Array) -> None:
+        """Lay the arm into the empty space: its joints' angles (rad) and speeds (rad/s)."""
+        parent, angle, speed = self.space.static_body, 0.0, 0.0
+        at = velocity = pymunk.Vec2d(0.0, 0.0)
         self.links: list[pymunk.Body] = []
         self.motors: list[pymunk.SimpleMotor] = []
-        for turn, rate in zip(angles, speeds, strict=True):
+        for turn, rate in zip(angles.tolist(), speeds.tolist(), strict=True):
             angle, speed = angle + turn, speed + rate
             along = pymunk.Vec2d(LINK, 0.0).rotated(angle)
             link = pymunk.Body(LINK_MASS, pymunk.moment_for_box(LINK_MASS, (LINK, LINK_WIDTH)))
@@ -83,10 +99,6 @@ class Reacher2D(PlanarEnvironment):
             self.links.append(link)
             self.motors.append(motor)
             parent, at, velocity = link, at + along, velocity + speed * along.perpendicular()
-        self.task = PoseTask(REACH, HOLD)
-        self.pose = pose_of(*angles)
-        self._aim(rng)
-        self.trail: deque[Point] = deque(maxlen=40)
 
     def apply(self, effort: Effort) -> None:
         """Turn shoulder and elbow."""
@@ -95,10 +107,11 @@ class Reacher2D(PlanarEnvironment):
             motor.max_force = abs(share) * TORQUE
 
     def sense(self) -> None:
-        """Elbow and hand (m), joint speeds (rad/s)."""
+        """Joint angles (rad), elbow and hand (m), joint speeds (rad/s)."""
         super().sense()
         (_, _, first, _, _, first_speed), (_, _, second, _, _, second_speed) = self.states.tolist()
-        self.pose = pose_of(first, second - first)
+        self.angles = (first, second - first)
+        self.pose = pose_of(*self.angles)
         self.speeds = (first_speed, second_speed - first_speed)
 
     def reward_terms(self, effort: Effort) -> dict[str, float]:
@@ -144,4 +157,4 @@ class Reacher2D(PlanarEnvironment):
 
     def _aim(self, rng: np.random.Generator) -> None:
         """Set a target that can be reached: the pose of two random joint angles."""
-        self.aim_at(np.array(pose_of(*rng.uniform(-math.pi, math.pi, 2).tolist())).ravel())
+        self.aim_at(np.array(pose_of(*self.any_angles(rng))).ravel())

@@ -21,6 +21,8 @@ PRESETS = {
     "follow": (-math.pi / 3, 0.35),
 }
 """Yaw and pitch of a camera's place, seen from what it looks at (rad): +x is the front."""
+LIGHT = (2.0, -3.0, 6.0)
+"""Where the light comes from."""
 
 Colour = tuple[int, int, int]
 Point = npt.ArrayLike
@@ -40,7 +42,7 @@ class Camera:
     def __init__(self, preset: str, view: float, width: int, height: int) -> None:
         self.yaw, self.pitch = PRESETS[preset]
         self.distance = view / 2.0 / math.tan(FIELD / 2.0)
-        self.width, self.height = width, height
+        self.width, self.height, self.light = width, height, LIGHT
         self.focus: Array = np.zeros(3)
 
     def orbit(self, right: float, down: float) -> None:
@@ -51,6 +53,11 @@ class Camera:
     def zoom(self, notches: float) -> None:
         """Come nearer by 10 % a notch, or go back where negative."""
         self.distance = min(FAR / 2, max(4 * NEAR, self.distance * 0.9**notches))
+
+    def reflect(self, other: "Camera") -> None:
+        """Stand where the mirror y = 0 shows another camera, in the light that it shows."""
+        self.yaw, self.pitch, self.distance = -other.yaw, other.pitch, other.distance
+        self.light = (other.light[0], -other.light[1], other.light[2])
 
     def axes(self) -> Array:
         """The camera's right, up and backwards in the world, one a row (3, 3)."""

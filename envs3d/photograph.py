@@ -12,7 +12,6 @@ from toolkit.errors import UserError
 from toolkit.signals import Array
 
 LIGHT = {
-    "lightDirection": (2.0, -3.0, 6.0),
     "lightAmbientCoeff": 0.6,
     "lightDiffuseCoeff": 0.5,
     "lightSpecularCoeff": 0.1,
@@ -31,8 +30,9 @@ def photographer(client: Any, renderer: str, shadows: bool) -> Callable[[Camera]
     def photograph(camera: Camera) -> Array:
         matrices = [matrix.T.ravel().tolist() for matrix in (camera.view_matrix(), camera.projection_matrix())]
         flags = client.ER_NO_SEGMENTATION_MASK
+        light = {"lightDirection": camera.light, **LIGHT}
         size = (camera.width, camera.height)
-        pixels = client.getCameraImage(*size, *matrices, shadow=shadows, renderer=engine, flags=flags, **LIGHT)[2]
+        pixels = client.getCameraImage(*size, *matrices, shadow=shadows, renderer=engine, flags=flags, **light)[2]
         picture = np.asarray(pixels, np.uint8).reshape(camera.height, camera.width, 4)
         return np.ascontiguousarray(picture[..., :3])
 

@@ -24,6 +24,7 @@ PLACES = (
     ("left_lower_arm", (0.18, -0.18, 0.18)),
 )
 """Elbow and hand, right and left."""
+SHOULDERS = (("right_upper_arm", (0.0, 0.0, 0.0)), ("left_upper_arm", (0.0, 0.0, 0.0)))
 
 
 class PoseHumanoidSettings(SpatialSettings):
@@ -56,12 +57,7 @@ class PoseHumanoid3D(TakingPoses, SpatialEnvironment):
         self.lay_floor(-0.6, 0.8)
         body = self.load_humanoid(bust=True)
         body.rub(FRICTION)
-        self.begin_with(PosedArms(body, PLACES, self._draw, REACH, HOLD))
-
-    def place(self, rng: np.random.Generator) -> None:
-        """The arms in any pose, at rest but for the start noise, and its first target."""
-        self.arms.body.place(self.arms.body.any_angles(rng), rng.normal(0.0, self.settings.start_noise, 6))
-        self.arms.begin(rng)
+        self.begin_with(PosedArms(body, PLACES, self._draw, REACH, HOLD, SHOULDERS))
 
     def _draw(self, rng: np.random.Generator) -> Sequence[Point]:
         """The pose of random joint angles."""

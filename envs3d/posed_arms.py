@@ -7,15 +7,16 @@ import numpy as np
 
 from envs3d.body import Body, Place, Point
 from envs3d.camera import Marker
-from toolkit.poses import PoseTask
+from toolkit.poses import ORIGIN, PoseTask
 from toolkit.rewards import effort_cost
+from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal
 
 ELBOW, HAND = (33, 118, 174), (224, 90, 71)
 
 
 class PosedArms:
-    """One or two arms of a body, each with an elbow and a hand; `places` lists them arm by arm.
+    """One or two arms of a body, each with an elbow and a hand; `places` lists them arm by arm, `roots` where the arms begin.
 
     `draw` makes a new pose, a point a place, out of chance; `reach` (m) and `hold` (steps) say when a pose is achieved.
     """
@@ -27,9 +28,10 @@ class PosedArms:
         draw: Callable[[np.random.Generator], Sequence[Point]],
         reach: float,
         hold: int,
+        roots: Sequence[Place] = (),
     ) -> None:
         self.body, self.places, self.draw = body, places, draw
-        self.task = PoseTask(reach, hold, arms=len(places) // 2)
+        self.task = PoseTask(reach, hold, body.points(roots) if roots else ORIGIN)
 
     def begin(self, rng: np.random.Generator) -> None:
         """Read the pose that the body was placed in, and set the first target."""
@@ -68,19 +70,36 @@ class TakingPoses:
 
     arms: PosedArms
     np_random: np.random.Generator
+    settings: WorldSettings
     ACTION: ClassVar[tuple[Signal, ...]]
 
     def begin_with(self, arms: PosedArms) -> None:
         """Take poses with these arms from now on."""
         self.arms, self.task = arms, arms.task
 
+    def any_angles(self, rng: np.random.Generator) -> Array:
+        """Any angles of all joints (rad)."""
+        return self.arms.body.any_angles(rng)
+
+    def place(self, rng: np.random.Generator) -> None:
+        """The arms in any pose, at rest but for the start noise, and their first target."""
+        angles = self.any_angles(rng)
+        self.arms.body.place(angles, rng.normal(0.0, self.settings.start_noise, len(angles)))
+        self.arms.begin(rng)
+
+    def put(self, angles: Array) -> None:
+        """Put the joints at these angles (rad), at rest."""
+        self.arms.body.place(angles, np.zeros(len(angles)))
+        self.sense()
+
     def apply(self, effort: Effort) -> None:
         """Turn the arms' joints; a full effort is the action's own bound."""
         self.arms.body.torque([share * self.ACTION[0].high for share in effort])
 
     def sense(self) -> None:
-        """Elbows and hands (m), joint speeds (rad/s)."""
+        """Joint angles (rad), elbows and hands (m), joint speeds (rad/s)."""
         self.arms.sense()
+        self.angles = self.arms.angles
 
     def reward_terms(self, effort: Effort) -> dict[str, float]:
         """Progress towards the pose, effort, and whether a pose was achieved just now."""

@@ -11,7 +11,7 @@ from envs3d.models import ArmJoint, arm_urdf
 from envs3d.posed_arms import PosedArms, TakingPoses
 from envs3d.settings import SpatialSettings
 from envs3d.world import SpatialEnvironment
-from toolkit.signals import Signal
+from toolkit.signals import Array, Signal
 
 LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
 TORQUE = 1.0
@@ -65,12 +65,11 @@ class Reacher3D(TakingPoses, SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.45, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, lambda rng: round_pose(*round_angles(rng)), REACH, HOLD))
+        self.begin_with(PosedArms(body, PLACES, lambda rng: round_pose(*self.any_angles(rng)), REACH, HOLD))
 
-    def place(self, rng: np.random.Generator) -> None:
-        """The arm in any pose, at rest but for the start noise, and its first target."""
-        self.arms.body.place(round_angles(rng), rng.normal(0.0, self.settings.start_noise, 3))
-        self.arms.begin(rng)
+    def any_angles(self, rng: np.random.Generator) -> Array:
+        """Any angles of turn, lift and elbow (rad)."""
+        return np.array(round_angles(rng))
 
 
 def round_angles(rng: np.random.Generator) -> tuple[float, float, float]:

@@ -38,12 +38,11 @@ class ReacherPlane3D(TakingPoses, SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.05, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, lambda rng: plane_pose(*rng.uniform(-math.pi, math.pi, 2)), REACH, HOLD))
+        self.begin_with(PosedArms(body, PLACES, lambda rng: plane_pose(*self.any_angles(rng)), REACH, HOLD))
 
-    def place(self, rng: np.random.Generator) -> None:
-        """The arm in any pose, at rest but for the start noise, and its first target."""
-        self.arms.body.place(rng.uniform(-math.pi, math.pi, 2), rng.normal(0.0, self.settings.start_noise, 2))
-        self.arms.begin(rng)
+    def any_angles(self, rng: np.random.Generator) -> Array:
+        """Any angles of shoulder and elbow (rad)."""
+        return rng.uniform(-math.pi, math.pi, 2)
 
     def observe(self) -> Array:
         """Target, pose, difference, speeds."""

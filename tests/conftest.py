@@ -171,3 +171,47 @@ def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
         assert rows and all(float(row.pop("seconds")) >= 0.0 for row in rows)
         records[name] = [row for row in rows if row.get("name") != "charts/SPS"]
     return records
+
+
+# Robots that see.
+
+TAKING = ["poise/Reacher2D-v0", "poise/ReacherPlane3D-v0", "poise/Reacher3D-v0", "poise/PoseHumanoid3D-v0"]
+"""Worlds that take poses."""
+
+
+def needs_pybullet(world_id: str) -> None:
+    """Skip a test of a world in space where there is no pybullet."""
+    if world_id in IN_SPACE:
+        pytest.importorskip("pybullet")
+
+
+def seeing_runs(runs: Path, world_id: str) -> tuple[Any, Any]:
+    """A policy `mover` and a translator `eye` of 32 x 32 pixels for a world that takes poses; they have learned nothing."""
+    from algos.translator import Translator, TranslatorSettings
+    from toolkit.run import Run
+    from toolkit.signals import layout
+    from tools import train_run
+    from tools.plan_run import Words
+
+    training = {"steps": 32, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
+    train_run.start(Words(world_id, "ppo", training, {"rollout": 32}, runs=runs, name="mover"), video=False)
+    place = layout(bare(world_id).OBSERVATION)["pose"]
+    settings = TranslatorSettings(channels=(4, 8), hidden=8)
+    eye = Run.create(runs, "eye", world_id, "translator", 0)
+    seen = {"width": 32, "height": 32, "markers": False}
+    told = {"world": world_id, "world_settings": seen, "algorithm": "translator", "settings": settings.plain()}
+    eye.write(
+        "config.json", {**told, "training": {"seed": 0}, "device": "cpu", "size": [32, 32], "outputs": place.stop - place.start}
+    )
+    eye.save(1, Translator((32, 32), place.stop - place.start, settings, seed=0).state(), 0.0)
+    return Run.open(runs, "mover"), eye
+
+
+class Hands:
+    """Stands for a policy: springs that pull elbow and hand of the reacher to what it sees as their targets."""
+
+    def act(self, observation, *, explore):
+        _, elbow, hand, pull, tug, speed = np.split(observation, [4, 6, 8, 10, 12], axis=1)
+        pairs = ((elbow, pull), (hand, tug), (hand - elbow, tug))
+        levers = [at[:, 0] * force[:, 1] - at[:, 1] * force[:, 0] for at, force in pairs]
+        return np.clip(40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed, -1, 1)

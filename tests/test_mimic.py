@@ -6,22 +6,22 @@ import numpy as np
 import pygame
 import pytest
 from click.testing import CliRunner
-from conftest import bare, make
+from conftest import TAKING, Hands, bare, make, needs_pybullet, seeing_runs
 
 from cli import main
 from toolkit.errors import UserError
-from toolkit.poses import TakesPoses
+from toolkit.poses import Away, TakesPoses
 from toolkit.signals import layout
 from toolkit.video import read_video, recorder
 from tools import train_run
 from tools.collect_dataset import collect_dataset, plan_dataset
-from tools.mimic import STEPS, Mimic
+from tools.led import Led
+from tools.mimic import LEAD, STEPS, Mimic
 from tools.plan_run import Words
-from tools.targets import Target, fitted, from_dataset, from_film, from_images, made_up
+from tools.targets import Target, along_a_path, fitted, from_dataset, from_film, from_images, made_up
 from tools.train_translator import start, train_translator
 
 SIZE = (32, 32)
-TAKING = ["poise/Reacher2D-v0", "poise/ReacherPlane3D-v0", "poise/Reacher3D-v0", "poise/PoseHumanoid3D-v0"]
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +41,6 @@ def run(folder, name):
     from toolkit.run import Run
 
     return Run.open(folder, name)
-
-
-class Hands:
-    """Stands for a policy: springs that pull elbow and hand of the reacher to what it sees as their targets."""
-
-    def act(self, observation, *, explore):
-        _, elbow, hand, pull, tug, speed = np.split(observation, [4, 6, 8, 10, 12], axis=1)
-        pairs = ((elbow, pull), (hand, tug), (hand - elbow, tug))
-        levers = [at[:, 0] * force[:, 1] - at[:, 1] * force[:, 0] for at, force in pairs]
-        return np.clip(40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed, -1, 1)
 
 
 @pytest.fixture
@@ -74,8 +64,7 @@ def picture_file(path, width, height, colour=(200, 30, 30)):
 
 @pytest.mark.parametrize("world_id", TAKING)
 def test_a_world_aims_at_the_pose_of_another_body(world_id):
-    if "3D" in world_id:
-        pytest.importorskip("pybullet")
+    needs_pybullet(world_id)
     model, world = bare(world_id), bare(world_id)
     assert isinstance(world, TakesPoses)
     places = layout(world.OBSERVATION)
@@ -157,27 +146,97 @@ def test_a_pose_that_is_read_rightly_is_taken_and_one_misread_is_not(robot):
     blind = [robot.take(target, seed, see=False) for seed, target in enumerate(targets)]
     assert sum(told.steps is not None for told in right) >= 4
     assert right == blind
-    assert all(told.misread == 0.0 for told in right)
-    assert all(25 <= told.steps <= STEPS and told.error < 0.02 for told in right if told.steps)
+    assert all(told.misread == Away(0.0, 0.0) for told in right)
+    assert all(25 <= told.steps <= STEPS and told.away.metres < 0.02 for told in right if told.steps)
     robot.read = lambda picture: -by_picture[picture.tobytes()]
     wrong = [robot.take(target, seed) for seed, target in enumerate(targets)]
-    assert all(told.steps is None and told.misread > 0.1 and told.error > 0.02 for told in wrong)
+    assert all(told.steps is None and told.misread.metres > 0.1 and told.away.metres > 0.02 for told in wrong)
 
 
 def test_it_aims_at_the_next_pose_of_a_film(robot):
     poses = [target.pose for target in made_up("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 2, 900)]
     frames = [Target(f"frame {index}", np.full((32, 32, 3), 10 * (index >= 60), np.uint8), None) for index in range(120)]
     robot.read = lambda picture: poses[int(picture.max() > 0)]
-    errors = robot.follow(frames, rate=25)
+    moments = robot.follow(frames, rate=25)
+    errors = [moment.away.metres for moment in moments]
     assert len(errors) == 120
-    assert errors[59] < 0.05 < errors[60]
+    assert errors[0] < 0.05 and errors[59] < 0.05 < errors[60]
     assert errors[119] < 0.05
+    assert all(moment.from_truth is None and moment.misread is None for moment in moments)
+
+
+@pytest.mark.parametrize("rate", [10, 25, 60])
+def test_a_film_of_any_rate_takes_the_robot_as_long_as_it_lasts(robot, rate, monkeypatch):
+    steps = []
+    frames = [Target("it", np.full((32, 32, 3), 200, np.uint8), None)] * (2 * rate)
+    monkeypatch.setattr(robot.world, "step", lambda action, step=robot.world.step: steps.append(1) or step(action))
+    robot.follow(frames, rate)
+    assert len(steps) == pytest.approx(STEPS + 2 * robot.ours.CONTROL_RATE, abs=1)
+
+
+def test_it_aims_ahead_of_what_moves_and_at_what_stands_still(robot):
+    robot.begin(0)
+    pose, moved = np.zeros(4, np.float32), np.array([0.01, 0.0, 0.0, -0.02], np.float32)
+    robot.keep_up_with(pose, 0.1)
+    np.testing.assert_array_equal(robot._aim, pose)
+    robot.keep_up_with(moved, 0.1)
+    np.testing.assert_allclose(robot._aim, moved * (1.0 + LEAD / 0.1), rtol=1e-6)
+    robot.keep_up_with(moved, 0.1)
+    np.testing.assert_array_equal(robot._aim, moved)
+
+
+def test_a_film_whose_truth_is_known_is_judged_by_it(robot):
+    targets, rate = along_a_path("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 0.5, 3)
+    assert (len(targets), rate) == (25, 50)
+    by_picture = {target.picture.tobytes(): target.pose for target in targets}
+    shift = np.array([0.01, 0.0, 0.01, 0.0], np.float32)
+    robot.read = lambda picture: by_picture[picture.tobytes()] + shift
+    for moment in robot.follow(targets, rate):
+        assert moment.misread.metres == pytest.approx(0.01, abs=1e-6)
+        assert abs(moment.from_truth.metres - moment.away.metres) <= 0.01 + 1e-6
+
+
+# A body that is led.
+
+
+@pytest.mark.parametrize("world_id", TAKING)
+def test_joints_are_put_where_they_are_told_and_the_picture_is_that_of_the_pose(world_id):
+    needs_pybullet(world_id)
+    looks = {"width": 48, "height": 48, "markers": False}
+    model, puppet = (make(world_id, "rgb_array", start_noise=0.0, **looks) for _ in range(2))
+    pose = layout(model.unwrapped.OBSERVATION)["pose"]
+    seen, _ = model.reset(seed=4)
+    puppet.reset(seed=9)
+    puppet.unwrapped.put(np.array(model.unwrapped.angles))
+    np.testing.assert_allclose(puppet.unwrapped.angles, model.unwrapped.angles, atol=1e-12)
+    np.testing.assert_allclose(puppet.unwrapped.observation()[pose], seen[pose], atol=1e-6)
+    np.testing.assert_array_equal(puppet.render(), model.render())
+    model.close(), puppet.close()
+
+
+@pytest.mark.parametrize("world_id", TAKING)
+def test_a_led_body_goes_smoothly_and_stays_within_its_limits(world_id):
+    needs_pybullet(world_id)
+    angles = []
+    world = Led(make(world_id))
+    limits = world.ours.any_angles
+    world.reset(seed=1)
+    drawn = np.array([limits(np.random.default_rng(seed)) for seed in range(500)])
+    for _ in range(600):
+        angles.append(np.array(world.ours.angles))
+        world.step(None)
+    speeds = np.diff(angles, axis=0) * world.ours.CONTROL_RATE
+    accelerations = np.diff(speeds, axis=0) * world.ours.CONTROL_RATE
+    assert np.abs(speeds[0]).max() < 0.01 < np.abs(speeds).max()
+    assert np.abs(np.diff(accelerations, axis=0)).max() < 0.1 * np.abs(accelerations).max()
+    assert (np.array(angles) > drawn.min(0) - 0.1).all() and (np.array(angles) < drawn.max(0) + 0.1).all()
+    world.close()
 
 
 def test_a_film_shows_what_it_sees_beside_what_it_does(robot, tmp_path):
     target = Target("it", np.full((32, 32, 3), (200, 10, 10), np.uint8), None)
-    robot.world.reset(seed=0)
-    shown = robot.picture(target, 0.012)
+    robot.begin(0)
+    shown = robot.picture(target, robot.pose)
     assert shown.shape == (48, 96, 3)
     np.testing.assert_array_equal(shown[20, 20], (200, 10, 10))
     assert (shown[:40, 48:] != (200, 10, 10)).any(-1).all()
@@ -216,10 +275,31 @@ def test_pictures_films_datasets_and_made_up_poses_from_the_command(runs, elsewh
             film.add(np.full((64, 64, 3), 100, np.uint8))
     told = poise(runs, "--video", "square.mp4")
     assert told.exit_code == 0 and "followed 5 frames at 25 a second" in told.output
+    assert "from the truth" not in told.output
+    told = poise(runs, "--trajectory", 0.2)
+    assert told.exit_code == 0 and "robot from the truth: " in told.output
+
+
+@pytest.mark.parametrize("world_id", TAKING[1:])
+def test_worlds_in_space_are_mimicked_by_the_same_words(world_id, elsewhere):
+    needs_pybullet(world_id)
+    seeing_runs(elsewhere, world_id)
+    for words in (("--random", 1), ("--trajectory", 0.1, "--out", "film.mp4", "--size", 48)):
+        told = poise(elsewhere, *words)
+        assert told.exit_code == 0, told.output
+        assert " degrees" in told.output
+    assert [frame.shape for frame in read_video(Path("film.mp4"))] == [(48, 96, 3)] * 5
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("--image", "a.png", "--video", "b.mp4"), ("--image", "nowhere.png"), ("--video", "no.mp4")]
+    "words",
+    [
+        (),
+        ("--image", "a.png", "--video", "b.mp4"),
+        ("--video", "b.mp4", "--trajectory", "1"),
+        ("--image", "nowhere.png"),
+        ("--video", "no.mp4"),
+    ],
 )
 def test_words_that_say_nothing_to_mimic_are_one_line(runs, elsewhere, words):
     result = poise(runs, *words)

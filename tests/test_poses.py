@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from conftest import TAKING, bare, needs_pybullet
 from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.poses import PoseTask
+from toolkit.signals import layout
 
 NUMBERS = st.floats(-1.0, 1.0)
 
@@ -61,3 +63,38 @@ def test_a_pose_is_achieved_when_it_is_held_long_enough_without_a_break():
     told = [task.judge(pose)["achieved"] for pose in (near, near, far, near, near, near)]
     assert told == [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
     assert task.poses == 1 and task.achieved
+
+
+@given(st.lists(NUMBERS, min_size=2, max_size=2), st.floats(-3.1, 3.1))
+def test_a_chain_that_is_turned_is_away_by_that_angle_at_every_link(angles, turn):
+    task = PoseTask(0.02, 25)
+    task.aim(arm(angles), arm(angles))
+    pose, turned = (np.ravel(arm(each)) for each in (angles, [angles[0] + turn, angles[1]]))
+    assert task.away(pose, pose) == (0.0, 0.0)
+    away = task.away(turned, pose)
+    assert away.degrees == pytest.approx(abs(math.degrees(turn)), abs=1e-6)
+    assert away.metres == pytest.approx(np.linalg.norm((turned - pose).reshape(2, 2), axis=1).mean())
+
+
+def test_every_arm_is_judged_from_its_own_root():
+    """Two arms of one link each, a metre apart: a right angle at either is 45 degrees in the mean."""
+    task = PoseTask(0.02, 25, ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0)))
+    still = [(0.0, 0.2, 0.0), (1.0, 0.2, 0.0)]
+    task.aim(still, still)
+    for turned in ([(0.2, 0.0, 0.0), still[1]], [still[0], (1.2, 0.0, 0.0)]):
+        assert task.away(np.ravel(turned), np.ravel(still)).degrees == pytest.approx(45.0)
+    assert task.away(np.zeros(6), np.ravel(still)).degrees == pytest.approx(45.0)
+
+
+@pytest.mark.parametrize("world_id", TAKING)
+def test_arms_begin_at_their_roots_in_every_pose(world_id):
+    """So the first link, from root to elbow, has one length."""
+    needs_pybullet(world_id)
+    world, lengths = bare(world_id), []
+    place = layout(world.OBSERVATION)["pose"]
+    for seed in range(20):
+        seen, _ = world.reset(seed=seed)
+        arms = np.array(world.task.points(seen[place])).reshape(world.task.arms, 2, -1)
+        lengths.append(np.linalg.norm(arms[:, 0] - np.array(world.task.roots)[:, : arms.shape[2]], axis=1))
+    np.testing.assert_allclose(lengths, np.broadcast_to(lengths[0], np.shape(lengths)), atol=1e-6)
+    world.close()

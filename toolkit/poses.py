@@ -2,34 +2,50 @@
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from toolkit.rewards import progress
 from toolkit.signals import Array
 
 Points = Sequence[Sequence[float]]
 """Places (m) along an arm, elbow first and hand last, each of two or three coordinates; of several arms, one after the other."""
+ORIGIN: Points = ((0.0, 0.0, 0.0),)
 
 
 @runtime_checkable
 class TakesPoses(Protocol):
     """A world whose task is to take poses, and which can be told which one.
 
-    It has a signal named `pose`, and from its first reset on a PoseTask named `task`.
+    It has a signal named `pose`, and from its first reset on a PoseTask named `task` and the joints' `angles` (rad).
     """
 
     def aim_at(self, pose: Array) -> None:
         """Set a target: the numbers of the signal `pose`, as another body would show them."""
 
+    def any_angles(self, rng: np.random.Generator) -> Array:
+        """Angles of all joints (rad) that chance draws."""
+
+    def put(self, angles: Array) -> None:
+        """Put the joints at these angles (rad), at rest, as a puppet's are."""
+
+
+class Away(NamedTuple):
+    """How far one pose is from another: its points (m), and the directions of its links (degrees), in the mean."""
+
+    metres: float
+    degrees: float
+
 
 class PoseTask:
-    """Judges one arm, or several of as many links each, on one pose after another.
+    """Judges one arm, or several of as many links each, on one pose after another; they begin at `roots` (m).
 
     A pose is achieved when every point stays within `reach` (m) of its target for `hold` steps in a row.
     """
 
-    def __init__(self, reach: float, hold: int, arms: int = 1) -> None:
-        self.reach, self.hold, self.arms = reach, hold, arms
+    def __init__(self, reach: float, hold: int, roots: Points = ORIGIN) -> None:
+        self.reach, self.hold, self.roots, self.arms = reach, hold, roots, len(roots)
         self.poses = 0
 
     def aim(self, target: Points, pose: Points) -> None:
@@ -54,6 +70,22 @@ class PoseTask:
     def achieved(self) -> bool:
         """Whether the pose has been held long enough."""
         return self.held >= self.hold
+
+    def away(self, pose: Array, wanted: Array) -> Away:
+        """How far a pose is from the wanted one, both as the numbers of the signal `pose`."""
+        chains = self._chains(pose), self._chains(wanted)
+        metres = np.linalg.norm(chains[0] - chains[1], axis=-1)[:, 1:]  # The roots are where they are.
+        ours, aims = (np.diff(chain, axis=1) for chain in chains)
+        lengths = [np.linalg.norm(links, axis=-1, keepdims=True) for links in (ours, aims)]
+        ours, aims = ours * lengths[1], aims * lengths[0]  # Of one length; and a link of none is at no angle.
+        half = np.arctan2(np.linalg.norm(ours - aims, axis=-1), np.linalg.norm(ours + aims, axis=-1))
+        return Away(float(metres.mean()), float(np.degrees(2.0 * half).mean()))
+
+    def _chains(self, pose: Array) -> Array:
+        """Root and points of each arm (arms, 1 + links, 2 or 3)."""
+        points = np.array(self.points(pose)).reshape(self.arms, -1, len(self.points(pose)[0]))
+        roots = np.array(self.roots)[:, None, : points.shape[2]]
+        return np.concatenate((roots, points), axis=1)
 
     def _potential(self, pose: Points) -> float:
         """Minus log(1 + error / reach), summed over the links; 0 in the pose.

@@ -1,7 +1,7 @@
 """Captions: the rows of text that the playground puts beside its picture."""
 
 from toolkit.signals import parts
-from tools.live_world import LiveWorld
+from tools.live_world import YOU, LiveWorld
 
 Row = tuple[str, str]
 
@@ -11,7 +11,7 @@ SHOWN = 6
 
 def notes(live: LiveWorld) -> list[Row]:
     """Who acts, how time goes, what the last step paid, and what is seen now."""
-    rows = [("who acts", "you")]
+    rows = [("who acts", live.actor)]
     if live.policy is not None:
         rows = [("run", live.policy.run.path.name), ("checkpoint", f"step {live.policy.step:,}")]
     time = "paused" if live.paused else "slow motion" if live.slow else "speed"
@@ -27,10 +27,10 @@ def notes(live: LiveWorld) -> list[Row]:
 
 def steering(live: LiveWorld) -> list[Row]:
     """What the mouse does, and where a person acts, the two keys of every number of the action."""
-    rows = [("mouse", "drag to pull a body" if live.ours else "no pull in this world")]
+    rows = [("mouse", "drag to pull a body" if live.pullable else "pulls nothing here")]
     if hasattr(live.ours, "camera"):
         rows.append(("right, wheel", "go round, come nearer"))
-    if live.policy is not None:
+    if live.policy is not None or live.actor != YOU:
         return rows
     names = [f"action {index + 1}" for index in range(len(live.controls.effort))]
     if live.ours is not None:

@@ -11,6 +11,7 @@ from tools.record_run import frame_rate
 SLOW = 0.25
 VERDICT = 1.5
 """How long an ended episode stays, so that one can read why it ended (s)."""
+YOU = "you"
 HICCUP = 0.1
 """The longest real time that is made up for at once (s): where a machine is slower, so is the world."""
 
@@ -23,6 +24,7 @@ class LiveWorld:
         self.world, self.policy, self.speed = world, policy, speed
         self.ours = as_ours(world)
         self.rate = frame_rate(world)
+        self.actor, self.pullable = YOU, self.ours is not None
         self.controls = Controls(size)
         # A body falls within a second: whoever is to steer it begins when ready.
         self.paused, self.slow = policy is None, False
@@ -65,7 +67,7 @@ class LiveWorld:
 
     def grab(self, cursor: Place) -> None:
         """Take hold of the body at a place of the picture, in a world where that can be done."""
-        if self.ours is None or self.verdict or max(cursor) > 1.0:
+        if self.ours is None or not self.pullable or self.verdict or max(cursor) > 1.0:
             return
         if hold := self.ours.hold_at(*cursor):
             self.band = Band(hold, cursor, self.ours.VIEW, self.ours.CONTROL_RATE)

@@ -11,14 +11,20 @@ from toolkit.console import table
 from toolkit.dataset import Dataset
 from toolkit.errors import UserError
 from toolkit.evaluation import EVALUATION_SEED
+from toolkit.poses import Away
 from toolkit.run import Run
 from toolkit.video import frame_rate_of, recorder
-from tools.mimic import STEPS, Attempt, Mimic
-from tools.targets import Target, from_dataset, from_film, from_images, made_up
+from tools.mimic import LEAD, Attempt, Mimic, Moment
+from tools.targets import Target, along_a_path, from_dataset, from_film, from_images, made_up
 from tools.train_translator import check_fit
 
 MOST_ROWS = 20
 """Poses that are listed one by one; of more only the summary is told."""
+SAID = {
+    "away": "robot from what it read",
+    "from_truth": "robot from the truth",
+    "misread": "what it read from the truth",
+}
 
 
 def mimic_and_show(
@@ -27,6 +33,7 @@ def mimic_and_show(
     translator: str,
     image: Sequence[Path],
     video: Path | None,
+    trajectory: float | None,
     dataset: Path | None,
     number: int | None,
     out: Path | None,
@@ -34,17 +41,21 @@ def mimic_and_show(
     runs_dir: Path,
 ) -> None:
     """Take the poses that pictures show, and tell how well; a film of it where `out` names one."""
-    if sum((bool(image), video is not None, dataset is not None)) > 1 or not (image or video or dataset or number):
-        raise UserError("say what to mimic: --image FILE, --video FILE, --dataset DIR or --random N")
+    named = sum((bool(image), video is not None, trajectory is not None, dataset is not None))
+    if named > 1 or (named == 0 and number is None):
+        raise UserError("say what to mimic: --image FILE, --video FILE, --trajectory SECONDS, --dataset DIR or --random N")
     reader, console = Run.open(runs_dir, translator), Console()
     mimic = Mimic(Run.open(runs_dir, policy), reader, size)
-    eye, rate = mimic.translator.size, mimic.ours.CONTROL_RATE
+    eye = mimic.translator.size
+    world, seed = (reader.config["world"], reader.config["world_settings"]), EVALUATION_SEED + 500_000
+    moving = None
     if video is not None:
-        targets, shown = from_film(video, eye), frame_rate_of(video)
-        with recorder(out, shown) if out else nullcontext() as film:
-            errors = 1000 * np.array(mimic.follow(targets, shown, film))
-        away = f"{errors.mean():.1f} mm away in the mean, {errors.max():.1f} mm at most"
-        console.print(f"followed {len(errors)} frames at {shown} a second: {away}")
+        moving = from_film(video, eye), frame_rate_of(video)
+    elif trajectory is not None:
+        moving = along_a_path(*world, trajectory, seed)
+    if moving is not None:
+        with recorder(out, moving[1]) if out else nullcontext() as film:
+            _tell_moments(console, mimic.follow(*moving, film), moving[1])
     else:
         if image:
             targets = from_images(image, eye)
@@ -52,8 +63,8 @@ def mimic_and_show(
             check_fit(reader, data := Dataset(dataset))
             targets = from_dataset(data, number or 100)
         else:
-            targets = made_up(reader.config["world"], reader.config["world_settings"], number or 1, EVALUATION_SEED + 500_000)
-        with recorder(out, rate) if out else nullcontext() as film:
+            targets = made_up(*world, number or 1, seed)
+        with recorder(out, mimic.ours.CONTROL_RATE) if out else nullcontext() as film:
             seen = [mimic.take(target, EVALUATION_SEED + index, film) for index, target in enumerate(targets)]
         _tell(console, mimic, targets, seen)
     if out is not None:
@@ -61,20 +72,33 @@ def mimic_and_show(
     mimic.world.close()
 
 
+def _tell_moments(console: Console, moments: Sequence[Moment], rate: int) -> None:
+    console.print(f"followed {len(moments)} frames at {rate} a second, aiming {LEAD:g} s ahead")
+    for name in Moment._fields:
+        told = [getattr(moment, name) for moment in moments]
+        if None not in told:
+            most = 1000 * max(away.metres for away in told)
+            console.print(f"{SAID[name]}: {_words(told)} in the mean, {most:.1f} mm at most")
+
+
 def _tell(console: Console, mimic: Mimic, targets: Sequence[Target], seen: Sequence[Attempt]) -> None:
     rate = mimic.ours.CONTROL_RATE
     if len(seen) <= MOST_ROWS:
-        rows = [
-            (told.name, f"{told.steps / rate:.2f} s" if told.steps else "not taken", f"{1000 * told.error:.1f} mm")
-            for told in seen
-        ]
+        rows = [(told.name, f"{told.steps / rate:.2f} s" if told.steps else "not taken", _words([told.away])) for told in seen]
         console.print(table("Poses", ["picture", "taken after", "away at the end"], rows))
     taken = [told.steps for told in seen if told.steps]
     after = f", after {np.median(taken) / rate:.2f} s in the median" if taken else ""
     within = f"{1000 * mimic.ours.task.reach:.0f} mm"
-    console.print(f"{len(taken)} of {len(seen)} poses taken within {within} for {mimic.ours.task.hold} of {STEPS} steps{after}")
+    console.print(f"{len(taken)} of {len(seen)} poses taken within {within} for {mimic.ours.task.hold} steps in a row{after}")
+    console.print(f"away at the end, in the mean: {_words([told.away for told in seen])}")
     if targets[0].pose is not None:
         blind = [mimic.take(target, EVALUATION_SEED + index, see=False) for index, target in enumerate(targets)]
         known = sum(told.steps is not None for told in blind)
-        misread = 1000 * np.mean([told.misread for told in seen])
-        console.print(f"with the true numbers instead of pictures: {known}; the translator is {misread:.1f} mm off in the mean")
+        misread = _words([told.misread for told in seen if told.misread])
+        console.print(f"with the true numbers instead of pictures: {known}; the translator is {misread} off in the mean")
+
+
+def _words(told: Sequence[Away]) -> str:
+    """The mean of some errors."""
+    metres, degrees = np.array(told).mean(0)
+    return f"{1000 * metres:.1f} mm and {degrees:.1f} degrees"

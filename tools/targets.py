@@ -13,6 +13,7 @@ from toolkit.errors import UserError
 from toolkit.registry import as_ours
 from toolkit.signals import Array, layout
 from toolkit.video import read_video
+from tools.led import Led
 from tools.record_run import drawable_world
 
 SKEWED = 1.1
@@ -63,6 +64,18 @@ def made_up(world_id: str, settings: Mapping[str, Any], number: int, seed: int) 
         targets.append(Target(f"pose {index}", np.asarray(world.render()), observation[place]))
     world.close()
     return targets
+
+
+def along_a_path(world_id: str, settings: Mapping[str, Any], seconds: float, seed: int) -> tuple[list[Target], int]:
+    """Pictures of a body that is led along a smooth path, as the world itself draws them, with their true poses; their rate."""
+    world = Led(drawable_world(world_id, settings, {}))
+    place, rate, targets = layout(world.ours.OBSERVATION)["pose"], world.ours.CONTROL_RATE, []
+    observation, _ = world.reset(seed=seed)
+    for step in range(max(1, round(seconds * rate))):
+        targets.append(Target(f"{step / rate:.2f} s", np.asarray(world.render()), observation[place].copy()))
+        observation, *_ = world.step(None)
+    world.close()
+    return targets, rate
 
 
 def fitted(picture: Array, size: tuple[int, int], name: str) -> Array:

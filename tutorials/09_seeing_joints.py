@@ -10,7 +10,6 @@ tell its error in millimetres beside an honest baseline, and find out what it ha
 """
 
 # %% What we need.
-import math
 import os
 from collections.abc import Callable
 from itertools import pairwise
@@ -29,7 +28,7 @@ from toolkit.signals import Array, layout
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 FRAMES, STEPS = (2500, 250) if QUICK else (20_000, 1500)
 OUT.mkdir(exist_ok=True)
-torch.manual_seed(0)
+torch.manual_seed(0), torch.set_num_threads(1)
 rng = np.random.default_rng(0)
 
 # %% Step 1: pictures and what they show. Every reset puts the arm into any pose at all, so the joint space is covered evenly.
@@ -45,7 +44,7 @@ def error(read: Array) -> float:
     return float(np.square(read - poses[test]).mean())
 
 
-print(f"saying the mean: {(mean := error(poses[train].mean(0))):.4f} m2, {1000 * math.sqrt(mean):.0f} mm in each coordinate")
+print(f"saying the mean: {(mean := error(poses[train].mean(0))):.4f} m2, {1000 * mean**0.5:.0f} mm in each coordinate")
 
 # %% Step 2: a linear map. Every pixel gets a weight for every number: least squares, held back a little by a ridge.
 small = pictures[:, ::2, ::2].reshape(FRAMES, -1) / 255.0  # Half the size, or the equations would take long.
@@ -53,7 +52,7 @@ middle_picture, middle_pose = small[train].mean(0), poses[train].mean(0)
 x, y = small[train] - middle_picture, poses[train] - middle_pose
 weights = np.linalg.solve(x.T @ x + 10.0 * np.eye(x.shape[1]), x.T @ y)
 linear = error((small[test] - middle_picture) @ weights + middle_pose)
-print(f"a linear map of {weights.size:,} weights: {linear:.4f} m2, {1000 * math.sqrt(linear):.0f} mm")
+print(f"a linear map of {weights.size:,} weights: {linear:.4f} m2, {1000 * linear**0.5:.0f} mm")
 # Not bad: it adds up votes, "this place is light blue, so the hand is over there". But whether the arm ENDS there depends on the
 # places around, and no sum of votes can ask two places together. More pictures do not help it much.
 

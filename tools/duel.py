@@ -1,0 +1,122 @@
+"""A duel: two robots face to face. One is led; the other sees its picture, and copies it as a mirror does."""
+
+from typing import Any
+
+import numpy as np
+
+from toolkit.evaluation import EVALUATION_SEED
+from toolkit.hold import Hold, Place
+from toolkit.poses import Away
+from toolkit.registry import World, as_ours
+from toolkit.signals import Array
+from tools.controls import Policy
+from tools.led import Led
+from tools.live_world import LiveWorld
+from tools.mimic import Mimic
+from tools.side_by_side import side_by_side
+
+BEGIN = 1.0
+"""How long the follower has to come from where it began, before its errors count (s)."""
+
+
+class Duel(LiveWorld):
+    """A live world whose body is the leader, and a robot that sees no more of it than the translator's picture.
+
+    A mirror stands between the two: x = 0 in the plane, and in space y = 0, where bodies are symmetric, with the right
+    arm for the left. The follower's camera and light are mirrored too; so one picture is the other's reflection from
+    wherever one looks. What is mirrored is the pose that was read, and not the picture before it is: flipped, a picture
+    of a world in space has floor, light and body where no translator has seen them.
+    """
+
+    def __init__(self, world: World, eye: World, mimic: Mimic, policy: Policy | None, size: int, seed: int) -> None:
+        self.mimic, self.size, self.frame_time = mimic, size, 0.0
+        self.body: Any = as_ours(world)
+        self.eye: Any = as_ours(eye)
+        super().__init__(world, policy, seed=seed)
+        self.paused = False
+        if isinstance(world, Led):
+            self.actor, self.pullable = "a smooth path", False
+
+    def begin(self, seed: int) -> None:
+        """Both begin the episode of a seed, each in a pose of its own."""
+        super().begin(seed)
+        self.mimic.begin(EVALUATION_SEED + seed)
+        self.eye.reset(seed=seed)
+        self.away, self.judged, self._sum = Away(0.0, 0.0), 0, np.zeros(2)
+
+    def mean(self) -> Away:
+        """How far the follower was from the leader's reflection, in the mean of all steps that count."""
+        return Away(*(self._sum / max(1, self.judged)).tolist())
+
+    def pass_time(self, seconds: float) -> None:
+        """Let `seconds` of real time pass: as long as the last frame took."""
+        self.frame_time += (0.1 if self.frame_time else 1.0) * (seconds - self.frame_time)
+        super().pass_time(seconds)
+
+    def step(self) -> None:
+        """The leader moves; the follower looks, and moves."""
+        super().step()
+        self.eye.put(np.array(self.body.angles))
+        seen = self.mimic.read(np.asarray(self.eye.render()))
+        self.mimic.keep_up_with(self.mirrored(seen), 1.0 / self.rate)
+        self.mimic.step()
+        self.away = self.mimic.ours.task.away(self.mimic.pose, self.mirrored(self.observation[self.mimic.place]))
+        if self.steps > BEGIN * self.rate:
+            self.judged, self._sum = self.judged + 1, self._sum + self.away
+
+    def mirrored(self, pose: Array) -> Array:
+        """The pose that a mirror shows of a pose."""
+        points = np.array(self.mimic.ours.task.points(pose))
+        points[:, 1 if self._camera() else 0] *= -1.0
+        arms = np.split(points, self.mimic.ours.task.arms)
+        return np.concatenate(arms[::-1]).ravel().astype(np.float32)
+
+    def picture(self) -> Array:
+        """Leader and follower, side by side."""
+        if self._picture is None:
+            if camera := self._camera():
+                self.mimic.ours.camera.reflect(camera)
+            leader, away = self.policy.run.path.name if self.policy else self.actor, self.away
+            frames = f"; {1.0 / self.frame_time:.0f} frames/s" if self.frame_time else ""
+            told = f"{1000 * away.metres:.0f} mm, {away.degrees:.0f}° away{frames}"
+            pictures = np.asarray(self.world.render()), np.asarray(self.mimic.world.render())
+            self._picture = side_by_side(pictures, (f"led by {leader}", told), self.size)
+        return self._picture
+
+    def look(self, right: float = 0.0, down: float = 0.0, notches: float = 0.0) -> None:
+        """Turn both scenes; the leader's picture is half as wide as both."""
+        super().look(2.0 * right, down, notches)
+
+    def grab(self, cursor: Place) -> None:
+        """Take hold of the leader."""
+        super().grab((2.0 * cursor[0], cursor[1]))
+        if self.band is not None:
+            self.band.hold, self.band.cursor = LeftHalf(self.band.hold), cursor
+
+    def close(self) -> None:
+        """Close all three worlds."""
+        for world in (self.world, self.mimic.world, self.eye):
+            world.close()
+
+    def _camera(self) -> Any:
+        return getattr(self.ours, "camera", None)
+
+
+class LeftHalf:
+    """A hold in a picture of which the world's own is the left half (toolkit/hold.py)."""
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold, self.mass = hold, hold.mass
+
+    def place(self) -> Place:
+        """Where the held point is seen."""
+        x, y = self.hold.place()
+        return x / 2.0, y
+
+    def stretch(self, to: Place) -> Array:
+        """From the held point to a place of the wide picture (m)."""
+        return self.hold.stretch((2.0 * to[0], to[1]))
+
+    def push(self, impulse: Array) -> None:
+        """Push the body at the held point (N s)."""
+        self.hold.push(impulse)
