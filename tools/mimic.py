@@ -59,13 +59,14 @@ class Mimic:
         self._aimed: Array | None = None
 
     def read(self, picture: Array) -> Array:
-        """The pose that a picture (H, W, 3) shows."""
-        values: Array = self.translator.translate(picture[None])[0]
-        return values[: self.place.stop - self.place.start]
+        """The pose that a picture (H, W, 3) shows, after those of the same film."""
+        return self.translator.read(picture)[: self.place.stop - self.place.start]
 
     def take(self, target: Target, seed: int, film: Any = None, *, see: bool = True) -> Attempt:
         """Take one pose, from the world's start at a seed; by its picture, or blindly by its true numbers."""
-        pose = self.read(target.picture) if see or target.pose is None else target.pose
+        self.translator.begin()
+        read = self.read(target.picture)
+        pose = read if see or target.pose is None else target.pose
         true = pose if target.pose is None else target.pose
         observation, _ = self.world.reset(seed=seed)
         self._aimed = None
@@ -84,12 +85,13 @@ class Mimic:
         if film is not None:
             for _ in range(PAUSE):
                 film.add(self.picture(target, self._error(now, true)))
-        misread = float("nan") if target.pose is None else self._error(self.read(target.picture), target.pose)
+        misread = float("nan") if target.pose is None else self._error(read, target.pose)
         return Attempt(target.name, taken, self._error(now, true), misread)
 
     def follow(self, targets: Sequence[Target], rate: int, film: Any = None) -> list[float]:
         """Follow a film shown at `rate` frames a second: how far the robot is from what it reads, frame by frame (m)."""
         observation, _ = self.world.reset(seed=EVALUATION_SEED)
+        self.translator.begin()
         self._aimed = None
         errors, due = [], 0.0
         for target in targets:
