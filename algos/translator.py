@@ -38,7 +38,7 @@ from toolkit.signals import Array
 
 KINDS: dict[str, dict[str, Any]] = {
     "cnn": {},
-    "convlstm": {"signals": ("pose", "speed"), "rates": ("pose",), "batch": 32, "learning_rate": 3e-3},
+    "convlstm": {"signals": ("pose", "speed"), "rates": ("pose",), "hidden": 256, "batch": 16, "learning_rate": 3e-3},
 }
 """The kinds of translators, and where their defaults are others."""
 AT_ONCE = 512

@@ -49,7 +49,8 @@ def draw_map(data: Dataset, reading: Reading, path: Path) -> Path:
     arms = _arms(data, reading)
     away = 1000.0 * np.linalg.norm(arms.read - arms.true, axis=-1)[:, :, 1:].mean(-1)
     number = away.shape[1]
-    figure = Figure(figsize=(11, 4.6 * number), layout="constrained")
+    figure = Figure(figsize=(11.5, 4.6 * number))
+    figure.set_layout_engine("constrained", wspace=0.08)
     for arm, (left, right) in enumerate(figure.subplots(number, 2, squeeze=False)):
         skeletons = arms.true[:, arm]
         _paint(left, *_angles(np.diff(skeletons, axis=1)), away[:, arm])

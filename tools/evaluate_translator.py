@@ -65,7 +65,7 @@ class Judgement(NamedTuple):
     shifts: dict[str, float]
     """Mean square error on pictures that were shifted, by the shift's name."""
     worst: Array
-    """Rows of the dataset with the largest errors of the first signal."""
+    """Rows of the dataset with the largest errors of the first signal, each of another episode."""
     reading: Reading
 
 
@@ -77,7 +77,8 @@ def evaluate_translator(run: Run, data: Dataset) -> Judgement:
     errors = [_told(name, signal, wrong[..., column], off[..., column]) for column, (name, signal) in numbers]
     shifts = {name: _mse(read_films(run, data, shift).read - reading.true) for name, shift in SHIFTS.items()}
     first = np.square(wrong[..., : reading.signals[0].size]).sum(-1)
-    worst = reading.films.ravel()[np.argsort(-first.ravel())[:WORST]]
+    films = np.argsort(-first.max(1))[:WORST]
+    worst = reading.films[films, first[films].argmax(1)]
     return Judgement(reading.films.size, _mse(wrong), _mse(off), errors, shifts, worst, reading)
 
 

@@ -11,7 +11,10 @@ from toolkit.signals import Array, Signal, layout
 
 
 class Readings:
-    """The numbers that a translator with these settings is to read: `signals`, then how fast those of `rates` change."""
+    """The numbers that a translator with these settings is to read: `signals`, then how fast those of `rates` change.
+
+    A UserError where nobody could learn to, or be judged.
+    """
 
     def __init__(self, data: Dataset, settings: TranslatorSettings) -> None:
         names, rates = settings.signals, settings.rates
@@ -24,6 +27,7 @@ class Readings:
         self.sizes = [signal.size for signal in self.signals]
         self.moving: Array = np.repeat([signal.unit.endswith("/s") for signal in self.signals], self.sizes)
         """Which numbers are speeds, that no single picture shows."""
+        self._check()
 
     def take(self, films: Array) -> tuple[Array, Array]:
         """Pictures (M, T, H, W, 3) and numbers (M, T, S) of films (M, T) of rows; NaN where nobody could know."""
@@ -44,8 +48,7 @@ class Readings:
         """The held-out episodes, as films (M, T)."""
         return self.data.films(self.data.split()[1], self.data.sequence)
 
-    def check(self) -> None:
-        """A UserError where nobody could learn to read this."""
+    def _check(self) -> None:
         if len(self.judge()) == 0:
             raise UserError(f"dataset {self.data.folder} holds no tenth episode to judge by: collect more frames")
         if self.recurrent and self.data.sequence < 2:

@@ -44,7 +44,7 @@ def train_and_show(
             units = [(signal.name, *small_unit(signal)) for signal in signals]
             errors = ", ".join(f"{name} {factor * metrics[f'eval/{name}']:.1f} {unit}" for name, unit, factor in units)
             score = f"mean square error on held-out episodes {metrics['eval/mse']:.2e}"
-            console.print(f"step {step:,}, {seconds:.0f} s: {score}; {errors}")
+            console.print(f"step {step:,}, {seconds:.0f} s: {score}; {errors}", soft_wrap=True)
 
     with signals_caught() as caught:
         outcome = train_translator(run, data, [hear], lambda: bool(caught))
@@ -66,12 +66,11 @@ def evaluate_and_show(
     rows = [(told.name, f"{told.error:.1f} {told.unit}", f"{told.mean:.1f} {told.unit}") for told in judged.errors]
     console.print(table(f"{run.path.name} on {judged.frames:,} held-out frames", ["signal", "error", "saying the mean"], rows))
     if (arms := arms_of(data, judged.reading)) is not None:
-        for limb in limbs(arms):
-            read, mean = (
-                f"{1000.0 * away:.1f} mm away, its link turned by {math.degrees(turned):.1f} deg"
-                for away, turned in ((limb.away, limb.turned), (limb.away_of_mean, limb.turned_of_mean))
-            )
-            console.print(f"{limb.name}: {read} (saying the mean: {mean})")
+        lines = [
+            (limb.name, _far(limb.away), _turned(limb.turned), f"{_far(limb.away_of_mean)}, {_turned(limb.turned_of_mean)}")
+            for limb in limbs(arms)
+        ]
+        console.print(table("Arms, in the mean", ["at the", "away", "its link turned by", "saying the mean"], lines))
     console.print(f"mean square error {judged.mse:.2e}; saying the mean {judged.baseline:.2e}")
     console.print("with " + ", ".join(f"{name}: {mse:.2e}" for name, mse in judged.shifts.items()))
     if other is not None:
@@ -83,3 +82,11 @@ def evaluate_and_show(
         console.print(f"worst frames: {draw_worst(data, judged, worst)}")
     if drawn is not None:
         console.print(f"map: {draw_map(data, judged.reading, drawn)}")
+
+
+def _far(metres: float) -> str:
+    return f"{1000.0 * metres:.1f} mm"
+
+
+def _turned(angle: float) -> str:
+    return f"{math.degrees(angle):.1f} deg"

@@ -42,7 +42,6 @@ def plan_translation(data: Dataset, words: Mapping[str, Any]) -> dict[str, Any]:
     if settings.next_frame and settings.kind == "cnn":
         raise UserError("next_frame is for films: --set kind=convlstm")
     readings = Readings(data, settings)
-    readings.check()
     return {
         "world": data.card["world"],
         "world_settings": data.card["world_settings"],
