@@ -195,6 +195,8 @@ def translate_train(dataset: Path | None, **words: Any) -> None:
 @click.argument("run")
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("--worst", type=click.Path(path_type=Path), help="Draw the worst frames into this picture.")
+@click.option("--map", "drawn", type=click.Path(path_type=Path), help="Draw the error over all that the arms can do.")
+@click.option("--beside", metavar="RUN", help="Compare speeds with differences of what this translator reads.")
 @RUNS
 @spoken
 def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:

@@ -31,6 +31,8 @@ def runs(tmp_path_factory):
     how = {"frames": 60, "size": 32, "sequence": 2, "policy": "random", "seed": 0, "runs": folder}
     data = collect_dataset(plan_dataset("poise/Reacher2D-v0", {}, **how), folder / "data", jobs=1)
     train_translator(start(folder, "eye", data, {"steps": 3, "channels": [4, 8], "hidden": 8, "evaluate_every": 3}), data)
+    small = {"kind": "convlstm", "steps": 2, "channels": [4, 8], "memory": 2, "hidden": 8, "evaluate_every": 2, "batch": 2}
+    train_translator(start(folder, "film", data, small), data)
     for world, name in (("reacher2d", "mover"), ("cartpole", "stander")):
         training = {"steps": 64, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
         train_run.start(Words(world, "ppo", training, {"rollout": 64}, runs=folder, name=name), video=False)
@@ -231,6 +233,22 @@ def test_a_led_body_goes_smoothly_and_stays_within_its_limits(world_id):
     assert np.abs(np.diff(accelerations, axis=0)).max() < 0.1 * np.abs(accelerations).max()
     assert (np.array(angles) > drawn.min(0) - 0.1).all() and (np.array(angles) < drawn.max(0) + 0.1).all()
     world.close()
+
+
+def test_who_reads_films_is_shown_films_and_single_pictures_as_what_they_are(runs):
+    mimic = Mimic(run(runs, "mover"), run(runs, "film"), 48)
+    frames = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    targets = [Target(f"frame {index}", frame, None) for index, frame in enumerate(frames)]
+    told, own = [], mimic.read
+    mimic.read = lambda picture: told.append(own(picture)) or told[-1]
+    for _ in range(2):
+        mimic.follow(targets, rate=50)
+    np.testing.assert_allclose(told[:4], mimic.translator.translate(frames)[:, :4], atol=1e-5)
+    np.testing.assert_array_equal(told[:4], told[4:])
+    mimic.take(targets[3], 0)
+    np.testing.assert_allclose(told[8], mimic.translator.translate(frames[3:])[0, :4], atol=1e-5)
+    assert np.abs(told[8] - told[3]).max() > 1e-4
+    mimic.world.close()
 
 
 def test_a_film_shows_what_it_sees_beside_what_it_does(robot, tmp_path):

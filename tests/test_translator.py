@@ -8,17 +8,21 @@ import pytest
 import torch
 from click.testing import CliRunner
 from torch import nn
+from torch.nn.functional import conv2d
 
-from algos.translator import Eye, Translator, TranslatorSettings
+from algos.eyes import ConvLSTM, Eye, Painter, RecurrentEye, pictures_of
+from algos.translator import AT_ONCE, Translator, TranslatorSettings
 from cli import main
 from toolkit.dataset import Dataset
 from toolkit.errors import UserError
 from toolkit.run import Run
 from tools.collect_dataset import collect_dataset, plan_dataset
-from tools.evaluate_translator import SHIFTS, draw_worst, evaluate_translator
+from tools.draw_errors import draw_worst
+from tools.evaluate_translator import SHIFTS, evaluate_translator
 from tools.train_translator import open_translator, start, train_translator
 
 SMALL = {"channels": [4, 8], "hidden": 16, "batch": 16}
+FILMS = {"kind": "convlstm", "memory": 4, "batch": 4, "next_frame": 0.1}
 
 
 def collect(folder, world_id="poise/Reacher2D-v0", **changed):
@@ -43,21 +47,22 @@ def pictures(number=6, seed=0, size=(32, 32)):
 
 
 def test_every_convolution_halves_the_picture_and_sees_where_it_looks():
-    eye = Eye(20, 30, 4, TranslatorSettings(channels=(4, 8), hidden=16))
-    first = next(layer for layer in eye.layers if isinstance(layer, nn.Conv2d))
+    eye = Eye((20, 30), 4, channels=(4, 8), hidden=16)
+    first = next(layer for layer in eye.convolutions if isinstance(layer, nn.Conv2d))
     assert first.in_channels == 5  # Three colours, and the place.
     where = eye.get_buffer("where")[0]
     assert where.shape == (2, 20, 30)
     assert where[0, :, 0].tolist() == [-1.0] * 20 and where[0, :, -1].tolist() == [1.0] * 20
     assert where[1, 0].tolist() == [-1.0] * 30 and where[1, -1].tolist() == [1.0] * 30
-    assert next(layer for layer in eye.layers if isinstance(layer, nn.Linear)).in_features == 8 * 5 * 8
-    assert eye(torch.zeros(7, 3, 20, 30)).shape == (7, 4)
+    assert next(layer for layer in eye.head if isinstance(layer, nn.Linear)).in_features == 8 * 5 * 8
+    assert eye(torch.zeros(7, 2, 3, 20, 30))[0].shape == (7, 2, 4)
 
 
 def test_black_is_minus_one_and_white_is_one():
-    seen = learner()._pictures(np.stack((np.zeros((32, 32, 3), np.uint8), np.full((32, 32, 3), 255, np.uint8))))
-    assert seen.shape == (2, 3, 32, 32)
-    assert seen[0].unique().tolist() == [-1.0] and seen[1].unique().tolist() == [1.0]
+    film = np.stack((np.zeros((32, 24, 3), np.uint8), np.full((32, 24, 3), 255, np.uint8)))
+    seen = pictures_of(film, torch.device("cpu"))
+    assert seen.shape == (1, 2, 3, 32, 24)
+    assert seen[0, 0].unique().tolist() == [-1.0] and seen[0, 1].unique().tolist() == [1.0]
 
 
 def test_what_has_learned_nothing_says_about_the_mean_and_metres_stay_metres():
@@ -79,8 +84,12 @@ def test_the_loss_is_the_mean_square_in_units_of_the_spread():
     values = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
     translator.standardize(10.0 * values, [4])
     spread = translator.eye.get_buffer("spread").numpy()
-    by_hand = np.square((translator.translate(frames) - values) / spread).mean()
-    assert translator.loss(frames, values).item() == pytest.approx(by_hand, rel=1e-4)
+    wrong = np.square((translator.translate(frames) - values) / spread)
+    assert translator.losses(frames, values)["translation"].item() == pytest.approx(wrong.mean(), rel=1e-4)
+    values[2:, 1] = np.nan
+    known = (wrong.sum() - wrong[2:, 1].sum()) / (wrong.size - 4)
+    assert translator.losses(frames, values)["translation"].item() == pytest.approx(known, rel=1e-4)
+    assert np.isfinite(translator.learn(frames, values, 0.0)["losses/translation"])
 
 
 def test_many_pictures_are_translated_as_few():
@@ -97,6 +106,111 @@ def test_it_learns_pictures_by_heart_and_the_learning_rate_falls():
     assert losses[0] > 0.5
     assert losses[-1] < 1e-3
     assert translator.optimizers["eye"].learning_rate == pytest.approx(0.003 * 0.03, rel=0.05)
+
+
+# Films.
+
+
+def film_learner(outputs=4, seed=0, size=(32, 32), **settings):
+    return learner(outputs, seed, size, **{**FILMS, "signals": ("pose",), "rates": (), **settings})
+
+
+def films(number=2, length=4, seed=0, size=(32, 32)):
+    return pictures(number * length, seed, size).reshape(number, length, *size, 3)
+
+
+def test_the_memory_computes_what_the_paper_says():
+    torch.manual_seed(0)
+    cell, x = ConvLSTM(3, 2), torch.randn(2, 3, 3, 5, 4)
+    told, (h, c) = cell(x)
+    hand_h = hand_c = torch.zeros(2, 2, 5, 4)
+    for moment in range(3):
+        weights, remembered = cell.seen.weight.chunk(4), cell.remembered.weight.chunk(4)
+        i, f, o, g = (
+            conv2d(x[:, moment], weights[gate], cell.seen.bias.chunk(4)[gate], padding=1)
+            + conv2d(hand_h, remembered[gate], padding=1)
+            for gate in range(4)
+        )
+        hand_c = torch.sigmoid(f) * hand_c + torch.sigmoid(i) * torch.tanh(g)
+        hand_h = torch.sigmoid(o) * torch.tanh(hand_c)
+        torch.testing.assert_close(told[:, moment], hand_h)
+    torch.testing.assert_close((h, c), (hand_h, hand_c))
+
+
+@pytest.mark.parametrize(("kind", "reaches"), [(RecurrentEye, True), (Eye, False)])
+def test_gradients_of_the_last_moment_go_back_to_the_first_picture(kind, reaches):
+    """And further than to the picture before, which the last one is seen beside."""
+    torch.manual_seed(0)
+    film = torch.rand(1, 5, 3, 16, 16, requires_grad=True)
+    y, _ = kind((16, 16), 2, (4, 8), 16, 4 if reaches else 0)(film)
+    y[0, -1].sum().backward()
+    felt = film.grad[0].abs().sum(dim=(1, 2, 3))
+    assert felt[-1] > 0
+    assert bool((felt[:-1] > 0).all()) is reaches
+
+
+def test_no_moment_knows_what_comes_after_it():
+    translator, film = film_learner(), films(1, 6)
+    changed = film.copy()
+    changed[0, 4:] = 255 - changed[0, 4:]
+    before, after = translator.translate(film), translator.translate(changed)
+    np.testing.assert_array_equal(before[0, :4], after[0, :4])
+    assert (before[0, 4:] != after[0, 4:]).all()
+
+
+def test_a_film_is_read_picture_by_picture_as_at_once_and_a_new_one_begins_anew():
+    translator, both = film_learner(), films(2, 5)
+    at_once = translator.translate(both)
+    assert at_once.shape == (2, 5, 4)
+    for film, told in zip(both, at_once, strict=True):
+        translator.begin()
+        np.testing.assert_allclose([translator.read(picture) for picture in film], told, atol=1e-5)
+    assert np.abs(translator.read(both[0, 0]) - at_once[0, 0]).max() > 1e-3
+    np.testing.assert_allclose(translator.translate(both[1]), at_once[1], atol=1e-5)
+
+
+def test_a_long_film_is_remembered_across_the_parts_that_it_is_translated_in(monkeypatch):
+    translator, long = film_learner(size=(8, 8)), films(3, 20, size=(8, 8))
+    at_once = translator.translate(long)
+    monkeypatch.setattr("algos.translator.AT_ONCE", 12)
+    np.testing.assert_allclose(translator.translate(long), at_once, atol=1e-5)
+    assert AT_ONCE > 60
+
+
+def moving(number=12, length=6, size=16, seed=0):
+    """Films of a bright square that goes left or right, and by how many pixels in a picture."""
+    rng = np.random.default_rng(seed)
+    speeds, places = rng.integers(-2, 3, number), rng.integers(0, size, number)
+    shown = np.zeros((number, length, size, size, 3), np.uint8)
+    for film, speed, place in zip(shown, speeds, places, strict=True):
+        for moment, picture in enumerate(film):
+            picture[6:10, (place + speed * moment + np.arange(4)) % size] = 255
+    values = np.repeat(speeds[:, None], length, axis=1)[..., None].astype(np.float32)
+    values[:, 0] = np.nan
+    return shown, values
+
+
+@pytest.mark.parametrize(("kind", "learns"), [("convlstm", True), ("cnn", False)])
+def test_a_film_tells_how_fast_something_moves_and_a_picture_does_not(kind, learns):
+    translator = film_learner(1, size=(16, 16), kind=kind, next_frame=0.0, learning_rate=0.003, batch=32)
+    for step in range(150):
+        translator.learn(*moving(32, seed=step), step / 150)
+    shown, speeds = moving(50, seed=1000)
+    error = float(np.nanmean(np.square(translator.translate(shown) - speeds)))
+    assert error < 0.5 if learns else error > 1.5  # Saying the mean: 2.
+
+
+def test_it_learns_to_paint_the_next_picture_better_than_the_same_again():
+    translator = film_learner(1, size=(16, 16), next_frame=1.0, learning_rate=0.003, channels=(8, 16))
+    losses = [translator.learn(*moving(16, seed=step), step / 150)["losses/next_frame"] for step in range(150)]
+    assert losses[0] > 0.9
+    with torch.no_grad():
+        assert translator.losses(*moving(50, seed=1000))["next_frame"].item() < 0.8
+
+
+def test_the_painter_paints_pictures_of_any_size():
+    painted = Painter((12, 4))(torch.zeros(2, 3, 3, 19, 30), torch.zeros(2, 3, 12, 5, 8))
+    assert painted.shape == (2, 3, 3, 19, 30)
 
 
 # Runs.
@@ -127,17 +241,17 @@ def test_it_learns_to_see_better_than_saying_the_mean(tmp_path):
     assert judged.worst[0] == held_out[wrong.argmax()]
 
 
-@pytest.mark.parametrize("stops", [(7,), (10, 23)])
-def test_stopped_and_resumed_it_is_the_same_to_the_last_bit(data, tmp_path, stops):
-    whole = start(tmp_path, "whole", data, settings())
+@pytest.mark.parametrize(("kind", "stops"), [({}, (7,)), ({}, (10, 23)), (FILMS, (7,)), (FILMS, (10, 23))])
+def test_stopped_and_resumed_it_is_the_same_to_the_last_bit(data, tmp_path, kind, stops):
+    whole = start(tmp_path, "whole", data, settings(**kind))
     train_translator(whole, data)
-    parts = start(tmp_path, "parts", data, settings())
+    parts = start(tmp_path, "parts", data, settings(**kind))
     for stop in (*stops, None):
         looks = iter(range(100))
         done = parts.summary().get("steps", 0)
         train_translator(parts, data, should_stop=lambda looks=looks, left=(stop or 99) - done: next(looks) >= left)
     first, second = (run.load("latest")[1] for run in (whole, parts))
-    for group in ("policy", "optimizer_eye"):
+    for group in {*first} - {"chance", "progress"}:
         for name, array in first[group].items():
             np.testing.assert_array_equal(array, second[group][name])
     assert first["chance"]["numpy"] == second["chance"]["numpy"]
@@ -169,8 +283,12 @@ def poise(*words):
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
+def words_of(**changed):
+    return [word for name, value in settings(**changed).items() for word in ("--set", f"{name}={value}")]
+
+
 def test_train_and_evaluate_from_the_command(data, elsewhere):
-    told = poise("translate", "train", data.folder, *[w for k, v in settings().items() for w in ("--set", f"{k}={v}")])
+    told = poise("translate", "train", data.folder, *words_of())
     assert told.exit_code == 0, told.output
     assert "mean square error" in told.output and "poise translate evaluate reacher2d-translator-0" in told.output
     judged = poise("translate", "evaluate", "reacher2d-translator-0", data.folder, "--worst", "worst.png")
@@ -183,10 +301,37 @@ def test_train_and_evaluate_from_the_command(data, elsewhere):
     assert again.exit_code == 0 and "after 30 steps" in again.output
 
 
+def test_speeds_are_read_from_films_and_compared_with_differences_from_the_command(data, elsewhere):
+    assert poise("translate", "train", data.folder, "--run", "eye", *words_of()).exit_code == 0
+    told = poise("translate", "train", data.folder, "--run", "film", *words_of(**FILMS))
+    assert told.exit_code == 0, told.output
+    config = json.loads(Path("runs/film/config.json").read_text())
+    assert config["settings"]["signals"] == ["pose", "speed"] and config["settings"]["rates"] == ["pose"]
+    judged = poise("translate", "evaluate", "film", data.folder, "--beside", "eye", "--map", "map.png", "--worst", "worst.png")
+    assert judged.exit_code == 0, judged.output
+    for said in (
+        "pose rate 4",
+        "mm/s",
+        "deg/s",
+        "differences of what film reads",
+        "differences of what eye reads",
+        "at the",
+        "hand ",
+    ):
+        assert said in judged.output
+    assert Path("map.png").stat().st_size > 1000 and Path("worst.png").stat().st_size > 1000
+    alone = poise("translate", "evaluate", "eye", data.folder, "--beside", "eye")
+    assert alone.exit_code == 2 and "no speeds to compare" in alone.output
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["train"], "say either a DATASET"),
     (["train", "{data}", "--set", "chanels=[4]"], "did you mean 'channels'"),
     (["train", "{data}", "--set", "signals=[height]"], "no signal 'height'"),
+    (["train", "{data}", "--set", "kind=lstm"], "kind='lstm'"),
+    (["train", "{data}", "--set", "signals=[pose,speed]"], "one picture does not show the speed (rad/s)"),
+    (["train", "{data}", "--set", "rates=[pose]"], "one picture does not show the pose rate (m/s)"),
+    (["train", "{data}", "--set", "next_frame=1"], "next_frame is for films"),
     (["train", "nowhere"], "holds no dataset"),
     (["evaluate", "nobody", "{data}"], "unknown run 'nobody'"),
 ])  # fmt: skip
@@ -205,6 +350,10 @@ def test_a_translator_and_pictures_that_do_not_fit_are_refused(data, tmp_path):
     other = collect(tmp_path / "other", "poise/Standing-v0", frames=50, sequence=5)
     with pytest.raises(UserError, match="knows poise/Reacher2D-v0"):
         evaluate_translator(run, other)
+    single = collect(tmp_path / "single", frames=50, sequence=1)
+    assert start(tmp_path, None, single, settings()).path.exists()
+    with pytest.raises(UserError, match="single pictures and no films: collect it with --sequences 10"):
+        start(tmp_path, None, single, settings(kind="convlstm"))
     with pytest.raises(UserError, match="no tenth episode"):
         start(tmp_path, None, collect(tmp_path / "few", frames=10), settings())
     config = run.config
@@ -225,7 +374,7 @@ def test_the_worst_frames_are_drawn_for_the_twin_in_space_whose_places_have_no_h
     pytest.importorskip("pybullet")
     data = collect(tmp_path / "twin", "poise/ReacherPlane3D-v0", frames=100)
     train_translator(run := start(tmp_path, None, data, settings(steps=5, evaluate_every=5)), data)
-    assert draw_worst(run, data, evaluate_translator(run, data), tmp_path / "worst.png").stat().st_size > 1000
+    assert draw_worst(data, evaluate_translator(run, data), tmp_path / "worst.png").stat().st_size > 1000
 
 
 def test_a_policys_run_is_no_translators_to_go_on_with(data, elsewhere):

@@ -68,11 +68,23 @@ class Dataset:
                 if sha256(self.folder / name / file) != digest:
                     raise UserError(f"dataset {self.folder} is damaged: {name}/{file} has changed since it was written")
 
+    @property
+    def rate(self) -> int:
+        """Frames in a second."""
+        if "rate" not in self.card:
+            raise UserError(f"dataset {self.folder} does not say how many frames make a second: collect it anew")
+        return int(self.card["rate"])
+
+    @property
+    def sequence(self) -> int:
+        """Frames of an episode."""
+        return int(self.card["sequence"])
+
     def frames(self, rows: Array) -> Array:
-        """The pictures (len(rows), H, W, 3) of some rows."""
+        """The pictures (..., H, W, 3) of some rows, an array of any shape."""
         shard = np.searchsorted(self._ends, rows, side="right")
         starts = np.concatenate(([0], self._ends[:-1]))
-        frames = np.empty((len(rows), *self.shards[0].frames.shape[1:]), np.uint8)
+        frames = np.empty((*rows.shape, *self.shards[0].frames.shape[1:]), np.uint8)
         for index in np.unique(shard):
             here = shard == index
             frames[here] = self.shards[index].frames[rows[here] - starts[index]]
@@ -84,6 +96,19 @@ class Dataset:
         if missing := [name for name in names if name not in places]:
             raise UserError(f"dataset {self.folder} has no signal {missing[0]!r}: it has {', '.join(places)}")
         return np.concatenate([self.signal_values[:, places[name]] for name in names], axis=1)
+
+    def rates(self, names: Sequence[str]) -> Array:
+        """How fast some signals change from the frame before (N, S), a second; NaN in an episode's first frame."""
+        rates: Array = self.rate * np.diff(self.values(names), axis=0, prepend=np.float32(np.nan))
+        rates[1:][np.diff(self.episodes) != 0] = np.nan
+        return rates
+
+    def films(self, rows: Array, length: int) -> Array:
+        """All films of so many frames of one episode that follow one another and begin in `rows`: rows (M, length)."""
+        first = rows[rows + length <= len(self)]
+        first = first[self.episodes[first] == self.episodes[first + length - 1]]
+        films: Array = first[:, None] + np.arange(length)
+        return films
 
     def split(self) -> tuple[Array, Array]:
         """Rows to learn from and rows held out, by episode and never by frame."""

@@ -65,8 +65,9 @@ class Sight:
         """What the agent sees of a world whose signals have these values: within their bounds as float32, pictures as uint8."""
         numbers = np.minimum(np.maximum(values, self.bounds.low), self.bounds.high).astype(np.float32, copy=False)
         if self.world.settings.goal == "translated":
-            numbers[self.places[TARGET]] = self.goal.read()
-            numbers[self.places[GAP]] = numbers[self.places[TARGET]] - numbers[self.places[POSE]]
+            target, pose = self.places[TARGET], self.places[POSE]
+            numbers[target] = self.goal.read()[: target.stop - target.start]
+            numbers[self.places[GAP]] = numbers[target] - numbers[pose]
         if self.blind:
             return numbers
         pictures = self._seen() if self.stack else []

@@ -46,6 +46,7 @@ def plan_dataset(
         "world_settings": {**settings, **unmarked, "width": size, "height": size},
         "frames": frames,
         "sequence": sequence,
+        "rate": ours.CONTROL_RATE,
         "policy": policy if policy == "random" else str(Run.open(runs, policy).path.resolve()),
         "seed": seed,
         "versions": versions(),

@@ -1,27 +1,49 @@
-"""Judge a translator: its error at every joint beside the mean's, its worst frames, and what shifts of the picture do to it."""
+"""Judge a translator: its error in every number beside the mean's, its worst frames, and what shifts of the picture do to it."""
 
+import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from algos.translator import Translator
 from toolkit.dataset import Dataset
-from toolkit.errors import UserError
-from toolkit.registry import as_ours, make_world
 from toolkit.run import Run
-from toolkit.signals import Array, Signal, parts
+from toolkit.signals import Array, Signal, layout, parts
+from tools.readings import Readings
 from tools.train_translator import check_fit, open_translator
 
-SMALL_UNITS = {"m": ("mm", 1000.0), "rad": ("deg", 180.0 / np.pi), "rad/s": ("deg/s", 180.0 / np.pi)}
+SMALL_UNITS = {
+    "m": ("mm", 1000.0),
+    "m/s": ("mm/s", 1000.0),
+    "rad": ("deg", 180.0 / np.pi),
+    "rad/s": ("deg/s", 180.0 / np.pi),
+}
 """In which unit an error is told, and how many of it make one of the signal's."""
 MOST = 5000
 """Frames that are judged at the most."""
 WORST = 8
-POINTS = "pose"
-"""The signal that holds places in the world, elbow first and hand last."""
+
+
+Shift = Callable[[Array, np.random.Generator], Array]
+"""Changes pictures (N, H, W, 3)."""
+
+
+class Reading(NamedTuple):
+    """What a translator read in held-out films (M, T) of rows: numbers (M, T, S), beside the true ones and the mean (S,).
+
+    The true ones are NaN where nobody could know.
+    """
+
+    signals: list[Signal]
+    films: Array
+    true: Array
+    read: Array
+    mean: Array
+
+    def of(self, name: str) -> tuple[Array, Array, Array]:
+        """True numbers, read ones and mean of one signal."""
+        place = layout(self.signals)[name]
+        return self.true[..., place], self.read[..., place], self.mean[place]
 
 
 class Error(NamedTuple):
@@ -43,58 +65,48 @@ class Judgement(NamedTuple):
     shifts: dict[str, float]
     """Mean square error on pictures that were shifted, by the shift's name."""
     worst: Array
-    """Rows of the dataset with the largest errors."""
+    """Rows of the dataset with the largest errors of the first signal, each of another episode."""
+    reading: Reading
 
 
 def evaluate_translator(run: Run, data: Dataset) -> Judgement:
     """Judge a run's translator on the held-out episodes of a dataset; a UserError where the two do not fit."""
-    translator, config = open_translator(run), run.config
+    reading = read_films(run, data)
+    wrong, off = reading.read - reading.true, reading.mean - reading.true
+    numbers = enumerate(parts(reading.signals))
+    errors = [_told(name, signal, wrong[..., column], off[..., column]) for column, (name, signal) in numbers]
+    shifts = {name: _mse(read_films(run, data, shift).read - reading.true) for name, shift in SHIFTS.items()}
+    first = np.square(wrong[..., : reading.signals[0].size]).sum(-1)
+    films = np.argsort(-first.max(1))[:WORST]
+    worst = reading.films[films, first[films].argmax(1)]
+    return Judgement(reading.films.size, _mse(wrong), _mse(off), errors, shifts, worst, reading)
+
+
+def read_films(run: Run, data: Dataset, shift: Shift | None = None) -> Reading:
+    """What a run's translator reads in the held-out episodes of a dataset, whose pictures may be shifted before."""
+    translator = open_translator(run)
     check_fit(run, data)
-    names = config["settings"]["signals"]
-    rows = data.split()[1][:MOST]
-    values, frames = data.values(names)[rows], data.frames(rows)
-    wrong = translator.translate(frames) - values
-    mean = translator.eye.get_buffer("mean").numpy() - values
-    numbers = parts([signal for name in names for signal in data.signals if signal.name == name])
-    shifts = {name: _mse(translator, shift(frames.copy(), np.random.default_rng(0)), values) for name, shift in SHIFTS.items()}
-    worst = rows[np.argsort(-np.square(wrong).sum(1))[:WORST]]
-    errors = [_told(name, signal, wrong[:, column], mean[:, column]) for column, (name, signal) in enumerate(numbers)]
-    return Judgement(len(rows), float(np.square(wrong).mean()), float(np.square(mean).mean()), errors, shifts, worst)
+    readings = Readings(data, translator.settings)
+    films = readings.judge()[: max(1, MOST // data.sequence)]
+    pictures, true = readings.take(films)
+    if shift is not None:
+        pictures = shift(pictures.reshape(-1, *pictures.shape[2:]), np.random.default_rng(0)).reshape(pictures.shape)
+    mean = translator.eye.get_buffer("mean").numpy()
+    return Reading(readings.signals, films, true, translator.translate(pictures), mean)
 
 
-def draw_worst(run: Run, data: Dataset, judgement: Judgement, path: Path) -> Path:
-    """The worst frames as a picture, with the true places as rings and the translated ones as crosses."""
-    translator, frames = open_translator(run), data.frames(judgement.worst)
-    if run.config["settings"]["signals"][0] != POINTS:
-        raise UserError(f"run {run.path.name!r} does not read the signal {POINTS} first: there are no places to be drawn")
-    values = data.values([POINTS])[judgement.worst]
-    ours: Any = as_ours(world := make_world(data.card["world"], data.card["world_settings"]))
-    world.reset(seed=0)
-    height, width = translator.size
-    figure = Figure(figsize=(12, 6.4), layout="constrained")
-    axes = figure.subplots(2, WORST // 2).ravel()
-    for axis in axes:
-        axis.axis("off")
-    for axis, frame, true, seen in zip(axes, frames, values, translator.translate(frames)[:, : values.shape[1]], strict=False):
-        axis.imshow(frame)
-        axis.set_title(f"{1000 * np.sqrt(np.square(seen - true).mean()):.1f} mm")
-        for numbers, marker, colour in ((true, "o", "tab:green"), (seen, "x", "tab:red")):
-            places = np.array([ours.seen_at(point) for point in ours.task.points(numbers)]) * (width, height) - 0.5
-            style = {"marker": marker, "markersize": 9, "markerfacecolor": "none", "color": colour, "linewidth": 0.8}
-            for arm in np.split(places, ours.task.arms):
-                axis.plot(*arm.T, **style)
-    world.close()
-    figure.savefig(path)
-    return path
+def small_unit(signal: Signal) -> tuple[str, float]:
+    """The unit in which a signal's errors are told, and how many of it make one of the signal's."""
+    return SMALL_UNITS.get(signal.unit, (signal.unit, 1.0))
 
 
 def _told(name: str, signal: Signal, wrong: Array, mean: Array) -> Error:
-    unit, factor = SMALL_UNITS.get(signal.unit, (signal.unit, 1.0))
-    return Error(name, unit, factor * float(np.sqrt(np.square(wrong).mean())), factor * float(np.sqrt(np.square(mean).mean())))
+    unit, factor = small_unit(signal)
+    return Error(name, unit, factor * math.sqrt(_mse(wrong)), factor * math.sqrt(_mse(mean)))
 
 
-def _mse(translator: Translator, frames: Array, values: Array) -> float:
-    return float(np.square(translator.translate(frames) - values).mean())
+def _mse(wrong: Array) -> float:
+    return float(np.nanmean(np.square(wrong)))
 
 
 def _noise(frames: Array, rng: np.random.Generator) -> Array:
@@ -115,4 +127,4 @@ def _colours(frames: Array, rng: np.random.Generator) -> Array:
     return np.roll(frames, 1, axis=-1)
 
 
-SHIFTS: dict[str, Callable[[Array, np.random.Generator], Array]] = {"noise": _noise, "a bar": _bar, "other colours": _colours}
+SHIFTS: dict[str, Shift] = {"noise": _noise, "a bar": _bar, "other colours": _colours}

@@ -67,6 +67,7 @@ class Mimic:
 
     def begin(self, seed: int) -> None:
         """Begin anew, in any pose, with nothing seen."""
+        self.translator.begin()
         self.observation: Array = self.world.reset(seed=seed)[0]
         self._seen: Array | None = None
         self.aim_at(self.pose)
@@ -77,9 +78,8 @@ class Mimic:
         return self.observation[self.place]
 
     def read(self, picture: Array) -> Array:
-        """The pose that a picture (H, W, 3) shows."""
-        values: Array = self.translator.translate(picture[None])[0]
-        return values[: self.place.stop - self.place.start]
+        """The pose that a picture (H, W, 3) shows, after those of the same film."""
+        return self.translator.read(picture)[: self.place.stop - self.place.start]
 
     def aim_at(self, pose: Array) -> None:
         """Move to a pose from now on."""
@@ -129,6 +129,7 @@ class Mimic:
         self.aim_at(self.read(targets[0].picture))
         for _ in range(STEPS):
             self.step()
+        self.translator.begin()
         moments, due = [], 0.0
         for target in targets:
             read = self.read(target.picture)

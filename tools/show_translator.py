@@ -1,5 +1,6 @@
 """The translator's commands: train with a live line, and judgements as tables."""
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +12,13 @@ from toolkit.console import table
 from toolkit.dataset import Dataset
 from toolkit.errors import UserError
 from toolkit.run import Run
-from tools.evaluate_translator import draw_worst, evaluate_translator
+from tools.arms import arms_of, limbs
+from tools.compare_speeds import compare_speeds
+from tools.draw_errors import draw_map, draw_worst
+from tools.evaluate_translator import evaluate_translator, read_films, small_unit
+from tools.readings import Readings
 from tools.train_run import signals_caught
-from tools.train_translator import start, train_translator, translation_config
+from tools.train_translator import settings_of, start, train_translator, translation_config
 
 
 def train_and_show(
@@ -32,11 +37,14 @@ def train_and_show(
         data = Dataset(folder)
         data.verify()
         run = start(runs_dir, name, data, settings)
-    console = Console()
+    console, signals = Console(), Readings(data, settings_of(run)).signals
 
     def hear(step: int, seconds: float, metrics: Mapping[str, float]) -> None:
         if "eval/mse" in metrics:
-            console.print(f"step {step:,}, {seconds:.0f} s: mean square error on held-out episodes {metrics['eval/mse']:.2e}")
+            units = [(signal.name, *small_unit(signal)) for signal in signals]
+            errors = ", ".join(f"{name} {factor * metrics[f'eval/{name}']:.1f} {unit}" for name, unit, factor in units)
+            score = f"mean square error on held-out episodes {metrics['eval/mse']:.2e}"
+            console.print(f"step {step:,}, {seconds:.0f} s: {score}; {errors}", soft_wrap=True)
 
     with signals_caught() as caught:
         outcome = train_translator(run, data, [hear], lambda: bool(caught))
@@ -48,14 +56,37 @@ def train_and_show(
     console.print(f"run:   {run.path}\njudge: poise translate evaluate {run.path.name} {data.folder}")
 
 
-def evaluate_and_show(word: str, folder: Path, *, worst: Path | None, runs_dir: Path) -> None:
+def evaluate_and_show(
+    word: str, folder: Path, *, worst: Path | None, drawn: Path | None, beside: str | None, runs_dir: Path
+) -> None:
     """Print what a translator gets wrong, and by how much."""
     run, data = Run.open(runs_dir, word), Dataset(folder)
-    judged = evaluate_translator(run, data)
+    other = Run.open(runs_dir, beside) if beside else None
+    judged, console = evaluate_translator(run, data), Console()
     rows = [(told.name, f"{told.error:.1f} {told.unit}", f"{told.mean:.1f} {told.unit}") for told in judged.errors]
-    console = Console()
     console.print(table(f"{run.path.name} on {judged.frames:,} held-out frames", ["signal", "error", "saying the mean"], rows))
+    if (arms := arms_of(data, judged.reading)) is not None:
+        lines = [
+            (limb.name, _far(limb.away), _turned(limb.turned), f"{_far(limb.away_of_mean)}, {_turned(limb.turned_of_mean)}")
+            for limb in limbs(arms)
+        ]
+        console.print(table("Arms, in the mean", ["at the", "away", "its link turned by", "saying the mean"], lines))
     console.print(f"mean square error {judged.mse:.2e}; saying the mean {judged.baseline:.2e}")
     console.print("with " + ", ".join(f"{name}: {mse:.2e}" for name, mse in judged.shifts.items()))
+    if other is not None:
+        readings = {run.path.name: judged.reading, other.path.name: read_films(other, data)}
+        speeds = compare_speeds(data, judged.reading, readings)
+        lines = [(told.name, told.way, f"{told.error:.1f} {told.unit}", f"{told.times:.1f}") for told in speeds]
+        console.print(table("Speeds", ["signal", "from", "error", "times"], lines))
     if worst is not None:
-        console.print(f"worst frames: {draw_worst(run, data, judged, worst)}")
+        console.print(f"worst frames: {draw_worst(data, judged, worst)}")
+    if drawn is not None:
+        console.print(f"map: {draw_map(data, judged.reading, drawn)}")
+
+
+def _far(metres: float) -> str:
+    return f"{1000.0 * metres:.1f} mm"
+
+
+def _turned(angle: float) -> str:
+    return f"{math.degrees(angle):.1f} deg"

@@ -16,8 +16,9 @@ from toolkit.errors import UserError, unknown
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
 from toolkit.run import Run
 from toolkit.settings import Settings
-from toolkit.signals import Array, Signal
+from toolkit.signals import Array
 from tools.plan_run import versions
+from tools.readings import Readings
 
 ALGORITHM = "translator"
 LOG_EVERY = 50
@@ -40,9 +41,9 @@ def plan_translation(data: Dataset, words: Mapping[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in words.items() if key in TranslatorSettings.model_fields}
     training = {key: value for key, value in words.items() if key in TranslationSettings.model_fields}
     settings = TranslatorSettings.parse(own, kind="translator setting")
-    data.values(settings.signals)
-    if len(data.split()[1]) == 0:
-        raise UserError(f"dataset {data.folder} holds no tenth episode to judge by: collect more frames")
+    if settings.next_frame and settings.kind == "cnn":
+        raise UserError("next_frame is for films: --set kind=convlstm")
+    readings = Readings(data, settings)
     return {
         "world": data.card["world"],
         "world_settings": data.card["world_settings"],
@@ -52,7 +53,7 @@ def plan_translation(data: Dataset, words: Mapping[str, Any]) -> dict[str, Any]:
         "device": "cpu",
         "dataset": str(data.folder.resolve()),
         "size": list(data.shards[0].frames.shape[1:3]),
-        "outputs": data.values(settings.signals).shape[1],
+        "outputs": readings.values.shape[1],
         "versions": versions(),
     }
 
@@ -73,9 +74,10 @@ def train_translator(
     The weights come out the same whether it was stopped in between or not. Returns steps, seconds and the last score.
     """
     training = TranslationSettings.parse(run.config["training"])
-    translator, values = _translator(run), data.values(run.config["settings"]["signals"])
-    teach, judge = data.split()
-    translator.standardize(values[teach], [signal.size for signal in _signals(run, data)])
+    translator = _translator(run)
+    readings = Readings(data, translator.settings)
+    teach, judge = readings.teach(translator.settings.film), readings.judge()
+    translator.standardize(readings.values[data.split()[0]], readings.sizes)
     step, seconds, score = 0, 0.0, np.inf
     if run.checkpoints():
         state = run.load("latest")[1]
@@ -85,12 +87,14 @@ def train_translator(
     with ExitStack() as stack:
         files = [stack.enter_context(closing(kind(run.path, step))) for kind in (CsvFiles, TensorBoardFile)]
         while step < training.steps and score > training.solved_at and not should_stop():
-            rows = teach[translator.rng.integers(len(teach), size=translator.settings.batch)]
-            told = translator.learn(data.frames(rows), values[rows], step / training.steps)
+            films = teach[translator.rng.integers(len(teach), size=translator.settings.batch)]
+            told = translator.learn(*readings.take(films), step / training.steps)
             step += 1
             if step % training.evaluate_every == 0 or step == training.steps:
-                errors = translator.translate(data.frames(judge)) - values[judge]
-                told["eval/mse"] = score = float(np.square(errors).mean())
+                pictures, values = readings.take(judge)
+                wrong = translator.translate(pictures) - values
+                told["eval/mse"] = score = float(np.nanmean(np.square(wrong)))
+                told |= {f"eval/{name}": error for name, error in readings.errors(wrong).items()}
             if step % LOG_EVERY == 0 or "eval/mse" in told:
                 for listener in (*files, *listeners):
                     listener(step, time.perf_counter() - began, told)
@@ -138,15 +142,14 @@ def reader(folder: str) -> Callable[[Array], Array]:
     return lambda picture: translator.translate(picture[None])[0]
 
 
+def settings_of(run: Run) -> TranslatorSettings:
+    """The settings of a translator's run."""
+    return TranslatorSettings.parse(translation_config(run)["settings"], kind="translator setting")
+
+
 def _translator(run: Run) -> Translator:
-    config = translation_config(run)
-    settings = TranslatorSettings.parse(config["settings"], kind="translator setting")
+    config, settings = translation_config(run), settings_of(run)
     return Translator(tuple(config["size"]), config["outputs"], settings, config["training"]["seed"], config["device"])
-
-
-def _signals(run: Run, data: Dataset) -> list[Signal]:
-    by_name = {signal.name: signal for signal in data.signals}
-    return [by_name[name] for name in run.config["settings"]["signals"]]
 
 
 def _save(run: Run, translator: Translator, step: int, seconds: float, score: float) -> None:

@@ -28,8 +28,8 @@ from toolkit.signals import Array, layout
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 FRAMES, STEPS = (2500, 250) if QUICK else (20_000, 1500)
 OUT.mkdir(exist_ok=True)
-torch.manual_seed(0), torch.set_num_threads(1)
-rng = np.random.default_rng(0)
+torch.set_num_threads(1)
+rng = np.random.default_rng(torch.manual_seed(0).initial_seed())
 
 # %% Step 1: pictures and what they show. Every reset puts the arm into any pose at all, so the joint space is covered evenly.
 world = gymnasium.make("poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64, markers=False).unwrapped

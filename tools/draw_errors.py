@@ -1,0 +1,91 @@
+"""Where a translator is wrong, as pictures: its worst frames, and its error over all that the arms can do."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from toolkit.dataset import Dataset
+from toolkit.errors import UserError
+from toolkit.registry import as_ours, make_world
+from toolkit.signals import Array
+from tools.arms import POSE, Arms, arms_of
+from tools.evaluate_translator import WORST, Judgement, Reading
+
+BINS = 18
+"""Of a map, on each side."""
+
+
+def draw_worst(data: Dataset, judged: Judgement, path: Path) -> Path:
+    """The worst frames, with the true arms over them (green, rings) and those that were read (red, crosses)."""
+    arms = _arms(data, judged.reading)
+    ours: Any = as_ours(world := make_world(data.card["world"], data.card["world_settings"]))
+    world.reset(seed=0)
+    figure = Figure(figsize=(12, 6.4), layout="constrained")
+    axes = figure.subplots(2, WORST // 2).ravel()
+    for axis in axes:
+        axis.axis("off")
+    frames, rows = data.frames(judged.worst), judged.reading.films.ravel()
+    height, width = frames.shape[1:3]
+    for axis, row, frame in zip(axes, judged.worst, frames, strict=False):
+        place = int(np.flatnonzero(rows == row)[0])
+        wrong = np.linalg.norm(arms.read[place] - arms.true[place], axis=-1)[:, 1:]
+        axis.imshow(frame)
+        axis.set_title(f"{1000.0 * wrong.mean():.1f} mm")
+        for skeletons, marker, colour in ((arms.true, "o", "tab:green"), (arms.read, "x", "tab:red")):
+            for arm in skeletons[place].tolist():
+                places = np.array([ours.seen_at(point) for point in arm]) * (width, height) - 0.5
+                style = {"marker": marker, "markersize": 9, "markerfacecolor": "none", "color": colour, "linewidth": 0.8}
+                axis.plot(*places.T, **style)
+    world.close()
+    figure.savefig(path)
+    return path
+
+
+def draw_map(data: Dataset, reading: Reading, path: Path) -> Path:
+    """How far from their places the points of each arm are read, over the angles of its joints and over the hand's place."""
+    arms = _arms(data, reading)
+    away = 1000.0 * np.linalg.norm(arms.read - arms.true, axis=-1)[:, :, 1:].mean(-1)
+    number = away.shape[1]
+    figure = Figure(figsize=(11.5, 4.6 * number))
+    figure.set_layout_engine("constrained", wspace=0.08)
+    for arm, (left, right) in enumerate(figure.subplots(number, 2, squeeze=False)):
+        skeletons = arms.true[:, arm]
+        _paint(left, *_angles(np.diff(skeletons, axis=1)), away[:, arm])
+        x, y = skeletons[:, -1, :2].T
+        _paint(right, ("the hand's x (m)", x), ("the hand's y (m)", y), away[:, arm])
+        right.set_aspect("equal")
+        for axis, told in ((left, "over the joints"), (right, "over the hand's place")):
+            axis.set_title(f"error {told}" + (f", arm {arm + 1}" if number > 1 else ""))
+    figure.savefig(path)
+    return path
+
+
+def _angles(links: Array) -> tuple[tuple[str, Array], tuple[str, Array]]:
+    """Two angles (deg) that say most about links (N, links, coordinates), with their names."""
+    headings = np.degrees(np.arctan2(links[..., 1], links[..., 0]))
+    if links.shape[2] == 2:
+        bend = (headings[:, 1] - headings[:, 0] + 180.0) % 360.0 - 180.0
+        return ("shoulder (deg)", headings[:, 0]), ("elbow (deg)", bend)
+    lift = np.degrees(np.arctan2(links[:, 0, 2], np.linalg.norm(links[:, 0, :2], axis=-1)))
+    return ("heading of the upper arm (deg)", headings[:, 0]), ("its lift (deg)", lift)
+
+
+def _paint(axis: Axes, across: tuple[str, Array], up: tuple[str, Array], away: Array) -> None:
+    """The mean of `away` (mm) over two quantities; white where there was nothing."""
+    counts, *edges = np.histogram2d(across[1], up[1], BINS)
+    totals = np.histogram2d(across[1], up[1], edges, weights=away)[0]
+    means = np.divide(totals, counts, out=np.full_like(totals, np.nan), where=counts > 0)
+    axis.set(xlabel=across[0], ylabel=up[0])
+    axis.figure.colorbar(axis.pcolormesh(*edges, means.T, vmin=0.0), ax=axis, label="mm away in the mean")
+
+
+def _arms(data: Dataset, reading: Reading) -> Arms:
+    arms = arms_of(data, reading)
+    if arms is None:
+        raise UserError(
+            f"there are no places to be drawn: the translator does not read the {POSE} first, or its world takes none"
+        )
+    return arms
