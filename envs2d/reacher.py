@@ -130,9 +130,9 @@ class Reacher2D(PlanarEnvironment):
                 canvas.capsule(start, end, LINK_WIDTH, colour)
         if self.settings.markers:
             canvas.trail(list(self.trail), width=0.006)
-        canvas.disc(SHOULDER, 0.03, INK)
+        canvas.joint(SHOULDER, 0.03, INK)
         for point, aim in zip(self.pose, self.target, strict=True):
-            canvas.disc(point, 0.012, INK)
+            canvas.joint(point, 0.012, INK)
             if self.settings.markers:
                 canvas.ring(aim, REACH, TARGET, 0.005)
 

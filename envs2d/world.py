@@ -27,6 +27,7 @@ class PlanarEnvironment(BaseEnvironment):
 
     GRAVITY: ClassVar[float] = 9.81
     VIEW = 2.4
+    VARIES = ("colours", "background", "widths", "jitter", *BaseEnvironment.VARIES)
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
@@ -64,8 +65,8 @@ class PlanarEnvironment(BaseEnvironment):
     def draw(self) -> Array:
         """The picture now; the camera follows `focus`."""
         if self._canvas is None:
-            self._canvas = Canvas(self.settings.width, self.settings.height, self.VIEW)
-        self._canvas.begin(self.focus())
+            self._canvas = Canvas(self.settings.width, self.settings.height)
+        self._canvas.begin(*self._framed(), self.look)
         self.paint(self._canvas)
         return self._canvas.frame()
 
@@ -82,9 +83,9 @@ class PlanarEnvironment(BaseEnvironment):
 
     def to_world(self, x: float, y: float) -> tuple[float, float]:
         """The world's point (m) under a point of the picture (fractions of its width and height, from the top left)."""
-        centre_x, centre_y = self.focus()
-        width = self.VIEW * self.settings.width / self.settings.height
-        return centre_x + (x - 0.5) * width, centre_y + (0.5 - y) * self.VIEW
+        (centre_x, centre_y), height = self._framed()
+        width = height * self.settings.width / self.settings.height
+        return centre_x + (x - 0.5) * width, centre_y + (0.5 - y) * height
 
     def focus(self) -> tuple[float, float]:
         """The point (m) at the picture's centre."""
@@ -93,6 +94,12 @@ class PlanarEnvironment(BaseEnvironment):
     def paint(self, canvas: Canvas) -> None:
         """Draw the world on the canvas."""
         raise NotImplementedError
+
+    def _framed(self) -> tuple[tuple[float, float], float]:
+        """The point at the picture's centre and how much its height shows (m), as the look has moved the camera."""
+        x, y = self.focus()
+        view = self.VIEW / self.look.zoom
+        return (x + self.look.shift[0] * view, y + self.look.shift[1] * view), view
 
 
 class BodyHold:

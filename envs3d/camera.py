@@ -1,5 +1,6 @@
 """A camera in space: where it stands, what it sees, and marks painted over its pictures. z is up."""
 
+import copy
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
+from toolkit.look import Colour, Look
 from toolkit.signals import Array
 
 FIELD = math.radians(40.0)
@@ -22,7 +24,6 @@ PRESETS = {
 }
 """Yaw and pitch of a camera's place, seen from what it looks at (rad): +x is the front."""
 
-Colour = tuple[int, int, int]
 Point = npt.ArrayLike
 
 
@@ -51,6 +52,16 @@ class Camera:
     def zoom(self, notches: float) -> None:
         """Come nearer by 10 % a notch, or go back where negative."""
         self.distance = min(FAR / 2, max(4 * NEAR, self.distance * 0.9**notches))
+
+    def moved(self, look: Look) -> "Camera":
+        """A camera like this one where a look has moved it."""
+        moved = copy.copy(self)
+        moved.yaw, moved.pitch = self.yaw + look.turn[0], self.pitch + look.turn[1]
+        moved.distance = self.distance / look.zoom
+        height = 2.0 * moved.distance * math.tan(FIELD / 2.0)
+        right, up, _ = moved.axes()
+        moved.focus = self.focus + height * (look.shift[0] * right + look.shift[1] * up)
+        return moved
 
     def axes(self) -> Array:
         """The camera's right, up and backwards in the world, one a row (3, 3)."""

@@ -1,7 +1,6 @@
 """SpatialEnvironment: a world whose bodies live in a PyBullet client of its own. SI units, z up, +x ahead."""
 
 import contextlib
-import math
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,7 @@ from envs3d.models import humanoid_mjcf
 from envs3d.photograph import photographer
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import WorkError
+from toolkit.look import Look
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array
 
@@ -47,13 +47,14 @@ class SpatialEnvironment(BaseEnvironment):
 
     SETTINGS = SpatialSettings
     GRAVITY: ClassVar[float] = 9.81
+    VARIES = ("colours", "background", "lighting", "jitter", *BaseEnvironment.VARIES)
     settings: SpatialSettings
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
         self.camera = Camera(self.settings.camera, self.VIEW, self.settings.width, self.settings.height)
         self._client: Any = None
-        self._photograph: Callable[[Camera], Array] | None = None
+        self._photograph: Callable[[Camera, Look], Array] | None = None
 
     @abstractmethod
     def build(self) -> None:
@@ -61,7 +62,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def clear(self) -> None:
         """Restore the state in which the bodies were loaded; load them anew where numbers have broken."""
-        if self._client is None or not self._sound():
+        if self._client is None or not self._client.is_sound():
             self._open()
         self._client.restoreState(self._start)
 
@@ -115,8 +116,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def seen_at(self, point: Sequence[float]) -> tuple[float, float]:
         """Where a point (m; z is 0 if not told) is in the picture: fractions of its width and height, from the top left."""
-        self.camera.focus = np.array(self.focus())
-        return self.camera.project(np.pad(point, (0, 3 - len(point))))[:2]
+        return self._moved_camera().project(np.pad(point, (0, 3 - len(point))))[:2]
 
     def hold_at(self, x: float, y: float) -> SpatialHold | None:
         """A hold on what is seen at a place of the picture, if it can be moved."""
@@ -129,10 +129,10 @@ class SpatialEnvironment(BaseEnvironment):
 
     def draw(self) -> Array:
         """The picture now: what the renderer sees, and over it the markers."""
-        self.camera.focus = np.array(self.focus())
+        camera = self._moved_camera()
         if self._photograph is None:
             self._photograph = photographer(self._client, self.settings.renderer, self.settings.shadows)
-        return self.camera.mark(self._photograph(self.camera), self.markers() if self.settings.markers else ())
+        return camera.mark(self._photograph(camera, self.look), self.markers() if self.settings.markers else ())
 
     def focus(self) -> Sequence[float]:
         """The point (m) at the picture's centre."""
@@ -141,6 +141,11 @@ class SpatialEnvironment(BaseEnvironment):
     def markers(self) -> Iterable[Marker]:
         """What is painted over the picture: targets."""
         return ()
+
+    def _moved_camera(self) -> Camera:
+        """The camera, turned to the focus, where the look has moved it."""
+        self.camera.focus = np.array(self.focus())
+        return self.camera.moved(self.look)
 
     def _open(self) -> None:
         self.close()
@@ -152,8 +157,3 @@ class SpatialEnvironment(BaseEnvironment):
         self._photograph = None
         self._start = self._client.saveState()
         self._step = self._client.stepSimulation
-
-    def _sound(self) -> bool:
-        """Whether all bodies are somewhere; a number that is not finite spreads, and no restoring cures it."""
-        bodies = range(self._client.getNumBodies())
-        return all(math.isfinite(sum(self._client.getBasePositionAndOrientation(body)[0])) for body in bodies)

@@ -5,7 +5,6 @@ A world says what it is and fills in the hooks; the physics is the business of o
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import gymnasium
@@ -13,6 +12,7 @@ import numpy as np
 
 from toolkit.errors import unknown
 from toolkit.hold import Hold
+from toolkit.look import PLAIN, Look
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal, box, effort_of
 
@@ -31,6 +31,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     CONTROL_RATE: ClassVar[int] = 50  # steps of the agent in a second
     SUBSTEPS: ClassVar[int] = 16  # steps of the physics in a step of the agent
     VIEW: ClassVar[float] = 2.0  # metres that the picture's height shows
+    VARIES: ClassVar[tuple[str, ...]] = ("noise", "bars")  # what a look may change in its picture (toolkit/variation.py)
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]
     settings: WorldSettings
@@ -38,7 +39,8 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
     action_space: gymnasium.spaces.Box
     steps, total_reward = 0, 0.0  # How the episode goes, for the eye: HUD and window.
     effort: Effort = ()
-    terms: Mapping[str, float] = MappingProxyType({})
+    terms: Mapping[str, float]
+    look: Look = PLAIN  # how the next picture is drawn; whoever sets it decides for how long
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -78,8 +80,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         if failed and (margins := self.margins()):
             info["failure"] = min(margins, key=lambda name: margins[name])
         self.renew(info)
-        self.steps, self.total_reward = self.steps + 1, self.total_reward + reward
-        self.effort, self.terms = effort, terms
+        self.steps, self.total_reward, self.effort, self.terms = self.steps + 1, self.total_reward + reward, effort, terms
         if self.render_mode == "human":
             self.render()
         return self.observation(), reward, failed, False, info
@@ -89,7 +90,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         """The picture (height, width, 3) uint8 in `rgb_array` mode; in `human` mode it goes to the window. None otherwise."""
         if self.render_mode is None:
             return None
-        frame = self.draw()
+        frame = self.look.finish(self.draw())
         if self.settings.hud:
             from toolkit.hud import draw_hud
 
@@ -99,8 +100,7 @@ class BaseEnvironment(gymnasium.Env[Array, Array], ABC):
         from toolkit.window import Window
 
         self._window = self._window or Window(type(self).__name__)
-        self._window.show(frame)
-        self._window.wait(self.CONTROL_RATE)
+        self._window.show(frame, self.CONTROL_RATE)
         return None
 
     def close(self) -> None:
