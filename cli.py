@@ -13,6 +13,7 @@ from toolkit.commands import CHECKPOINT, ENV_SET, RUNS, SET, spoken
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 SUITES = Path(__file__).parent / "tools" / "suites"
+VARIED = "Vary the pictures, 0 to 1: colours, background, widths, lighting, jitter, noise, bars; or all=1.  [default: 0]"
 TRAINING = ("steps", "seed", "worlds", "workers", "keep_going")
 
 
@@ -161,6 +162,7 @@ def evaluate(run: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str
 @click.option("--policy", default="random", show_default=True, help="What moves the body: random, or a RUN.")
 @click.option("--sequences", type=click.IntRange(1), default=10, show_default=True, help="Frames of each episode.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other episodes.")
+@click.option("--vary", multiple=True, metavar="KIND=STRENGTH", help=VARIED)
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
 @RUNS
 @ENV_SET

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from envs2d.canvas import BODY, INK, NEAR, Canvas, Colour, Point
+from envs2d.canvas import BODY, INK, NEAR, Canvas, Point
+from toolkit.look import Colour
 
 LINK, LINK_WIDTH = 0.2, 0.04
 SHOULDER = (0.0, 0.0)
@@ -21,7 +22,7 @@ def paint_arm(canvas: Canvas, pose: Sequence[Point]) -> None:
     canvas.ring(SHOULDER, 2 * LINK + 0.02, PALE, 0.003)
     paint_links(canvas, pose, (BODY, NEAR))
     for point, radius in zip((SHOULDER, *pose), (0.03, 0.012, 0.012), strict=True):
-        canvas.disc(point, radius, INK)
+        canvas.joint(point, radius, INK)
 
 
 def paint_links(canvas: Canvas, pose: Sequence[Point], colours: Sequence[Colour]) -> None:

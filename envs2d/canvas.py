@@ -1,15 +1,14 @@
 """Canvas: anti-aliased drawing in metres on an off-screen pygame surface. Needs no display."""
 
 import math
-from functools import cached_property
 
 import numpy as np
 import pygame
 
+from toolkit.look import PLAIN, STANDS_OUT, Colour, Look, contrast, mix
 from toolkit.signals import Array
 
 Point = tuple[float, float]
-Colour = tuple[int, int, int]
 
 SKY_TOP: Colour = (235, 242, 250)
 SKY_BOTTOM: Colour = (253, 249, 240)
@@ -29,22 +28,26 @@ FINE_SIZE = 1200
 
 
 class Canvas:
-    """A picture of `width` x `height` pixels that shows `view` metres from bottom to top."""
+    """A picture of `width` x `height` pixels, painted in a world's own colours and widths as a look changes them."""
 
-    def __init__(self, width: int, height: int, view: float) -> None:
+    def __init__(self, width: int, height: int) -> None:
         self._factor = max(1, min(8, round(FINE_SIZE / max(width, height))))
         self._size = (width, height)
         self._fine = pygame.Surface((width * self._factor, height * self._factor))
         self._small = pygame.Surface(self._size)
-        self._scale = self._fine.get_height() / view
-        self._origin = (0.0, 0.0)
+        self._paper = (SKY_TOP, SKY_BOTTOM)
+        self._sky = self._gradient(*self._paper)
 
-    def begin(self, centre: Point) -> None:
-        """Start a new picture with the world's point `centre` (m) in the middle."""
+    def begin(self, centre: Point, view: float, look: Look) -> None:
+        """Start a new picture with the world's point `centre` in the middle and `view` from bottom to top (m)."""
+        self._look, self._inks = look, dict[Colour, Colour]()
+        self._scale = self._fine.get_height() / view
         self._origin = (
             self._fine.get_width() / 2 - centre[0] * self._scale,
             self._fine.get_height() / 2 + centre[1] * self._scale,
         )
+        if self._paper != (paper := look.colours.behind(SKY_TOP, SKY_BOTTOM)):
+            self._paper, self._sky = paper, self._gradient(*paper)
         self._fine.blit(self._sky, (0, 0))
 
     def frame(self) -> Array:
@@ -55,14 +58,20 @@ class Canvas:
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         """A filled circle."""
-        pygame.draw.circle(self._fine, colour, self._pixel(centre), self._length(radius))
+        pygame.draw.circle(self._fine, self._ink(colour), self._pixel(centre), self._length(radius))
+
+    def joint(self, centre: Point, radius: float, colour: Colour) -> None:
+        """A filled circle that marks a joint, whose size a look may change."""
+        self.disc(centre, radius * self._look.joints, colour)
 
     def ring(self, centre: Point, radius: float, colour: Colour, line: float = 0.012) -> None:
         """A circle's outline, `line` metres wide."""
-        pygame.draw.circle(self._fine, colour, self._pixel(centre), self._length(radius), self._length(line))
+        line = self._length(line * self._look.limbs)
+        pygame.draw.circle(self._fine, self._ink(colour), self._pixel(centre), self._length(radius), line)
 
     def capsule(self, start: Point, end: Point, width: float, colour: Colour) -> None:
-        """A thick line with round ends."""
+        """A thick line with round ends: a limb, whose width a look may change."""
+        width *= self._look.limbs
         if start != end:
             across = (end[1] - start[1], start[0] - end[0])
             half = width / 2 / math.hypot(*across)
@@ -75,7 +84,7 @@ class Canvas:
 
     def polygon(self, corners: list[Point], colour: Colour) -> None:
         """A filled polygon."""
-        pygame.draw.polygon(self._fine, colour, [self._pixel(corner) for corner in corners])
+        pygame.draw.polygon(self._fine, self._ink(colour), [self._pixel(corner) for corner in corners])
 
     def box(self, centre: Point, angle: float, width: float, height: float, colour: Colour, corner: float = 0.03) -> None:
         """A filled rectangle, turned by `angle` (rad), with round corners of radius `corner`."""
@@ -95,9 +104,9 @@ class Canvas:
         """A path that fades towards its past; the newest point is last."""
         for index in range(1, len(points)):
             part = index / len(points)
-            shade = tuple(int(sky + (ink - sky) * part) for sky, ink in zip(SKY_BOTTOM, colour, strict=True))
+            shade = tuple(int(sky + (ink - sky) * part) for sky, ink in zip(self._paper[1], self._ink(colour), strict=True))
             start, end = self._pixel(points[index - 1]), self._pixel(points[index])
-            pygame.draw.line(self._fine, shade, start, end, self._length(width))
+            pygame.draw.line(self._fine, shade, start, end, self._length(width * self._look.limbs))
 
     def ground(self, level: float, spacing: float = 0.5) -> None:
         """The ground below `level` (m), with a mark every `spacing` metres so that motion is seen."""
@@ -105,7 +114,7 @@ class Canvas:
         top = self._pixel((0.0, level))[1]
         if top >= height:
             return
-        self._fine.fill(GROUND, (0, round(top), width, height - round(top)))
+        self._fine.fill(self._ink(GROUND), (0, round(top), width, height - round(top)))
         step = spacing * self._scale
         first = self._origin[0] % step - step
         for index in range(int(width / step) + 3):
@@ -113,15 +122,23 @@ class Canvas:
             slant = 0.08 * self._scale
             bottom = top + 0.10 * self._scale
             corners = [(x, top), (x + slant, top), (x, bottom), (x - slant, bottom)]
-            pygame.draw.polygon(self._fine, GROUND_MARK, corners)
+            pygame.draw.polygon(self._fine, self._ink(GROUND_MARK), corners)
 
-    @cached_property
-    def _sky(self) -> pygame.Surface:
-        width, height = self._fine.get_size()
+    def _ink(self, own: Colour) -> Colour:
+        """The look's colour for one of a world's own; what is pale stays pale."""
+        if self._look.colours == PLAIN.colours:
+            return own
+        if own not in self._inks:
+            behind, paleness = mix(*self._paper, 0.5), contrast(own, mix(SKY_TOP, SKY_BOTTOM, 0.5))
+            ink = self._look.colours.ink(own, len(self._inks), behind)
+            self._inks[own] = ink if paleness > STANDS_OUT else mix(behind, ink, paleness)
+        return self._inks[own]
+
+    def _gradient(self, top: Colour, bottom: Colour) -> pygame.Surface:
         column = pygame.Surface((1, 2))
-        column.set_at((0, 0), SKY_TOP)
-        column.set_at((0, 1), SKY_BOTTOM)
-        return pygame.transform.smoothscale(column, (width, height)).convert(self._fine)
+        column.set_at((0, 0), top)
+        column.set_at((0, 1), bottom)
+        return pygame.transform.smoothscale(column, self._fine.get_size()).convert(self._fine)
 
     def _pixel(self, point: Point) -> Point:
         return self._origin[0] + point[0] * self._scale, self._origin[1] - point[1] * self._scale

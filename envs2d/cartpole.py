@@ -127,4 +127,4 @@ class Cartpole(PlanarEnvironment):
         hinge = (x, CART_HEIGHT / 2)
         tip = pymunk.Vec2d(*hinge) + pymunk.Vec2d(0.0, POLE_LENGTH).rotated(angle)
         canvas.capsule(hinge, (tip.x, tip.y), POLE_WIDTH * 0.8, WOOD)
-        canvas.disc(hinge, 0.03, INK)
+        canvas.joint(hinge, 0.03, INK)

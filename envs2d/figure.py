@@ -86,7 +86,7 @@ class Figure:
         canvas.capsule(neck, head, LIMB_WIDTH, BODY)
         canvas.disc(head, 0.11, BODY)
         for limb in self.limbs:
-            canvas.disc(self.bodies[limb.parent].local_to_world(limb.at), 0.02, INK)
+            canvas.joint(self.bodies[limb.parent].local_to_world(limb.at), 0.02, INK)
 
     def _add(
         self, world: PlanarEnvironment, name: str, at: tuple[float, float], angle: float, width: float, height: float, mass: float

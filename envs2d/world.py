@@ -28,6 +28,7 @@ class PlanarEnvironment(BaseEnvironment):
 
     GRAVITY: ClassVar[float] = 9.81
     VIEW = 2.4
+    VARIES = ("colours", "background", "widths", "jitter", *BaseEnvironment.VARIES)
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
@@ -83,9 +84,9 @@ class PlanarEnvironment(BaseEnvironment):
 
     def to_world(self, x: float, y: float) -> tuple[float, float]:
         """The world's point (m) under a point of the picture (fractions of its width and height, from the top left)."""
-        centre_x, centre_y = self.focus()
-        width = self.VIEW * self.settings.width / self.settings.height
-        return centre_x + (x - 0.5) * width, centre_y + (0.5 - y) * self.VIEW
+        (centre_x, centre_y), height = self._framed()
+        width = height * self.settings.width / self.settings.height
+        return centre_x + (x - 0.5) * width, centre_y + (0.5 - y) * height
 
     def focus(self) -> tuple[float, float]:
         """The point (m) at the picture's centre."""
@@ -105,11 +106,17 @@ class PlanarEnvironment(BaseEnvironment):
 
     def _drawn(self, width: int, height: int, paint: Callable[[Canvas], None]) -> Array:
         if (width, height) not in self._canvases:
-            self._canvases[width, height] = Canvas(width, height, self.VIEW)
+            self._canvases[width, height] = Canvas(width, height)
         canvas = self._canvases[width, height]
-        canvas.begin(self.focus())
+        canvas.begin(*self._framed(), self.look)
         paint(canvas)
         return canvas.frame()
+
+    def _framed(self) -> tuple[tuple[float, float], float]:
+        """The point at the picture's centre and how much its height shows (m), as the look has moved the camera."""
+        x, y = self.focus()
+        view = self.VIEW / self.look.zoom
+        return (x + self.look.shift[0] * view, y + self.look.shift[1] * view), view
 
 
 class BodyHold:

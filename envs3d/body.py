@@ -46,6 +46,10 @@ class Client(BulletClient):  # type: ignore[misc]
         self.__dict__[name] = function if callable(found) else found
         return self.__dict__[name]
 
+    def is_sound(self) -> bool:
+        """Whether all bodies are somewhere; a number that is not finite spreads, and no restoring cures it."""
+        return all(math.isfinite(sum(self.getBasePositionAndOrientation(body)[0])) for body in range(self.getNumBodies()))
+
 
 class Body:
     """A body in a client: a root and, joint by joint, its links; all by name. `joints` are those that move."""

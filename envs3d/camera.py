@@ -1,5 +1,6 @@
 """A camera in space: where it stands, what it sees, and marks painted over its pictures. z is up."""
 
+import copy
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
+from toolkit.look import Colour, Look
 from toolkit.signals import Array
 
 FIELD = math.radians(40.0)
@@ -21,10 +23,7 @@ PRESETS = {
     "follow": (-math.pi / 3, 0.35),
 }
 """Yaw and pitch of a camera's place, seen from what it looks at (rad): +x is the front."""
-LIGHT = (2.0, -3.0, 6.0)
-"""Where the light comes from."""
 
-Colour = tuple[int, int, int]
 Point = npt.ArrayLike
 
 
@@ -42,7 +41,7 @@ class Camera:
     def __init__(self, preset: str, view: float, width: int, height: int) -> None:
         self.yaw, self.pitch = PRESETS[preset]
         self.distance = view / 2.0 / math.tan(FIELD / 2.0)
-        self.width, self.height, self.light = width, height, LIGHT
+        self.width, self.height = width, height
         self.focus: Array = np.zeros(3)
 
     def orbit(self, right: float, down: float) -> None:
@@ -55,9 +54,18 @@ class Camera:
         self.distance = min(FAR / 2, max(4 * NEAR, self.distance * 0.9**notches))
 
     def reflect(self, other: "Camera") -> None:
-        """Stand where the mirror y = 0 shows another camera, in the light that it shows."""
+        """Stand where the mirror y = 0 shows another camera."""
         self.yaw, self.pitch, self.distance = -other.yaw, other.pitch, other.distance
-        self.light = (other.light[0], -other.light[1], other.light[2])
+
+    def moved(self, look: Look) -> "Camera":
+        """A camera like this one where a look has moved it."""
+        moved = copy.copy(self)
+        moved.yaw, moved.pitch = self.yaw + look.turn[0], self.pitch + look.turn[1]
+        moved.distance = self.distance / look.zoom
+        height = 2.0 * moved.distance * math.tan(FIELD / 2.0)
+        right, up, _ = moved.axes()
+        moved.focus = self.focus + height * (look.shift[0] * right + look.shift[1] * up)
+        return moved
 
     def axes(self) -> Array:
         """The camera's right, up and backwards in the world, one a row (3, 3)."""

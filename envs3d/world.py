@@ -1,7 +1,6 @@
 """SpatialEnvironment: a world whose bodies live in a PyBullet client of its own. SI units, z up, +x ahead."""
 
 import contextlib
-import math
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,7 @@ from envs3d.photograph import photographer
 from envs3d.settings import SpatialSettings
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import UserError, WorkError
+from toolkit.look import Look
 from toolkit.signals import Array
 
 with silenced():
@@ -35,13 +35,14 @@ class SpatialEnvironment(BaseEnvironment):
 
     SETTINGS = SpatialSettings
     GRAVITY: ClassVar[float] = 9.81
+    VARIES = ("colours", "background", "lighting", "jitter", *BaseEnvironment.VARIES)
     settings: SpatialSettings
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
         self.camera = Camera(self.settings.camera, self.VIEW, self.settings.width, self.settings.height)
         self._client: Any = None
-        self._photograph: Callable[[Camera], Array] | None = None
+        self._photograph: Callable[[Camera, Look], Array] | None = None
 
     @abstractmethod
     def build(self) -> None:
@@ -49,7 +50,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def clear(self) -> None:
         """Restore the state in which the bodies were loaded; load them anew where numbers have broken."""
-        if self._client is None or not self._sound():
+        if self._client is None or not self._client.is_sound():
             self._open()
         self._client.restoreState(self._start)
 
@@ -103,8 +104,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def seen_at(self, point: Sequence[float]) -> tuple[float, float]:
         """Where a point (m; z is 0 if not told) is in the picture: fractions of its width and height, from the top left."""
-        self.camera.focus = np.array(self.focus())
-        return self.camera.project(np.pad(point, (0, 3 - len(point))))[:2]
+        return self._moved(self.camera).project(np.pad(point, (0, 3 - len(point))))[:2]
 
     def hold_at(self, x: float, y: float) -> SpatialHold | None:
         """A hold on what is seen at a place of the picture, if it can be moved."""
@@ -117,13 +117,14 @@ class SpatialEnvironment(BaseEnvironment):
 
     def draw(self) -> Array:
         """The picture now: what the renderer sees, and over it the markers."""
-        return self.camera.mark(self._seen_by(self.camera), self.markers() if self.settings.markers else ())
+        camera = self._moved(self.camera)
+        return camera.mark(self._seen_by(camera), self.markers() if self.settings.markers else ())
 
     def glance(self, size: int, *, goal: bool = False) -> Array:
         """A bare picture (size, size, 3) for the agent."""
         if goal:
             raise UserError(f"{type(self).__name__} cannot draw its body at the target: leave goal=state")
-        return self._seen_by(Camera(self.settings.camera, self.VIEW, size, size))
+        return self._seen_by(self._moved(Camera(self.settings.camera, self.VIEW, size, size)))
 
     def focus(self) -> Sequence[float]:
         """The point (m) at the picture's centre."""
@@ -133,11 +134,15 @@ class SpatialEnvironment(BaseEnvironment):
         """What is painted over the picture: targets."""
         return ()
 
-    def _seen_by(self, camera: Camera) -> Array:
+    def _moved(self, camera: Camera) -> Camera:
+        """A camera turned to the focus, where the look has moved it."""
         camera.focus = np.array(self.focus())
+        return camera.moved(self.look)
+
+    def _seen_by(self, camera: Camera) -> Array:
         if self._photograph is None:
             self._photograph = photographer(self._client, self.settings.renderer, self.settings.shadows)
-        return self._photograph(camera)
+        return self._photograph(camera, self.look)
 
     def _open(self) -> None:
         self.close()
@@ -149,8 +154,3 @@ class SpatialEnvironment(BaseEnvironment):
         self._photograph = None
         self._start = self._client.saveState()
         self._step = self._client.stepSimulation
-
-    def _sound(self) -> bool:
-        """Whether all bodies are somewhere; a number that is not finite spreads, and no restoring cures it."""
-        bodies = range(self._client.getNumBodies())
-        return all(math.isfinite(sum(self._client.getBasePositionAndOrientation(body)[0])) for body in bodies)

@@ -13,7 +13,7 @@ RUNS = click.option(
     "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie."
 )
 CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best or a step.  [default: the best]")
-ASSIGNING = {"env_set": "--env-set", "settings": "--set"}
+ASSIGNING = {"env_set": "--env-set", "settings": "--set", "vary": "--vary"}
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of what learns, or of its training.")
 ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
 

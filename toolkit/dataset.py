@@ -1,6 +1,6 @@
 """A dataset: pictures of a world beside its signals, in plain .npy shards with a JSON card.
 
-    DIR/card.json                 world, settings, signals with units, seed, versions, and the sha256 of every file
+    DIR/card.json                 world, settings, variation if any, signals with units, seed, versions, sha256 of every file
     DIR/shard_0000/frames.npy     (N, H, W, 3) uint8
     DIR/shard_0000/signals.npy    (N, S) float32: all of the world's OBSERVATION, laid end to end
     DIR/shard_0000/episodes.npy   (N,) int64: which episode a row belongs to; rows of one episode follow one another

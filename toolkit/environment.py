@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import gymnasium
@@ -10,6 +9,7 @@ import numpy as np
 
 from toolkit.errors import unknown
 from toolkit.hold import Hold
+from toolkit.look import PLAIN, Look
 from toolkit.settings import WorldSettings
 from toolkit.sight import Sight
 from toolkit.signals import Array, Effort, Signal, effort_of
@@ -29,13 +29,15 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
     CONTROL_RATE: ClassVar[int] = 50  # steps of the agent in a second
     SUBSTEPS: ClassVar[int] = 16  # steps of the physics in a step of the agent
     VIEW: ClassVar[float] = 2.0  # metres that the picture's height shows
+    VARIES: ClassVar[tuple[str, ...]] = ("noise", "bars")  # what a look may change in its picture (toolkit/variation.py)
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]
     settings: WorldSettings
     action_space: gymnasium.spaces.Box
     steps, total_reward = 0, 0.0  # How the episode goes, for the eye: HUD and window.
     effort: Effort = ()
-    terms: Mapping[str, float] = MappingProxyType({})
+    terms: Mapping[str, float]
+    look: Look = PLAIN  # how the next picture is drawn; whoever sets it decides for how long
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -86,7 +88,7 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         """The picture (height, width, 3) uint8 in `rgb_array` mode; in `human` mode it goes to the window. None otherwise."""
         if self.render_mode is None:
             return None
-        frame = self.draw()
+        frame = self.look.finish(self.draw())
         if self.settings.hud:
             from toolkit.hud import draw_hud
 
@@ -96,14 +98,12 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         from toolkit.window import Window
 
         self._window = self._window or Window(type(self).__name__)
-        self._window.show(frame)
-        self._window.wait(self.CONTROL_RATE)
+        self._window.show(frame, self.CONTROL_RATE)
         return None
 
     def close(self) -> None:
         """Give everything back; closing twice is no error."""
-        if self._window is not None:
-            self._window = self._window.close()
+        self._window = self._window and self._window.close()
 
     @abstractmethod
     def clear(self) -> None:

@@ -7,12 +7,12 @@ import numpy as np
 import pygame
 import pygame.font
 
+from toolkit.look import Colour
 from toolkit.signals import Array, parts
 
 if TYPE_CHECKING:
     from toolkit.environment import BaseEnvironment
 
-Colour = tuple[int, int, int]
 INK: Colour = (38, 50, 56)
 PALE: Colour = (170, 184, 193)
 GOOD, BAD, PUSH = (64, 178, 108), (224, 90, 71), (33, 118, 174)

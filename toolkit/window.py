@@ -47,11 +47,12 @@ class Window:
         self._surface: Any = None
         self._clock = pygame.time.Clock()
 
-    def show(self, frame: Array) -> None:
-        """Put a frame on the screen and let the system's events through."""
+    def show(self, frame: Array, rate: float) -> None:
+        """Put a frame on the screen, one of `rate` in a second, and let the system's events through."""
         self.begin(frame)
         self._pygame.event.pump()
         self.finish()
+        self.wait(rate)
 
     def begin(self, frame: Array) -> None:
         """Lay a frame under what comes next; the window takes its size."""

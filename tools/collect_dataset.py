@@ -9,6 +9,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from toolkit.files import write_json
 from toolkit.registry import World, as_ours, make_world
 from toolkit.run import Run
 from toolkit.signals import Array
+from toolkit.variation import Variation
 from tools.plan_run import versions
 from tools.record_run import drawable_world
 
@@ -31,7 +33,16 @@ HELD = 5
 
 
 def plan_dataset(
-    world_id: str, settings: Mapping[str, Any], *, frames: int, size: int, sequence: int, policy: str, runs: Path, seed: int
+    world_id: str,
+    settings: Mapping[str, Any],
+    *,
+    frames: int,
+    size: int,
+    sequence: int,
+    policy: str,
+    runs: Path,
+    seed: int,
+    vary: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """All that decides what a dataset will hold, checked before anything is made."""
     if frames % sequence:
@@ -40,6 +51,7 @@ def plan_dataset(
     world.close()
     if ours is None:
         raise UserError(f"a dataset needs a world of Poise, whose signals have names; {world_id} is none")
+    variation = Variation.of(vary, ours.VARIES, world_id)
     unmarked = {"markers": False} if "markers" in ours.SETTINGS.model_fields else {}
     return {
         "world": world_id,
@@ -49,6 +61,7 @@ def plan_dataset(
         "rate": ours.CONTROL_RATE,
         "policy": policy if policy == "random" else str(Run.open(runs, policy).path.resolve()),
         "seed": seed,
+        **({"variation": variation.plain()} if any(variation.plain().values()) else {}),
         "versions": versions(),
     }
 
@@ -91,8 +104,11 @@ def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:
 def _live(plan: Mapping[str, Any], world: World, number: int) -> Iterator[tuple[Array, Array]]:
     """Frame and observation of every moment of one episode, the first one included."""
     rng = np.random.default_rng([plan["seed"], number])
+    variation, ours = Variation.parse(plan.get("variation", {})), as_ours(world)
+    assert ours is not None
     observation, _ = world.reset(seed=plan["seed"] * 1_000_000 + number)
     for step in range(plan["sequence"]):
+        ours.look = variation.look(np.random.default_rng([plan["seed"], number, 1 + step]))
         yield np.asarray(world.render()), observation
         if plan["policy"] != "random":
             action = _policy(plan["policy"]).act(observation[None], explore=True)[0]

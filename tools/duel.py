@@ -76,6 +76,7 @@ class Duel(LiveWorld):
         if self._picture is None:
             if camera := self._camera():
                 self.mimic.ours.camera.reflect(camera)
+                self.mimic.ours.look = self.body.look.reflected()
             leader, away = self.policy.run.path.name if self.policy else self.actor, self.away
             frames = f"; {1.0 / self.frame_time:.0f} frames/s" if self.frame_time else ""
             told = f"{1000 * away.metres:.0f} mm, {away.degrees:.0f}° away{frames}"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toolkit.dataset import Dataset
+from toolkit.look import Bar, add_grain, hide
 from toolkit.run import Run
 from toolkit.signals import Array, Signal, layout, parts
 from tools.readings import Readings
@@ -111,14 +112,15 @@ def _mse(wrong: Array) -> float:
 
 def _noise(frames: Array, rng: np.random.Generator) -> Array:
     """A little of every colour more or less in every pixel."""
-    return np.clip(frames + rng.normal(0.0, 10.0, frames.shape), 0, 255).astype(np.uint8)
+    return add_grain(frames, 10.0, rng)
 
 
 def _bar(frames: Array, rng: np.random.Generator) -> Array:
     """A grey bar, an eighth of the picture wide, somewhere before the body."""
-    width = frames.shape[2] // 8
-    for frame, left in zip(frames, rng.integers(0, frames.shape[2] - width, len(frames)), strict=True):
-        frame[:, left : left + width] = 128
+    columns = frames.shape[2]
+    width = columns // 8
+    for frame, left in zip(frames, rng.integers(0, columns - width, len(frames)), strict=True):
+        hide(frame, Bar(left / columns, (left + width) / columns, (128, 128, 128)))
     return frames
 
 
