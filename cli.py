@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from toolkit.commands import CHECKPOINT, ENV_SET, RUNS, SET, spoken
+from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, spoken
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
@@ -129,6 +129,24 @@ def record(run: str, **words: Any) -> None:
     from tools.record_run import film_run
 
     click.echo(f"film: {film_run(run, **words)}")
+
+
+@main.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path))
+@OUT
+@click.option(
+    "--layout", type=click.Choice(["grid", "sequence"]), default="grid", show_default=True, help="How they go together."
+)
+@click.option("--columns", type=click.IntRange(1), help="Columns of the grid.  [default: as many as rows]")
+@click.option("--caption", "captions", multiple=True, help="One for each film, or '' for none.  [default: the file names]")
+@MAX_SIZE
+@click.option("--fps", type=click.IntRange(1, 240), help="Frames in a second.  [default: the quickest film's, 60 at most]")
+@spoken
+def combine(videos: tuple[Path, ...], **words: Any) -> None:
+    """Put many films into one: side by side, or one after the other with titles."""
+    from tools.combine_recordings import combine as put_together
+
+    click.echo(f"film: {put_together(videos, **words)}")
 
 
 @main.command()

@@ -11,6 +11,7 @@ from typing import Self
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from toolkit.errors import UserError
 from toolkit.gif import GifRecorder
@@ -23,19 +24,19 @@ PENDING = 4
 class VideoRecorder:
     """Writes frames one by one, in constant memory. Use it in a `with` block.
 
-    A fragment is closed after every `rate` frames (a second of film), so a kill loses about that. A film that cannot
+    A fragment is closed after every second of film, so a kill loses about that. A film that cannot
     be written is an OSError that names it.
     """
 
-    def __init__(self, path: Path, rate: int) -> None:
+    def __init__(self, path: Path, rate: float) -> None:
         self.path, self.frames = path, 0
         path.parent.mkdir(parents=True, exist_ok=True)
         fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
         with self._named_errors():
             self._container = av.open(str(path), "w", format="mp4", options=fragmented)
-        self._stream = self._container.add_stream("libx264", rate=Fraction(rate))
+        self._stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"preset": "veryfast", "crf": "20", "tune": "animation", "g": str(rate)}
+        self._stream.options = {"preset": "veryfast", "crf": "20", "tune": "animation", "g": str(max(1, round(rate)))}
         self._encoder = ThreadPoolExecutor(max_workers=1)
         self._pending: deque[Future[None]] = deque()
         self._closed = self._failed = False
@@ -91,32 +92,60 @@ class VideoRecorder:
         self.close()
 
 
-def recorder(path: Path, rate: int) -> VideoRecorder | GifRecorder:
+def recorder(path: Path, rate: float) -> VideoRecorder | GifRecorder:
     """What writes a film of the kind that the path's ending names: .mp4 or .gif; any other is a UserError."""
-    if path.suffix == ".mp4":
-        return VideoRecorder(path, rate)
-    if path.suffix == ".gif":
-        return GifRecorder(path, rate)
-    raise UserError(f"a film is an .mp4 or a .gif, not {path.name!r}")
+    return _kind(path)(path, rate)
 
 
-def read_video(path: Path) -> Iterator[Array]:
-    """The frames (H, W, 3) uint8 of a film, one by one; a file that is no film is a UserError."""
+@contextmanager
+def whole_film(path: Path, rate: float) -> Iterator[VideoRecorder | GifRecorder]:
+    """A recorder whose film comes under its name once it is finished, and is nowhere if it fails."""
+    aside = path.with_name(f".{path.name}.partial")
     try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError):
-        raise UserError(f"{path} cannot be read as a film") from None
-    with container:
-        if not container.streams.video:
-            raise UserError(f"{path} holds no pictures")
+        with _kind(path)(aside, rate) as film:
+            yield film
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _kind(path: Path) -> type[VideoRecorder | GifRecorder]:
+    kinds: dict[str, type[VideoRecorder | GifRecorder]] = {".mp4": VideoRecorder, ".gif": GifRecorder}
+    if path.suffix not in kinds:
+        raise UserError(f"a film is an .mp4 or a .gif, not {path.name!r}")
+    return kinds[path.suffix]
+
+
+def decoded(path: Path) -> Iterator[av.VideoFrame]:
+    """The frames of a film or a picture as they are stored, one by one; a file that is neither is a UserError."""
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1  # More would each keep frames in memory, and hundreds of films may be open.
         try:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+            yield from container.decode(stream)
         except av.error.FFmpegError:
             return  # A film that was cut short shows what is there.
 
 
+def read_video(path: Path) -> Iterator[Array]:
+    """The frames (H, W, 3) uint8 of a film, one by one; a file that is no film is a UserError."""
+    converter = VideoReformatter()
+    for frame in decoded(path):
+        yield converter.reformat(frame, format="rgb24").to_ndarray()
+
+
 def frame_rate_of(path: Path) -> int:
     """Frames in a second of a film."""
-    with av.open(str(path)) as container:
+    with _opened(path) as container:
         return max(1, round(float(container.streams.video[0].average_rate or 25)))
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, OSError):
+        raise UserError(f"{path} cannot be read as a film") from None
+    if not container.streams.video:
+        container.close()
+        raise UserError(f"{path} holds no pictures")
+    return container
