@@ -150,6 +150,19 @@ def combine(videos: tuple[Path, ...], **words: Any) -> None:
 
 
 @main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@OUT
+@MAX_SIZE
+@click.option("--fps", type=click.IntRange(1, 240), help="Pictures in a second.  [default: 25]")
+@spoken
+def images_to_video(folder: Path, **words: Any) -> None:
+    """Make a film of the pictures in DIR, in the order of their numbers or dates."""
+    from tools.images_to_video import images_to_video as make_film
+
+    click.echo(f"film: {make_film(folder, **words)}")
+
+
+@main.command()
 @click.argument("run")
 @RUNS
 @CHECKPOINT

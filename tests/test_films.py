@@ -4,6 +4,7 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pygame
 import pytest
 from conftest import python
 from test_cli import assert_one_line, poise, said, snapshot
@@ -12,6 +13,7 @@ from toolkit.lettering import PAPER, captioned, card
 from toolkit.video import VideoRecorder, frame_rate_of, read_video
 from tools.clips import Clip
 from tools.combine_recordings import GAP, TITLE, caption_of, combine
+from tools.images_to_video import images_to_video
 
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 
@@ -176,6 +178,83 @@ def test_longer_gifs_take_no_more_memory(tmp_path):
     small, large = (int(one.stdout.split()[-1]) for one in told)
     assert large < small + 30
     assert [path.name for path in tmp_path.iterdir()] == ["film.gif"]
+
+
+# Pictures.
+
+
+def picture(path: Path, colour, size=(64, 48)) -> Path:
+    """A picture of one colour; one with four numbers is transparent."""
+    path.parent.mkdir(exist_ok=True)
+    surface = pygame.Surface(size, pygame.SRCALPHA if len(colour) == 4 else 0)
+    surface.fill(colour)
+    pygame.image.save(surface, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["frame_1.png", "frame_2.png", "frame_10.png"],
+        ["frame_001.png", "frame_002.jpg", "frame_0010.bmp"],
+        ["2025-12-31.png", "2026-01-02 09.59.png", "2026-01-02 10.00.png"],
+        ["1.png", "2:3 100%d.png", "10.PNG"],
+        ["a9b2.png", "a9b10.png", "a10b1.png"],
+    ],
+)
+def test_pictures_are_shown_in_the_order_in_which_people_count(elsewhere, names):
+    for name, colour in zip(names, (RED, GREEN, BLUE), strict=True):
+        picture(Path("shots", name), colour)
+    Path("shots", "notes.txt").write_text("no picture")
+    Path("shots", ".hidden.png").write_text("no picture")
+    seen = list(read_video(images_to_video(Path("shots"), Path("all.mp4"), fps=10)))
+    assert [near(frame[24, 32], colour) for frame, colour in zip(seen, (RED, GREEN, BLUE), strict=True)] == [True] * 3
+    assert frame_rate_of(Path("all.mp4")) == 10
+
+
+def test_pictures_of_any_size_are_fitted_to_the_largest(elsewhere):
+    for number, (colour, size) in enumerate([(RED, (31, 63)), (GREEN, (101, 37)), (BLUE, (1, 1))]):
+        picture(Path("shots", f"{number}.png"), colour, size)
+    seen = list(read_video(images_to_video(Path("shots"), Path("all.mp4"))))
+    assert {frame.shape for frame in seen} == {(62, 100, 3)}
+    assert all(near(frame[31, 50], colour) for frame, colour in zip(seen, (RED, GREEN, BLUE), strict=True))
+    assert near(seen[0][31, 2], PAPER) and near(seen[1][2, 50], PAPER)
+    small = next(read_video(images_to_video(Path("shots"), Path("small.mp4"), max_size=50)))
+    assert small.shape == (30, 50, 3)
+
+
+def test_paper_is_seen_through_what_is_transparent(elsewhere):
+    picture(Path("shots", "1.png"), (*RED, 0))
+    picture(Path("shots", "2.png"), (*RED, 128))
+    clear, half = read_video(images_to_video(Path("shots"), Path("all.mp4")))
+    assert near(clear[24, 32], PAPER) and near(half[24, 32], np.add(RED, PAPER) / 2)
+
+
+def test_a_tool_alone_makes_a_film_of_pictures_too(elsewhere):
+    picture(Path("shots", "1.png"), RED)
+    told = python("-m", "tools.images_to_video", Path("shots").resolve(), "--out", Path("all.gif").resolve())
+    assert told.returncode == 0 and told.stdout.startswith("film: "), told.stderr
+    assert len(list(read_video(Path("all.gif")))) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("none",), "none is no folder"),
+        (("shots/1.png",), "1.png is no folder"),
+        (("empty",), "empty holds no pictures"),
+        (("broken",), "2.png holds no picture that can be read"),
+        (("shots", "--out", "all.png"), "not 'all.png'"),
+    ],
+)
+def test_a_folder_that_will_not_do_is_one_line_and_leaves_nothing(elsewhere, words, told):
+    picture(Path("shots", "1.png"), RED)
+    picture(Path("broken", "1.png"), RED)
+    Path("broken", "2.png").write_text("no picture")
+    Path("empty").mkdir()
+    before = snapshot(Path())
+    assert_one_line(poise("images-to-video", "--out", "all.mp4", *words), 2, told)
+    assert snapshot(Path()) == before
 
 
 # Where it fails.

@@ -142,9 +142,9 @@ def frame_rate_of(path: Path) -> int:
 
 def _opened(path: Path) -> av.container.InputContainer:
     try:
-        container = av.open(str(path))
+        container = av.open(str(path.absolute()))  # What begins with / is taken for nothing but a file.
     except (av.error.FFmpegError, OSError):
-        raise UserError(f"{path} cannot be read as a film") from None
+        raise UserError(f"{path} cannot be read as a film or a picture") from None
     if not container.streams.video:
         container.close()
         raise UserError(f"{path} holds no pictures")

@@ -12,6 +12,8 @@ from toolkit.lettering import PAPER
 from toolkit.signals import Array
 from toolkit.video import decoded, frame_rate_of
 
+MAX_SIZE = 1920
+"""Width and height that a film has at most where nothing else is said: what players and browsers show without trouble."""
 Size = tuple[int, int]
 """Width and height (pixels)."""
 
@@ -22,7 +24,7 @@ class Clip:
     def __init__(self, path: Path) -> None:
         first = next(decoded(path), None)
         if first is None:
-            raise UserError(f"{path} holds no frame that can be read")
+            raise UserError(f"{path} holds no picture that can be read")
         self.path, self.rate = path, frame_rate_of(path)
         self.width, self.height = first.width, first.height
 
@@ -61,7 +63,11 @@ class Fitting:
         share = min(self.size[0] / frame.width, self.size[1] / frame.height)
         sides = zip(self.size, (frame.width, frame.height), strict=True)
         width, height = (max(1, min(there, round(side * share))) for there, side in sides)
-        picture: Array = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+        clear = any(part.is_alpha for part in frame.format.components)
+        picture: Array = self._reformatter.reformat(frame, width, height, "rgba" if clear else "rgb24").to_ndarray()
+        if clear:
+            opaque = picture[..., 3:] / 255.0
+            picture = (picture[..., :3] * opaque + np.array(PAPER) * (1.0 - opaque)).astype(np.uint8)
         if (width, height) == self.size:
             return picture
         page = np.empty((self.size[1], self.size[0], 3), np.uint8)

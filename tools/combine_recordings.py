@@ -11,10 +11,8 @@ from toolkit.errors import UserError
 from toolkit.lettering import PAPER, card, strip_of
 from toolkit.signals import Array
 from toolkit.video import whole_film
-from tools.clips import Clip, Size, common_size, scaled
+from tools.clips import MAX_SIZE, Clip, Size, common_size, scaled
 
-MAX_SIZE = 1920
-"""Width and height that a film has at most where nothing else is said: what players and browsers show without trouble."""
 FASTEST = 60
 """Frames in a second that are enough, where nothing else is said."""
 GAP = 4
