@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, spoken
+from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, looks, spoken
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 SUITES = Path(__file__).parent / "tools" / "suites"
-TRAINING = ("steps", "seed", "worlds", "workers", "keep_going")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -73,28 +72,11 @@ def doctor() -> None:
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
 @click.option("--resume", metavar="RUN", help="Go on with a run, exactly where it stopped.")
 @spoken
-def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, **words: Any) -> None:
+def train(env: str | None, **words: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
-    from toolkit.errors import UserError
-    from toolkit.run import Run
-    from tools import train_run
-    from tools.plan_run import Words
-    from tools.show import show_outcome, training_view
+    from tools.show_training import train_and_show
 
-    named = {key: words[key] for key in TRAINING if words[key] is not None and words[key] is not False}
-    if (env is None) == (resume is None):
-        raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
-    settings, world_settings = words["settings"], words["env_set"]
-    with training_view() as listen:
-        if resume is not None:
-            if settings or world_settings or any(words[key] is not None for key in ("algo", "preset", "name", "device")):
-                raise UserError("--resume goes on as the run began; only --steps, --workers, --keep-going, --no-video go with it")
-            outcome = train_run.resume(Run.open(runs_dir, resume), named, listen, not no_video)
-        else:
-            device = words["device"] or "auto"
-            chosen = (words["algo"], named, settings, world_settings, words["preset"], words["name"], runs_dir, device)
-            outcome = train_run.start(Words(str(env), *chosen), listen, not no_video)
-    sys.exit(show_outcome(outcome))
+    sys.exit(train_and_show(env, **words))
 
 
 @main.command()
@@ -119,8 +101,7 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, A
 @CHECKPOINT
 @click.option("--out", type=click.Path(path_type=Path), help="The film.  [default: in the run's videos/]")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
-@click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
-@click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
+@looks
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
 @ENV_SET
 @spoken
@@ -129,6 +110,18 @@ def record(run: str, **words: Any) -> None:
     from tools.record_run import film_run
 
     click.echo(f"film: {film_run(run, **words)}")
+
+
+@main.command()
+@click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The film.  [default: beside the tape]")
+@looks
+@spoken
+def replay(tape: Path, **words: Any) -> None:
+    """Film an episode again from its tape FILE, as large as you like."""
+    from tools.replay_tape import film_tape
+
+    click.echo(f"film: {film_tape(tape, **words)}")
 
 
 @main.command()

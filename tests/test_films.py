@@ -1,19 +1,23 @@
 """Film tools: what goes into a film is what is seen in it, at its own pace, and nothing is left where that fails."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pygame
 import pytest
-from conftest import python
+from conftest import python, start_run
 from test_cli import assert_one_line, poise, said, snapshot
 
 from toolkit.lettering import PAPER, captioned, card
+from toolkit.tape import Tape
 from toolkit.video import VideoRecorder, frame_rate_of, read_video
 from tools.clips import Clip
 from tools.combine_recordings import GAP, TITLE, caption_of, combine
 from tools.images_to_video import images_to_video
+from tools.record_run import film_episode
 
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 
@@ -254,6 +258,63 @@ def test_a_folder_that_will_not_do_is_one_line_and_leaves_nothing(elsewhere, wor
     Path("empty").mkdir()
     before = snapshot(Path())
     assert_one_line(poise("images-to-video", "--out", "all.mp4", *words), 2, told)
+    assert snapshot(Path()) == before
+
+
+# Tapes.
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run too short to have learned anything."""
+    return start_run(tmp_path_factory.mktemp("runs"), steps=60, evaluate_every=0).run
+
+
+@pytest.fixture
+def tape(run, elsewhere):
+    """The tape of a film `first.mp4`, 64 pixels wide and high."""
+    film_episode(run, Path("first.mp4"), size=64, tape=Path("one.tape"))
+    return Path("one.tape")
+
+
+def frames_of(path: Path) -> list[bytes]:
+    """The frames of a film, to be compared."""
+    return [frame.tobytes() for frame in read_video(path)]
+
+
+def test_a_tape_is_filmed_again_bit_for_bit(tape):
+    assert said(poise("replay", tape, "--size", "64")) == "film: one.mp4\n"
+    assert frames_of(Path("one.mp4")) == frames_of(Path("first.mp4"))
+
+
+def test_a_tape_is_filmed_at_any_size_and_pace_with_any_overlay(tape):
+    steps = len(Tape.load(tape).actions)
+    said(poise("replay", tape, "--size", "96", "--hud", "--slow", "0.25", "--out", "slow.mp4"))
+    assert len(frames_of(Path("slow.mp4"))) == steps + 1
+    with av.open("slow.mp4") as container:
+        assert container.streams.video[0].average_rate == 12.5 and container.streams.video[0].width == 96
+
+
+def test_a_tape_that_tells_another_story_here_is_one_line_and_no_film(tape):
+    replace(Tape.load(tape), seed=7).save(tape)
+    before = snapshot(Path())
+    assert_one_line(poise("replay", tape), 1, "another story than the tape, which was recorded with python")
+    assert snapshot(Path()) == before
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda tape: tape.write_text("words"), "is not a tape"),
+        (lambda tape: tape.unlink(), "is not a tape"),
+        (lambda tape: tape.write_bytes(tape.read_bytes().replace(b'format\\": 1', b'format\\": 7')), "is a tape of format 7"),
+        (lambda tape: tape.write_bytes(tape.read_bytes().replace(b"Cartpole-v0", b"Cartpole-v9")), "Cartpole-v9"),
+    ],
+)
+def test_a_tape_that_will_not_do_is_one_line_and_no_film(tape, harm, told):
+    harm(tape)
+    before = snapshot(Path())
+    assert_one_line(poise("replay", tape), 2, told)
     assert snapshot(Path()) == before
 
 

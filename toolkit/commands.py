@@ -20,6 +20,16 @@ SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help
 ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
 
 
+def looks(command: Command) -> Command:
+    """Give a command the options that say how a film of an episode looks."""
+    size = click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
+    hud = click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
+    slow = click.option(
+        "--slow", type=click.FloatRange(0.02, 1.0), default=1.0, help="Slow motion: 0.25 is a quarter of the speed."
+    )
+    return size(hud(slow(command)))
+
+
 def spoken(command: Command) -> Command:
     """Turn KEY=VALUE into values, and errors into one line and the right exit code: 2 for wrong words, 1 for work that failed."""
 

@@ -12,6 +12,7 @@ import av
 import av.filter
 import numpy as np
 
+from toolkit.files import Sink
 from toolkit.signals import Array
 
 COLOURS = 64
@@ -28,8 +29,9 @@ class GifRecorder:
         self._every = every or max(1, round(rate / PACE))
         self._rate = Fraction(rate).limit_denominator(1000) / self._every
         self._waiting = path.with_name(f".{path.name}.frames")
-        self._container = av.open(str(path), "w", format="gif")
-        self._spool = av.open(str(self._waiting), "w", format="matroska")
+        self._sink, self._spool_sink = Sink(path), Sink(self._waiting)
+        self._container = av.open(self._sink, "w", format="gif")
+        self._spool = av.open(self._spool_sink, "w", format="matroska")
         self._stream = self._spool.add_stream("libx264rgb", rate=self._rate)
         self._stream.pix_fmt, self._stream.options = "rgb24", {"preset": "ultrafast", "qp": "0"}  # Loses nothing.
         self._closed = False
@@ -42,6 +44,7 @@ class GifRecorder:
         elif (self._stream.width, self._stream.height) != (width, height):
             raise ValueError(f"a frame of {width} x {height} in a film of {self._stream.width} x {self._stream.height}")
         if self.frames % self._every == 0:
+            self._spool_sink.check()
             self._spool.mux(self._stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         self.frames += 1
 
@@ -54,11 +57,15 @@ class GifRecorder:
             if self.frames:
                 self._spool.mux(self._stream.encode(None))
             self._spool.close()
+            self._spool_sink.close()
+            self._spool_sink.check()
             if self.frames:
                 self._write()
         finally:
             self._container.close()
+            self._sink.close()
             self._waiting.unlink(missing_ok=True)
+        self._sink.check()
 
     def _write(self) -> None:
         """Go through the frames twice: for the palette, then for the film."""

@@ -14,6 +14,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from toolkit.errors import UserError
+from toolkit.files import Sink
 from toolkit.gif import GifRecorder
 from toolkit.signals import Array
 
@@ -32,14 +33,14 @@ class VideoRecorder:
         self.path, self.frames = path, 0
         path.parent.mkdir(parents=True, exist_ok=True)
         fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
-        with self._named_errors():
-            self._container = av.open(str(path), "w", format="mp4", options=fragmented)
+        self._sink = Sink(path)
+        self._container = av.open(self._sink, "w", format="mp4", options=fragmented)
         self._stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         self._stream.pix_fmt = "yuv420p"
         self._stream.options = {"preset": "veryfast", "crf": "20", "tune": "animation", "g": str(max(1, round(rate)))}
         self._encoder = ThreadPoolExecutor(max_workers=1)
         self._pending: deque[Future[None]] = deque()
-        self._closed = self._failed = False
+        self._closed = False
 
     def add(self, frame: Array) -> None:
         """Add a frame (H, W, 3) uint8; all frames of a film have one size. An odd side is cut by one pixel."""
@@ -61,29 +62,17 @@ class VideoRecorder:
         if self.frames:
             self._pending.append(self._encoder.submit(self._encode, None))
         self._encoder.shutdown()
-        try:
-            for job in self._pending:
-                job.result()
-        finally:
-            with self._named_errors():
-                self._container.close()
+        for job in self._pending:
+            job.result()
+        self._container.close()
+        self._sink.close()
+        self._sink.check()
 
     def _encode(self, frame: Array | None) -> None:
-        """Encode a frame, None to finish; never again after an error, which the encoder would not survive."""
-        if self._failed:
-            return
-        self._failed = True
-        with self._named_errors():
-            picture = None if frame is None else av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            self._container.mux(self._stream.encode(picture))
-        self._failed = False
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.path)) from None
+        """Encode a frame, None to finish."""
+        self._sink.check()
+        picture = None if frame is None else av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        self._container.mux(self._stream.encode(picture))
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +94,9 @@ def whole_film(path: Path, rate: float) -> Iterator[VideoRecorder | GifRecorder]
         with _kind(path)(aside, rate) as film:
             yield film
         aside.replace(path)
+    except OSError as error:
+        mine = error.filename in (None, str(aside))
+        raise OSError(error.errno, error.strerror, str(path) if mine else error.filename) from None
     finally:
         aside.unlink(missing_ok=True)
 
