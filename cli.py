@@ -99,17 +99,19 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, A
 @click.argument("run")
 @RUNS
 @CHECKPOINT
-@click.option("--out", type=click.Path(path_type=Path), help="The film.  [default: in the run's videos/]")
+@click.option("--out", type=click.Path(path_type=Path), help="The film, or a folder for all.  [default: in the run's videos/]")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
 @looks
+@click.option("--montage", type=click.Path(path_type=Path), help="With --checkpoint all: all its films in one, side by side.")
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
 @ENV_SET
 @spoken
 def record(run: str, **words: Any) -> None:
-    """Film an episode of RUN's policy, as an .mp4 or a .gif."""
-    from tools.record_run import film_run
+    """Film an episode of RUN's policy, as an .mp4 or a .gif; with --checkpoint all, how it learned."""
+    from tools.record_savings import record as film
 
-    click.echo(f"film: {film_run(run, **words)}")
+    for path in film(run, **words):
+        click.echo(f"film: {path}")
 
 
 @main.command()

@@ -1,5 +1,6 @@
 """Film tools: what goes into a film is what is seen in it, at its own pace, and nothing is left where that fails."""
 
+import json
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from conftest import python, start_run
 from test_cli import assert_one_line, poise, said, snapshot
 
+from toolkit.evaluation import EVALUATION_SEED
 from toolkit.lettering import PAPER, captioned, card
 from toolkit.tape import Tape
 from toolkit.video import VideoRecorder, frame_rate_of, read_video
@@ -315,6 +317,57 @@ def test_a_tape_that_will_not_do_is_one_line_and_no_film(tape, harm, told):
     harm(tape)
     before = snapshot(Path())
     assert_one_line(poise("replay", tape), 2, told)
+    assert snapshot(Path()) == before
+
+
+# How a run learned.
+
+
+@pytest.fixture
+def history(tmp_path_factory, elsewhere):
+    """A run with checkpoints of steps 100, 150 and 200 and policies from step 0 on."""
+    return start_run(Path("runs"), "mine", evaluate_every=0).run
+
+
+def test_all_policies_are_filmed_from_the_same_start_and_shown_together(history):
+    told = said(poise("record", "mine", "--checkpoint", "all", "--size", "96", "--out", "films", "--montage", "all.mp4"))
+    names = [f"step_{step:09d}-seed{EVALUATION_SEED}.mp4" for step in (0, 50, 100, 150, 200)]
+    assert told.split() == [word for name in names for word in ("film:", f"films/{name}")] + ["film:", "all.mp4"]
+    films = [list(read_video(Path("films", name))) for name in names]
+    strip = films[0][0].shape[0] - 96
+    assert all(np.abs(film[0][strip + 4 :].astype(int) - films[0][0][strip + 4 :]).mean() < 2.0 for film in films), "one start"
+    assert films[0][0][:strip].min() < 100, "a caption"
+    assert len({film[-1][strip:].tobytes() for film in films}) > 1, "several policies"
+    assert len(list(read_video(Path("all.mp4")))) == max(map(len, films))
+
+
+def test_a_policy_that_is_left_alone_can_be_filmed_and_judged(history):
+    said(poise("record", "mine", "--checkpoint", "50", "--size", "64", "--out", "film.mp4"))
+    assert json.loads(said(poise("evaluate", "mine", "--checkpoint", "0", "--episodes", "1", "--json")))["checkpoint"].endswith(
+        "_000000000"
+    )
+    assert not (history.path / "checkpoints" / "step_000000050").exists()
+
+
+def test_a_damaged_policy_is_named_and_left_out(history):
+    (history.path / "policies" / "step_000000050" / "manifest.json").unlink()
+    result = poise("record", "mine", "--checkpoint", "all", "--size", "64", "--out", "films")
+    assert result.exit_code == 0 and "step_000000050 is damaged" in result.stderr
+    assert len(list(Path("films").iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--montage", "all.mp4"), "--montage goes with --checkpoint all"),
+        (("--checkpoint", "all", "--tape", "one.tape"), "--tape keeps one episode"),
+        (("--checkpoint", "all", "--out", "all.mp4"), "--out is a folder"),
+        (("--checkpoint", "all", "--montage", "all.png"), "not 'all.png'"),
+    ],
+)
+def test_words_that_do_not_go_together_are_one_line_and_leave_nothing(history, words, told):
+    before = snapshot(Path())
+    assert_one_line(poise("record", "mine", *words), 2, told)
     assert snapshot(Path()) == before
 
 

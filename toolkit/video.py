@@ -82,8 +82,8 @@ class VideoRecorder:
 
 
 def recorder(path: Path, rate: float) -> VideoRecorder | GifRecorder:
-    """What writes a film of the kind that the path's ending names: .mp4 or .gif; any other is a UserError."""
-    return _kind(path)(path, rate)
+    """What writes a film, an .mp4 or a .gif."""
+    return recorder_for(path)(path, rate)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def whole_film(path: Path, rate: float) -> Iterator[VideoRecorder | GifRecorder]
     """A recorder whose film comes under its name once it is finished, and is nowhere if it fails."""
     aside = path.with_name(f".{path.name}.partial")
     try:
-        with _kind(path)(aside, rate) as film:
+        with recorder_for(path)(aside, rate) as film:
             yield film
         aside.replace(path)
     except OSError as error:
@@ -101,7 +101,8 @@ def whole_film(path: Path, rate: float) -> Iterator[VideoRecorder | GifRecorder]
         aside.unlink(missing_ok=True)
 
 
-def _kind(path: Path) -> type[VideoRecorder | GifRecorder]:
+def recorder_for(path: Path) -> type[VideoRecorder | GifRecorder]:
+    """The recorder of the kind that the path's ending names: .mp4 or .gif; any other is a UserError."""
     kinds: dict[str, type[VideoRecorder | GifRecorder]] = {".mp4": VideoRecorder, ".gif": GifRecorder}
     if path.suffix not in kinds:
         raise UserError(f"a film is an .mp4 or a .gif, not {path.name!r}")
