@@ -1,6 +1,5 @@
 """The `poise` command: it parses the user's words and calls. Everything heavy is imported when it is needed."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -8,13 +7,12 @@ from typing import Any
 
 import click
 
-from toolkit.commands import CHECKPOINT, ENV_SET, RUNS, SET, spoken
+from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, looks, spoken
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 SUITES = Path(__file__).parent / "tools" / "suites"
 VARIED = "Vary the pictures, 0 to 1: colours, background, widths, lighting, jitter, noise, bars; or all=1.  [default: 0]"
-TRAINING = ("steps", "seed", "worlds", "workers", "keep_going")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -74,28 +72,11 @@ def doctor() -> None:
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
 @click.option("--resume", metavar="RUN", help="Go on with a run, exactly where it stopped.")
 @spoken
-def train(env: str | None, runs_dir: Path, resume: str | None, no_video: bool, **words: Any) -> None:
+def train(env: str | None, **words: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
-    from toolkit.errors import UserError
-    from toolkit.run import Run
-    from tools import train_run
-    from tools.plan_run import Words
-    from tools.show import show_outcome, training_view
+    from tools.show_training import train_and_show
 
-    named = {key: words[key] for key in TRAINING if words[key] is not None and words[key] is not False}
-    if (env is None) == (resume is None):
-        raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
-    settings, world_settings = words["settings"], words["env_set"]
-    with training_view() as listen:
-        if resume is not None:
-            if settings or world_settings or any(words[key] is not None for key in ("algo", "preset", "name", "device")):
-                raise UserError("--resume goes on as the run began; only --steps, --workers, --keep-going, --no-video go with it")
-            outcome = train_run.resume(Run.open(runs_dir, resume), named, listen, not no_video)
-        else:
-            device = words["device"] or "auto"
-            chosen = (words["algo"], named, settings, world_settings, words["preset"], words["name"], runs_dir, device)
-            outcome = train_run.start(Words(str(env), *chosen), listen, not no_video)
-    sys.exit(show_outcome(outcome))
+    sys.exit(train_and_show(env, **words))
 
 
 @main.command()
@@ -118,18 +99,60 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, A
 @click.argument("run")
 @RUNS
 @CHECKPOINT
-@click.option("--out", type=click.Path(path_type=Path), help="The film.  [default: in the run's videos/]")
+@click.option("--out", type=click.Path(path_type=Path), help="The film, or a folder for all.  [default: in the run's videos/]")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
-@click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
-@click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
+@looks
+@click.option("--montage", type=click.Path(path_type=Path), help="With --checkpoint all: all its films in one, side by side.")
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
 @ENV_SET
 @spoken
 def record(run: str, **words: Any) -> None:
-    """Film an episode of RUN's policy, as an .mp4 or a .gif."""
-    from tools.record_run import film_run
+    """Film an episode of RUN's policy, as an .mp4 or a .gif; with --checkpoint all, how it learned."""
+    from tools.record_savings import record as film
 
-    click.echo(f"film: {film_run(run, **words)}")
+    for path in film(run, **words):
+        click.echo(f"film: {path}")
+
+
+@main.command()
+@click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The film.  [default: beside the tape]")
+@looks
+@spoken
+def replay(tape: Path, **words: Any) -> None:
+    """Film an episode again from its tape FILE, as large as you like."""
+    from tools.replay_tape import film_tape
+
+    click.echo(f"film: {film_tape(tape, **words)}")
+
+
+@main.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path))
+@OUT
+@click.option("--layout", type=click.Choice(["grid", "sequence"]), default="grid", help="Side by side, or with titles between.")
+@click.option("--columns", type=click.IntRange(1), help="Columns of the grid.  [default: as many as rows]")
+@click.option("--caption", "captions", multiple=True, help="One for each film, or '' for none.  [default: the file names]")
+@MAX_SIZE
+@click.option("--fps", type=click.IntRange(1, 240), help="Frames in a second.  [default: the quickest film's, 60 at most]")
+@spoken
+def combine(videos: tuple[Path, ...], **words: Any) -> None:
+    """Put many films into one: side by side, or one after the other with titles."""
+    from tools.combine_recordings import combine as put_together
+
+    click.echo(f"film: {put_together(videos, **words)}")
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@OUT
+@MAX_SIZE
+@click.option("--fps", type=click.IntRange(1, 240), help="Pictures in a second.  [default: 25]")
+@spoken
+def images_to_video(folder: Path, **words: Any) -> None:
+    """Make a film of the pictures in DIR, in the order of their numbers or dates."""
+    from tools.images_to_video import images_to_video as make_film
+
+    click.echo(f"film: {make_film(folder, **words)}")
 
 
 @main.command()
@@ -141,17 +164,11 @@ def record(run: str, **words: Any) -> None:
 @ENV_SET
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @spoken
-def evaluate(run: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], as_json: bool, **how: Any) -> None:
+def evaluate(run: str, **words: Any) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
-    from toolkit.run import Run
-    from tools.evaluate_run import evaluate_run
-    from tools.show import show_evaluation
+    from tools.show import evaluate_and_show
 
-    result = evaluate_run(Run.open(runs_dir, run), checkpoint, world_settings=env_set, **how)
-    if as_json:
-        click.echo(json.dumps(result, indent=2))
-    else:
-        show_evaluation(result)
+    evaluate_and_show(run, **words)
 
 
 @main.command()
@@ -213,9 +230,7 @@ def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
 @click.option("--translator", required=True, metavar="RUN", help="The run that reads pictures.")
 @click.option("--image", multiple=True, type=click.Path(path_type=Path), help="A picture of a pose, PNG or JPEG, of any size.")
 @click.option("--video", type=click.Path(path_type=Path), help="A film to follow.")
-@click.option(
-    "--trajectory", type=click.FloatRange(0.1, 3600.0), metavar="SECONDS", help="Follow a smooth path, its truth known."
-)
+@click.option("--trajectory", type=click.FloatRange(0.1, 3600.0), metavar="SECONDS", help="Follow a smooth path of known truth.")
 @click.option("--dataset", type=click.Path(path_type=Path), help="Take held-out poses of a dataset.")
 @click.option("--random", "number", type=click.IntRange(1), help="Take so many poses; of a dataset, 100 when not said.")
 @click.option("--out", type=click.Path(path_type=Path), help="Film what it sees and what it does, side by side.")
@@ -252,17 +267,14 @@ def duel(policy: str, **words: Any) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once.  [default: one for each core]")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Seeds 0, 1, ...: so many, instead of the suite's.")
 @spoken
-def benchmark(suite: str, out: Path | None, jobs: int | None, seeds: int | None) -> None:
+def benchmark(suite: str, **how: Any) -> None:
     """Train all of SUITE: worlds x algorithms x seeds.
 
     SUITE is a name below or a YAML file. Given again, the command goes on with what is not finished.
     """
-    from tools.suite import plan_suite
-    from tools.suite_jobs import cores
-    from tools.suite_run import run_suite
+    from tools.suite_run import benchmark as train_all
 
-    plan = plan_suite(suite, seeds)
-    sys.exit(run_suite(plan, out or Path("benchmarks") / plan.name, jobs or cores()))
+    sys.exit(train_all(suite, **how))
 
 
 @main.command()

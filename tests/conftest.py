@@ -68,7 +68,7 @@ def python(
     *words: str | Path, cwd: Path = ROOT, timeout: float = 120.0, **environment: str | None
 ) -> subprocess.CompletedProcess[str]:
     """A fresh interpreter with the tests' own modules in reach; an environment variable that is None is taken away."""
-    variables = {**os.environ, "PYTHONPATH": str(TESTS), **environment}
+    variables = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{ROOT}", **environment}
     return subprocess.run(
         [sys.executable, *map(str, words)],
         cwd=cwd,

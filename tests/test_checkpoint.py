@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from toolkit import checkpoint
 from toolkit.checkpoint import DamagedCheckpointError
 from toolkit.errors import UserError, WorkError
-from toolkit.run import Run
+from toolkit.run import POLICIES, Run, step_of
 
 STATE: dict[str, dict[str, Any]] = {
     "policy": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "scalar": np.array(1.5), "name": "tanh"},
@@ -326,6 +326,46 @@ def test_words_for_a_checkpoint(tmp_path):
         run.choose("latst")
     with pytest.raises(UserError, match="no checkpoint yet"):
         Run(tmp_path / "empty").choose()
+
+
+# Policies that stay when their checkpoints go.
+
+
+def kept(path: Path, *steps: int, most: int = POLICIES) -> Run:
+    """A run with checkpoints and policies of some steps."""
+    run = saved(path)
+    for step in steps:
+        run.save(step, {"policy": {"step": step}, "chance": {}}, None)
+        run.keep(step, {"step": step}, most)
+    return run
+
+
+def test_the_policy_of_a_checkpoint_that_is_gone_can_still_act_and_nothing_can_go_on_from_it(tmp_path):
+    run = kept(tmp_path, 10, 20, 30, 40, 50)
+    assert steps_of(run) == [30, 40, 50] and [step_of(path) for path in run.policies()] == [10, 20, 30, 40, 50]
+    assert run.load("20", ["policy"])[1] == {"policy": {"step": 20}}
+    assert run.choose("40").parent.name == "checkpoints", "all of it, where that is left"
+    assert run.choose().name == run.choose("latest").name == "step_000000050"
+    with pytest.raises(WorkError, match="no undamaged checkpoint up to step_000000020"):
+        run.load("20", ["policy", "chance"])
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 8, 100])
+def test_of_many_policies_those_stay_that_are_spread_most_evenly(tmp_path, most):
+    run = kept(tmp_path, *range(10, 1010, 10), most=most)
+    steps = [step_of(path) for path in (tmp_path / "policies").iterdir()]
+    assert len(steps) == min(most, 100) and max(steps) == 1000
+    if most > 1:
+        assert min(steps) == 10
+        assert np.diff(sorted(steps)).max() <= 4 * 1000 / most, "no long time is left out"
+    assert steps_of(run) == [980, 990, 1000]
+
+
+def test_a_damaged_policy_is_named_and_an_earlier_one_used(tmp_path, capsys):
+    run = kept(tmp_path, 10, 20, 30, 40, 50)
+    (tmp_path / "policies" / "step_000000020" / "policy" / "values.json").write_text("{}")
+    assert run.load("20", ["policy"])[1]["policy"]["step"] == 10
+    assert "step_000000020 is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["a", "A9", "run-1", "x.y_z", "0" * 80])

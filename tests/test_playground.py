@@ -7,7 +7,7 @@ import pygame
 import pytest
 from gymnasium.spaces import MultiDiscrete, Text
 
-from toolkit.errors import UserError
+from toolkit.errors import UserError, WorkError
 from toolkit.registry import make_world
 from toolkit.run import Run
 from toolkit.window import Window
@@ -302,6 +302,8 @@ def test_the_policy_acts_and_c_takes_the_next_checkpoint(run):
     playground.frame(TICK)
     np.testing.assert_array_equal(live.action, Policy(run, "40").act(seen))
     press(playground, "c")
+    assert live.policy.step == 0, "what it was before it learned"
+    press(playground, "c")
     assert live.policy.step == 20
     np.testing.assert_array_equal(live.policy.act(seen), Policy(run, "20").act(seen))
     assert not np.array_equal(live.policy.act(seen), Policy(run, "40").act(seen))
@@ -311,9 +313,13 @@ def test_the_policy_acts_and_c_takes_the_next_checkpoint(run):
 
 def test_a_checkpoint_that_cannot_be_read_leaves_the_present_one_acting(run, monkeypatch):
     playground = make(policy=Policy(run, "latest"))
-    monkeypatch.setattr(Run, "checkpoints", lambda self: [self.path / "checkpoints" / "step_000000099"])
+
+    def damaged(*_: object, **__: object) -> None:
+        raise WorkError("checkpoint 0 is damaged")
+
+    monkeypatch.setattr(Run, "load", damaged)
     press(playground, "c")
-    assert "99" in playground.notice
+    assert "damaged" in playground.notice
     assert playground.live.policy.step == 40
 
 

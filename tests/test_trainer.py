@@ -289,7 +289,7 @@ toolkit.metrics.CsvFiles(pathlib.Path({str(tmp_path)!r}), step=5)
 def test_a_run_folder_holds_everything_that_the_design_names(tmp_path: Path):
     run = start_run(tmp_path, video=True).run
     names = {path.name for path in run.path.iterdir() if not path.name.startswith("events.")}
-    assert names == {"config.json", "episodes.csv", "metrics.csv", "checkpoints", "videos", "summary.json"}
+    assert names == {"config.json", "episodes.csv", "metrics.csv", "checkpoints", "policies", "videos", "summary.json"}
     assert list(run.path.glob("events.*")), "TensorBoard's events"
     assert [path.name for path in run.checkpoints()][-1] == "step_000000200"
     config = run.config

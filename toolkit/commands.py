@@ -12,10 +12,22 @@ Command = Callable[..., Any]
 RUNS = click.option(
     "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie."
 )
-CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best or a step.  [default: the best]")
+OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="The film, .mp4 or .gif.")
+MAX_SIZE = click.option("--max-size", type=click.IntRange(32, 8192), help="Width and height at most (pixels).  [default: 1920]")
+CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best, a step; or all, to record.  [default: the best]")
 ASSIGNING = {"env_set": "--env-set", "settings": "--set", "vary": "--vary"}
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of what learns, or of its training.")
 ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
+
+
+def looks(command: Command) -> Command:
+    """Give a command the options that say how a film of an episode looks."""
+    size = click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
+    hud = click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
+    slow = click.option(
+        "--slow", type=click.FloatRange(0.02, 1.0), default=1.0, help="Slow motion: 0.25 is a quarter of the speed."
+    )
+    return size(hud(slow(command)))
 
 
 def spoken(command: Command) -> Command:

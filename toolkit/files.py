@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,45 @@ def write_json(path: Path, values: Any) -> Path:
     aside.write_text(json.dumps(values, indent=2) + "\n")
     aside.replace(path)
     return path
+
+
+class Sink:
+    """A file for a library that cannot bear errors, or keeps the last ones to itself: it hears of none, `check` tells."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, path.open("wb")
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write, unless that has failed before."""
+        self._try(self._file.write, data)
+        self._try(self._file.flush)
+        return len(data)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """Go on at another place."""
+        self._try(self._file.seek, place, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        """The place now."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file; closing twice is no error."""
+        self._try(self._file.close)
+
+    def check(self) -> None:
+        """Raise the first error, which names the file."""
+        if self._error is not None:
+            raise OSError(self._error.errno, self._error.strerror, str(self._path))
+
+    def _try(self, work: Callable[..., object], *words: object) -> None:
+        if self._error is None:
+            try:
+                work(*words)
+            except OSError as error:
+                self._error = error
 
 
 def sha256(path: Path) -> str:

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pygame
-import pygame.font
 
+from toolkit.lettering import INK, frame_of, letters, surface_of
 from toolkit.look import Colour
 from toolkit.signals import Array, parts
 
 if TYPE_CHECKING:
     from toolkit.environment import BaseEnvironment
 
-INK: Colour = (38, 50, 56)
 PALE: Colour = (170, 184, 193)
 GOOD, BAD, PUSH = (64, 178, 108), (224, 90, 71), (33, 118, 174)
 BACKING = (255, 255, 255, 170)
@@ -32,10 +30,8 @@ class Row(NamedTuple):
 
 def draw_hud(frame: Array, world: "BaseEnvironment") -> Array:
     """The frame (H, W, 3) with time, return, reward terms, margins to failure and the action drawn over it."""
-    height, width = frame.shape[:2]
-    surface = pygame.image.frombuffer(frame.tobytes(), (width, height), "RGB")
-    pygame.font.init()
-    font = pygame.font.Font(None, max(10, height // 30))
+    surface = surface_of(frame)
+    font = letters(max(10, frame.shape[0] // 30))
     time = f"{world.steps / world.CONTROL_RATE:.2f} s, return {world.total_reward:.1f}"
     terms = [Row(name, 0.0, min(1.0, abs(value)), GOOD if value >= 0.0 else BAD) for name, value in world.terms.items()]
     margins = [Row(name, 0.0, min(1.0, margin), GOOD if margin > NARROW else BAD) for name, margin in world.margins().items()]
@@ -47,7 +43,7 @@ def draw_hud(frame: Array, world: "BaseEnvironment") -> Array:
         _draw_panel(surface, font, (1.0, 0.0), "margins", margins)
     if action:
         _draw_panel(surface, font, (0.0, 1.0), "action", action)
-    return np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8).reshape(height, width, 3).copy()
+    return frame_of(surface)
 
 
 def _draw_panel(

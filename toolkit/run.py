@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,12 +14,15 @@ from toolkit.registry import short_name
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 KEPT = 3
+"""Checkpoints that stay, beside the best."""
+POLICIES = 24
+"""Policies that stay, for films of how a run learned: tens to hundreds of kilobytes each."""
 CONFIG = ("world", "world_settings", "algorithm", "settings", "training", "device")
 """What a config holds at the least."""
 
 
 class Run:
-    """One run folder: config.json, the CSVs, checkpoints/, videos/, summary.json."""
+    """One run folder: config.json, the CSVs, checkpoints/, policies/, videos/, summary.json."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,9 +88,25 @@ class Run:
                 checkpoint.remove(old)
         return folder
 
+    def policies(self) -> list[Path]:
+        """All that can act, oldest first: the checkpoints, and the policies of earlier ones."""
+        kept = {path.name: path for path in (self.path / "policies").glob("step_*")}
+        found = kept | {path.name: path for path in self.checkpoints()}
+        return [found[name] for name in sorted(found)]
+
+    def keep(self, step: int, policy: Mapping[str, Any], most: int = POLICIES) -> None:
+        """Keep the small policy of `step`, whatever becomes of its checkpoint; `most` stay, as evenly spread as may be."""
+        folder = self.path / "policies" / _checkpoint_name(step)
+        if not folder.exists():
+            checkpoint.save(folder, {"policy": policy})
+        kept = sorted(folder.parent.glob("step_*"))
+        while len(kept) > most:
+            gaps = [step_of(after) - step_of(before) for before, after in zip(kept, kept[2:], strict=False)]
+            checkpoint.remove(kept.pop(1 + gaps.index(min(gaps)) if gaps else 0))
+
     def choose(self, word: str | None = None) -> Path:
-        """The checkpoint that `word` means: `latest`, `best` or a step; None: the best, or the latest where none is."""
-        found = {int(path.name[5:]): path for path in self.checkpoints()}
+        """The checkpoint that `word` means: `latest`, `best` or a step, of which only the policy may be left; None: the best."""
+        found = {step_of(path): path for path in self.checkpoints()}
         if not found:
             raise UserError(f"run {self.path.name!r} has no checkpoint yet: --resume it to train on")
         best = self.summary().get("best_step")
@@ -95,9 +114,10 @@ class Run:
             return found[best]
         if word in (None, "latest", "best"):
             return found[max(found)]
-        if str(word).isdigit() and int(str(word)) in found:
-            return found[int(str(word))]
-        raise unknown("checkpoint", str(word), ["latest", "best", *map(str, found)])
+        older = {step_of(path): path for path in self.policies()}
+        if str(word).isdigit() and int(str(word)) in older:
+            return older[int(str(word))]
+        raise unknown("checkpoint", str(word), ["latest", "best", *map(str, older)])
 
     def load(self, word: str | None = None, groups: Iterable[str] | None = None) -> tuple[Path, dict[str, dict[str, Any]]]:
         """The checkpoint that `word` means, and its state or some groups of it.
@@ -105,7 +125,7 @@ class Run:
         A damaged checkpoint is named on standard error and the newest undamaged one before it is used.
         """
         chosen = self.choose(word)
-        for folder in reversed([path for path in self.checkpoints() if path <= chosen]):
+        for folder in sorted((path for path in chosen.parent.glob("step_*") if path <= chosen), reverse=True):
             try:
                 return folder, checkpoint.load(folder, groups)
             except checkpoint.DamagedCheckpointError as error:
@@ -118,6 +138,11 @@ class Run:
             return dict(json.loads((self.path / "summary.json").read_text()))
         except (OSError, ValueError, TypeError):
             return {}
+
+
+def step_of(folder: Path) -> int:
+    """The step of a checkpoint or a policy."""
+    return int(folder.name.removeprefix("step_"))
 
 
 def _checkpoint_name(step: int) -> str:

@@ -11,8 +11,10 @@ from typing import Self
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from toolkit.errors import UserError
+from toolkit.files import Sink
 from toolkit.gif import GifRecorder
 from toolkit.signals import Array
 
@@ -23,22 +25,22 @@ PENDING = 4
 class VideoRecorder:
     """Writes frames one by one, in constant memory. Use it in a `with` block.
 
-    A fragment is closed after every `rate` frames (a second of film), so a kill loses about that. A film that cannot
+    A fragment is closed after every second of film, so a kill loses about that. A film that cannot
     be written is an OSError that names it.
     """
 
-    def __init__(self, path: Path, rate: int) -> None:
+    def __init__(self, path: Path, rate: float) -> None:
         self.path, self.frames = path, 0
         path.parent.mkdir(parents=True, exist_ok=True)
         fragmented = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
-        with self._named_errors():
-            self._container = av.open(str(path), "w", format="mp4", options=fragmented)
-        self._stream = self._container.add_stream("libx264", rate=Fraction(rate))
+        self._sink = Sink(path)
+        self._container = av.open(self._sink, "w", format="mp4", options=fragmented)
+        self._stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"preset": "veryfast", "crf": "20", "tune": "animation", "g": str(rate)}
+        self._stream.options = {"preset": "veryfast", "crf": "20", "tune": "animation", "g": str(max(1, round(rate)))}
         self._encoder = ThreadPoolExecutor(max_workers=1)
         self._pending: deque[Future[None]] = deque()
-        self._closed = self._failed = False
+        self._closed = False
 
     def add(self, frame: Array) -> None:
         """Add a frame (H, W, 3) uint8; all frames of a film have one size. An odd side is cut by one pixel."""
@@ -60,29 +62,17 @@ class VideoRecorder:
         if self.frames:
             self._pending.append(self._encoder.submit(self._encode, None))
         self._encoder.shutdown()
-        try:
-            for job in self._pending:
-                job.result()
-        finally:
-            with self._named_errors():
-                self._container.close()
+        for job in self._pending:
+            job.result()
+        self._container.close()
+        self._sink.close()
+        self._sink.check()
 
     def _encode(self, frame: Array | None) -> None:
-        """Encode a frame, None to finish; never again after an error, which the encoder would not survive."""
-        if self._failed:
-            return
-        self._failed = True
-        with self._named_errors():
-            picture = None if frame is None else av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            self._container.mux(self._stream.encode(picture))
-        self._failed = False
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.path)) from None
+        """Encode a frame, None to finish."""
+        self._sink.check()
+        picture = None if frame is None else av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        self._container.mux(self._stream.encode(picture))
 
     def __enter__(self) -> Self:
         return self
@@ -91,32 +81,64 @@ class VideoRecorder:
         self.close()
 
 
-def recorder(path: Path, rate: int) -> VideoRecorder | GifRecorder:
-    """What writes a film of the kind that the path's ending names: .mp4 or .gif; any other is a UserError."""
-    if path.suffix == ".mp4":
-        return VideoRecorder(path, rate)
-    if path.suffix == ".gif":
-        return GifRecorder(path, rate)
-    raise UserError(f"a film is an .mp4 or a .gif, not {path.name!r}")
+def recorder(path: Path, rate: float) -> VideoRecorder | GifRecorder:
+    """What writes a film, an .mp4 or a .gif."""
+    return recorder_for(path)(path, rate)
 
 
-def read_video(path: Path) -> Iterator[Array]:
-    """The frames (H, W, 3) uint8 of a film, one by one; a file that is no film is a UserError."""
+@contextmanager
+def whole_film(path: Path, rate: float) -> Iterator[VideoRecorder | GifRecorder]:
+    """A recorder whose film comes under its name once it is finished, and is nowhere if it fails."""
+    aside = path.with_name(f".{path.name}.partial")
     try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError):
-        raise UserError(f"{path} cannot be read as a film") from None
-    with container:
-        if not container.streams.video:
-            raise UserError(f"{path} holds no pictures")
+        with recorder_for(path)(aside, rate) as film:
+            yield film
+        aside.replace(path)
+    except OSError as error:
+        mine = error.filename in (None, str(aside))
+        raise OSError(error.errno, error.strerror, str(path) if mine else error.filename) from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def recorder_for(path: Path) -> type[VideoRecorder | GifRecorder]:
+    """The recorder of the kind that the path's ending names: .mp4 or .gif; any other is a UserError."""
+    kinds: dict[str, type[VideoRecorder | GifRecorder]] = {".mp4": VideoRecorder, ".gif": GifRecorder}
+    if path.suffix not in kinds:
+        raise UserError(f"a film is an .mp4 or a .gif, not {path.name!r}")
+    return kinds[path.suffix]
+
+
+def decoded(path: Path) -> Iterator[av.VideoFrame]:
+    """The frames of a film or a picture as they are stored, one by one; a file that is neither is a UserError."""
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1  # More would each keep frames in memory, and hundreds of films may be open.
         try:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+            yield from container.decode(stream)
         except av.error.FFmpegError:
             return  # A film that was cut short shows what is there.
 
 
+def read_video(path: Path) -> Iterator[Array]:
+    """The frames (H, W, 3) uint8 of a film, one by one; a file that is no film is a UserError."""
+    converter = VideoReformatter()
+    for frame in decoded(path):
+        yield converter.reformat(frame, format="rgb24").to_ndarray()
+
+
 def frame_rate_of(path: Path) -> int:
     """Frames in a second of a film."""
-    with av.open(str(path)) as container:
+    with _opened(path) as container:
         return max(1, round(float(container.streams.video[0].average_rate or 25)))
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    try:
+        container = av.open(str(path.absolute()))  # What begins with / is taken for nothing but a file.
+    except (av.error.FFmpegError, OSError):
+        raise UserError(f"{path} cannot be read as a film or a picture") from None
+    if not container.streams.video:
+        container.close()
+        raise UserError(f"{path} holds no pictures")
+    return container

@@ -45,7 +45,7 @@ class Policy:
 
     def next(self) -> None:
         """Take the next checkpoint; after the newest comes the oldest. A run that still trains shows its new ones."""
-        names = [path.name for path in self.run.checkpoints()]
+        names = [path.name for path in self.run.policies()]
         self._take(next((name for name in names if name > self.name), names[0]))
 
     def act(self, observation: Array) -> Array:

@@ -1,19 +1,27 @@
 """Record a run: one episode of its policy as a film that a browser plays."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import algos
 from toolkit.errors import UserError
 from toolkit.evaluation import EVALUATION_SEED
-from toolkit.experience import episode
+from toolkit.experience import Moment, episode
 from toolkit.registry import World, as_ours, make_world
 from toolkit.run import Run
+from toolkit.signals import Array
 from toolkit.tape import tape_of
-from toolkit.video import recorder
+from toolkit.video import whole_film
 from toolkit.window import DISPLAYS
+from tools.plan_run import versions
+
+Overlay = Callable[[Array, Moment], Array]
+"""What is done to a picture (H, W, 3) uint8 of a moment before it goes into the film; its size may change."""
 
 
 def film_episode(
@@ -24,8 +32,10 @@ def film_episode(
     seed: int = EVALUATION_SEED,
     size: int | None = None,
     hud: bool = False,
+    slow: float = 1.0,
     tape: Path | None = None,
     world_settings: Mapping[str, Any] | None = None,
+    overlays: Sequence[Overlay] = (),
 ) -> Path:
     """Film one episode, steps + 1 frames; `tape` keeps the episode itself. A world that cannot be drawn is a UserError.
 
@@ -34,16 +44,11 @@ def film_episode(
     config = run.config
     settings = {**config["world_settings"], **(world_settings or {})}
     learner = algos.restore(run, checkpoint)
-    looks = {"hud": hud, **({"width": size, "height": size} if size else {})}
-    world = drawable_world(config["world"], settings, {**looks, **(world_settings or {})})
-    moments = []
-    with recorder(path, frame_rate(world)) as film:
-        for moment in episode(world, lambda observation: learner.act(observation, explore=False), seed):
-            film.add(world.render())  # type: ignore[arg-type]
-            moments.append(moment)
-    world.close()
+    world = drawable_world(config["world"], settings, {**looks(size, hud), **(world_settings or {})})
+    moments = episode(world, lambda observation: learner.act(observation, explore=False), seed)
+    lived = film_moments(world, moments, path, overlays, slow)
     if tape is not None:
-        tape_of(config["world"], settings, seed, moments).save(tape)
+        tape_of(config["world"], settings, seed, lived, versions()).save(tape)
     return path
 
 
@@ -52,6 +57,26 @@ def film_run(word: str, *, runs_dir: Path, checkpoint: str | None, out: Path | N
     run, seed = Run.open(runs_dir, word), EVALUATION_SEED if seed is None else seed
     path = out or run.video(f"{run.choose(checkpoint).name}-seed{seed}")
     return film_episode(run, path, checkpoint=checkpoint, seed=seed, world_settings=how.pop("env_set"), **how)
+
+
+def film_moments(
+    world: World, moments: Iterable[Moment], path: Path, overlays: Sequence[Overlay] = (), slow: float = 1.0
+) -> list[Moment]:
+    """Film the moments of a world as they come, and close it; `slow` is the part of its own speed. The moments lived."""
+    lived = []
+    with closing(world), whole_film(path, slow * frame_rate(world)) as film:
+        for moment in moments:
+            frame = np.asarray(world.render())
+            for overlay in overlays:
+                frame = overlay(frame, moment)
+            film.add(frame)
+            lived.append(moment)
+    return lived
+
+
+def looks(size: int | None, hud: bool) -> dict[str, Any]:
+    """The settings of a world of ours that say how it is seen."""
+    return {"hud": hud, **({"width": size, "height": size} if size else {})}
 
 
 def drawable_world(world_id: str, settings: Mapping[str, Any], looks: Mapping[str, Any]) -> World:
@@ -77,3 +102,9 @@ def drawable_world(world_id: str, settings: Mapping[str, Any], looks: Mapping[st
 def frame_rate(world: World) -> int:
     """Frames in a second of a world's film."""
     return int(world.metadata.get("render_fps", 30))
+
+
+if __name__ == "__main__":
+    from cli import record
+
+    record()

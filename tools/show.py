@@ -1,5 +1,6 @@
 """What the command prints: lists, worlds, the state of this machine, and how a training ended."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import cleandoc
@@ -16,6 +17,8 @@ from toolkit.console import TrainingView, table
 from toolkit.errors import UserError
 from toolkit.metrics import Listener, Metrics
 from toolkit.registry import as_ours, make_world, our_ids, resolve, short_name
+from toolkit.run import Run
+from tools.evaluate_run import evaluate_run
 
 
 def show_list() -> None:
@@ -113,6 +116,17 @@ def show_outcome(outcome: Any) -> int:
 def _again(run: Any, command: str) -> str:
     place = "" if run.path.parent == Path("runs") else f" --runs-dir {run.path.parent}"
     return f"poise {command} {run.path.name}{place}"
+
+
+def evaluate_and_show(
+    run: str, *, runs_dir: Path, checkpoint: str | None, env_set: Mapping[str, Any], as_json: bool, **how: Any
+) -> None:
+    """Print how good a run's policy is, beside a random one, as a table or as JSON."""
+    result = evaluate_run(Run.open(runs_dir, run), checkpoint, world_settings=env_set, **how)
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        show_evaluation(result)
 
 
 def show_evaluation(result: Mapping[str, Any]) -> None:

@@ -12,11 +12,17 @@ from rich.console import Console
 from toolkit.errors import UserError, WorkError
 from toolkit.run import Run
 from tools.results import FILE, Trial, read_run, write_results
-from tools.suite import Job, SuitePlan
-from tools.suite_jobs import Process, train_jobs
+from tools.suite import Job, SuitePlan, plan_suite
+from tools.suite_jobs import Process, cores, train_jobs
 from tools.suite_view import SuiteView, report
 
 KEPT = "suite.json"
+
+
+def benchmark(suite: str, *, out: Path | None, jobs: int | None, seeds: int | None) -> int:
+    """Plan and run a suite, named or in a file, in its own folder where `out` names no other; the exit code."""
+    plan = plan_suite(suite, seeds)
+    return run_suite(plan, out or Path("benchmarks") / plan.name, jobs or cores())
 
 
 def run_suite(plan: SuitePlan, out: Path, at_once: int) -> int:

@@ -96,10 +96,13 @@ def _train(
         def save(progress: Progress) -> None:
             state = {**learner.state(), "worlds": worlds.state(), "progress": asdict(progress)}
             run.save(progress.step, state, progress.best_step)
+            run.keep(progress.step, state["policy"])
 
         def should_stop() -> bool:
             return bool(caught)
 
+        if progress.step == 0:
+            run.keep(0, learner.state()["policy"])
         train(learner, worlds, settings, progress, evaluate=evaluator, listeners=listeners, save=save, should_stop=should_stop)
         shown = progress.best_step or progress.step
         score: Mapping[str, float] = {}

@@ -1,0 +1,61 @@
+"""Lettering: words on pictures, in the font that comes with pygame."""
+
+import numpy as np
+import pygame
+import pygame.font
+
+from toolkit.errors import WorkError
+from toolkit.look import Colour
+from toolkit.signals import Array
+
+INK: Colour = (38, 50, 56)
+PAPER: Colour = (238, 241, 243)
+SMALLEST = 9
+"""The height of the smallest letters that can be read (pixels)."""
+
+
+def letters(height: int) -> pygame.font.Font:
+    """Letters of a height (pixels)."""
+    try:
+        pygame.font.init()
+        return pygame.font.Font(None, height)
+    except (OSError, NotImplementedError, pygame.error) as error:
+        raise WorkError(f"no words can be drawn, pygame's font is missing: install pygame-ce anew ({error})") from None
+
+
+def surface_of(frame: Array) -> pygame.Surface:
+    """A frame (H, W, 3) uint8 as a surface to draw on."""
+    return pygame.image.frombuffer(frame.tobytes(), (frame.shape[1], frame.shape[0]), "RGB")
+
+
+def frame_of(surface: pygame.Surface) -> Array:
+    """What was drawn, (H, W, 3) uint8."""
+    width, height = surface.get_size()
+    return np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8).reshape(height, width, 3).copy()
+
+
+def card(text: str, width: int, height: int, most: int) -> Array:
+    """A card (height, width, 3) with a line of text in its middle, as large as there is room, but no higher than `most`."""
+    surface = pygame.Surface((width, height))
+    surface.fill(PAPER)
+    room = width - height // 4
+    size = max(SMALLEST, most)
+    while size > SMALLEST and letters(size).size(text)[0] > room:
+        size -= 1
+    font = letters(size)
+    while len(text) > 1 and font.size(text)[0] > room:
+        text = f"{text.removesuffix('...')[:-1]}..." if len(text) > 4 else text[:-1]
+    words = font.render(text, True, INK)
+    surface.blit(words, words.get_rect(center=(width // 2, height // 2)))
+    return frame_of(surface)
+
+
+def captioned(frame: Array, text: str) -> Array:
+    """The frame with a line of text above it; what is seen stays whole."""
+    width, strip = frame.shape[1], strip_of(frame.shape[0])
+    return np.concatenate([card(text, width, strip, strip), frame])
+
+
+def strip_of(height: int) -> int:
+    """How high the strip for the caption of a picture is; even, as films want it."""
+    return max(SMALLEST + 5, height // 12) // 2 * 2

@@ -1,0 +1,82 @@
+"""Record savings: how a run learned: a film for each policy it has kept, all from the same start, and all on one page."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import algos
+from toolkit.errors import UserError
+from toolkit.evaluation import EVALUATION_SEED
+from toolkit.experience import Moment, episode
+from toolkit.lettering import captioned
+from toolkit.registry import make_world
+from toolkit.run import Run, step_of
+from toolkit.signals import Array
+from toolkit.video import recorder_for
+from tools.combine_recordings import combine
+from tools.record_run import film_episode, film_run
+from tools.results import columns
+
+
+def record(
+    word: str, *, runs_dir: Path, checkpoint: str | None, out: Path | None, montage: Path | None, tape: Path | None, **how: Any
+) -> Iterator[Path]:
+    """The films of what `poise record` was told, each as soon as it is made: of one checkpoint, or of all."""
+    if checkpoint != "all":
+        if montage is not None:
+            raise UserError("--montage goes with --checkpoint all")
+        yield film_run(word, runs_dir=runs_dir, checkpoint=checkpoint, out=out, tape=tape, **how)
+        return
+    if tape is not None:
+        raise UserError("--tape keeps one episode: it does not go with --checkpoint all")
+    if out is not None and out.suffix:
+        raise UserError(
+            "with --checkpoint all, --out is a folder for all films; --montage names the film that shows them together"
+        )
+    run, seed = Run.open(runs_dir, word), how.pop("seed")
+    yield from film_history(run, out, montage, EVALUATION_SEED if seed is None else seed, how.pop("env_set"), **how)
+
+
+def film_history(
+    run: Run,
+    folder: Path | None = None,
+    montage: Path | None = None,
+    seed: int = EVALUATION_SEED,
+    world_settings: Mapping[str, Any] | None = None,
+    **how: Any,
+) -> Iterator[Path]:
+    """Film one seed's episode by every policy of a run, under its step, episode and return; then the `montage`, if wanted."""
+    if montage is not None:
+        recorder_for(montage)
+    config, films = run.config, []
+    world = make_world(config["world"], {**config["world_settings"], **(world_settings or {})})
+    ended = columns(run.path / "episodes.csv", "step")[0]
+    for policy in run.policies():
+        step = step_of(policy)
+        learner = algos.restore(run, str(step))
+        if learner.checkpoint != policy.name:  # It is damaged, which has been said, and an earlier one would be shown twice.
+            continue
+        score = sum(moment.reward for moment in episode(world, partial(learner.act, explore=False), seed))
+        caption = f"step {step:,}, episode {np.count_nonzero(ended <= step):,}, return {score:z.0f}"
+
+        def tell(frame: Array, moment: Moment, caption: str = caption) -> Array:
+            return captioned(frame, caption)
+
+        path = (folder or run.path / "videos") / f"{policy.name}-seed{seed}.mp4"
+        films.append(
+            film_episode(run, path, checkpoint=str(step), seed=seed, world_settings=world_settings, overlays=[tell], **how)
+        )
+        yield path
+    world.close()
+    if montage is not None:
+        yield combine(films, montage, captions=[""])
+
+
+if __name__ == "__main__":
+    from cli import record as command
+
+    command(["--checkpoint", "all", *sys.argv[1:]])
