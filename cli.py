@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, looks, spoken
+from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, TRANSLATOR, looks, spoken
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
@@ -69,6 +69,7 @@ def doctor() -> None:
 @RUNS
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option("--no-video", is_flag=True, help="Make no film.")
+@click.option("--with-translator", is_flag=True, help="Learn to read poses from pictures beside it, for `poise mimic RUN`.")
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
 @click.option("--resume", metavar="RUN", help="Go on with a run, exactly where it stopped.")
 @spoken
@@ -227,7 +228,7 @@ def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
 
 @main.command()
 @click.argument("policy")
-@click.option("--translator", required=True, metavar="RUN", help="The run that reads pictures.")
+@TRANSLATOR
 @click.option("--image", multiple=True, type=click.Path(path_type=Path), help="A picture of a pose, PNG or JPEG, of any size.")
 @click.option("--video", type=click.Path(path_type=Path), help="A film to follow.")
 @click.option("--trajectory", type=click.FloatRange(0.1, 3600.0), metavar="SECONDS", help="Follow a smooth path of known truth.")
@@ -246,7 +247,7 @@ def mimic(policy: str, **words: Any) -> None:
 
 @main.command()
 @click.argument("policy")
-@click.option("--translator", required=True, metavar="RUN", help="The run that reads pictures.")
+@TRANSLATOR
 @click.option("--by", type=click.Choice(["keys", "policy", "trajectory"]), help="What leads.  [default: keys; for a film policy]")
 @click.option("--out", type=click.Path(path_type=Path), help="Film it, without a window.")
 @click.option("--seconds", type=click.FloatRange(0.1, 3600.0), help="How long the film lasts.  [default: 10]")

@@ -15,6 +15,7 @@ RUNS = click.option(
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="The film, .mp4 or .gif.")
 MAX_SIZE = click.option("--max-size", type=click.IntRange(32, 8192), help="Width and height at most (pixels).  [default: 1920]")
 CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best, a step; or all, to record.  [default: the best]")
+TRANSLATOR = click.option("--translator", metavar="RUN", help="The run that reads pictures.  [default: POLICY itself]")
 ASSIGNING = {"env_set": "--env-set", "settings": "--set", "vary": "--vary"}
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of what learns, or of its training.")
 ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")

@@ -16,7 +16,7 @@ from toolkit.signals import Array, layout
 from tools.record_run import drawable_world
 from tools.side_by_side import side_by_side
 from tools.targets import Target
-from tools.train_translator import open_translator
+from tools.train_translator import open_translator, translation_config
 
 STEPS = 150
 """Steps that the robot has for a pose."""
@@ -49,7 +49,7 @@ class Mimic:
 
     def __init__(self, policy: Run, translator: Run, size: int, **looks: Any) -> None:
         self.translator: Translator = open_translator(translator)
-        config, known = policy.config, translator.config
+        config, known = policy.config, translation_config(translator)
         if known["world"] != config["world"]:
             raise UserError(
                 f"run {translator.path.name!r} sees {known['world']}, run {policy.path.name!r} moves {config['world']}"

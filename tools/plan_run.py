@@ -15,6 +15,7 @@ from algos import preset as presets
 from toolkit.errors import UserError, unknown
 from toolkit.registry import as_ours, make_world, probe, resolve
 from toolkit.trainer import TrainSettings
+from tools.watching import plan_watching
 
 PACKAGES = ("gymnasium", "numpy", "pymunk", "torch", "pybullet")
 
@@ -32,6 +33,7 @@ class Words:
     name: str | None = None
     runs: Path = Path("runs")
     device: str = "auto"
+    with_translator: bool = False
 
 
 def plan(words: Words) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def plan(words: Words) -> dict[str, Any]:
         training.setdefault("solved_at", world.spec.reward_threshold)
     probe(world)
     world.close()
+    watching = {"translator": plan_watching(world_id, ours)} if words.with_translator else {}
     return {
         "world": world_id,
         "world_settings": world_settings,
@@ -69,6 +72,7 @@ def plan(words: Words) -> dict[str, Any]:
         "command": " ".join(["poise", *sys.argv[1:]]),
         "versions": versions(),
         "commit": _commit(),
+        **watching,
     }
 
 

@@ -14,6 +14,7 @@ from tools.led import Led
 from tools.mimic import Mimic
 from tools.playground import Playground
 from tools.record_run import drawable_world
+from tools.train_translator import translation_config
 
 FILM_RATE = 25
 """Frames in a second of a film."""
@@ -22,7 +23,15 @@ SHARP = 240
 
 
 def show_duel(
-    policy: str, *, translator: str, by: str | None, out: Path | None, seconds: float | None, size: int, seed: int, runs_dir: Path
+    policy: str,
+    *,
+    translator: str | None,
+    by: str | None,
+    out: Path | None,
+    seconds: float | None,
+    size: int,
+    seed: int,
+    runs_dir: Path,
 ) -> str:
     """Open a window on a duel until the person leaves, or film it; how well the leader was copied, in a line."""
     by = by or ("policy" if out else "keys")
@@ -30,7 +39,7 @@ def show_duel(
         raise UserError("keys need the window: leave --out away, or film --by policy or --by trajectory")
     if seconds and not out:
         raise UserError("--seconds is how long a film lasts: it goes with --out")
-    mover, reader = Run.open(runs_dir, policy), Run.open(runs_dir, translator)
+    mover, reader = Run.open(runs_dir, policy), Run.open(runs_dir, translator or policy)
     window = None if out else Window("Poise: duel", column=True)
     duel = prepare(mover, reader, by, size, seed)
     speed = ""
@@ -47,7 +56,8 @@ def show_duel(
 
 def prepare(mover: Run, reader: Run, by: str, size: int, seed: int) -> Duel:
     """A duel about to begin: the leader moved `by` keys, policy or trajectory."""
-    world_id, settings = reader.config["world"], reader.config["world_settings"]
+    config = translation_config(reader)
+    world_id, settings = config["world"], config["world_settings"]
     eye = drawable_world(world_id, settings, {})
     in_space = hasattr(as_ours(eye), "camera")
     drawn, looks = (min(size, SHARP), {"shadows": False}) if in_space else (size, {})

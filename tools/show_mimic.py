@@ -16,7 +16,7 @@ from toolkit.run import Run
 from toolkit.video import frame_rate_of, recorder
 from tools.mimic import LEAD, Attempt, Mimic, Moment
 from tools.targets import Target, along_a_path, from_dataset, from_film, from_images, made_up
-from tools.train_translator import check_fit
+from tools.train_translator import check_fit, translation_config
 
 MOST_ROWS = 20
 """Poses that are listed one by one; of more only the summary is told."""
@@ -30,7 +30,7 @@ SAID = {
 def mimic_and_show(
     policy: str,
     *,
-    translator: str,
+    translator: str | None,
     image: Sequence[Path],
     video: Path | None,
     trajectory: float | None,
@@ -44,10 +44,11 @@ def mimic_and_show(
     named = sum((bool(image), video is not None, trajectory is not None, dataset is not None))
     if named > 1 or (named == 0 and number is None):
         raise UserError("say what to mimic: --image FILE, --video FILE, --trajectory SECONDS, --dataset DIR or --random N")
-    reader, console = Run.open(runs_dir, translator), Console()
+    reader, console = Run.open(runs_dir, translator or policy), Console()
     mimic = Mimic(Run.open(runs_dir, policy), reader, size)
     eye = mimic.translator.size
-    world, seed = (reader.config["world"], reader.config["world_settings"]), EVALUATION_SEED + 500_000
+    config, seed = translation_config(reader), EVALUATION_SEED + 500_000
+    world = (config["world"], config["world_settings"])
     moving = None
     if video is not None:
         moving = from_film(video, eye), frame_rate_of(video)

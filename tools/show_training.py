@@ -27,5 +27,6 @@ def train_and_show(env: str | None, *, runs_dir: Path, resume: str | None, no_vi
         else:
             device = words["device"] or "auto"
             chosen = (words["algo"], named, settings, world_settings, words["preset"], words["name"], runs_dir, device)
-            outcome = train_run.start(Words(str(env), *chosen), listen, not no_video)
+            beside = words["with_translator"]
+            outcome = train_run.start(Words(str(env), *chosen, beside), listen, not no_video)
     return show_outcome(outcome)

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import algos
-from algos.base import Learner
 from toolkit.errors import UserError
 from toolkit.evaluation import Evaluator
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
 from toolkit.run import Run
-from toolkit.trainer import Progress, TrainSettings, train
+from toolkit.trainer import Algorithm, Progress, TrainSettings, train
 from toolkit.workers import worlds_of
 from tools.plan_run import Words, device_named, plan
 from tools.record_run import film_episode
+from tools.watching import settings_shown, watched
 
 Listen = Callable[[Mapping[str, Any]], Listener]
 """Makes one more listener, the live view, once the config is known."""
@@ -62,15 +62,16 @@ def resume(run: Run, training: Mapping[str, Any], listen: Listen | None = None, 
     return _train(run, config, learner, progress, worlds, listen, video)
 
 
-def _learner(config: Mapping[str, Any]) -> Learner:
+def _learner(config: Mapping[str, Any]) -> Algorithm:
     seed, device = config["training"]["seed"], device_named(config["device"])
-    return algos.make(config["algorithm"], config["world"], config["world_settings"], config["settings"], seed, device)
+    learner = algos.make(config["algorithm"], config["world"], config["world_settings"], config["settings"], seed, device)
+    return watched(learner, config) if "translator" in config else learner
 
 
 def _train(
     run: Run,
     config: Mapping[str, Any],
-    learner: Learner,
+    learner: Algorithm,
     progress: Progress,
     stand: Mapping[str, Any] | None,
     listen: Listen | None,
@@ -78,7 +79,7 @@ def _train(
 ) -> Outcome:
     settings = TrainSettings.parse(config["training"])
     with ExitStack() as stack:
-        worlds = worlds_of(config["world"], settings.worlds, settings.seed, config["world_settings"], settings.workers)
+        worlds = worlds_of(config["world"], settings.worlds, settings.seed, settings_shown(config), settings.workers)
         stack.callback(worlds.close)
         if stand is not None:
             worlds.load_state(stand)

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from algos.translator import Translator, TranslatorSettings
+from algos.watched import GROUP
 from toolkit.dataset import Dataset
 from toolkit.errors import UserError, unknown
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
@@ -108,8 +109,10 @@ def train_translator(
 
 
 def translation_config(run: Run) -> dict[str, Any]:
-    """The config of a translator's run; a UserError where the run is none."""
+    """The config of a translator's run, or of the translator beside a policy; a UserError where the run has none."""
     config = run.config
+    if "translator" in config:
+        return {**config, **config["translator"]}
     if config["algorithm"] != ALGORITHM:
         raise UserError(f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`")
     return config
@@ -128,8 +131,9 @@ def check_fit(run: Run, data: Dataset) -> None:
 
 def open_translator(run: Run) -> Translator:
     """The translator that a run has trained; a UserError where the run is none of a translator."""
-    translator = _translator(run)
-    translator.load_state(run.load(None, ["policy"])[1])
+    translator, beside = _translator(run), run.config["algorithm"] != ALGORITHM
+    group = f"{GROUP}policy" if beside else "policy"
+    translator.load_state({"policy": run.load("latest" if beside else None, [group])[1][group]})
     return translator
 
 
