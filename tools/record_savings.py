@@ -26,6 +26,7 @@ def record(
     word: str, *, runs_dir: Path, checkpoint: str | None, out: Path | None, montage: Path | None, tape: Path | None, **how: Any
 ) -> Iterator[Path]:
     """The films of what `poise record` was told, each as soon as it is made: of one checkpoint, or of all."""
+    how["ghost"] = Run.open(runs_dir, how["ghost"]) if how["ghost"] else None
     if checkpoint != "all":
         if montage is not None:
             raise UserError("--montage goes with --checkpoint all")
