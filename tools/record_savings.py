@@ -34,7 +34,7 @@ def record(
         return
     if tape is not None:
         raise UserError("--tape keeps one episode: it does not go with --checkpoint all")
-    if out is not None and out.suffix:
+    if out is not None and out.suffix in (".mp4", ".gif"):
         raise UserError(
             "with --checkpoint all, --out is a folder for all films; --montage names the film that shows them together"
         )
@@ -53,6 +53,7 @@ def film_history(
     """Film one seed's episode by every policy of a run, under its step, episode and return; then the `montage`, if wanted."""
     if montage is not None:
         recorder_for(montage)
+    run.choose()  # There is one at the least.
     config, films = run.config, []
     world = make_world(config["world"], {**config["world_settings"], **(world_settings or {})})
     ended = columns(run.path / "episodes.csv", "step")[0]
