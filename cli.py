@@ -103,6 +103,7 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, A
 @click.option("--out", type=click.Path(path_type=Path), help="The film, or a folder for all.  [default: in the run's videos/]")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
 @looks
+@click.option("--ghost", metavar="RUN", help="Show this run too, from the same start, as a ghost.")
 @click.option("--montage", type=click.Path(path_type=Path), help="With --checkpoint all: all its films in one, side by side.")
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
 @ENV_SET

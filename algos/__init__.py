@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from toolkit.checkpoint import load as load_groups
 from toolkit.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from toolkit.run import Run
 
 ALGORITHMS = {"sac": "algos.sac:SAC", "ppo": "algos.ppo:PPO", "td3": "algos.td3:TD3"}
+
+CRITIC = ("network_critic", "returns")
+"""The groups of a learner's state that say what is worth how much."""
 
 
 def load(name: str) -> "type[Learner]":
@@ -26,12 +30,16 @@ def load(name: str) -> "type[Learner]":
     return found
 
 
-def restore(run: "Run", checkpoint: str | None = None) -> "Learner":
-    """The learner of a run, ready to act; it loads the small `policy` of a checkpoint and nothing else."""
+def restore(run: "Run", checkpoint: str | None = None, *, judge: bool = False) -> "Learner":
+    """The learner of a run, ready to act; it loads the small `policy` of a checkpoint, and to `judge` its critic too."""
     config = run.config
     folder, state = run.load(checkpoint, groups=["policy"])
     learner = make(config["algorithm"], config["world"], config["world_settings"], config["settings"])
     learner.load_state(state)
+    critic = [name for name in CRITIC if (folder / name).is_dir()]
+    learner.can_judge = judge and bool(critic)  # Of an early checkpoint the policy alone is left.
+    if learner.can_judge:
+        learner.load_state(load_groups(folder, critic))
     learner.checkpoint = folder.name
     return learner
 

@@ -58,6 +58,8 @@ class Learner(ABC):
     settings: LearnerSettings
     checkpoint: str | None = None
     """Where it was restored from, if it was."""
+    can_judge: bool = True
+    """Whether it knows the value of what it sees; with a policy alone it does not."""
     observation_space: gymnasium.spaces.Box
     action_space: Space
     networks: dict[str, nn.Module]
@@ -113,6 +115,10 @@ class Learner(ABC):
     @abstractmethod
     def act(self, observation: Array, *, explore: bool) -> Array:
         """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the worlds, or (N,) choices."""
+
+    @abstractmethod
+    def outlook(self, observation: Array) -> tuple[Array, Array]:
+        """What it expects to be paid from here on, discounted, (N,), and how far exploring strays from what it does, (N, A)."""
 
     @abstractmethod
     def observe(self, transition: Transition) -> None:

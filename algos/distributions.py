@@ -41,6 +41,11 @@ class Distribution(ABC):
     def entropy(self) -> Tensor:
         """-E[log pi(a|s)] in nats, (B,)."""
 
+    def spread(self) -> Tensor:
+        """How far actions stray from their mean, for the eye: the standard deviation of a few samples, always the same ones."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.stack([self.sample(generator)[0] for _ in range(64)]).float().std(0)
+
 
 class Gaussian(Distribution):
     """a ~ N(mean, exp(log_std)^2), each dimension by itself; mean (B, A), log_std (B, A) or (A,).

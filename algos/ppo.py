@@ -77,6 +77,13 @@ class PPO(Learner):
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
+    @torch.no_grad()
+    def outlook(self, observation: Array) -> tuple[Array, Array]:
+        """V(s), in what the world pays, and the spread of the policy."""
+        s = self.net.normalizer(self.tensor(observation))
+        scale = self.return_scale.statistics.scale if self.settings.normalize_reward else 1.0
+        return (self.net.value(s) / scale).cpu().numpy(), self.net.policy(s).spread().cpu().numpy()
+
     def observe(self, transition: Transition) -> None:
         """Keep it until the rollout is complete."""
         self.buffer.add(transition)

@@ -77,6 +77,13 @@ class SAC(Learner):
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
+    @torch.no_grad()
+    def outlook(self, observation: Array) -> tuple[Array, Array]:
+        """min_j Q_j(s, a) of the mode, and the spread of the policy."""
+        s = self.replay.normalizer(self.tensor(observation))
+        pi = self.policy(s)
+        return self.critic(torch.cat((s, pi.mode()), -1)).amin(0).cpu().numpy(), pi.spread().cpu().numpy()
+
     def observe(self, transition: Transition) -> None:
         """Remember."""
         self.replay.add(transition)

@@ -74,6 +74,14 @@ class TD3(Learner):
             a = (a + self.settings.exploration * self.noise(a)).clamp(-1.0, 1.0)
         return a.cpu().numpy()
 
+    @torch.no_grad()
+    def outlook(self, observation: Array) -> tuple[Array, Array]:
+        """min_j Q_j(s, mu(s)), and the spread of the noise, which is everywhere the same."""
+        s = self.replay.normalizer(self.tensor(observation))
+        a = self.actor(s).tanh()
+        q = self.critic(torch.cat((s, a), -1)).amin(0)
+        return q.cpu().numpy(), torch.full_like(a, self.settings.exploration).cpu().numpy()
+
     def noise(self, like: Tensor) -> Tensor:
         """Standard normal numbers, as many as in `like`."""
         return torch.empty_like(like).normal_(generator=self.generator)

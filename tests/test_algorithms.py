@@ -516,6 +516,7 @@ def test_a_time_out_is_not_a_death():
     learner = probe("One", **STILL)
     school(learner, "probe/One-v0", 600)  # Ended by its time limit every 10 steps.
     assert value(learner, 0.0) == pytest.approx(1.0 / (1.0 - 0.8), rel=0.05)
+    assert learner.outlook(np.zeros((1, 1), np.float32))[0] == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
 
 
 def test_a_death_is_one():

@@ -410,3 +410,16 @@ def test_who_cannot_choose_says_who_can(name, action):
 def test_nobody_is_named_where_nobody_can():
     with pytest.raises(UserError, match=r"this world takes MultiBinary\(3\)$"):
         algos.load("ppo")(BOX, MultiBinary(3), algos.load("ppo").SETTINGS(), 0)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.3, 1.0])
+def test_the_spread_is_that_of_the_samples_and_the_same_every_time(spread):
+    pi = Gaussian(torch.zeros(2, 3), torch.full((3,), math.log(spread)))
+    assert pi.spread().tolist() == pi.spread().tolist()
+    assert pi.spread().numpy() == pytest.approx(np.full((2, 3), spread), rel=0.35)
+
+
+@EVERY_KIND
+def test_every_distribution_has_a_spread_for_each_number_of_an_action(kind):
+    pi = made(kind, torch.zeros(4, 6))
+    assert pi.spread().shape == pi.mode().shape and (pi.spread() > 0.0).all()

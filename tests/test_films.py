@@ -3,23 +3,28 @@
 import json
 import tracemalloc
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 import pygame
 import pytest
-from conftest import python, start_run
+from conftest import make, python, start_run
 from test_cli import assert_one_line, poise, said, snapshot
 
+import algos
 from toolkit.evaluation import EVALUATION_SEED
+from toolkit.experience import episode
 from toolkit.lettering import PAPER, captioned, card
+from toolkit.registry import make_world, random_actions
 from toolkit.tape import Tape
 from toolkit.video import VideoRecorder, frame_rate_of, read_video
 from tools.clips import Clip
 from tools.combine_recordings import GAP, TITLE, caption_of, combine
 from tools.images_to_video import images_to_video
 from tools.record_run import film_episode
+from tools.strips import Strips
 
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 
@@ -320,13 +325,89 @@ def test_a_tape_that_will_not_do_is_one_line_and_no_film(tape, harm, told):
     assert snapshot(Path()) == before
 
 
-# How a run learned.
+# Overlays.
 
 
 @pytest.fixture
-def history(tmp_path_factory, elsewhere):
+def history(elsewhere):
     """A run with checkpoints of steps 100, 150 and 200 and policies from step 0 on."""
     return start_run(Path("runs"), "mine", evaluate_every=0).run
+
+
+def told(strips: Strips) -> dict[str, list[float]]:
+    """The last number of every strip, and how far it strays, by name."""
+    return {name: [strip.past[-1].value, strip.past[-1].spread] for (_, name), strip in strips.strips.items()}
+
+
+def test_strips_tell_what_is_paid_thought_done_and_left(run):
+    world, learner = make("poise/Cartpole-v0"), algos.restore(run, "latest", judge=True)
+    strips = Strips(world, 50, learner)
+    blank = np.zeros((48, 64, 3), np.uint8)
+    for moment in islice(episode(world, lambda seen: learner.act(seen, explore=False), 3), 5):
+        frame = strips(blank, moment)
+        assert frame.shape[0] == 48 and frame.shape[1] % 2 == 0 and (frame[:, :64] == blank).all()
+        now = told(strips)
+        if moment.action is not None:
+            paid = [now[name][0] for name in world.unwrapped.REWARD["posture"]]
+            assert sum(paid) == pytest.approx(moment.reward), "the terms add up to the reward"
+        worth, strays = learner.outlook(moment.observation[None])
+        assert now["value"][0] == pytest.approx(float(worth[0]))
+        assert now["force"] == pytest.approx(
+            [float(learner.act(moment.observation[None], explore=False)[0, 0]), float(strays[0, 0])]
+        )
+        for name, margin in world.unwrapped.margins().items():
+            assert now[f"margin: {name}"][0] == pytest.approx(margin)
+
+
+@pytest.mark.parametrize("world_id", ["Pendulum-v1", "CartPole-v1"])
+def test_strips_of_somebody_elses_world_tell_reward_and_action(world_id):
+    world = make_world(world_id)
+    strips = Strips(world, 30)
+    for moment in islice(episode(world, random_actions(world, 0), 0), 3):
+        strips(np.zeros((40, 40, 3), np.uint8), moment)
+    assert told(strips) == {"reward": [moment.reward, 0.0], "action 1": [float(np.ravel(moment.action)[0]), 0.0]}
+
+
+def test_annotating_changes_no_pixel_of_the_picture_and_a_tape_can_be_annotated_too(run, tape):
+    film_episode(run, Path("told.mp4"), size=64, annotate=True)
+    said(poise("replay", tape, "--size", "64", "--annotate", "--out", "again.mp4"))
+    for name in ("told.mp4", "again.mp4"):
+        pairs = list(zip(read_video(Path("first.mp4")), read_video(Path(name)), strict=True))
+        assert all(two.shape[1] > 200 and np.abs(one.astype(int) - two[:, :64]).mean() < 6.0 for one, two in pairs)
+
+
+def test_the_critic_is_there_to_judge_where_it_was_kept(history):
+    judge, actor = algos.restore(history, "200", judge=True), algos.restore(history, "200")
+    assert judge.can_judge and not actor.can_judge
+    assert not algos.restore(history, "50", judge=True).can_judge, "its policy alone is left"
+    live = algos.make(
+        **{key: history.config[key] for key in ("algorithm", "world_settings", "settings")}, world_id="poise/Cartpole-v0"
+    )
+    live.load_state(history.load("200")[1])
+    seen = np.random.default_rng(0).normal(size=(5, live.observation_space.shape[0])).astype(np.float32)
+    assert all((one == two).all() for one, two in zip(live.outlook(seen), judge.outlook(seen), strict=True))
+    said(poise("record", "mine", "--checkpoint", "50", "--annotate", "--size", "64", "--out", "film.mp4"))
+
+
+def test_a_ghost_of_oneself_is_not_seen_and_another_is(run, history):
+    for name, ghost in (("alone", None), ("self", run), ("other", history)):
+        film_episode(run, Path(f"{name}.mp4"), size=96, ghost=ghost)
+    alone, oneself, other = (list(read_video(Path(f"{name}.mp4"))) for name in ("alone", "self", "other"))
+    assert len(alone) == len(oneself) == len(other), "a ghost changes nothing of the episode"
+    assert [frame.tobytes() for frame in alone] == [frame.tobytes() for frame in oneself]
+    assert other[0].tobytes() == alone[0].tobytes(), "the same start"
+    assert any((one != two).any() for one, two in zip(alone, other, strict=True))
+
+
+def test_a_ghost_from_another_world_is_one_line(history):
+    start_run(Path("runs"), "stander", world="standing", steps=50, evaluate_every=0)
+    before = snapshot(Path())
+    assert_one_line(poise("record", "mine", "--ghost", "stander", "--out", "film.mp4"), 2, "can be no ghost in poise/Cartpole-v0")
+    assert_one_line(poise("record", "mine", "--ghost", "mien", "--out", "film.mp4"), 2, "did you mean 'mine'")
+    assert snapshot(Path()) == before
+
+
+# How a run learned.
 
 
 def test_all_policies_are_filmed_from_the_same_start_and_shown_together(history):

@@ -727,6 +727,7 @@ def test_a_time_out_is_not_a_death(gae_lambda):
     learner = probe("One", gae_lambda=gae_lambda, **VALUES)
     school(learner, "probe/One-v0", 2400, worlds=4)  # Ended by its time limit every 10 steps.
     assert values(learner, [0.0]) == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
+    assert learner.outlook(np.zeros((1, 1), np.float32))[0] == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
 
 
 @pytest.mark.parametrize("shared", [False, True])

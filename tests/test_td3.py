@@ -356,6 +356,7 @@ VALUES: dict[str, Any] = {name: STILL[name] for name in ("gamma", "tau", "hidden
 def test_a_time_out_is_not_a_death(how):
     learner = school(probe("One", **VALUES, **how), "probe/One-v0", 600)  # Ended by its time limit every 10 steps.
     assert value(learner, 0.0) == pytest.approx(1.0 / (1.0 - 0.8), rel=0.05)
+    assert learner.outlook(np.zeros((1, 1), np.float32))[0] == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
 
 
 def test_a_death_is_one():

@@ -79,6 +79,17 @@ def test_a_picture_may_be_drawn_over_once_it_is_added(tmp_path):
         assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0
 
 
+def test_the_same_frames_make_the_same_film_every_time(tmp_path):
+    drawn = []
+    world = make("poise/Cartpole-v0", "rgb_array", width=96, height=96)
+    world.reset(seed=0)
+    for _ in range(22):
+        drawn.append(world.render())
+        world.step(np.array([0.3], np.float32))
+    made = {film(tmp_path / "film.mp4", drawn, 50).read_bytes() for _ in range(40)}
+    assert len(made) == 1
+
+
 def test_all_frames_have_one_size(tmp_path):
     with VideoRecorder(tmp_path / "film.mp4", 25) as recording:
         recording.add(frame(1))

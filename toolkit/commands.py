@@ -25,10 +25,11 @@ def looks(command: Command) -> Command:
     """Give a command the options that say how a film of an episode looks."""
     size = click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
     hud = click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
+    annotate = click.option("--annotate", is_flag=True, help="Beside it, lines of rewards, value, actions and margins.")
     slow = click.option(
         "--slow", type=click.FloatRange(0.02, 1.0), default=1.0, help="Slow motion: 0.25 is a quarter of the speed."
     )
-    return size(hud(slow(command)))
+    return size(hud(annotate(slow(command))))
 
 
 def spoken(command: Command) -> Command:

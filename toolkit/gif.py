@@ -21,12 +21,12 @@ PACE = 25
 
 
 class GifRecorder:
-    """Writes a GIF with one palette for all its frames; `every` keeps each so many-th frame. Like VideoRecorder."""
+    """Writes a GIF with one palette for all its frames, of which it leaves some out where they come quicker than PACE."""
 
-    def __init__(self, path: Path, rate: float, every: int | None = None) -> None:
+    def __init__(self, path: Path, rate: float) -> None:
         self.path, self.frames = path, 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._every = every or max(1, round(rate / PACE))
+        self._every = max(1, round(rate / PACE))
         self._rate = Fraction(rate).limit_denominator(1000) / self._every
         self._waiting = path.with_name(f".{path.name}.frames")
         self._sink, self._spool_sink = Sink(path), Sink(self._waiting)

@@ -37,7 +37,9 @@ class VideoRecorder:
         self._container = av.open(self._sink, "w", format="mp4", options=fragmented)
         self._stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"preset": "veryfast", "crf": "20", "tune": "animation", "g": str(max(1, round(rate)))}
+        # With macroblock trees, x264 would not write the same film of the same frames every time.
+        how = {"preset": "veryfast", "crf": "20", "tune": "animation", "x264-params": "mbtree=0"}
+        self._stream.options = {**how, "g": str(max(1, round(rate)))}
         self._encoder = ThreadPoolExecutor(max_workers=1)
         self._pending: deque[Future[None]] = deque()
         self._closed = False
@@ -62,10 +64,12 @@ class VideoRecorder:
         if self.frames:
             self._pending.append(self._encoder.submit(self._encode, None))
         self._encoder.shutdown()
-        for job in self._pending:
-            job.result()
-        self._container.close()
-        self._sink.close()
+        try:
+            for job in self._pending:
+                job.result()
+        finally:
+            self._container.close()
+            self._sink.close()
         self._sink.check()
 
     def _encode(self, frame: Array | None) -> None:

@@ -1,4 +1,4 @@
-"""Programs about worlds and runs. tools are run, toolkit is imported; the benchmarks run alone: `python -m tools.benchmark`.
+"""Programs about worlds and runs. tools are run, toolkit is imported; some run alone: `python -m tools.combine_recordings`.
 
 Importing the package registers the worlds of Poise, which loads nothing heavy.
 """

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from toolkit.signals import Array
 from toolkit.tape import tape_of
 from toolkit.video import whole_film
 from toolkit.window import DISPLAYS
+from tools.ghost import Ghost
 from tools.plan_run import versions
+from tools.strips import Strips
 
 Overlay = Callable[[Array, Moment], Array]
 """What is done to a picture (H, W, 3) uint8 of a moment before it goes into the film; its size may change."""
@@ -32,21 +34,31 @@ def film_episode(
     seed: int = EVALUATION_SEED,
     size: int | None = None,
     hud: bool = False,
+    annotate: bool = False,
     slow: float = 1.0,
+    ghost: Run | None = None,
     tape: Path | None = None,
     world_settings: Mapping[str, Any] | None = None,
     overlays: Sequence[Overlay] = (),
 ) -> Path:
     """Film one episode, steps + 1 frames; `tape` keeps the episode itself. A world that cannot be drawn is a UserError.
 
-    `world_settings` come on top of those that the run was trained with.
+    `world_settings` come on top of those that the run was trained with; `overlays` on top of all that is drawn.
     """
     config = run.config
     settings = {**config["world_settings"], **(world_settings or {})}
-    learner = algos.restore(run, checkpoint)
-    world = drawable_world(config["world"], settings, {**looks(size, hud), **(world_settings or {})})
+    seen = {**looks(size, hud), **(world_settings or {})}
+    learner = algos.restore(run, checkpoint, judge=annotate)
+    world = drawable_world(config["world"], settings, seen)
     moments = episode(world, lambda observation: learner.act(observation, explore=False), seed)
-    lived = film_moments(world, moments, path, overlays, slow)
+    with ExitStack() as stack:
+        layers: list[Overlay] = []
+        if ghost is not None:
+            twin = stack.enter_context(closing(drawable_world(config["world"], settings, {**seen, "hud": False})))
+            layers.append(Ghost(ghost, config["world"], world, twin, seed))
+        if annotate:
+            layers.append(Strips(world, frame_rate(world), learner))
+        lived = film_moments(world, moments, path, [*layers, *overlays], slow)
     if tape is not None:
         tape_of(config["world"], settings, seed, lived, versions()).save(tape)
     return path

@@ -26,6 +26,7 @@ def record(
     word: str, *, runs_dir: Path, checkpoint: str | None, out: Path | None, montage: Path | None, tape: Path | None, **how: Any
 ) -> Iterator[Path]:
     """The films of what `poise record` was told, each as soon as it is made: of one checkpoint, or of all."""
+    how["ghost"] = Run.open(runs_dir, how["ghost"]) if how["ghost"] else None
     if checkpoint != "all":
         if montage is not None:
             raise UserError("--montage goes with --checkpoint all")
@@ -33,7 +34,7 @@ def record(
         return
     if tape is not None:
         raise UserError("--tape keeps one episode: it does not go with --checkpoint all")
-    if out is not None and out.suffix:
+    if out is not None and out.suffix in (".mp4", ".gif"):
         raise UserError(
             "with --checkpoint all, --out is a folder for all films; --montage names the film that shows them together"
         )
@@ -52,6 +53,7 @@ def film_history(
     """Film one seed's episode by every policy of a run, under its step, episode and return; then the `montage`, if wanted."""
     if montage is not None:
         recorder_for(montage)
+    run.choose()  # There is one at the least.
     config, films = run.config, []
     world = make_world(config["world"], {**config["world_settings"], **(world_settings or {})})
     ended = columns(run.path / "episodes.csv", "step")[0]

@@ -1,0 +1,132 @@
+"""Strips: beside the picture of a world, what its last seconds paid, promised and did, line by line."""
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+import pygame
+
+from algos.base import Learner
+from toolkit.experience import Moment
+from toolkit.hud import BAD, GOOD, NARROW, PALE, PUSH
+from toolkit.lettering import INK, PAPER, Colour, frame_of, letters
+from toolkit.registry import World, as_ours
+from toolkit.signals import Array, parts
+
+SECONDS = 4.0
+"""How far back a line goes (s)."""
+LOWEST = 16
+"""The height of the lowest strip that can be read (pixels); where there are more, they stand in several columns."""
+LETTERS = 14
+"""The height of its letters at most (pixels)."""
+BOUNDS = {"action": (-1.0, 1.0), "margin": (0.0, 1.0)}
+"""What a line of this group reaches from and to; others reach as far as their numbers."""
+Point = tuple[float, float]
+
+
+class Told(NamedTuple):
+    """A number of a moment, and how far it strays."""
+
+    group: str
+    name: str
+    value: float
+    spread: float = 0.0
+
+
+class Strip:
+    """The last seconds of a number, `low` and `high` hold all that was ever seen of it."""
+
+    def __init__(self, told: Told, length: int) -> None:
+        self.past: deque[Told] = deque(maxlen=length)
+        self.low, self.high = BOUNDS.get(told.group, (0.0, 0.0))
+
+    def add(self, told: Told) -> None:
+        """The number now; one that is not finite leaves a gap."""
+        self.past.append(told)
+        if math.isfinite(told.value):
+            self.low, self.high = min(self.low, told.value), max(self.high, told.value)
+
+    @property
+    def colour(self) -> Colour:
+        """Red where it is bad: a cost, or a margin that is nearly used up."""
+        group, _, value, _ = self.past[-1]
+        limits = {"reward": 0.0, "margin": NARROW}
+        return PUSH if group == "action" else INK if group not in limits else BAD if value < limits[group] else GOOD
+
+    def draw(self, surface: pygame.Surface, box: pygame.Rect) -> None:
+        """Name, line and number side by side in a box."""
+        font = letters(min(LETTERS, max(9, round(box.height * 0.8))))
+        now = self.past[-1]
+        number = font.render(f"{now.value:z.2f}" if math.isfinite(now.value) else "", True, INK)
+        name = font.render(now.name, True, INK)
+        label, digits, gap = box.width * 9 // 20, font.size("-000.00")[0], 4
+        surface.blit(name, name.get_rect(midleft=(box.left + gap, box.centery)), (0, 0, label - 2 * gap, box.height))
+        surface.blit(number, number.get_rect(midright=(box.right - gap, box.centery)))
+        area = pygame.Rect(box.left + label, box.top + 2, box.width - label - digits - 2 * gap, box.height - 4)
+        pygame.draw.line(surface, PALE, self._point(area, 0, 0.0), self._point(area, self.past.maxlen or 1, 0.0))
+        past = [(place, told) for place, told in enumerate(self.past) if math.isfinite(told.value)]
+        if any(told.spread for _, told in past) and len(past) > 1:
+            ends = [[self._point(area, place, told.value + side * told.spread) for place, told in past] for side in (1, -1)]
+            pygame.draw.polygon(surface, PALE, [*ends[0], *reversed(ends[1])])
+        if len(past) > 1:
+            pygame.draw.aalines(surface, self.colour, False, [self._point(area, place, told.value) for place, told in past])
+
+    def _point(self, area: pygame.Rect, place: int, value: float) -> Point:
+        share = (min(max(value, self.low), self.high) - self.low) / ((self.high - self.low) or 1.0)
+        return area.left + area.width * place / (self.past.maxlen or 1), area.bottom - area.height * share
+
+
+class Strips:
+    """An overlay: the strips of an episode stand to the right of its frames. What a learner thinks is left out without one."""
+
+    def __init__(self, world: World, rate: float, learner: Learner | None = None) -> None:
+        self.world, self.ours, self.learner = world, as_ours(world), learner
+        self.length = max(2, round(SECONDS * rate))
+        self.strips: dict[tuple[str, str], Strip] = {}
+
+    def __call__(self, frame: Array, moment: Moment) -> Array:
+        """The frame (H, W, 3) with all strips beside it."""
+        for told in (*self._paid(moment), *self._thought(moment), *self._margins()):
+            self.strips.setdefault(told[:2], Strip(told, self.length)).add(told)
+        return np.concatenate([frame, self._panel(frame.shape[0])], axis=1)
+
+    def _paid(self, moment: Moment) -> list[Told]:
+        """What each term adds to the reward; where there are none, the reward. An episode's start has not been paid for."""
+        if self.ours is None:
+            return [Told("reward", "reward", moment.reward)]
+        weights, terms = self.ours.REWARD[self.ours.settings.reward], moment.info["reward_terms"]
+        return [Told("reward", name, weight * terms.get(name, math.nan)) for name, weight in weights.items()]
+
+    def _thought(self, moment: Moment) -> list[Told]:
+        """The value of what is seen, and the action with its spread."""
+        action = np.zeros(self.world.action_space.shape or ()) if moment.action is None else moment.action
+        value, spread = [], np.zeros(1)
+        if self.learner is not None:
+            worth, strays = self.learner.outlook(moment.observation[None])
+            action, spread = self.learner.act(moment.observation[None], explore=False)[0], np.atleast_1d(strays[0])
+            value = [Told("value", "value", float(worth[0]))] if self.learner.can_judge else []
+        numbers = np.atleast_1d(action)
+        names = (
+            [name for name, _ in parts(self.ours.ACTION)] if self.ours else [f"action {n}" for n in range(1, len(numbers) + 1)]
+        )
+        rows = zip(names, numbers, np.broadcast_to(spread, numbers.shape), strict=True)
+        return value + [Told("action", name, float(number), float(stray)) for name, number, stray in rows]
+
+    def _margins(self) -> list[Told]:
+        return (
+            [Told("margin", f"margin: {name}", float(margin)) for name, margin in self.ours.margins().items()]
+            if self.ours
+            else []
+        )
+
+    def _panel(self, height: int) -> Array:
+        """All strips, one below the other, in as many columns as it takes."""
+        columns = math.ceil(len(self.strips) * LOWEST / height)
+        rows = math.ceil(len(self.strips) / columns)
+        width, tall = max(260, height * 3 // 5) // 2 * 2, min(height // rows, 3 * LOWEST)
+        surface = pygame.Surface((width * columns, height))
+        surface.fill(PAPER)
+        for index, strip in enumerate(self.strips.values()):
+            strip.draw(surface, pygame.Rect(index // rows * width, index % rows * tall, width, tall))
+        return frame_of(surface)
