@@ -80,7 +80,7 @@ class SAC(Learner):
     @torch.no_grad()
     def outlook(self, observation: Array) -> tuple[Array, Array]:
         """min_j Q_j(s, a) of the mode, and the spread of the policy."""
-        s = self.replay.normalizer(self.tensor(observation))
+        s = self.encoder(self.replay.normalizer(self.tensor(observation)))
         pi = self.policy(s)
         return self.critic(torch.cat((s, pi.mode()), -1)).amin(0).cpu().numpy(), pi.spread().cpu().numpy()
 

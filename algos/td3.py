@@ -77,7 +77,7 @@ class TD3(Learner):
     @torch.no_grad()
     def outlook(self, observation: Array) -> tuple[Array, Array]:
         """min_j Q_j(s, mu(s)), and the spread of the noise, which is everywhere the same."""
-        s = self.replay.normalizer(self.tensor(observation))
+        s = self.encoder(self.replay.normalizer(self.tensor(observation)))
         a = self.actor(s).tanh()
         q = self.critic(torch.cat((s, a), -1)).amin(0)
         return q.cpu().numpy(), torch.full_like(a, self.settings.exploration).cpu().numpy()

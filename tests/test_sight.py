@@ -266,3 +266,10 @@ def test_a_world_of_pictures_comes_in_rows_by_its_id():
     world = make_world(REACHER, {"observation": "pixels", "goal": "pixels", **SMALL})
     assert isinstance(world.observation_space, PictureRows)
     assert world.reset(seed=0)[0].shape == (16 * 16 * 9,)
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "sac", "td3"])
+def test_who_sees_pictures_has_an_outlook_too(algorithm):
+    learner, worlds = seeing(algorithm)
+    value, spread = learner.outlook(worlds.observation)
+    assert value.shape == (3,) and spread.shape == (3, 2) and np.isfinite(value).all()

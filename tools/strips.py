@@ -10,7 +10,8 @@ import pygame
 from algos.base import Learner
 from toolkit.experience import Moment
 from toolkit.hud import BAD, GOOD, NARROW, PALE, PUSH
-from toolkit.lettering import INK, PAPER, Colour, frame_of, letters
+from toolkit.lettering import INK, PAPER, frame_of, letters
+from toolkit.look import Colour
 from toolkit.registry import World, as_ours
 from toolkit.signals import Array, parts
 
