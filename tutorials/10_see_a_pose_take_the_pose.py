@@ -28,7 +28,7 @@ from toolkit.poses import PoseTask
 from toolkit.signals import Array, layout
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
-STEPS, FRAMES, MINIBATCHES, POSES = (130_000, 2000, 200, 20) if QUICK else (330_000, 20_000, 1500, 100)
+STEPS, FRAMES, MINIBATCHES, POSES = (130_000, 2000, 200, 20) if QUICK else (330_000, 20_000, 3000, 100)
 REACHER = "poise/Reacher2D-v0"
 OUT.mkdir(exist_ok=True)
 rng = np.random.default_rng(0)
