@@ -34,7 +34,9 @@ def restore(run: "Run", checkpoint: str | None = None, *, judge: bool = False) -
     """The learner of a run, ready to act; it loads the small `policy` of a checkpoint, and to `judge` its critic too."""
     config = run.config
     folder, state = run.load(checkpoint, groups=["policy"])
-    learner = make(config["algorithm"], config["world"], config["world_settings"], config["settings"])
+    # Whoever only acts remembers nothing: no memory is reserved for it.
+    settings = {**config["settings"], **({"buffer": 1} if "buffer" in config["settings"] else {})}
+    learner = make(config["algorithm"], config["world"], config["world_settings"], settings)
     learner.load_state(state)
     critic = [name for name in CRITIC if (folder / name).is_dir()]
     learner.can_judge = judge and bool(critic)  # Of an early checkpoint the policy alone is left.

@@ -1,5 +1,6 @@
 """The replay buffer: a circle of transitions, preallocated."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -32,17 +33,11 @@ class ReplayBuffer:
 
     def __init__(self, capacity: int, observation: gymnasium.spaces.Box, action: gymnasium.spaces.Box) -> None:
         self.capacity, self.size, self.next = capacity, 0, 0
-        kind = observation.dtype if observation.dtype == np.uint8 else np.float32
-        try:
-            self.columns: dict[str, Array] = {
-                "s": np.zeros((capacity, *observation.shape), kind),
-                "a": np.zeros((capacity, *action.shape), np.float32),
-                "r": np.zeros(capacity, np.float32),
-                "s2": np.zeros((capacity, *observation.shape), kind),
-                "terminated": np.zeros(capacity, np.float32),
-            }
-        except (MemoryError, ValueError) as error:
-            raise UserError(f"a buffer of {capacity:,} transitions does not fit in memory: {error}") from None
+        seen = observation.dtype if observation.dtype == np.uint8 else np.float32
+        shapes = {"s": observation.shape, "a": action.shape, "r": (), "s2": observation.shape, "terminated": ()}
+        rows = {name: np.dtype((seen if name in ("s", "s2") else np.float32, shape)) for name, shape in shapes.items()}
+        _check_memory(capacity, sum(row.itemsize for row in rows.values()))
+        self.columns: dict[str, Array] = {name: np.zeros(capacity, row) for name, row in rows.items()}
 
     def add(self, transition: Transition) -> None:
         """Take the N rows of one step, over the oldest where the circle is full."""
@@ -69,3 +64,12 @@ class ReplayBuffer:
         self.next, self.size = state["next"], len(state["r"])
         for name, column in self.columns.items():
             column[: self.size] = state[name]
+
+
+def _check_memory(capacity: int, each: int) -> None:
+    """A UserError where `capacity` transitions of `each` bytes, once they have all come, are more than the machine can hold."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if capacity * each > memory:
+        needed, there = capacity * each / 2**30, memory / 2**30
+        advice = f"--set buffer={memory // 4 // each} takes a quarter of it"
+        raise UserError(f"a buffer of {capacity:,} transitions takes {needed:,.0f} GiB, this machine has {there:,.0f}: {advice}")

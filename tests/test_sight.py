@@ -8,6 +8,7 @@ from conftest import IN_SPACE, OUR_IDS, bare, make
 from gymnasium.utils.env_checker import check_env
 
 import algos
+from algos.buffers import ReplayBuffer
 from algos.encoder import Encoder, encoder
 from algos.normalizer import Normalizer, glasses
 from toolkit.errors import UserError, WorkError
@@ -260,6 +261,13 @@ def test_pictures_stay_bytes_in_the_buffer():
     learner, worlds = seeing("sac", warmup=0, batch=4, buffer=50)
     assert learner.replay.buffer.columns["s"].dtype == np.uint8
     assert learner.replay.buffer.columns["s"].shape == (50, worlds.observation.shape[1])
+
+
+def test_a_buffer_that_memory_cannot_hold_is_refused_with_the_size_that_it_can():
+    rows, action = PictureRows(6, (64, 64, 9)), gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    with pytest.raises(UserError, match=r"takes [\d,]+ GiB.*--set buffer=\d+") as told:
+        ReplayBuffer(10**9, rows, action)
+    ReplayBuffer(int(str(told.value).split("buffer=")[1].split()[0]) // 1000, rows, action)
 
 
 def test_a_world_of_pictures_comes_in_rows_by_its_id():
