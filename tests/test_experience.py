@@ -1,6 +1,7 @@
 """Experience: transitions that are true, worlds of any kind made fit for a learner, states and tapes that replay."""
 
 import itertools
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -285,6 +286,26 @@ def test_a_tape_of_an_unfinished_episode_ends_where_it_ends(tmp_path):
     lived = list(itertools.islice(episode(make("probe/Counter-v0"), push(-1.0), seed=2), 5))
     tape = tape_of("probe/Counter-v0", {}, 2, lived)
     assert len(list(tape.replay(tape.make_world()))) == 5
+
+
+def test_a_tape_may_be_cut_and_says_from_where_on_another_one_departs():
+    lived = list(itertools.islice(episode(make("probe/Counter-v0"), push(-1.0), seed=2), 6))
+    tape = tape_of("probe/Counter-v0", {}, 2, lived)
+    assert len(list(replace(tape, actions=tape.actions[:3]).replay(tape.make_world()))) == 4
+    story = tape.story.copy()
+    story[4] += 1
+    with pytest.raises(WorkError, match="from step 4 on the world tells another story"):
+        list(replace(tape, story=story).replay(tape.make_world()))
+    by_hand = Tape("probe/Counter-v0", {}, 2, -tape.actions)
+    assert len(list(by_hand.replay(by_hand.make_world()))) == 6
+
+
+def test_a_world_that_ends_before_its_tape_tells_another_story():
+    lived = list(episode(make("probe/Counter-v0"), push(1.0), seed=2))
+    tape = tape_of("probe/Counter-v0", {}, 2, lived)
+    longer = replace(tape, actions=np.concatenate([tape.actions] * 2), story=np.concatenate([tape.story] * 2))
+    with pytest.raises(WorkError, match=f"from step {len(lived) - 1} on"):
+        list(longer.replay(tape.make_world()))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x00" * 100, None])

@@ -305,7 +305,9 @@ def test_a_tape_is_filmed_at_any_size_and_pace_with_any_overlay(tape):
 def test_a_tape_that_tells_another_story_here_is_one_line_and_no_film(tape):
     replace(Tape.load(tape), seed=7).save(tape)
     before = snapshot(Path())
-    assert_one_line(poise("replay", tape), 1, "another story than the tape, which was recorded with python")
+    assert_one_line(
+        poise("replay", tape), 1, "from step 0 on the world tells another story than the tape, which was recorded with python"
+    )
     assert snapshot(Path()) == before
 
 

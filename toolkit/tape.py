@@ -1,10 +1,10 @@
 """A tape: one episode as its world, settings, seed and actions; played again, it is the same bit for bit."""
 
-import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,17 @@ class Tape:
     seed: int
     actions: Array
     """(T, A), in [-1, 1]."""
-    story: str = ""
-    """The sha256 of all that was seen; a tape made by hand need not know it."""
+    story: Array = field(default_factory=lambda: np.empty(0, np.uint32))
+    """(T + 1,): a checksum of all that was seen up to each moment; a tape made by hand need not know it."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of the packages that it was recorded with."""
 
     def save(self, path: Path) -> None:
         """Write the tape as a safetensors file."""
         told = {"world": self.world, "settings": dict(self.settings), "seed": self.seed}
-        header = {"format": FORMAT, **told, "story": self.story, "versions": dict(self.versions)}
-        path.write_bytes(safetensors.numpy.save({"actions": self.actions}, metadata={"tape": json.dumps(header)}))
+        header = {"format": FORMAT, **told, "versions": dict(self.versions)}
+        arrays = {"actions": self.actions, "story": self.story}
+        path.write_bytes(safetensors.numpy.save(arrays, metadata={"tape": json.dumps(header)}))
 
     @classmethod
     def load(cls, path: Path) -> "Tape":
@@ -48,7 +49,7 @@ class Tape:
             with safe_open(path, "np") as file:
                 header = json.loads(file.metadata()["tape"])
                 if (found := header.pop("format", 0)) == FORMAT:
-                    return cls(actions=file.get_tensor("actions"), **header)
+                    return cls(actions=file.get_tensor("actions"), story=file.get_tensor("story"), **header)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError):
             raise UserError(f"{path} is not a tape; record one with Poise and give its path") from None
         raise UserError(f"{path} is a tape of format {found}, and this Poise reads format {FORMAT}: record it again")
@@ -59,13 +60,19 @@ class Tape:
 
     def replay(self, world: World) -> Iterator[Moment]:
         """The episode again, moment by moment; it ends where the tape ends. Another story than was seen is a WorkError."""
-        actions, story = iter(self.actions), hashlib.sha256()
-        for moment in islice(episode(world, lambda _: next(actions)[None], self.seed), len(self.actions) + 1):
-            story.update(np.asarray(moment.observation).tobytes())
+        actions, told, step = iter(self.actions), 0, 0
+        moments = islice(episode(world, lambda _: next(actions)[None], self.seed), len(self.actions) + 1)
+        for step, moment in enumerate(moments):
+            told = _told(moment, told)
+            if step < len(self.story) and told != self.story[step]:
+                raise self._another_story(step)
             yield moment
-        if self.story not in ("", story.hexdigest()):
-            made = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-            raise WorkError(f"the world tells another story than the tape, which was recorded with {made or 'other versions'}")
+        if step < min(len(self.actions), len(self.story) - 1):
+            raise self._another_story(step)
+
+    def _another_story(self, step: int) -> WorkError:
+        made = ", ".join(f"{name} {version}" for name, version in self.versions.items()) or "other versions"
+        return WorkError(f"from step {step} on the world tells another story than the tape, which was recorded with {made}")
 
 
 def tape_of(
@@ -73,5 +80,10 @@ def tape_of(
 ) -> Tape:
     """The tape of an episode that was just lived."""
     actions = np.array([moment.action for moment in moments if moment.action is not None])
-    story = hashlib.sha256(b"".join(np.asarray(moment.observation).tobytes() for moment in moments))
-    return Tape(world_id, settings, seed, actions, story.hexdigest(), versions or {})
+    story = list(accumulate(moments, lambda told, moment: _told(moment, told), initial=0))[1:]
+    return Tape(world_id, settings, seed, actions, np.array(story, np.uint32), versions or {})
+
+
+def _told(moment: Moment, before: int) -> int:
+    """The checksum of what is seen, after that of all `before`."""
+    return zlib.crc32(np.asarray(moment.observation).tobytes(), before)
