@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from algos.updates import Adam
+from toolkit.errors import WorkError
 
 State = dict[str, dict[str, Any]]
 """Groups of numpy arrays and plain values."""
@@ -47,7 +48,11 @@ def load_into(owner: Saved, state: Mapping[str, Mapping[str, Any]]) -> None:
     """Let `owner` go on from a saved state, or from those groups of one that are there."""
     for name, module in owner.networks.items():
         if _group(name) in state:
-            module.load_state_dict({key: torch.tensor(value) for key, value in state[_group(name)].items()})
+            try:
+                module.load_state_dict({key: torch.tensor(value) for key, value in state[_group(name)].items()})
+            except RuntimeError:  # Of several lines, one for every weight.
+                told = f"the weights of its {name} are those of another network, or of another version: train it anew"
+                raise WorkError(f"this run cannot be used: {told}") from None
     for name, part in _parts(owner).items():
         if name in state:
             part.load_state(state[name])

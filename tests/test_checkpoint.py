@@ -428,3 +428,12 @@ def test_a_summary_that_makes_no_sense_does_not_hide_the_checkpoints(tmp_path):
     run = saved(tmp_path, 10)
     (tmp_path / "summary.json").write_text("{")
     assert run.choose().name == "step_000000010"
+
+
+def test_weights_of_another_network_are_refused_in_one_line():
+    import algos
+
+    small, large = (algos.make("ppo", "poise/Cartpole-v0", {}, {"hidden": hidden}) for hidden in ([4], [8]))
+    with pytest.raises(WorkError, match="weights of its policy are those of another network") as told:
+        large.load_state(small.state())
+    assert "\n" not in str(told.value)
