@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from toolkit.signals import Array
 
 CHANGE = 5.0
-"""How much larger a change is made before it is looked at; as it is, speeds are learned half as soon."""
+"""How much larger a change is made before it is looked at: left as it is, speeds take twice as long to be learned."""
 Memory = tuple[Tensor, ...]
 """What an eye keeps of the pictures that it has seen; () before the first."""
 

@@ -64,7 +64,7 @@ class TranslatorSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_its_kind(cls, words: Mapping[str, Any]) -> dict[str, Any]:
-        return {**KINDS.get(words.get("kind", "cnn"), {}), **words}
+        return {**KINDS.get(str(words.get("kind")), {}), **words}
 
 
 class Translator:

@@ -329,6 +329,8 @@ def test_speeds_are_read_from_films_and_compared_with_differences_from_the_comma
     (["train", "{data}", "--set", "chanels=[4]"], "did you mean 'channels'"),
     (["train", "{data}", "--set", "signals=[height]"], "no signal 'height'"),
     (["train", "{data}", "--set", "kind=lstm"], "kind='lstm'"),
+    (["train", "{data}", "--set", "kind=[cnn]"], "kind=['cnn']"),
+    (["train", "{data}", "--set", "signals=[pose,pose]"], "told twice: pose, pose"),
     (["train", "{data}", "--set", "signals=[pose,speed]"], "one picture does not show the speed (rad/s)"),
     (["train", "{data}", "--set", "rates=[pose]"], "one picture does not show the pose rate (m/s)"),
     (["train", "{data}", "--set", "next_frame=1"], "next_frame is for films"),
