@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from toolkit.signals import Array
 
+CHANGE = 5.0
+"""How much larger a change is made before it is looked at: left as it is, speeds take twice as long to be learned."""
 Memory = tuple[Tensor, ...]
 """What an eye keeps of the pictures that it has seen; () before the first."""
 
@@ -84,7 +86,7 @@ class RecurrentEye(Eye):
     def look(self, films: Tensor, memory: Memory = ()) -> tuple[Tensor, Memory]:
         """X and H side by side, as channels (B, T, C, h, w), and the memory: the last picture, H and C."""
         before = torch.cat((memory[0] if memory else films[:, :1], films[:, :-1]), dim=1)
-        x, _ = super().look(torch.cat((films, films - before), dim=2))
+        x, _ = super().look(torch.cat((films, CHANGE * (films - before)), dim=2))
         h, remembered = self.memory(x, memory[1:])
         return torch.cat((x, h), dim=2), (films[:, -1:], *remembered)
 

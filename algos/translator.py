@@ -9,7 +9,7 @@
 
 `convlstm` reads a film, and so speeds too; its memory (C, H) is a picture itself (Shi et al., 2015, arXiv:1506.04214):
 
-    x_t = (p_t, p_t - p_t-1, column, row)
+    x_t = (p_t, 5 (p_t - p_t-1), column, row)                  what changes, and by how much
     X_t = the three convolutions of x_t
     i, f, o, g = W_x * X_t + W_h * H_t-1 + b                   * is a convolution
     C_t = sigmoid(f) C_t-1 + sigmoid(i) tanh(g)
@@ -36,10 +36,8 @@ from algos.updates import Adam, descend, scheduled
 from toolkit.settings import Settings
 from toolkit.signals import Array
 
-KINDS: dict[str, dict[str, Any]] = {
-    "cnn": {},
-    "convlstm": {"signals": ("pose", "speed"), "rates": ("pose",), "hidden": 256, "batch": 16, "learning_rate": 3e-3},
-}
+FILMS = {"signals": ("pose", "speed"), "rates": ("pose",), "hidden": 256, "batch": 16, "learning_rate": 3e-3, "max_gradient": 1.0}
+KINDS: dict[str, dict[str, Any]] = {"cnn": {}, "convlstm": FILMS}
 """The kinds of translators, and where their defaults are others."""
 AT_ONCE = 512
 """Pictures that are translated at once."""
@@ -58,6 +56,7 @@ class TranslatorSettings(Settings):
     batch: int = Field(128, ge=1, le=65536, description="pictures in a minibatch; films, of convlstm")
     next_frame: float = Field(0.0, ge=0, le=100, description="weight of painting the next picture, 0: not at all; convlstm")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="step size to start from")
+    max_gradient: float = Field(1e6, gt=0, description="length to which longer gradients are shortened")
     schedule: str = Field("exponential", pattern="^(constant|linear|exponential)$", description="constant, linear or exponential")
     final: float = Field(0.03, gt=0, le=1, description="part of the learning rate that is left at the last step")
     threads: int = Field(1, ge=1, le=256, description="torch threads; part of what makes a run exact")
@@ -65,7 +64,7 @@ class TranslatorSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_its_kind(cls, words: Mapping[str, Any]) -> dict[str, Any]:
-        return {**KINDS.get(words.get("kind", "cnn"), {}), **words}
+        return {**KINDS.get(str(words.get("kind")), {}), **words}
 
 
 class Translator:
@@ -124,7 +123,7 @@ class Translator:
         c, optimizer = self.settings, self.optimizers["eye"]
         optimizer.learning_rate = scheduled(c.learning_rate, c.schedule, part, c.final)
         losses = self.losses(films, values)
-        descend(optimizer, losses["translation"] + c.next_frame * losses.get("next_frame", 0.0))
+        descend(optimizer, losses["translation"] + c.next_frame * losses.get("next_frame", 0.0), c.max_gradient)
         return {f"losses/{name}": value.item() for name, value in losses.items()}
 
     def losses(self, films: Array, values: Array) -> dict[str, Tensor]:

@@ -193,8 +193,8 @@ def moving(number=12, length=6, size=16, seed=0):
 @pytest.mark.parametrize(("kind", "learns"), [("convlstm", True), ("cnn", False)])
 def test_a_film_tells_how_fast_something_moves_and_a_picture_does_not(kind, learns):
     translator = film_learner(1, size=(16, 16), kind=kind, next_frame=0.0, learning_rate=0.003, batch=32)
-    for step in range(150):
-        translator.learn(*moving(32, seed=step), step / 150)
+    for step in range(100):
+        translator.learn(*moving(16, seed=step), step / 100)
     shown, speeds = moving(50, seed=1000)
     error = float(np.nanmean(np.square(translator.translate(shown) - speeds)))
     assert error < 0.5 if learns else error > 1.5  # Saying the mean: 2.
@@ -202,7 +202,7 @@ def test_a_film_tells_how_fast_something_moves_and_a_picture_does_not(kind, lear
 
 def test_it_learns_to_paint_the_next_picture_better_than_the_same_again():
     translator = film_learner(1, size=(16, 16), next_frame=1.0, learning_rate=0.003, channels=(8, 16))
-    losses = [translator.learn(*moving(16, seed=step), step / 150)["losses/next_frame"] for step in range(150)]
+    losses = [translator.learn(*moving(16, seed=step), step / 100)["losses/next_frame"] for step in range(100)]
     assert losses[0] > 0.9
     with torch.no_grad():
         assert translator.losses(*moving(50, seed=1000))["next_frame"].item() < 0.8
@@ -329,6 +329,8 @@ def test_speeds_are_read_from_films_and_compared_with_differences_from_the_comma
     (["train", "{data}", "--set", "chanels=[4]"], "did you mean 'channels'"),
     (["train", "{data}", "--set", "signals=[height]"], "no signal 'height'"),
     (["train", "{data}", "--set", "kind=lstm"], "kind='lstm'"),
+    (["train", "{data}", "--set", "kind=[cnn]"], "kind=['cnn']"),
+    (["train", "{data}", "--set", "signals=[pose,pose]"], "told twice: pose, pose"),
     (["train", "{data}", "--set", "signals=[pose,speed]"], "one picture does not show the speed (rad/s)"),
     (["train", "{data}", "--set", "rates=[pose]"], "one picture does not show the pose rate (m/s)"),
     (["train", "{data}", "--set", "next_frame=1"], "next_frame is for films"),

@@ -35,11 +35,12 @@ class Limb(NamedTuple):
 def arms_of(data: Dataset, reading: Reading) -> Arms | None:
     """The arms in held-out frames; None where the world takes no poses, or the translator does not read them first."""
     ours = as_ours(world := make_world(data.card["world"], data.card["world_settings"]))
-    if not isinstance(ours, TakesPoses) or reading.signals[0].name != POSE:
-        return None
-    world.reset(seed=0)
-    points, arms = len(ours.task.target), ours.task.arms
+    if takes_poses := isinstance(ours, TakesPoses):
+        world.reset(seed=0)
+        points, arms = len(ours.task.target), ours.task.arms
     world.close()
+    if not takes_poses or reading.signals[0].name != POSE:
+        return None
     shape = (-1, arms, points // arms, reading.signals[0].size // points)
     elbows = data.values([POSE]).reshape(shape)[:, :, 0]
     shoulders = np.stack([centre(elbows[:, arm]) for arm in range(arms)])[:, None]

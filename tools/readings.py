@@ -49,6 +49,9 @@ class Readings:
         return self.data.films(self.data.split()[1], self.data.sequence)
 
     def _check(self) -> None:
+        names = [signal.name for signal in self.signals]
+        if len({*names}) < len(names):
+            raise UserError(f"a signal is told twice: {', '.join(names)}")
         if len(self.judge()) == 0:
             raise UserError(f"dataset {self.data.folder} holds no tenth episode to judge by: collect more frames")
         if self.recurrent and self.data.sequence < 2:
