@@ -23,7 +23,6 @@ def photographer(client: Any, renderer: str, shadows: bool) -> Callable[[Camera,
     if renderer == "egl":
         _load_egl(client)
     engine = client.ER_BULLET_HARDWARE_OPENGL if renderer == "egl" else client.ER_TINY_RENDERER
-
     wardrobe = Wardrobe(client)
 
     def photograph(camera: Camera, look: Look) -> Array:
@@ -61,7 +60,8 @@ class Wardrobe:
         self._own: dict[tuple[int, int], Sequence[float]] = {
             shape[:2]: shape[7] for body in bodies for shape in client.getVisualShapeData(body)
         }
-        self._scenery = {body for body in bodies if client.getNumJoints(body) == 0 == client.getDynamicsInfo(body, -1)[0]}
+        jointless = (body for body in bodies if not client.getNumJoints(body))
+        self._scenery = {body for body in jointless if not client.getDynamicsInfo(body, -1)[0]}  # Without a mass.
 
     def put_on(self, colours: Colours) -> None:
         """Colour every link: what cannot move is scenery and takes the paper's colour, the rest stands out from it."""

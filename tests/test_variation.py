@@ -14,7 +14,7 @@ from cli import main
 from envs2d import canvas
 from toolkit.dataset import CARD
 from toolkit.errors import UserError
-from toolkit.look import PLAIN, STANDS_OUT, Bar, Colours, Look, add_grain, contrast, hide, mix
+from toolkit.look import PLAIN, STANDS_OUT, Bar, Colours, Light, Look, add_grain, contrast, hide, mix
 from toolkit.variation import Variation
 from tools import collect_dataset as collecting
 from tools.collect_dataset import collect_dataset, collect_shard, plan_dataset
@@ -121,6 +121,19 @@ def test_limbs_and_joints_become_wider_and_thinner():
     assert ink(0.3, 0.0) < ink(0.3, 1.0) < ink(1.0, 1.0) < ink(1.5, 1.0) < ink(1.5, 3.0)
 
 
+def test_every_part_of_the_light_changes_the_picture():
+    pytest.importorskip("pybullet")
+    world = bare("poise/Reacher3D-v0", render_mode="rgb_array", width=64, height=64)
+    world.reset(seed=0)
+    lights = (Light(), Light(direction=(-4, 3, 3)), Light(colour=(1, 0.5, 0.5)), Light(ambient=0.3), Light(diffuse=0.9))
+    pictures = []
+    for light in lights:
+        world.look = Look(light=light)
+        pictures.append(world.render().tobytes())
+    assert len(set(pictures)) == len(lights)
+    world.close()
+
+
 # The camera.
 
 
@@ -192,9 +205,14 @@ def test_a_varied_dataset_is_the_same_whoever_makes_it_and_shows_the_same_states
     assert (many.frames(rows) != np.concatenate([load(tmp_path, f"plain{start}") for start in (0, 4)])).any((1, 2, 3)).all()
     plain = np.concatenate([load(tmp_path, f"plain{start}", "signals") for start in (0, 4)])
     np.testing.assert_array_equal(many.signal_values[:32], plain)
-    assert all((first != second).any() for first, second in pairwise(many.frames(rows)))
     with pytest.raises(UserError, match="holds another dataset"):
         collect_dataset(plan(vary={"noise": 0.5}), tmp_path / "many", jobs=1)
+
+
+def test_every_frame_of_an_episode_has_a_look_of_its_own(tmp_path):
+    collect_shard(json.dumps(plan(vary={"background": 1})), range(2), tmp_path / "shard")
+    collecting._world.cache_clear()
+    assert len(np.unique(load(tmp_path, "shard")[:, 0, 0], axis=0)) == 8
 
 
 def test_with_no_variation_a_plan_is_what_it_always_was():
@@ -271,12 +289,13 @@ def stick_figure(points, paper, limbs, width, joints=None):
 def test_a_stick_figure_is_understood_after_training_with_variation(tmp_path):
     vary = {"colours": 1, "background": 1, "widths": 1, "noise": 0.5, "bars": 0.5, "jitter": 0.2}
     data = collect_dataset(plan(frames=50_000, sequence=10, size=64, seed=0, vary=vary), tmp_path / "pictures", jobs=2)
-    train_translator(run := start(tmp_path, None, data, {"steps": 6000}), data)
+    train_translator(run := start(tmp_path, None, data, {"steps": 8000, "learning_rate": 0.002}), data)
     translator = open_translator(run)
     angles = rng().uniform(-math.pi, math.pi, (50, 2)).cumsum(axis=1)
     places = np.cumsum(0.2 * np.stack((np.cos(angles), np.sin(angles)), axis=-1), axis=1)
+    errors = {}
     for name, style in STICKS.items():
         pages = [stick_figure(np.concatenate(([[0.0, 0.0]], pose)), **style) for pose in places]
         seen = translator.translate(np.stack([fitted(page, translator.size, name) for page in pages]))
-        error = np.linalg.norm(seen.reshape(-1, 2, 2) - places, axis=-1).mean()
-        assert error < 0.03, (name, error)
+        errors[name] = np.linalg.norm(seen.reshape(-1, 2, 2) - places, axis=-1).mean()
+    assert max(errors.values()) < 0.03, errors

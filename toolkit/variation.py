@@ -15,8 +15,10 @@ from toolkit.settings import Settings
 
 ALL = "all"
 """What a user says to vary everything that a world can."""
-THIN, WIDE = 0.2, 1.5
-"""Limbs become so much narrower or wider."""
+THIN, WIDE = 0.2, 1.8
+"""Limbs become so many times as wide at the least and at the most."""
+MARKED = 2.5
+"""Joints' marks become so many times as wide at the most; two of seven vanish."""
 SHIFT, ZOOM, TURN = 0.08, 0.1, 0.15
 """How far the camera is moved: heights of the picture, parts of the distance, rad."""
 GRAIN = 25.0
@@ -49,7 +51,7 @@ class Variation(Settings):
         """The look of one picture; PLAIN where nothing varies."""
         paper = any_colour(rng)
         colours = Colours(
-            inks=tuple(any_colour(rng) for _ in range(rng.integers(1, 5))) if self.colours else (),
+            inks=_any_inks(rng) if self.colours else (),
             inked=self.colours,
             paper=(paper, mix(paper, any_colour(rng), 0.3)) if self.background else None,
             papered=self.background,
@@ -58,7 +60,7 @@ class Variation(Settings):
         return Look(
             colours=colours,
             limbs=float(np.exp(self.widths * rng.uniform(np.log(THIN), np.log(WIDE)))),
-            joints=1.0 + self.widths * rng.uniform(-1.0, WIDE - 1.0),
+            joints=1.0 + self.widths * (max(0.0, rng.uniform(-1.0, MARKED)) - 1.0),
             light=self._light(rng),
             shift=(SHIFT * x, SHIFT * y),
             zoom=1.0 + self.jitter * rng.uniform(-ZOOM, ZOOM),
@@ -85,6 +87,11 @@ def any_colour(rng: np.random.Generator) -> Colour:
     brightness = rng.uniform(-0.2, 1.2) + rng.uniform() * rng.uniform(-0.6, 0.6, 3)
     red, green, blue = (255.0 * np.clip(brightness, 0.0, 1.0)).round().astype(int).tolist()
     return red, green, blue
+
+
+def _any_inks(rng: np.random.Generator) -> tuple[Colour, ...]:
+    """One ink half of the time, as a pen has; else two, three or four."""
+    return tuple(any_colour(rng) for _ in range(max(1, int(rng.integers(-1, 5)))))
 
 
 def _any_bar(rng: np.random.Generator) -> Bar:
