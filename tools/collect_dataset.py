@@ -18,6 +18,7 @@ import algos
 from toolkit.dataset import CARD, Dataset, Shard, write_card
 from toolkit.errors import UserError
 from toolkit.files import write_json
+from toolkit.look import Look
 from toolkit.registry import World, as_ours, make_world
 from toolkit.run import Run
 from toolkit.signals import Array
@@ -101,14 +102,19 @@ def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:
     return len(frames)
 
 
+def look_of(plan: Mapping[str, Any], episode: int, step: int) -> Look:
+    """How the world looks in one frame of a dataset, by its plan or its card."""
+    return Variation.parse(plan.get("variation", {})).look(np.random.default_rng([plan["seed"], episode, 1 + step]))
+
+
 def _live(plan: Mapping[str, Any], world: World, number: int) -> Iterator[tuple[Array, Array]]:
     """Frame and observation of every moment of one episode, the first one included."""
     rng = np.random.default_rng([plan["seed"], number])
-    variation, ours = Variation.parse(plan.get("variation", {})), as_ours(world)
+    ours = as_ours(world)
     assert ours is not None
     observation, _ = world.reset(seed=plan["seed"] * 1_000_000 + number)
     for step in range(plan["sequence"]):
-        ours.look = variation.look(np.random.default_rng([plan["seed"], number, 1 + step]))
+        ours.look = look_of(plan, number, step)
         yield np.asarray(world.render()), observation
         if plan["policy"] != "random":
             action = _policy(plan["policy"]).act(observation[None], explore=True)[0]

@@ -12,6 +12,7 @@ from toolkit.errors import UserError
 from toolkit.registry import as_ours, make_world
 from toolkit.signals import Array
 from tools.arms import POSE, Arms, arms_of
+from tools.collect_dataset import look_of
 from tools.evaluate_translator import WORST, Judgement, Reading
 
 BINS = 18
@@ -33,6 +34,7 @@ def draw_worst(data: Dataset, judged: Judgement, path: Path) -> Path:
         place = int(np.flatnonzero(rows == row)[0])
         wrong = np.linalg.norm(arms.read[place] - arms.true[place], axis=-1)[:, 1:]
         axis.imshow(frame)
+        ours.look = look_of(data.card, int(data.episodes[row]), int(row) % data.sequence)  # It may have moved the camera.
         axis.set_title(f"{1000.0 * wrong.mean():.1f} mm")
         for skeletons, marker, colour in ((arms.true, "o", "tab:green"), (arms.read, "x", "tab:red")):
             for arm in skeletons[place].tolist():
