@@ -68,7 +68,7 @@ class Where(nn.Module):
 
 
 def new_eye(averaging: bool = False) -> nn.Sequential:
-    """Pictures (N, 64, 64, 3) uint8 to poses (N, 4) in metres; `averaging`, it forgets where it saw what."""
+    """Pictures (N, 64, 64, 3) uint8 to poses (N, 4) in metres; `averaging`, it keeps of each thing only how much there is."""
     see: list[nn.Module] = [Where()]
     for inputs, outputs in pairwise((5, 16, 32, 64)):
         see += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.ReLU()]
@@ -99,7 +99,7 @@ def taught(eye: nn.Module, change: Callable[[Array], Array] = lambda frames: fra
 told, vague = read(eye, pictures[test]), error(read(averaging, pictures[test]))
 elbow, hand = (1000 * np.linalg.norm((told - poses[test])[:, part], axis=1).mean() for part in (slice(0, 2), slice(2, 4)))
 print(f"convolutions: {error(told):.1e} m2, {elbow:.1f} mm off at the elbow, {hand:.1f} at the hand; averaging: {vague:.1e} m2")
-assert error(told) < 0.2 * mean < vague and (QUICK or error(told) < 0.1 * linear)
+assert 5 * error(told) < min(mean, vague) and (QUICK or error(told) < 0.1 * linear)
 
 
 # %% Step 5: what has it learned? Ask with pictures unlike all it has seen. What should not matter must vary while it learns.
