@@ -324,3 +324,23 @@ def test_words_that_say_nothing_to_mimic_are_one_line(runs, elsewhere, words):
     result = poise(runs, *words)
     assert result.exit_code == 2
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_a_policy_is_told_what_a_translator_has_read(runs):
+    folder, plain = str(runs / "eye"), make("poise/Reacher2D-v0")
+    world = make("poise/Reacher2D-v0", goal="translated", translator=folder, pixels=32)
+    seen, told = world.reset(seed=5)[0], plain.reset(seed=5)[0]
+    read = Mimic(run(runs, "mover"), run(runs, "eye"), 48).read(world.unwrapped.sight.goal.picture())
+    np.testing.assert_allclose(seen[:4], read, atol=1e-6)
+    np.testing.assert_array_equal(seen[4:8], told[4:8])
+    assert np.abs(seen[:4] - told[:4]).max() > 1e-3, "it has learned nothing yet"
+
+
+@pytest.mark.parametrize(("translator", "pixels", "message"), [
+    ("eye", 64, "sees 32 x 32 pixels: --env-set pixels=32"),
+    ("mover", 32, "trained a policy, not a translator"),
+    ("nothing", 32, "there is no such folder"),
+])  # fmt: skip
+def test_a_translator_that_cannot_tell_the_target_is_refused(runs, translator, pixels, message):
+    with pytest.raises(UserError, match=message):
+        make("poise/Reacher2D-v0", goal="translated", translator=str(runs / translator), pixels=pixels).reset(seed=0)

@@ -120,9 +120,7 @@ def test_pictures_change_nothing_in_the_story():
 def test_a_translator_reads_the_target(monkeypatch):
     read = np.array([0.2, 0.0, 0.4, 0.0], np.float32)
     looked = []
-    monkeypatch.setattr(
-        "tools.train_translator.reader", lambda folder: lambda picture: looked.append((folder, picture.shape)) or read
-    )
+    monkeypatch.setattr("tools.reader.reader", lambda folder: lambda picture: looked.append((folder, picture.shape)) or read)
     world = reacher(goal="translated", translator="eye")
     seen, _ = world.reset(seed=0)
     world.step(np.zeros(2))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TARGET, GAP, POSE = "target", "difference", "pose"
 """The signals of a world that takes poses: where it should be, how far that is, where it is."""
-READER = "tools.train_translator:reader"
+READER = "tools.reader:reader"
 """What opens a translator's run: by its name, as worlds have entry points, for toolkit knows no tools."""
 SCALES = 4
 NEAR = 0.002

@@ -1,6 +1,5 @@
 """Train a translator on a dataset into a run folder, with exact resume, and open one that has been trained."""
 
-import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
@@ -17,7 +16,6 @@ from toolkit.errors import UserError, unknown
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
 from toolkit.run import Run
 from toolkit.settings import Settings
-from toolkit.signals import Array
 from tools.plan_run import versions
 from tools.readings import Readings
 
@@ -135,15 +133,6 @@ def open_translator(run: Run) -> Translator:
     group = f"{GROUP}policy" if beside else "policy"
     translator.load_state({"policy": run.load("latest" if beside else None, [group])[1][group]})
     return translator
-
-
-@functools.cache
-def reader(folder: str) -> Callable[[Array], Array]:
-    """What reads the pose in a picture (H, W, 3), by the translator whose run lies in a folder; worlds ask for it by name."""
-    translator = open_translator(Run(Path(folder)))
-    if "pose" not in translator.settings.signals[:1]:
-        raise UserError(f"run {folder} does not read the signal pose first: train one that does")
-    return lambda picture: translator.translate(picture[None])[0]
 
 
 def settings_of(run: Run) -> TranslatorSettings:
