@@ -344,3 +344,12 @@ def test_a_policy_is_told_what_a_translator_has_read(runs):
 def test_a_translator_that_cannot_tell_the_target_is_refused(runs, translator, pixels, message):
     with pytest.raises(UserError, match=message):
         make("poise/Reacher2D-v0", goal="translated", translator=str(runs / translator), pixels=pixels).reset(seed=0)
+
+
+def test_a_policy_that_sees_pictures_is_no_mimic(runs):
+    training = {"steps": 8, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
+    sees = {"observation": "pixels", "goal": "pixels", "pixels": 16}
+    words = Words("reacher2d", "ppo", training, {"rollout": 4}, sees, runs=runs, name="seer")
+    train_run.start(words, video=False)
+    with pytest.raises(UserError, match="sees pictures itself"):
+        Mimic(run(runs, "seer"), run(runs, "eye"), 48)

@@ -53,6 +53,8 @@ def show_world(word: str, settings: Mapping[str, Any]) -> None:
         for title, signals in (("Sees", ours.OBSERVATION), ("Does", ours.ACTION)):
             rows = [(s.name, str(s.size), f"{s.low:g} to {s.high:g}", s.unit, s.meaning) for s in signals]
             console.print(table(f"\n{title}", ["signal", "size", "bounds", "unit", "meaning"], rows))
+        if not ours.sight.blind:
+            console.print(f"\nWith these settings its agent is shown {ours.observation_space}")
         for name, weights in ours.REWARD.items():
             chosen = " (chosen)" if name == ours.settings.reward else ""
             console.print(f"\nReward {name}{chosen}: " + " + ".join(f"{weight:g} {term}" for term, weight in weights.items()))
