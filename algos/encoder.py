@@ -1,16 +1,17 @@
 """Encoders: what a network makes of a row that holds a picture, before its own layers begin.
 
-h = convolutions of stride 2 on (pixels, column, row), each followed by ReLU           columns and rows: arXiv:1807.03247
-x = (numbers of the row, tanh(LayerNorm(W h)))                                           as in DrQ, arXiv:2004.13649
+h = the convolutions of its picture                         algos/networks.py
+x = (numbers of the row, tanh(LayerNorm(W h)))              as in DrQ, arXiv:2004.13649
 """
 
-from itertools import pairwise
+import math
 
 import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from algos.base import LearnerSettings
+from algos.networks import Convolutions
 from algos.normalizer import numbers_of
 from toolkit.rows import FLOAT, PictureRows
 
@@ -25,19 +26,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.rows, self.features = rows, rows.numbers + settings.features
         height, width, channels = rows.picture
-        where = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-        self.register_buffer("where", torch.stack(where[::-1])[None], persistent=False)
-        # The first convolution, in two: its share of columns and rows is the same for all pictures.
-        first, sizes = settings.channels[0], settings.channels
-        self.what = nn.Conv2d(channels, first, 3, stride=2, padding=1)
-        self.place = nn.Conv2d(2, first, 3, stride=2, padding=1, bias=False)
-        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
-        for inputs, outputs in pairwise(sizes):
-            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
-        for _ in sizes:
-            height, width = (height + 1) // 2, (width + 1) // 2
-        last = (nn.Linear(sizes[-1] * height * width, settings.features), nn.LayerNorm(settings.features), nn.Tanh())
-        self.layers = nn.Sequential(*layers, nn.Flatten(), *last)
+        convolutions = Convolutions((height, width), channels, settings.channels)
+        last = nn.Linear(math.prod(convolutions.shape), settings.features)
+        self.layers = nn.Sequential(convolutions, nn.Flatten(), last, nn.LayerNorm(settings.features), nn.Tanh())
         # A pixel's colours lie side by side in a row; so laid out, convolutions take two thirds of the time.
         nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
 
@@ -50,8 +41,7 @@ class Encoder(nn.Module):
     def _see(self, rows: Tensor) -> Tensor:
         picture = rows[:, FLOAT * self.rows.numbers :].reshape(-1, *self.rows.picture)
         pixels = picture.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-        seen = self.layers(self.what(pixels) + self.place(self.get_buffer("where")))
-        return torch.cat((numbers_of(rows, self.rows.numbers), seen), -1)
+        return torch.cat((numbers_of(rows, self.rows.numbers), self.layers(pixels)), -1)
 
 
 class Plain(nn.Identity):

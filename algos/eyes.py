@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from algos.networks import Convolutions
 from toolkit.signals import Array
 
 CHANGE = 5.0
@@ -32,18 +33,11 @@ class Eye(nn.Module):
 
     def __init__(self, size: tuple[int, int], outputs: int, channels: Sequence[int], hidden: int, memory: int = 0) -> None:
         super().__init__()
-        height, width = size
-        rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-        self.register_buffer("where", torch.stack((columns, rows))[None], persistent=False)
         self.register_buffer("mean", torch.zeros(outputs))
         self.register_buffer("spread", torch.ones(outputs))
-        layers: list[nn.Module] = []
-        before = self.COLOURS + 2
-        for after in channels:
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
-            before, height, width = after, (height + 1) // 2, (width + 1) // 2
-        self.convolutions = nn.Sequential(*layers)
-        inputs = (before + memory) * height * width
+        self.convolutions = Convolutions(size, self.COLOURS, channels)
+        seen, height, width = self.convolutions.shape
+        inputs = (seen + memory) * height * width
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
     def standardize(self, values: Array, sizes: Sequence[int]) -> None:
@@ -64,8 +58,7 @@ class Eye(nn.Module):
 
     def look(self, films: Tensor, memory: Memory = ()) -> tuple[Tensor, Memory]:
         """H, as channels (B, T, C, h, w), and the memory."""
-        where = self.get_buffer("where").expand(films.shape[0] * films.shape[1], -1, -1, -1)
-        h: Tensor = self.convolutions(torch.cat((films.flatten(0, 1), where), dim=1))
+        h: Tensor = self.convolutions(films.flatten(0, 1))
         return h.view(*films.shape[:2], *h.shape[1:]), ()
 
     def say(self, h: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks: multilayer perceptrons, one alone or several of the same shape as one batched product."""
+"""Networks: perceptrons, one alone or several of one shape as one batched product, and the convolutions of whatever sees."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +30,32 @@ def mlp(sizes: Sequence[int], activation: str, gain: float | None = None, last: 
         linear = [layer for layer in network if isinstance(layer, nn.Linear)]
         _orthogonal([[layer.weight] for layer in linear], [layer.bias for layer in linear], gain)
     return network
+
+
+class Convolutions(nn.Sequential):
+    """Pictures (N, inputs, H, W) to what is seen at fewer places (N, *shape); each convolution halves them, and ReLU follows.
+
+    A convolution knows what, and not where: column and row, in [-1, 1], are two more inputs (arXiv:1807.03247).
+    """
+
+    def __init__(self, size: tuple[int, int], inputs: int, channels: Sequence[int]) -> None:
+        height, width = size
+        rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+        layers: list[nn.Module] = []
+        for before, after in pairwise((inputs + 2, *channels)):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
+            height, width = (height + 1) // 2, (width + 1) // 2
+        super().__init__(*layers)
+        self.shape = (channels[-1], height, width)
+        self.register_buffer("where", torch.stack((columns, rows))[None], persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """What is seen."""
+        where = self.get_buffer("where").expand(len(pictures), -1, -1, -1)
+        seen = torch.cat((pictures, where), 1)
+        for layer in self:
+            seen = layer(seen)
+        return seen
 
 
 class Ensemble(nn.Module):

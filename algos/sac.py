@@ -64,6 +64,11 @@ class SAC(Learner):
         self.optimizers = {name: Adam(settings.learning_rate, network) for name, network in learned.items()}
         self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
 
+    def see(self, observation: Array) -> Tensor:
+        """Observations (N, O) as s."""
+        s: Tensor = self.encoder(self.replay.normalizer(self.tensor(observation)))
+        return s
+
     def policy(self, s: Tensor) -> Distribution:
         """pi(.|s) for encoded s."""
         return self.head(self.actor(s))
@@ -73,14 +78,14 @@ class SAC(Learner):
         """Uniform while warming up; then a sample of the policy, or its mode when not exploring."""
         if explore and self.replay.warming_up:
             return self.replay.random_actions(len(observation))
-        pi = self.policy(self.encoder(self.replay.normalizer(self.tensor(observation))))
+        pi = self.policy(self.see(observation))
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
     @torch.no_grad()
     def outlook(self, observation: Array) -> tuple[Array, Array]:
         """min_j Q_j(s, a) of the mode, and the spread of the policy."""
-        s = self.encoder(self.replay.normalizer(self.tensor(observation)))
+        s = self.see(observation)
         pi = self.policy(s)
         return self.critic(torch.cat((s, pi.mode()), -1)).amin(0).cpu().numpy(), pi.spread().cpu().numpy()
 

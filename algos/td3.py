@@ -64,12 +64,17 @@ class TD3(Learner):
         self.optimizers = {name: Adam(settings.learning_rate, network) for name, network in learned.items()}
         self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
 
+    def see(self, observation: Array) -> Tensor:
+        """Observations (N, O) as s."""
+        s: Tensor = self.encoder(self.replay.normalizer(self.tensor(observation)))
+        return s
+
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
         """Uniform while warming up; then mu(s), with noise when exploring."""
         if explore and self.replay.warming_up:
             return self.replay.random_actions(len(observation))
-        a: Tensor = self.actor(self.encoder(self.replay.normalizer(self.tensor(observation)))).tanh()
+        a: Tensor = self.actor(self.see(observation)).tanh()
         if explore:
             a = (a + self.settings.exploration * self.noise(a)).clamp(-1.0, 1.0)
         return a.cpu().numpy()
@@ -77,7 +82,7 @@ class TD3(Learner):
     @torch.no_grad()
     def outlook(self, observation: Array) -> tuple[Array, Array]:
         """min_j Q_j(s, mu(s)), and the spread of the noise, which is everywhere the same."""
-        s = self.encoder(self.replay.normalizer(self.tensor(observation)))
+        s = self.see(observation)
         a = self.actor(s).tanh()
         q = self.critic(torch.cat((s, a), -1)).amin(0)
         return q.cpu().numpy(), torch.full_like(a, self.settings.exploration).cpu().numpy()

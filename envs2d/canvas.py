@@ -2,9 +2,9 @@
 
 import math
 
-import numpy as np
 import pygame
 
+from toolkit.frames import frame_of
 from toolkit.look import PLAIN, STANDS_OUT, Colour, Look, contrast, mix
 from toolkit.signals import Array
 
@@ -53,8 +53,7 @@ class Canvas:
     def frame(self) -> Array:
         """The finished picture, (height, width, 3) uint8."""
         pygame.transform.smoothscale(self._fine, self._size, self._small)
-        pixels = np.frombuffer(pygame.image.tobytes(self._small, "RGB"), np.uint8)
-        return pixels.reshape(self._size[1], self._size[0], 3).copy()
+        return frame_of(self._small)
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         """A filled circle."""

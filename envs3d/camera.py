@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pygame
 
+from toolkit.frames import frame_of, surface_of
 from toolkit.look import Colour, Look
 from toolkit.signals import Array
 
@@ -111,7 +112,7 @@ class Camera:
 
     def mark(self, picture: Array, markers: Iterable[Marker]) -> Array:
         """The picture (H, W, 3) uint8 with translucent discs painted over it."""
-        surface = pygame.image.frombuffer(picture.tobytes(), (self.width, self.height), "RGB")
+        surface = surface_of(picture)
         pane = pygame.Surface((self.width, self.height), pygame.SRCALPHA)
         for marker in markers:
             x, y, depth = self.project(marker.centre)
@@ -119,7 +120,7 @@ class Camera:
                 radius = max(1.5, marker.radius / (2.0 * depth * math.tan(FIELD / 2.0)) * self.height)
                 pygame.draw.aacircle(pane, (*marker.colour, 150), (x * self.width, y * self.height), radius)
         surface.blit(pane, (0, 0))
-        return np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8).reshape(self.height, self.width, 3).copy()
+        return frame_of(surface)
 
 
 def _turns(yaw: float, pitch: float) -> tuple[float, float, float, float]:

@@ -353,3 +353,8 @@ def test_a_policy_that_sees_pictures_is_no_mimic(runs):
     train_run.start(words, video=False)
     with pytest.raises(UserError, match="sees pictures itself"):
         Mimic(run(runs, "seer"), run(runs, "eye"), 48)
+    how = {"frames": 4, "size": 32, "sequence": 2, "seed": 0, "runs": runs}
+    with pytest.raises(UserError, match="sees pictures itself"):
+        plan_dataset("poise/Reacher2D-v0", {}, policy="seer", **how)
+    with pytest.raises(UserError, match="leave observation=state"):
+        plan_dataset("poise/Reacher2D-v0", sees, policy="random", **how)

@@ -298,4 +298,5 @@ def test_a_stick_figure_is_understood_after_training_with_variation(tmp_path):
         pages = [stick_figure(np.concatenate(([[0.0, 0.0]], pose)), **style) for pose in places]
         seen = translator.translate(np.stack([fitted(page, translator.size, name) for page in pages]))
         errors[name] = np.linalg.norm(seen.reshape(-1, 2, 2) - places, axis=-1).mean()
+    print(", ".join(f"{name}: {1000 * error:.0f} mm" for name, error in errors.items()))
     assert max(errors.values()) < 0.03, errors

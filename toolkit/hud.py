@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pygame
 
-from toolkit.lettering import INK, frame_of, letters, surface_of
+from toolkit.frames import frame_of, surface_of
+from toolkit.lettering import INK, letters
 from toolkit.look import Colour
 from toolkit.signals import Array, parts
 

@@ -5,6 +5,7 @@ import pygame
 import pygame.font
 
 from toolkit.errors import WorkError
+from toolkit.frames import frame_of
 from toolkit.look import Colour
 from toolkit.signals import Array
 
@@ -21,17 +22,6 @@ def letters(height: int) -> pygame.font.Font:
         return pygame.font.Font(None, height)
     except (OSError, NotImplementedError, pygame.error) as error:
         raise WorkError(f"no words can be drawn, pygame's font is missing: install pygame-ce anew ({error})") from None
-
-
-def surface_of(frame: Array) -> pygame.Surface:
-    """A frame (H, W, 3) uint8 as a surface to draw on."""
-    return pygame.image.frombuffer(frame.tobytes(), (frame.shape[1], frame.shape[0]), "RGB")
-
-
-def frame_of(surface: pygame.Surface) -> Array:
-    """What was drawn, (H, W, 3) uint8."""
-    width, height = surface.get_size()
-    return np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8).reshape(height, width, 3).copy()
 
 
 def card(text: str, width: int, height: int, most: int) -> Array:

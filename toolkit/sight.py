@@ -61,6 +61,11 @@ class Sight:
         self._frames: deque[Array] = deque(maxlen=max(1, self.stack))
         self._step = 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is the world's signals that are seen, as they are, and nothing else."""
+        return self.world.settings.observation == self.world.settings.goal == "state"
+
     def see(self, values: Array) -> Any:
         """What the agent sees of a world whose signals have these values: within their bounds as float32, pictures as uint8."""
         numbers = np.minimum(np.maximum(values, self.bounds.low), self.bounds.high).astype(np.float32, copy=False)

@@ -17,7 +17,7 @@ def notes(live: LiveWorld) -> list[Row]:
     time = "paused" if live.paused else "slow motion" if live.slow else "speed"
     rows += [(time, f"x {live.pace:g}"), ("seed", str(live.seed)), ("reward", f"{live.reward:z.2f}")]
     if live.ours is not None:
-        values = zip(parts(live.ours.OBSERVATION), live.observation[:SHOWN], strict=False)
+        values = zip(parts(live.ours.OBSERVATION), live.ours.observe()[:SHOWN], strict=False)
         return rows + [(name, f"{value:z.2f} {signal.unit}".removesuffix(" 1")) for (name, signal), value in values]
     # Somebody else's world has no HUD of ours to tell its time, return and action.
     rows += [("time", f"{live.steps / live.rate:z.2f} s"), ("return", f"{live.total:z.1f}")]

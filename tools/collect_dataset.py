@@ -23,8 +23,8 @@ from toolkit.registry import World, as_ours, make_world
 from toolkit.run import Run
 from toolkit.signals import Array
 from toolkit.variation import Variation
-from tools.plan_run import versions
 from tools.record_run import drawable_world
+from tools.versions import versions
 
 PLAN = "plan.json"
 SHARD = 5000
@@ -52,6 +52,8 @@ def plan_dataset(
     world.close()
     if ours is None:
         raise UserError(f"a dataset needs a world of Poise, whose signals have names; {world_id} is none")
+    if not ours.sight.plain:
+        raise UserError("a dataset holds pictures beside the signals anyway: leave observation=state and goal=state")
     variation = Variation.of(vary, ours.VARIES, world_id)
     unmarked = {"markers": False} if "markers" in ours.SETTINGS.model_fields else {}
     return {
@@ -60,11 +62,21 @@ def plan_dataset(
         "frames": frames,
         "sequence": sequence,
         "rate": ours.CONTROL_RATE,
-        "policy": policy if policy == "random" else str(Run.open(runs, policy).path.resolve()),
+        "policy": policy if policy == "random" else _moving(runs, policy),
         "seed": seed,
         **({"variation": variation.plain()} if any(variation.plain().values()) else {}),
         "versions": versions(),
     }
+
+
+def _moving(runs: Path, policy: str) -> str:
+    """The folder of a run whose policy can move the body by what a dataset's world shows."""
+    run = Run.open(runs, policy)
+    ours = as_ours(world := make_world(run.config["world"], run.config["world_settings"]))
+    world.close()
+    if ours is not None and not ours.sight.plain:
+        raise UserError(f"run {policy!r} sees pictures itself: choose one that sees the state, or random")
+    return str(run.path.resolve())
 
 
 def collect_dataset(plan: Mapping[str, Any], out: Path, jobs: int, told: Callable[[int], None] = lambda frames: None) -> Dataset:

@@ -62,7 +62,7 @@ class Mimic:
         self.ours: Any = as_ours(self.world)
         if not isinstance(self.ours, TakesPoses):
             raise UserError(f"run {policy.path.name!r} takes no poses: {config['world']} has no targets")
-        if (self.ours.settings.observation, self.ours.settings.goal) != ("state", "state"):
+        if not self.ours.sight.plain:
             raise UserError(f"run {policy.path.name!r} sees pictures itself: mimic moves by one that is told numbers")
         self.place: slice = layout(self.ours.OBSERVATION)["pose"]
         self.size: int = size

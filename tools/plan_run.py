@@ -1,8 +1,5 @@
 """Plan a run: from the user's words to a config with every setting resolved."""
 
-import importlib.metadata
-import importlib.util
-import platform
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,9 +12,8 @@ from algos import preset as presets
 from toolkit.errors import UserError, unknown
 from toolkit.registry import as_ours, make_world, probe, resolve
 from toolkit.trainer import TrainSettings
+from tools.versions import versions
 from tools.watching import plan_watching
-
-PACKAGES = ("gymnasium", "numpy", "pymunk", "torch", "pybullet")
 
 
 @dataclass(frozen=True)
@@ -74,12 +70,6 @@ def plan(words: Words) -> dict[str, Any]:
         "commit": _commit(),
         **watching,
     }
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide what a number will be."""
-    there = [name for name in PACKAGES if importlib.util.find_spec(name) is not None]
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in there}}
 
 
 def device_named(word: str) -> str:

@@ -19,8 +19,8 @@ from toolkit.tape import tape_of
 from toolkit.video import whole_film
 from toolkit.window import DISPLAYS
 from tools.ghost import Ghost
-from tools.plan_run import versions
 from tools.strips import Strips
+from tools.versions import versions
 
 Overlay = Callable[[Array, Moment], Array]
 """What is done to a picture (H, W, 3) uint8 of a moment before it goes into the film; its size may change."""

@@ -11,6 +11,8 @@ from tools.show import show_outcome, training_view
 
 TRAINING = ("steps", "seed", "worlds", "workers", "keep_going")
 """Settings of the training that have a word of their own."""
+BEGINNING = ("settings", "env_set", "algo", "preset", "name", "device", "with_translator")
+"""What only a new run can be told."""
 
 
 def train_and_show(env: str | None, *, runs_dir: Path, resume: str | None, no_video: bool, **words: Any) -> int:
@@ -21,7 +23,7 @@ def train_and_show(env: str | None, *, runs_dir: Path, resume: str | None, no_vi
     settings, world_settings = words["settings"], words["env_set"]
     with training_view() as listen:
         if resume is not None:
-            if settings or world_settings or any(words[key] is not None for key in ("algo", "preset", "name", "device")):
+            if any(words[key] for key in BEGINNING):
                 raise UserError("--resume goes on as the run began; only --steps, --workers, --keep-going, --no-video go with it")
             outcome = train_run.resume(Run.open(runs_dir, resume), named, listen, not no_video)
         else:

@@ -37,7 +37,7 @@ def train_and_show(
         data = Dataset(folder)
         data.verify()
         run = start(runs_dir, name, data, settings)
-    console, signals = Console(), Readings(data, settings_of(run)).signals
+    console, signals = Console(), Readings(data, settings_of(translation_config(run))).signals
 
     def hear(step: int, seconds: float, metrics: Mapping[str, float]) -> None:
         if "eval/mse" in metrics:

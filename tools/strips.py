@@ -9,8 +9,9 @@ import pygame
 
 from algos.base import Learner
 from toolkit.experience import Moment
+from toolkit.frames import frame_of
 from toolkit.hud import BAD, GOOD, NARROW, PALE, PUSH
-from toolkit.lettering import INK, PAPER, frame_of, letters
+from toolkit.lettering import INK, PAPER, letters
 from toolkit.look import Colour
 from toolkit.registry import World, as_ours
 from toolkit.signals import Array, parts

@@ -10,6 +10,7 @@ import pygame
 
 from toolkit.dataset import Dataset
 from toolkit.errors import UserError
+from toolkit.frames import frame_of, surface_of
 from toolkit.registry import as_ours
 from toolkit.signals import Array, layout
 from toolkit.video import read_video
@@ -90,9 +91,7 @@ def fitted(picture: Array, size: tuple[int, int], name: str) -> Array:
         raise UserError(f"{name} is all black: there is nothing to be seen in it")
     if (height, width) == size:
         return picture
-    surface = pygame.image.frombuffer(np.ascontiguousarray(picture).tobytes(), (width, height), "RGB")
-    small = pygame.transform.smoothscale(surface, (size[1], size[0]))
-    return np.frombuffer(pygame.image.tobytes(small, "RGB"), np.uint8).reshape(*size, 3).copy()
+    return frame_of(pygame.transform.smoothscale(surface_of(picture), (size[1], size[0])))
 
 
 def _read(path: Path) -> Array:
@@ -104,8 +103,7 @@ def _read(path: Path) -> Array:
             surface = pygame.image.load(path)
     except pygame.error as error:
         raise UserError(f"{path} is no picture that can be read: {error}") from None
-    width, height = surface.get_size()
-    paper = pygame.Surface((width, height))
+    paper = pygame.Surface(surface.get_size())
     paper.fill((255, 255, 255))  # Under what is transparent.
     paper.blit(surface, (0, 0))
-    return np.frombuffer(pygame.image.tobytes(paper, "RGB"), np.uint8).reshape(height, width, 3)
+    return frame_of(paper)

@@ -16,8 +16,8 @@ from toolkit.errors import UserError, unknown
 from toolkit.metrics import CsvFiles, Listener, TensorBoardFile
 from toolkit.run import Run
 from toolkit.settings import Settings
-from tools.plan_run import versions
 from tools.readings import Readings
+from tools.versions import versions
 
 ALGORITHM = "translator"
 LOG_EVERY = 50
@@ -73,7 +73,7 @@ def train_translator(
     The weights come out the same whether it was stopped in between or not. Returns steps, seconds and the last score.
     """
     training = TranslationSettings.parse(run.config["training"])
-    translator = _translator(run)
+    translator = new_translator(translation_config(run))
     readings = Readings(data, translator.settings)
     teach, judge = readings.teach(translator.settings.film), readings.judge()
     translator.standardize(readings.values[data.split()[0]], readings.sizes)
@@ -110,10 +110,15 @@ def translation_config(run: Run) -> dict[str, Any]:
     """The config of a translator's run, or of the translator beside a policy; a UserError where the run has none."""
     config = run.config
     if "translator" in config:
-        return {**config, **config["translator"]}
+        return beside_policy(config)
     if config["algorithm"] != ALGORITHM:
         raise UserError(f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`")
     return config
+
+
+def beside_policy(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the translator beside a policy, by the run's."""
+    return {**config, **config["translator"]}
 
 
 def check_fit(run: Run, data: Dataset) -> None:
@@ -129,20 +134,21 @@ def check_fit(run: Run, data: Dataset) -> None:
 
 def open_translator(run: Run) -> Translator:
     """The translator that a run has trained; a UserError where the run is none of a translator."""
-    translator, beside = _translator(run), run.config["algorithm"] != ALGORITHM
+    translator, beside = new_translator(translation_config(run)), run.config["algorithm"] != ALGORITHM
     group = f"{GROUP}policy" if beside else "policy"
     translator.load_state({"policy": run.load("latest" if beside else None, [group])[1][group]})
     return translator
 
 
-def settings_of(run: Run) -> TranslatorSettings:
-    """The settings of a translator's run."""
-    return TranslatorSettings.parse(translation_config(run)["settings"], kind="translator setting")
+def settings_of(config: Mapping[str, Any]) -> TranslatorSettings:
+    """The settings of a translator, by its config."""
+    return TranslatorSettings.parse(config["settings"], kind="translator setting")
 
 
-def _translator(run: Run) -> Translator:
-    config, settings = translation_config(run), settings_of(run)
-    return Translator(tuple(config["size"]), config["outputs"], settings, config["training"]["seed"], config["device"])
+def new_translator(config: Mapping[str, Any]) -> Translator:
+    """A translator that has learned nothing yet, by its config."""
+    size = tuple(config["size"])
+    return Translator(size, config["outputs"], settings_of(config), config["training"]["seed"], config["device"])
 
 
 def _save(run: Run, translator: Translator, step: int, seconds: float, score: float) -> None:

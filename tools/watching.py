@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from algos.base import Learner
-from algos.translator import Translator, TranslatorSettings
+from algos.translator import TranslatorSettings
 from algos.watched import Watched
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import UserError
 from toolkit.poses import TakesPoses
 from toolkit.registry import make_world
 from toolkit.signals import layout
+from tools.train_translator import beside_policy, new_translator
 
 SIZE = 64
 """Height and width of the pictures that it learns from."""
@@ -22,7 +23,7 @@ def plan_watching(world_id: str, ours: BaseEnvironment | None) -> dict[str, Any]
     """The config of the translator, as one that was trained alone would have; a UserError where there are no poses to read."""
     if not isinstance(ours, TakesPoses) or not isinstance(ours, BaseEnvironment):
         raise UserError(f"--with-translator reads poses, and {world_id} takes none")
-    if ours.settings.observation != "state" or ours.settings.goal != "state":
+    if not ours.sight.plain:
         raise UserError("--with-translator goes with a policy that sees the state: leave observation=state and goal=state")
     return {
         "world": world_id,
@@ -40,11 +41,8 @@ def settings_shown(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def watched(learner: Learner, config: Mapping[str, Any]) -> Watched:
     """The learner of a run with the run's translator beside it."""
-    known = config["translator"]
     world = make_world(config["world"], settings_shown(config))
     rows: Any = world.observation_space
     ours: Any = world.unwrapped
     world.close()
-    settings = TranslatorSettings.parse(known["settings"], kind="translator setting")
-    translator = Translator((SIZE, SIZE), known["outputs"], settings, config["training"]["seed"], config["device"])
-    return Watched(learner, translator, rows, layout(ours.OBSERVATION)["pose"])
+    return Watched(learner, new_translator(beside_policy(config)), rows, layout(ours.OBSERVATION)["pose"])
