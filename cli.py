@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 SUITES = Path(__file__).parent / "tools" / "suites"
 VARIED = "Vary the pictures, 0 to 1: colours, background, widths, lighting, jitter, noise, bars; or all=1.  [default: 0]"
+
+
+def tool(name: str) -> Any:
+    """The function `module:name` of tools. A program is imported when it is called, so that `poise --help` answers at once."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(f"tools.{module}"), function)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,9 +37,7 @@ def main() -> None:
 @spoken
 def list_worlds() -> None:
     """List the worlds and the algorithms."""
-    from tools.show import show_list
-
-    show_list()
+    tool("show:show_list")()
 
 
 @main.command()
@@ -41,18 +46,14 @@ def list_worlds() -> None:
 @spoken
 def inspect(env: str, env_set: dict[str, Any]) -> None:
     """Show what ENV sees, does, pays and lets you set."""
-    from tools.show import show_world
-
-    show_world(env, env_set)
+    tool("show:show_world")(env, env_set)
 
 
 @main.command()
 @spoken
 def doctor() -> None:
     """Check this machine: packages, drawing, films, window, devices."""
-    from tools.doctor import show_doctor
-
-    sys.exit(show_doctor())
+    sys.exit(tool("doctor:show_doctor")())
 
 
 @main.command()
@@ -75,9 +76,7 @@ def doctor() -> None:
 @spoken
 def train(env: str | None, **words: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
-    from tools.show_training import train_and_show
-
-    sys.exit(train_and_show(env, **words))
+    sys.exit(tool("show_training:train_and_show")(env, **words))
 
 
 @main.command()
@@ -91,9 +90,7 @@ def train(env: str | None, **words: Any) -> None:
 @spoken
 def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **looks: Any) -> None:
     """Open a window: watch a RUN balance and push it, or take the controls of an ENV yourself."""
-    from tools.playground import play as open_window
-
-    open_window(what, runs_dir, checkpoint, env_set, **looks)
+    tool("playground:play")(what, runs_dir, checkpoint, env_set, **looks)
 
 
 @main.command()
@@ -110,9 +107,7 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, A
 @spoken
 def record(run: str, **words: Any) -> None:
     """Film an episode of RUN's policy, as an .mp4 or a .gif; with --checkpoint all, how it learned."""
-    from tools.record_savings import record as film
-
-    for path in film(run, **words):
+    for path in tool("record_savings:record")(run, **words):
         click.echo(f"film: {path}")
 
 
@@ -123,9 +118,7 @@ def record(run: str, **words: Any) -> None:
 @spoken
 def replay(tape: Path, **words: Any) -> None:
     """Film an episode again from its tape FILE, as large as you like."""
-    from tools.replay_tape import film_tape
-
-    click.echo(f"film: {film_tape(tape, **words)}")
+    click.echo(f"film: {tool('replay_tape:film_tape')(tape, **words)}")
 
 
 @main.command()
@@ -139,9 +132,7 @@ def replay(tape: Path, **words: Any) -> None:
 @spoken
 def combine(videos: tuple[Path, ...], **words: Any) -> None:
     """Put many films into one: side by side, or one after the other with titles."""
-    from tools.combine_recordings import combine as put_together
-
-    click.echo(f"film: {put_together(videos, **words)}")
+    click.echo(f"film: {tool('combine_recordings:combine')(videos, **words)}")
 
 
 @main.command()
@@ -152,9 +143,7 @@ def combine(videos: tuple[Path, ...], **words: Any) -> None:
 @spoken
 def images_to_video(folder: Path, **words: Any) -> None:
     """Make a film of the pictures in DIR, in the order of their numbers or dates."""
-    from tools.images_to_video import images_to_video as make_film
-
-    click.echo(f"film: {make_film(folder, **words)}")
+    click.echo(f"film: {tool('images_to_video:images_to_video')(folder, **words)}")
 
 
 @main.command()
@@ -168,9 +157,7 @@ def images_to_video(folder: Path, **words: Any) -> None:
 @spoken
 def evaluate(run: str, **words: Any) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
-    from tools.show import evaluate_and_show
-
-    evaluate_and_show(run, **words)
+    tool("show:evaluate_and_show")(run, **words)
 
 
 @main.command()
@@ -188,9 +175,7 @@ def evaluate(run: str, **words: Any) -> None:
 @spoken
 def dataset(env: str, **words: Any) -> None:
     """Collect pictures of ENV beside its signals; run again, it goes on where it was stopped."""
-    from tools.show_dataset import collect_and_show
-
-    collect_and_show(env, **words)
+    tool("show_dataset:collect_and_show")(env, **words)
 
 
 @main.group()
@@ -207,9 +192,7 @@ def translate() -> None:
 @spoken
 def translate_train(dataset: Path | None, **words: Any) -> None:
     """Train a translator on DATASET until its error on held-out episodes is small; Ctrl-C saves."""
-    from tools.show_translator import train_and_show
-
-    train_and_show(dataset, **words)
+    tool("show_translator:train_and_show")(dataset, **words)
 
 
 @translate.command(name="evaluate")
@@ -222,9 +205,7 @@ def translate_train(dataset: Path | None, **words: Any) -> None:
 @spoken
 def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
     """Judge RUN's translator on the held-out episodes of DATASET, joint by joint, beside always saying the mean."""
-    from tools.show_translator import evaluate_and_show
-
-    evaluate_and_show(run, dataset, **words)
+    tool("show_translator:evaluate_and_show")(run, dataset, **words)
 
 
 @main.command()
@@ -241,9 +222,7 @@ def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
 @spoken
 def mimic(policy: str, **words: Any) -> None:
     """See a pose, take the pose: POLICY moves to what the translator reads from pictures."""
-    from tools.show_mimic import mimic_and_show
-
-    mimic_and_show(policy, **words)
+    tool("show_mimic:mimic_and_show")(policy, **words)
 
 
 @main.command()
@@ -258,9 +237,7 @@ def mimic(policy: str, **words: Any) -> None:
 @spoken
 def duel(policy: str, **words: Any) -> None:
     """Two robots face to face: one is led, the other copies what it sees of it, as a mirror does."""
-    from tools.show_duel import show_duel
-
-    click.echo(show_duel(policy, **words))
+    click.echo(tool("show_duel:show_duel")(policy, **words))
 
 
 @main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in SUITES.glob('*.yaml')))}.")
@@ -274,9 +251,7 @@ def benchmark(suite: str, **how: Any) -> None:
 
     SUITE is a name below or a YAML file. Given again, the command goes on with what is not finished.
     """
-    from tools.suite_run import benchmark as train_all
-
-    sys.exit(train_all(suite, **how))
+    sys.exit(tool("suite_run:benchmark")(suite, **how))
 
 
 @main.command()
@@ -290,9 +265,7 @@ def plot(what: tuple[str, ...], runs_dir: Path, by: str, out: Path) -> None:
 
     WHAT is one or more runs, or one benchmark, folder of runs or results.csv.
     """
-    from tools.plot import plot as draw
-
-    click.echo(f"plot: {draw(what, runs_dir, by, out)}")
+    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out)}")
 
 
 if __name__ == "__main__":

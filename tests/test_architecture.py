@@ -1,6 +1,7 @@
 """The house: who may import whom, what must never be written, and how long a file may be; read from the source itself."""
 
 import ast
+import importlib
 import inspect
 import re
 import sys
@@ -211,3 +212,10 @@ def test_the_greeting_of_pygame_is_not_printed():
     program = "import envs2d, gymnasium; gymnasium.make('poise/Cartpole-v0')"
     told = python("-c", program, PYGAME_HIDE_SUPPORT_PROMPT=None)
     assert (told.returncode, told.stdout) == (0, ""), "output is for what the user asked for"
+
+
+def test_every_program_that_a_command_names_is_there():
+    named = re.findall(r"""tool\(["'](\w+):(\w+)["']\)""", (ROOT / "cli.py").read_text())
+    assert len(named) > 15
+    for module, function in named:
+        assert callable(getattr(importlib.import_module(f"tools.{module}"), function)), f"{module}:{function}"
