@@ -132,6 +132,10 @@ class Body:
         for joint in self.joints.values():
             self.client.changeDynamics(self.number, joint, jointDamping=friction)
 
+    def paint(self, link: str, colour: Sequence[float]) -> None:
+        """Give a link a colour (red, green, blue, opacity in [0, 1])."""
+        self.client.changeVisualShape(self.number, self.links[link], rgbaColor=colour)
+
     def middle(self, link: str) -> Point:
         """Where a link's centre of mass is (m)."""
         index, client = self.links[link], self.client

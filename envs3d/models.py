@@ -17,6 +17,12 @@ class ArmJoint(NamedTuple):
 
 COLOURS = ("0.15 0.20 0.22", "0.28 0.47 0.62", "0.93 0.58 0.32")
 """Of an arm's base, and of its links by turns (red, green, blue in [0, 1])."""
+SLEEVES = {
+    f"{side}_{limb}_arm": (*map(float, colour.split()), 1.0)
+    for side in ("right", "left")
+    for limb, colour in zip(("upper", "lower"), COLOURS[1:], strict=True)
+}
+"""Colours of the humanoid's arms. All else is white; arms that are not can be read from a picture."""
 
 
 def arm_urdf(joints: Sequence[ArmJoint], width: float, mass: float, friction: float) -> str:

@@ -1,6 +1,7 @@
 """Photographs of a PyBullet client, as a look has it: by TinyRenderer on any machine, or by a graphics card."""
 
 import importlib.util
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from toolkit.look import PLAIN, WHITE, Colours, Look, mix
 from toolkit.signals import Array
 
 SPECULAR = 0.1
+FINEST = 128
+"""Pixels that a picture is drawn with on each side, at least. Smaller ones are drawn larger and averaged: with stairs for
+edges, nobody could tell to a fraction of a pixel where a limb is."""
 
 
 def photographer(client: Any, renderer: str, shadows: bool) -> Callable[[Camera, Look], Array]:
@@ -27,10 +31,12 @@ def photographer(client: Any, renderer: str, shadows: bool) -> Callable[[Camera,
 
     def photograph(camera: Camera, look: Look) -> Array:
         wardrobe.put_on(look.colours)
+        finer = math.ceil(FINEST / min(camera.width, camera.height))
+        width, height = finer * camera.width, finer * camera.height
         matrices = [matrix.T.ravel().tolist() for matrix in (camera.view_matrix(), camera.projection_matrix())]
         image = client.getCameraImage(
-            camera.width,
-            camera.height,
+            width,
+            height,
             *matrices,
             lightDirection=look.light.direction,
             lightColor=look.light.colour,
@@ -41,11 +47,13 @@ def photographer(client: Any, renderer: str, shadows: bool) -> Callable[[Camera,
             renderer=engine,
             flags=0 if look.colours.paper else client.ER_NO_SEGMENTATION_MASK,
         )
-        picture = np.asarray(image[2], np.uint8).reshape(camera.height, camera.width, 4)[..., :3]
+        picture = np.asarray(image[2], np.uint8).reshape(height, width, 4)[..., :3]
         if look.colours.paper:
-            nothing = np.asarray(image[4]).reshape(camera.height, camera.width, 1) < 0
+            nothing = np.asarray(image[4]).reshape(height, width, 1) < 0
             top, bottom = np.array(look.colours.behind(WHITE, WHITE))
-            picture = np.where(nothing, np.linspace(top, bottom, camera.height)[:, None], picture).astype(np.uint8)
+            picture = np.where(nothing, np.linspace(top, bottom, height)[:, None], picture).astype(np.uint8)
+        if finer > 1:
+            picture = picture.reshape(camera.height, finer, camera.width, finer, 3).mean((1, 3)).round().astype(np.uint8)
         return np.ascontiguousarray(picture)
 
     return photograph

@@ -13,7 +13,7 @@ from envs3d.body import Body, Client
 from envs3d.camera import Camera, Marker
 from envs3d.chatter import silenced
 from envs3d.hold import SpatialHold, hold_at, push_link
-from envs3d.models import humanoid_mjcf
+from envs3d.models import SLEEVES, humanoid_mjcf
 from envs3d.photograph import photographer
 from envs3d.settings import SpatialSettings
 from toolkit.environment import BaseEnvironment
@@ -96,7 +96,11 @@ class SpatialEnvironment(BaseEnvironment):
 
     def load_humanoid(self, *, bust: bool = False) -> Body:
         """Load the humanoid that comes with PyBullet; as a `bust`, fixed in the air and without its lower body."""
-        return self.load_text(humanoid_mjcf((DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text(), bust=bust))
+        text = (DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
+        body = self.load_text(humanoid_mjcf(text, bust=bust))
+        for link, colour in SLEEVES.items():
+            body.paint(link, colour)
+        return body
 
     def push(self, body: Body, link: str, impulse: Sequence[float] | Array) -> None:
         """Push a link in its middle with an impulse (N s); it acts at the next step."""

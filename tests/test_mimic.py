@@ -16,7 +16,7 @@ from toolkit.video import read_video, recorder
 from tools import train_run
 from tools.collect_dataset import collect_dataset, plan_dataset
 from tools.led import Led
-from tools.mimic import LEAD, STEPS, Mimic
+from tools.mimic import LEAD, Mimic
 from tools.plan_run import Words
 from tools.targets import Target, along_a_path, fitted, from_dataset, from_film, from_images, made_up
 from tools.train_translator import start, train_translator
@@ -149,7 +149,8 @@ def test_a_pose_that_is_read_rightly_is_taken_and_one_misread_is_not(robot):
     assert sum(told.steps is not None for told in right) >= 4
     assert right == blind
     assert all(told.misread == Away(0.0, 0.0) for told in right)
-    assert all(25 <= told.steps <= STEPS and told.away.metres < 0.02 for told in right if told.steps)
+    assert robot.steps == 150, "half an episode"
+    assert all(25 <= told.steps <= robot.steps and told.away.metres < 0.02 for told in right if told.steps)
     robot.read = lambda picture: -by_picture[picture.tobytes()]
     wrong = [robot.take(target, seed) for seed, target in enumerate(targets)]
     assert all(told.steps is None and told.misread.metres > 0.1 and told.away.metres > 0.02 for told in wrong)
@@ -173,7 +174,7 @@ def test_a_film_of_any_rate_takes_the_robot_as_long_as_it_lasts(robot, rate, mon
     frames = [Target("it", np.full((32, 32, 3), 200, np.uint8), None)] * (2 * rate)
     monkeypatch.setattr(robot.world, "step", lambda action, step=robot.world.step: steps.append(1) or step(action))
     robot.follow(frames, rate)
-    assert len(steps) == pytest.approx(STEPS + 2 * robot.ours.CONTROL_RATE, abs=1)
+    assert len(steps) == pytest.approx(robot.steps + 2 * robot.ours.CONTROL_RATE, abs=1)
 
 
 def test_it_aims_ahead_of_what_moves_and_at_what_stands_still(robot):
@@ -285,7 +286,7 @@ def test_pictures_films_datasets_and_made_up_poses_from_the_command(runs, elsewh
     assert told.exit_code == 0, told.output
     assert "0 of 1 poses taken within 20 mm" in told.output and "it.png" in told.output
     frames = list(read_video(Path("film.mp4")))
-    assert len(frames) >= STEPS and frames[0].shape == (48, 96, 3)
+    assert len(frames) >= 150 and frames[0].shape == (48, 96, 3)
     told = poise(runs, "--dataset", runs / "data", "--random", 2)
     assert told.exit_code == 0 and "with the true numbers instead of pictures" in told.output
     assert poise(runs, "--random", 1).exit_code == 0

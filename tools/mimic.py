@@ -10,7 +10,7 @@ from algos.translator import Translator
 from toolkit.errors import UserError
 from toolkit.evaluation import EVALUATION_SEED
 from toolkit.poses import Away, PoseTask, TakesPoses
-from toolkit.registry import World, as_ours
+from toolkit.registry import TIME_LIMIT, World, as_ours
 from toolkit.run import Run
 from toolkit.signals import Array, layout
 from tools.record_run import drawable_world
@@ -18,8 +18,6 @@ from tools.side_by_side import side_by_side
 from tools.targets import Target
 from tools.train_translator import open_translator, translation_config
 
-STEPS = 150
-"""Steps that the robot has for a pose."""
 PAUSE = 15
 """Frames for which a film stays on a pose that was taken."""
 LEAD = 0.07
@@ -64,6 +62,9 @@ class Mimic:
             raise UserError(f"run {policy.path.name!r} takes no poses: {config['world']} has no targets")
         if not self.ours.sight.plain:
             raise UserError(f"run {policy.path.name!r} sees pictures itself: mimic moves by one that is told numbers")
+        limit = self.world.spec.max_episode_steps if self.world.spec else None
+        self.steps: int = (limit or TIME_LIMIT) // 2
+        """Steps that the robot has for a pose: half an episode."""
         self.place: slice = layout(self.ours.OBSERVATION)["pose"]
         self.size: int = size
 
@@ -112,7 +113,7 @@ class Mimic:
         judge = PoseTask(task.reach, task.hold, task.roots)
         judge.aim(task.points(true), task.points(self.pose))
         taken = None
-        for step in range(1, STEPS + 1):
+        for step in range(1, self.steps + 1):
             self.step()
             judge.judge(task.points(self.pose))
             if film is not None:
@@ -129,7 +130,7 @@ class Mimic:
         """Follow a film shown at `rate` frames a second, once the robot has had its time to take the first frame's pose."""
         self.begin(EVALUATION_SEED)
         self.aim_at(self.read(targets[0].picture))
-        for _ in range(STEPS):
+        for _ in range(self.steps):
             self.step()
         self.translator.begin()
         moments, due = [], 0.0
