@@ -116,8 +116,7 @@ class Reacher2D(PlanarEnvironment):
 
     def reward_terms(self, effort: Effort) -> dict[str, float]:
         """Progress towards the pose, effort, and whether a pose was achieved just now; where it is paid for, likeness too."""
-        seen = {"likeness": self.sight.goal.gain()} if "likeness" in self.REWARD[self.settings.reward] else {}
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.pose), **seen}
+        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.pose), **self.sight.likeness()}
 
     def renew(self, info: dict[str, Any]) -> None:
         """A pose held long enough counts, and makes room for a new target."""

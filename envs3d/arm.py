@@ -75,7 +75,7 @@ class Arm7(SpatialEnvironment):
     def build(self) -> None:
         """The table, the arm, and the cube where one is to be lifted."""
         self.load(DATA / "table" / "table.urdf", (0.5, 0.0, -0.625))
-        self.body = self.load_sdf(DATA / "kuka_iiwa" / "kuka_with_gripper2.sdf")
+        self.body = self.load(DATA / "kuka_iiwa" / "kuka_with_gripper2.sdf")
         self.body.place_root((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
         self.others = [name for name in self.body.joints if name not in ARM]
         self.cube = self.load_box(SIZE, MASS, (*(part / 255 for part in RED), 1.0)) if self.settings.task == "lift" else None

@@ -4,7 +4,8 @@ Only body.py, world.py, hold.py and photograph.py touch PyBullet, so that anothe
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -121,11 +122,18 @@ class Body:
 
     def points_at(self, angles: Iterable[float], places: Iterable[Place]) -> list[Point]:
         """Where they would be (m) if the joints were at these angles (rad)."""
+        with self.posed(angles):
+            return self.points(places)
+
+    @contextmanager
+    def posed(self, angles: Iterable[float]) -> Iterator[None]:
+        """The body with its joints at these angles (rad), for as long as one looks at it."""
         here = self.angles_and_speeds()
         self.place(angles, [0.0] * len(self.joints))
-        points = self.points(places)
-        self.place(*here)
-        return points
+        try:
+            yield
+        finally:
+            self.place(*here)
 
     def rub(self, friction: float) -> None:
         """Give every joint a friction (N m s)."""

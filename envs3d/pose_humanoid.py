@@ -1,12 +1,9 @@
 """PoseHumanoid3D: the humanoid's bust, fixed in the air, that takes poses with both arms."""
 
-from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
-from envs3d.body import Point
 from envs3d.posed_arms import PosedArms, TakingPoses
 from envs3d.settings import SpatialSettings
 from envs3d.world import SpatialEnvironment
@@ -46,7 +43,12 @@ class PoseHumanoid3D(TakingPoses, SpatialEnvironment):
         Signal("speed", 6, -100.0, 100.0, "rad/s", "angular velocities of two shoulder joints and elbow, right and left"),
     )
     ACTION = (Signal("torque", 6, -TORQUE, TORQUE, "N m", "at two shoulder joints and elbow, right and left"),)
-    REWARD: ClassVar = {"reach": {"progress": 1.0, "effort": -0.05, "achieved": 2.0}, "survival": {"alive": 1.0}}
+    REWARD: ClassVar = {
+        "reach": {"progress": 1.0, "effort": -0.05, "achieved": 2.0},
+        "likeness": {"likeness": 1.0, "effort": -0.05},
+        "both": {"progress": 0.5, "likeness": 0.5, "effort": -0.05, "achieved": 2.0},
+        "survival": {"alive": 1.0},
+    }
     SETTINGS = PoseHumanoidSettings
     SUBSTEPS = 10
     VIEW = 1.8
@@ -57,9 +59,4 @@ class PoseHumanoid3D(TakingPoses, SpatialEnvironment):
         self.lay_floor(-0.6, 0.8)
         body = self.load_humanoid(bust=True)
         body.rub(FRICTION)
-        self.begin_with(PosedArms(body, PLACES, self._draw, REACH, HOLD, SHOULDERS))
-
-    def _draw(self, rng: np.random.Generator) -> Sequence[Point]:
-        """The pose of random joint angles."""
-        body = self.arms.body
-        return body.points_at(body.any_angles(rng), PLACES)
+        self.begin_with(PosedArms(body, PLACES, body.any_angles, REACH, HOLD, SHOULDERS))

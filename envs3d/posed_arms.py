@@ -1,15 +1,18 @@
 """Arms of a body that take poses: their targets, the judge, what is painted of it, and the hooks of worlds about it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
 
-from envs3d.body import Body, Place, Point
+from envs3d.body import Body, Place
 from envs3d.camera import Marker
+from toolkit.errors import UserError
 from toolkit.poses import ORIGIN, PoseTask
 from toolkit.rewards import effort_cost
 from toolkit.settings import WorldSettings
+from toolkit.sight import Sight
 from toolkit.signals import Array, Effort, Signal
 
 ELBOW, HAND = (33, 118, 174), (224, 90, 71)
@@ -18,14 +21,14 @@ ELBOW, HAND = (33, 118, 174), (224, 90, 71)
 class PosedArms:
     """One or two arms of a body, each with an elbow and a hand; `places` lists them arm by arm, `roots` where the arms begin.
 
-    `draw` makes a new pose, a point a place, out of chance; `reach` (m) and `hold` (steps) say when a pose is achieved.
+    `draw` makes angles of all joints (rad) out of chance; `reach` (m) and `hold` (steps) say when a pose is achieved.
     """
 
     def __init__(
         self,
         body: Body,
         places: Sequence[Place],
-        draw: Callable[[np.random.Generator], Sequence[Point]],
+        draw: Callable[[np.random.Generator], Array],
         reach: float,
         hold: int,
         roots: Sequence[Place] = (),
@@ -40,11 +43,13 @@ class PosedArms:
         self.aim(rng)
 
     def aim(self, rng: np.random.Generator) -> None:
-        """Set a new target."""
-        self.task.aim(self.draw(rng), self.pose)
+        """Set a new target: the pose of random angles."""
+        self.goal: Array | None = self.draw(rng)
+        self.task.aim(self.body.points_at(self.goal, self.places), self.pose)
 
     def aim_at(self, pose: Array) -> None:
         """Set a target: the places laid end to end, x and y of each where z is not told (m)."""
+        self.goal = None
         points = pose.reshape(len(self.places), -1)
         self.task.aim(np.pad(points, ((0, 0), (0, 3 - points.shape[1]))).tolist(), self.pose)
 
@@ -59,6 +64,12 @@ class PosedArms:
         if self.task.achieved:
             self.aim(rng)
 
+    def at_goal(self) -> AbstractContextManager[None]:
+        """The body at its target, for as long as one looks at it. A UserError where the target was told in numbers."""
+        if self.goal is None:
+            raise UserError("a target that was told in numbers cannot be drawn: leave goal=state")
+        return self.body.posed(self.goal)
+
     def markers(self) -> list[Marker]:
         """The targets of elbows and hands."""
         colours = (ELBOW, HAND) * (len(self.pose) // 2)
@@ -69,6 +80,7 @@ class TakingPoses:
     """The hooks that worlds whose body takes poses with its `arms` have in common, beside SpatialEnvironment."""
 
     arms: PosedArms
+    sight: Sight
     np_random: np.random.Generator
     settings: WorldSettings
     ACTION: ClassVar[tuple[Signal, ...]]
@@ -102,8 +114,8 @@ class TakingPoses:
         self.angles = self.arms.angles
 
     def reward_terms(self, effort: Effort) -> dict[str, float]:
-        """Progress towards the pose, effort, and whether a pose was achieved just now."""
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.arms.pose)}
+        """Progress towards the pose, effort, and whether a pose was achieved just now; where it is paid for, likeness too."""
+        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.arms.pose), **self.sight.likeness()}
 
     def renew(self, info: dict[str, Any]) -> None:
         """A pose held long enough counts, and makes room for a new target."""
@@ -117,6 +129,10 @@ class TakingPoses:
     def aim_at(self, pose: Array) -> None:
         """Set a target: the places of the signal `pose` (m)."""
         self.arms.aim_at(pose)
+
+    def at_goal(self) -> AbstractContextManager[None]:
+        """The body at its target, for as long as one looks at it."""
+        return self.arms.at_goal()
 
     def markers(self) -> list[Marker]:
         """The targets of elbows and hands."""

@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from envs3d.body import Point
 from envs3d.models import ArmJoint, arm_urdf
 from envs3d.posed_arms import PosedArms, TakingPoses
 from envs3d.settings import SpatialSettings
@@ -32,7 +31,12 @@ class ReacherSettings(SpatialSettings):
     friction: float = Field(FRICTION, ge=0, le=1, description="friction of each joint (N m s)")
 
 
-REWARD = {"reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0}, "survival": {"alive": 1.0}}
+REWARD = {
+    "reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0},
+    "likeness": {"likeness": 1.0, "effort": -0.05},
+    "both": {"progress": 0.5, "likeness": 0.5, "effort": -0.05, "achieved": 1.0},
+    "survival": {"alive": 1.0},
+}
 
 
 class Reacher3D(TakingPoses, SpatialEnvironment):
@@ -65,21 +69,8 @@ class Reacher3D(TakingPoses, SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.45, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, lambda rng: round_pose(*self.any_angles(rng)), REACH, HOLD))
+        self.begin_with(PosedArms(body, PLACES, self.any_angles, REACH, HOLD))
 
     def any_angles(self, rng: np.random.Generator) -> Array:
-        """Any angles of turn, lift and elbow (rad)."""
-        return np.array(round_angles(rng))
-
-
-def round_angles(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Angles of turn, lift and elbow (rad) that spread the elbow evenly over its sphere and bend it evenly."""
-    return rng.uniform(-math.pi, math.pi), math.asin(rng.uniform(-1.0, 1.0)), rng.uniform(-math.pi, math.pi)
-
-
-def round_pose(turn: float, lift: float, elbow: float) -> list[Point]:
-    """Where elbow and hand are for these angles (rad); a positive lift lowers the arm, as a turn about y does."""
-    lifts = np.array([lift, lift + elbow])
-    steps = np.stack((np.cos(lifts) * math.cos(turn), np.cos(lifts) * math.sin(turn), -np.sin(lifts)), axis=1)
-    points: list[Point] = np.cumsum(LINK * steps, axis=0).tolist()
-    return points
+        """Angles of turn, lift and elbow (rad) that spread the elbow evenly over its sphere and bend it evenly."""
+        return np.array([rng.uniform(-math.pi, math.pi), math.asin(rng.uniform(-1.0, 1.0)), rng.uniform(-math.pi, math.pi)])

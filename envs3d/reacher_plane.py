@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from envs3d.body import Point
 from envs3d.models import ArmJoint, arm_urdf
 from envs3d.posed_arms import PosedArms, TakingPoses
 from envs3d.reacher import HOLD, LINK, LINK_MASS, LINK_WIDTH, PLACES, REACH, REWARD, TORQUE, ReacherSettings
@@ -38,7 +37,7 @@ class ReacherPlane3D(TakingPoses, SpatialEnvironment):
         """A floor and the arm."""
         self.lay_floor(-0.05, 0.5)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, lambda rng: plane_pose(*self.any_angles(rng)), REACH, HOLD))
+        self.begin_with(PosedArms(body, PLACES, self.any_angles, REACH, HOLD))
 
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of shoulder and elbow (rad)."""
@@ -48,10 +47,3 @@ class ReacherPlane3D(TakingPoses, SpatialEnvironment):
         """Target, pose, difference, speeds."""
         target, pose = (np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose))
         return np.concatenate((target, pose, target - pose, self.arms.speeds))
-
-
-def plane_pose(shoulder: float, elbow: float) -> list[Point]:
-    """Where elbow and hand are for the angles of two hinges about z (rad)."""
-    turns = np.array([shoulder, shoulder + elbow])
-    points: list[Point] = np.cumsum(LINK * np.stack((np.cos(turns), np.sin(turns), np.zeros(2)), axis=1), axis=0).tolist()
-    return points

@@ -71,21 +71,17 @@ class SpatialEnvironment(BaseEnvironment):
             self._client = None
 
     def load(self, path: Path, at: Sequence[float] = (0, 0, 0)) -> Body:
-        """Load a body with a fixed base from a URDF file."""
-        return Body(self._client, self._client.loadURDF(str(path), basePosition=at, useFixedBase=True))
+        """Load a body with a fixed base from a URDF file; from an MJCF or an SDF file, which say themselves where it is."""
+        if path.suffix == ".urdf":
+            return Body(self._client, self._client.loadURDF(str(path), basePosition=at, useFixedBase=True))
+        return Body(self._client, (self._client.loadSDF if path.suffix == ".sdf" else self._client.loadMJCF)(str(path))[0])
 
     def load_text(self, text: str) -> Body:
-        """Load a body from the text of a URDF file, with a fixed base, or of an MJCF file, which says so itself."""
+        """Load a body from the text of a URDF or of an MJCF file."""
         with tempfile.TemporaryDirectory() as folder:
-            if "<mujoco" not in text:
-                (path := Path(folder, "body.urdf")).write_text(text)
-                return self.load(path)
-            (path := Path(folder, "body.xml")).write_text(text)
-            return Body(self._client, self._client.loadMJCF(str(path))[0])
-
-    def load_sdf(self, path: Path) -> Body:
-        """Load a body from an SDF file, which says itself where it stands."""
-        return Body(self._client, self._client.loadSDF(str(path))[0])
+            path = Path(folder, "body.xml" if "<mujoco" in text else "body.urdf")
+            path.write_text(text)
+            return self.load(path)
 
     def load_box(self, edge: float, mass: float, colour: Sequence[float]) -> Body:
         """A cube (m, kg) of a colour (red, green, blue, opacity in [0, 1])."""
@@ -125,10 +121,13 @@ class SpatialEnvironment(BaseEnvironment):
         return camera.mark(self._seen_by(camera), self.markers() if self.settings.markers else ())
 
     def glance(self, size: int, *, goal: bool = False) -> Array:
-        """A bare picture (size, size, 3) for the agent."""
-        if goal:
-            raise UserError(f"{type(self).__name__} cannot draw its body at the target: leave goal=state")
-        return self._seen_by(self._moved(Camera(self.settings.camera, self.VIEW, size, size)))
+        """A bare picture (size, size, 3) for the agent; of a `goal`, the body at its target."""
+        with self.at_goal() if goal else contextlib.nullcontext():
+            return self._seen_by(self._moved(Camera(self.settings.camera, self.VIEW, size, size)))
+
+    def at_goal(self) -> contextlib.AbstractContextManager[None]:
+        """The body at its target, for as long as one looks at it."""
+        raise UserError(f"{type(self).__name__} cannot draw its body at the target: leave goal=state")
 
     def focus(self) -> Sequence[float]:
         """The point (m) at the picture's centre."""

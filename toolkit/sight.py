@@ -81,6 +81,10 @@ class Sight:
         pixels = np.concatenate(pictures, axis=-1)
         return {"pixels": pixels, "state": numbers[self.told]} if self.told else pixels
 
+    def likeness(self) -> dict[str, float]:
+        """The reward term of that name, where the world's reward pays for it: to draw takes time."""
+        return {"likeness": self.goal.gain()} if "likeness" in self.world.REWARD[self.world.settings.reward] else {}
+
     def _tells(self, name: str) -> bool:
         """Whether the agent is told the signal `name` in numbers."""
         state, goal = self.world.settings.observation != "pixels", self.world.settings.goal != "pixels"
