@@ -56,7 +56,7 @@ class PoseHumanoid3D(TakingPoses, SpatialEnvironment):
 
     def build(self) -> None:
         """A floor and the bust."""
-        self.lay_floor(-0.6, 0.8)
+        self.lay_floor(-0.6, 1.3)
         body = self.load_humanoid(bust=True)
         body.rub(FRICTION)
         self.begin_with(PosedArms(body, PLACES, body.any_angles, REACH, HOLD, SHOULDERS))

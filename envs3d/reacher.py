@@ -67,7 +67,7 @@ class Reacher3D(TakingPoses, SpatialEnvironment):
 
     def build(self) -> None:
         """A floor and the arm."""
-        self.lay_floor(-0.45, 0.5)
+        self.lay_floor(-0.45, 0.8)
         body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
         self.begin_with(PosedArms(body, PLACES, self.any_angles, REACH, HOLD))
 
