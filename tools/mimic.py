@@ -55,7 +55,8 @@ class Mimic:
         if known["settings"]["signals"][0] != "pose":
             raise UserError(f"run {translator.path.name!r} does not read the signal pose first: train one that does")
         self.learner = algos.restore(policy)
-        looks = {"width": size, "height": size, "markers": True, **looks}
+        stands = {name: value for name, value in known["world_settings"].items() if name == "camera"}
+        looks = {"width": size, "height": size, "markers": True, **stands, **looks}
         self.world: World = drawable_world(config["world"], config["world_settings"], looks)
         self.ours: Any = as_ours(self.world)
         if not isinstance(self.ours, TakesPoses):
