@@ -11,6 +11,7 @@ import numpy as np
 
 from envs3d.chatter import silenced
 from toolkit.errors import UserError, WorkError
+from toolkit.joints import Joint
 from toolkit.signals import Array
 
 try:
@@ -99,6 +100,11 @@ class Body:
         """Of all joints (rad and rad/s; m and m/s where they slide)."""
         states = self.client.getJointStates(self.number, list(self.joints.values()))
         return [state[0] for state in states], [state[1] for state in states]
+
+    def read_joints(self) -> list[Joint]:
+        """All joints, each with the torque that its motor has exerted in the last step of the physics."""
+        states = self.client.getJointStates(self.number, list(self.joints.values()))
+        return [Joint(name.replace("_", " "), state[0], state[3]) for name, state in zip(self.joints, states, strict=True)]
 
     def root(self) -> tuple[Array, Array, Array, Array]:
         """Place (3,), axes (3, 3) one a column, velocity (3,) and angular velocity (3,) of the root, in the world."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from envs3d.body import Body, Place, Point
 from envs3d.camera import Marker
+from toolkit.joints import Joint
 from toolkit.poses import ORIGIN, PoseTask
 from toolkit.rewards import effort_cost
 from toolkit.settings import WorldSettings
@@ -117,6 +118,10 @@ class TakingPoses:
     def aim_at(self, pose: Array) -> None:
         """Set a target: the places of the signal `pose` (m)."""
         self.arms.aim_at(pose)
+
+    def joints(self) -> list[Joint]:
+        """All joints of the arms."""
+        return self.arms.body.read_joints()
 
     def markers(self) -> list[Marker]:
         """The targets of elbows and hands."""
