@@ -149,6 +149,12 @@ def test_where_nothing_good_was_expected_half_of_it_says_nothing(groups):
     assert not fall.judged and fall.noticed is None and "no value that could have dropped" in in_words(fall)
 
 
+def test_a_choice_has_no_limit_to_be_at():
+    learner, world = algos.make("ppo", "CartPole-v1", {}, {"hidden": [8]}), make_world("CartPole-v1")
+    story = live(world, learner, 3, 50)
+    assert story.failed and story.of("choice") and why_it_fell(story).saturated == {}
+
+
 def test_what_was_at_its_limit_counts_over_the_last_second_alone():
     early, often, seldom = ([np.nan, *[1.0] * 10, *rest] for rest in ([0.0] * 10, [-1.0] * 6 + [0.9] * 4, [1.0] * 4 + [0.0] * 6))
     fall = why_it_fell(told(action={"early": early, "often": often, "seldom": seldom}))

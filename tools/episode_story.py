@@ -27,8 +27,8 @@ class Track:
 class Story:
     """One episode: how it ended, and its tracks by group and name.
 
-    Groups: reward (what each term adds), value, margin, action, joint, torque, contact, state and aim (what the state of that
-    name should become), shown.
+    Groups: reward (what each term adds), value, margin, action, choice, joint, torque, contact, state, aim (what the state of
+    that name should become) and shown.
     """
 
     seed: int

@@ -127,6 +127,9 @@ TRACKS = {
         "-1 to 1 is the full range",
         "Healthy: inside the range most of the time. At an end for long: the motor is too weak for the plan.",
     ),
+    "choice": Meaning(
+        "Choices", "number of the choice", "Healthy: not the same all the time, unless one choice is right everywhere."
+    ),
     "contact": Meaning(
         "What touches the ground", "", "Standing: both feet, without a break. Walking: by turns. Many short breaks: it bounces."
     ),

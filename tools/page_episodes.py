@@ -107,8 +107,9 @@ def _words(fall: Fall) -> tuple[Element, str]:
 def _end_of(story: Story, film: str | None) -> Element:
     """Margins, value and the most used actions in the last seconds of an episode."""
     since = max(0, story.steps - round(SHOWN * story.rate))
-    groups = [list(story.of(group).values()) for group in ("margin", "value", "action")]
-    groups[-1].sort(key=lambda track: -float(np.nanmean(np.abs(track.values[since:]))))
+    groups = [list(story.of(group).values()) for group in ("margin", "value", "action", "choice")]
+    for actions in groups[2:]:
+        actions.sort(key=lambda track: -float(np.nanmean(np.abs(track.values[since:]))))
     return element("div", *(_chart(story, told[:TOGETHER], film, since=since) for told in groups if told), class_="charts")
 
 

@@ -54,9 +54,9 @@ def done(world: World, moment: Moment) -> list[Told]:
     """The action, as it was taken: numbers in [-1, 1], by the joints that they move where these are known; or choices."""
     inner = world.unwrapped
     names = [joint.name for joint in inner.joints()] if isinstance(inner, HasJoints) else action_names(world)
-    action = np.full(len(names), math.nan) if moment.action is None else np.ravel(moment.action)
-    numbers = np.clip(action, -1.0, 1.0) if isinstance(world.action_space, Box) else action
-    return [Told("action", name, float(number)) for name, number in zip(names, numbers, strict=True)]
+    group, most = ("action", 1.0) if isinstance(world.action_space, Box) else ("choice", math.inf)
+    action = np.full(len(names), math.nan) if moment.action is None else np.clip(np.ravel(moment.action), -most, most)
+    return [Told(group, name, float(number)) for name, number in zip(names, action, strict=True)]
 
 
 def moved(world: World, moment: Moment) -> list[Told]:
