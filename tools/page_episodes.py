@@ -32,16 +32,24 @@ def step_by_step(story: Story, film: str) -> Element:
             pieces = np.array_split(np.arange(len(told)), ceil(len(told) / (3 if group == "state" else TOGETHER)))
             for number, piece in enumerate(pieces, 1):
                 part = f" ({number} of {len(pieces)})" if len(pieces) > 1 else ""
-                charts.append(_chart(story, [told[index] for index in piece], film, unit=unit, part=part))
+                charts.append(_chart(story, [told[index] for index in piece], film, unit, part, number == 1))
     return element("div", *charts, class_="charts")
 
 
-def _chart(story: Story, told: Sequence[Track], film: str | None, unit: str = "", part: str = "", since: int = 0) -> Element:
-    """A chart of tracks of one group."""
+def _chart(
+    story: Story,
+    told: Sequence[Track],
+    film: str | None,
+    unit: str = "",
+    part: str = "",
+    first: bool = True,
+    since: int = 0,
+) -> Element:
+    """A chart of tracks of one group; the first part of a group says what is healthy."""
     group = told[0].group
     title, usual, healthy = TRACKS[group]
     goal = {"margin": NARROW, "value": alarming_value(story) if story.failed else None}.get(group)
-    return chart(title + part, _lines(story, told, since), "time (s)", unit or usual, healthy, goal, film)
+    return chart(title + part, _lines(story, told, since), "time (s)", unit or usual, healthy if first else "", goal, film)
 
 
 def _by_unit(told: Sequence[Track]) -> dict[str, list[Track]]:
@@ -64,11 +72,11 @@ def _lines(story: Story, told: Sequence[Track], since: int) -> list[Line]:
 
 def episodes(stories: Sequence[Story]) -> Element:
     """A row for each episode, to be opened, under what they came to together."""
-    ends = Counter(_end(story) for story in stories)
+    ends = Counter(ending(story) for story in stories)
     told = ", ".join(f"{number} {end}" for end, number in ends.most_common())
     mean = np.mean([story.total for story in stories])
     rows = [
-        (str(story.seed), f"{story.total:,.1f}", f"{story.steps:,}", f"{story.seconds:.2f}", _end(story)) for story in stories
+        (str(story.seed), f"{story.total:,.1f}", f"{story.steps:,}", f"{story.seconds:.2f}", ending(story)) for story in stories
     ]
     listed = table("Evaluation episodes, without exploration", ["seed", "return", "steps", "seconds", "how it ended"], rows)
     return element(
@@ -78,7 +86,8 @@ def episodes(stories: Sequence[Story]) -> Element:
     )
 
 
-def _end(story: Story) -> str:
+def ending(story: Story) -> str:
+    """How an episode ended, in a word or two."""
     if story.failed:
         return f"failed ({story.failure})" if story.failure else "failed"
     return "succeeded" if story.success else "lasted to the end"

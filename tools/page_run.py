@@ -15,7 +15,7 @@ from toolkit.registry import make_world
 from toolkit.run import Run
 from tools.episode_story import Story, live
 from tools.page_elements import Element, element
-from tools.page_episodes import episodes, falls, rewards, step_by_step
+from tools.page_episodes import ending, episodes, falls, rewards, step_by_step
 from tools.record_run import film_episode, frame_rate
 
 SIZE = 400
@@ -54,7 +54,7 @@ def run_section(place: str, lived: Lived) -> Sequence[Element]:
     films = {story.seed: f"{place}-film-{story.seed}" for story in shown}
     return [
         element("h3", "On film"),
-        element("div", *(_film(lived.run, seed, film) for seed, film in films.items()), class_="films"),
+        element("div", *(_film(lived.run, story, films[story.seed]) for story in shown), class_="films"),
         element("h3", "Its evaluation episodes"),
         episodes(told),
         rewards(told),
@@ -65,14 +65,23 @@ def run_section(place: str, lived: Lived) -> Sequence[Element]:
     ]
 
 
-def _film(run: Run, seed: int, place: str) -> Element:
+def _film(run: Run, story: Story, place: str) -> Element:
     """The film of an episode, in the page itself; a word where the world cannot be drawn."""
     with TemporaryDirectory() as folder:
         try:
-            data = film_episode(run, Path(folder, "film.mp4"), seed=seed, size=SIZE).read_bytes()
+            data = film_episode(run, Path(folder, "film.mp4"), seed=story.seed, size=SIZE).read_bytes()
         except UserError as error:
             return element("p", f"There is no film: {error}.")
     source = f"data:video/mp4;base64,{base64.b64encode(data).decode()}"
-    label = f"{run.path.name}, the episode of seed {seed}"
-    video = element("video", id=place, controls="", playsinline="", muted="", preload="auto", src=source, aria_label=label)
-    return element("figure", video, element("figcaption", f"The episode of seed {seed}."), class_="film")
+    told = f"The episode of seed {story.seed}: {ending(story)}."
+    video = element(
+        "video",
+        id=place,
+        controls="",
+        playsinline="",
+        muted="",
+        preload="auto",
+        src=source,
+        aria_label=f"{run.path.name}. {told}",
+    )
+    return element("figure", video, element("figcaption", told), class_="film")
