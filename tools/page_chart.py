@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from toolkit.signals import Array
 from tools.page_elements import Element, element
 
-POINTS = 500
+POINTS = 600
 """Points of a line, at most; of a longer one, means of so many parts."""
 SIDE = 1000.0
 """Width and height of the drawing, which is stretched to whatever room there is."""
