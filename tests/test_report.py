@@ -25,6 +25,8 @@ from tools.why_it_fell import in_words, why_it_fell
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 NASTY = "</script><img src=x onerror=alert(1)>&\"'$title${title}"
+UGLY = NASTY.replace("/", "")
+"""The same as the name of a folder."""
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +38,11 @@ def fallen(tmp_path_factory) -> Path:
 @pytest.fixture
 def runs(fallen, elsewhere) -> Path:
     """The run `mine`, another of other settings, and one whose names are not nice; the working folder is empty but for these."""
-    for name in ("mine", "other", NASTY.replace("/", "")):
+    for name, gamma, command in (("mine", 0.99, "poise"), ("other", 0.5, "poise"), (UGLY, 0.99, NASTY)):
         shutil.copytree(fallen / "mine", Path("runs", name))
-    for name, told in (("other", {"gamma": 0.5}), (NASTY.replace("/", ""), {"activation": NASTY})):
         path = Path("runs", name, "config.json")
         config = json.loads(path.read_text())
-        config["training"]["command"] = NASTY if told.get("activation") else "poise"
-        config["settings"]["gamma"] = told.get("gamma", 0.99)
+        config["settings"]["gamma"], config["command"] = gamma, command
         path.write_text(json.dumps(config))
     return Path("runs")
 
@@ -256,11 +256,10 @@ def test_a_page_needs_nothing_but_itself(runs):
 
 
 def test_names_and_settings_that_users_chose_stay_text(runs):
-    name = NASTY.replace("/", "")
-    said(poise("report", f"runs/{name}", "--out", "page.html", "--episodes", 1))
+    said(poise("report", f"runs/{UGLY}", "--out", "page.html", "--episodes", 1))
     read = Reader(Path("page.html").read_text())
     assert not read.all("img") and len(read.all("script")) == 1
-    assert name in read.words and NASTY in read.words, "as it was typed"
+    assert UGLY in read.words and NASTY in read.words, "as it was typed"
 
 
 def test_the_numbers_are_those_of_the_evaluation(runs):

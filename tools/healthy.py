@@ -138,7 +138,9 @@ TRACKS = {
         "",
         "Healthy: each line goes to its dotted one, without swinging past it again and again.",
     ),
-    "shown": Meaning("What the world shows", "in its own units", "Healthy: quiet around the middle. Swings that grow end in a failure."),
+    "shown": Meaning(
+        "What the world shows", "in its own units", "Healthy: quiet around the middle. Swings that grow end in a failure."
+    ),
 }
 """By the groups of an episode's tracks, in the order in which one should look."""
 
