@@ -30,7 +30,7 @@ class Line(NamedTuple):
     y: Array
     colour: int = 0
     kind: str = "line"
-    """line; aim, which is dashed; or bar, a row of its own that is there where y is 1."""
+    """line; aim, which is dotted; or bar, a row of its own that is there where y is 1."""
 
 
 def chart(
@@ -118,7 +118,7 @@ def _ends(values: Array, margin: bool = False) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    return [float(tick) for tick in TICKS.tick_values(low, high) if low <= tick <= high]
+    return [float(tick) + 0.0 for tick in TICKS.tick_values(low, high) if low <= tick <= high]  # No tick is called -0.
 
 
 def _place(values: Sequence[float] | Array, low: float, high: float) -> Array:

@@ -52,8 +52,8 @@ def action_names(world: World) -> list[str]:
 
 def done(world: World, moment: Moment) -> list[Told]:
     """The action, as it was taken: numbers in [-1, 1], by the joints that they move where these are known; or choices."""
-    inner = world.unwrapped
-    names = [joint.name for joint in inner.joints()] if isinstance(inner, HasJoints) else action_names(world)
+    ours = as_ours(world)
+    names = [joint.name for joint in ours.joints()] if isinstance(ours, HasJoints) else action_names(world)
     group, most = ("action", 1.0) if isinstance(world.action_space, Box) else ("choice", math.inf)
     action = np.full(len(names), math.nan) if moment.action is None else np.clip(np.ravel(moment.action), -most, most)
     return [Told(group, name, float(number)) for name, number in zip(names, action, strict=True)]
@@ -61,11 +61,11 @@ def done(world: World, moment: Moment) -> list[Told]:
 
 def moved(world: World, moment: Moment) -> list[Told]:
     """Angle and torque of every joint, and what stands on the ground; nothing where the world does not know."""
-    inner, acted = world.unwrapped, moment.action is not None
-    joints = inner.joints() if isinstance(inner, HasJoints) else []
+    ours, acted = as_ours(world), moment.action is not None
+    joints = ours.joints() if isinstance(ours, HasJoints) else []
     told = [Told("joint", joint.name, joint.angle, unit="rad") for joint in joints]
     told += [Told("torque", joint.name, joint.torque if acted else math.nan, unit="N m") for joint in joints]
-    contacts = inner.touching() if isinstance(inner, TouchesGround) else {}
+    contacts = ours.touching() if isinstance(ours, TouchesGround) else {}
     return told + [Told("contact", name, float(touches)) for name, touches in contacts.items()]
 
 
