@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from toolkit.experience import Moment
-from toolkit.joints import HasJoints, TouchesGround
+from toolkit.joints import HasJoints, Joint, TouchesGround
 from toolkit.registry import World, as_ours
 from toolkit.signals import layout, parts
 
@@ -62,10 +62,10 @@ def done(world: World, moment: Moment) -> list[Told]:
 def moved(world: World, moment: Moment) -> list[Told]:
     """Angle and torque of every joint, and what stands on the ground; nothing where the world does not know."""
     ours, acted = as_ours(world), moment.action is not None
-    joints = ours.joints() if isinstance(ours, HasJoints) else []
+    joints: list[Joint] = ours.joints() if isinstance(ours, HasJoints) else []
     told = [Told("joint", joint.name, joint.angle, unit="rad") for joint in joints]
     told += [Told("torque", joint.name, joint.torque if acted else math.nan, unit="N m") for joint in joints]
-    contacts = ours.touching() if isinstance(ours, TouchesGround) else {}
+    contacts: dict[str, bool] = ours.touching() if isinstance(ours, TouchesGround) else {}
     return told + [Told("contact", name, float(touches)) for name, touches in contacts.items()]
 
 
