@@ -268,5 +268,16 @@ def plot(what: tuple[str, ...], runs_dir: Path, by: str, out: Path) -> None:
     click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out)}")
 
 
+@main.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The page, .html.")
+@click.option("--episodes", type=click.IntRange(1, 1000), default=20, show_default=True, help="Episodes to judge each run by.")
+@RUNS
+@spoken
+def report(runs: tuple[str, ...], **words: Any) -> None:
+    """Put RUNs of one world on one page that opens offline: films, curves, settings, and why they fell."""
+    click.echo(f"report: {tool('report:report')(runs, **words)}")
+
+
 if __name__ == "__main__":
     main()

@@ -9,6 +9,7 @@ from envs2d.canvas import BALL, WOOD, Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import ARMS, LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
 from envs2d.world import PlanarEnvironment
+from toolkit.joints import Joint
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort, Signal
 
@@ -97,6 +98,14 @@ class BollaRolla(PlanarEnvironment):
         ball, plank = self.ball_state, self.plank_state
         stand = [ball[0], ball[3], plank[0] - ball[0], plank[2], plank[3] - ball[3], plank[5]]
         return np.concatenate((stand, self.figure.observe(self.states[2:], plank[0], plank[3])))
+
+    def joints(self) -> list[Joint]:
+        """Shoulders, elbows, hips and knees."""
+        return self.figure.joints(self.effort, self.CONTROL_RATE)
+
+    def touching(self) -> dict[str, bool]:
+        """Whether the shins, which are its feet, touch the plank."""
+        return self.figure.touching()
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the ball."""

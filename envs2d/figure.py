@@ -10,6 +10,7 @@ from pydantic import Field
 from envs2d.canvas import BODY, FAR, INK, NEAR, Canvas
 from envs2d.limbs import LIMB_MASS, LIMB_WIDTH, STRAIGHT_HEIGHT, TORSO_HEIGHT, TORSO_MASS, TORSO_WIDTH, Limb
 from envs2d.world import PlanarEnvironment
+from toolkit.joints import Joint
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort
 
@@ -73,6 +74,28 @@ class Figure:
         relative[0, 0] -= origin_x
         relative[0, 3] -= origin_vx
         return relative.ravel()
+
+    def joints(self, effort: Effort, rate: float) -> list[Joint]:
+        """Every limb's joint, bent from where it hangs straight, and the torque that the effort asks for; of a kick, its mean."""
+        asked = zip(self.limbs, effort or [0.0] * len(self.limbs), strict=True)
+        return [
+            Joint(
+                limb.name,
+                self.bodies[limb.name].angle - self.bodies[limb.parent].angle,
+                share * (IMPULSE * rate if self.impulse else limb.torque),
+            )
+            for limb, share in asked
+        ]
+
+    def touching(self) -> dict[str, bool]:
+        """Whether each shin touches something; limbs do not touch each other."""
+        touched: dict[str, bool] = {}
+        for name, body in self.bodies.items():
+            if name.endswith("shin"):
+                met: list[pymunk.Arbiter] = []
+                body.each_arbiter(met.append)
+                touched[name] = bool(met)
+        return touched
 
     def paint(self, canvas: Canvas) -> None:
         """Limbs, torso and head over them, a dark dot at each joint."""

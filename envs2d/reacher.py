@@ -11,19 +11,17 @@ from pydantic import Field
 from envs2d.arm import LINK, LINK_WIDTH, paint_arm, paint_links, pose_of
 from envs2d.canvas import TARGET, Canvas, Point
 from envs2d.world import PlanarEnvironment
+from toolkit.joints import Joint
 from toolkit.poses import PoseTask
 from toolkit.rewards import effort_cost
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal
 
-LINK_MASS = 0.5
-TORQUE = 1.0
+LINK_MASS, TORQUE = 0.5, 1.0
 FRICTION = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
-REACH = 0.02
-"""How close elbow and hand must both be to their targets (m)."""
-HOLD = 25
-"""For how many steps in a row."""
+REACH, HOLD = 0.02, 25
+"""How close elbow and hand must both be to their targets (m), and for how many steps in a row."""
 SHADOW = (205, 232, 216)
 
 
@@ -67,7 +65,7 @@ class Reacher2D(PlanarEnvironment):
         self._lay(angles, rng.normal(0.0, self.settings.start_noise, 2))
         self.task = PoseTask(REACH, HOLD)
         self.pose = pose_of(*angles)
-        self._aim(rng)
+        self.aim_at(np.array(pose_of(*self.any_angles(rng))).ravel())
         self.trail: deque[Point] = deque(maxlen=40)
 
     def put(self, angles: Array) -> None:
@@ -122,13 +120,18 @@ class Reacher2D(PlanarEnvironment):
         """A pose held long enough counts, and makes room for a new target."""
         info["success"], info["poses"] = self.task.achieved, self.task.poses
         if self.task.achieved:
-            self._aim(self.np_random)
+            self.aim_at(np.array(pose_of(*self.any_angles(self.np_random))).ravel())
         self.trail.append(self.pose[1])
 
     def observe(self) -> Array:
         """Target, pose, difference, speeds."""
         target, pose = np.array(self.target).ravel(), np.array(self.pose).ravel()
         return np.concatenate((target, pose, target - pose, self.speeds))
+
+    def joints(self) -> list[Joint]:
+        """Shoulder and elbow."""
+        shoulder, elbow = (TORQUE * share for share in self.effort or (0.0, 0.0))
+        return [Joint("shoulder", self.angles[0], shoulder), Joint("elbow", self.angles[1], elbow)]
 
     def aim_at(self, pose: Array) -> None:
         """Set a target: elbow (x, y) and hand (x, y), in m."""
@@ -153,7 +156,3 @@ class Reacher2D(PlanarEnvironment):
     def paint_goal(self, canvas: Canvas) -> None:
         """The arm in its target pose."""
         paint_arm(canvas, self.target)
-
-    def _aim(self, rng: np.random.Generator) -> None:
-        """Set a target that can be reached: the pose of two random joint angles."""
-        self.aim_at(np.array(pose_of(*self.any_angles(rng))).ravel())

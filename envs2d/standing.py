@@ -9,6 +9,7 @@ from envs2d.canvas import Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
 from envs2d.world import PlanarEnvironment
+from toolkit.joints import Joint
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort
 
@@ -66,6 +67,14 @@ class Standing(PlanarEnvironment):
     def observe(self) -> Array:
         """Torso and limbs, six numbers each."""
         return self.figure.observe(self.states)
+
+    def joints(self) -> list[Joint]:
+        """Hips and knees."""
+        return self.figure.joints(self.effort, self.CONTROL_RATE)
+
+    def touching(self) -> dict[str, bool]:
+        """Whether the shins, which are its feet, touch the ground."""
+        return self.figure.touching()
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the torso to left and right."""

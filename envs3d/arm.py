@@ -10,6 +10,7 @@ from envs3d.body import Point
 from envs3d.camera import Marker
 from envs3d.settings import SpatialSettings
 from envs3d.world import DATA, SpatialEnvironment
+from toolkit.joints import Joint
 from toolkit.rewards import effort_cost, progress
 from toolkit.signals import Array, Effort, Signal
 
@@ -83,8 +84,7 @@ class Arm7(SpatialEnvironment):
     def place(self, rng: np.random.Generator) -> None:
         """The arm over the table, its joints up to 0.3 rad from ready, the fingers open; the object anywhere."""
         angles = [*(READY + rng.uniform(-0.3, 0.3, len(ARM))), *(FINGERS[name] * OPEN for name in self.others)]
-        speeds = [*rng.normal(0.0, self.settings.start_noise, len(ARM)), *(0.0 for _ in self.others)]
-        self.body.place(angles, speeds)
+        self.body.place(angles, [*rng.normal(0.0, self.settings.start_noise, len(ARM)), *(0.0 for _ in self.others)])
         self.closed, self.achievements = False, 0
         self._present(rng)
 
@@ -111,13 +111,12 @@ class Arm7(SpatialEnvironment):
         done = self.height >= HEIGHT if self.cube is not None else self.distance < REACH
         self.held = self.held + 1 if done else 0
         before, self.potentials = self.potentials, self._potentials()
-        lifting = self.cube is not None
         return {
             "alive": 1.0,
             "effort": effort_cost(effort),
             "progress": progress(self.potentials[0], before[0]),
-            "lift": progress(self.potentials[1], before[1]) if lifting else 0.0,
-            "down": -float(self.pointing[2]) if lifting else 0.0,
+            "lift": progress(self.potentials[1], before[1]) if self.cube else 0.0,
+            "down": -float(self.pointing[2]) if self.cube else 0.0,
             "grasp": float(self.cube is not None and all(self.body.touches(self.cube, tip) for tip in TIPS)),
             "achieved": float(self.held >= HOLD),
         }
@@ -134,6 +133,10 @@ class Arm7(SpatialEnvironment):
         """Joints, hand, object, their difference, where the hand points, whether it closes."""
         difference = np.subtract(self.object, self.hand)
         return np.concatenate((self.angles, self.speeds, self.hand, self.object, difference, self.pointing, [self.closed]))
+
+    def joints(self) -> list[Joint]:
+        """The arm's, without the hand's."""
+        return self.body.read_joints()[: len(ARM)]
 
     def focus(self) -> Point:
         """Between the arm's base and the table's far edge."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from envs3d.chatter import silenced
 from toolkit.errors import UserError, WorkError
+from toolkit.joints import Joint
 from toolkit.signals import Array
 
 try:
@@ -101,6 +102,11 @@ class Body:
         states = self.client.getJointStates(self.number, list(self.joints.values()))
         return [state[0] for state in states], [state[1] for state in states]
 
+    def read_joints(self) -> list[Joint]:
+        """All joints, each with the torque that its motor has exerted in the last step of the physics."""
+        states = self.client.getJointStates(self.number, list(self.joints.values()))
+        return [Joint(name.replace("_", " "), state[0], state[3]) for name, state in zip(self.joints, states, strict=True)]
+
     def root(self) -> tuple[Array, Array, Array, Array]:
         """Place (3,), axes (3, 3) one a column, velocity (3,) and angular velocity (3,) of the root, in the world."""
         position, orientation = self.client.getBasePositionAndOrientation(self.number)
@@ -130,10 +136,8 @@ class Body:
         """The body with its joints at these angles (rad), for as long as one looks at it."""
         here = self.angles_and_speeds()
         self.place(angles, [0.0] * len(self.joints))
-        try:
-            yield
-        finally:
-            self.place(*here)
+        yield
+        self.place(*here)
 
     def rub(self, friction: float) -> None:
         """Give every joint a friction (N m s)."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from envs3d.settings import SpatialSettings
 from envs3d.world import DATA, SpatialEnvironment
+from toolkit.joints import Joint
 from toolkit.rewards import closeness, effort_cost, tolerance
 from toolkit.signals import Array, Effort, Signal
 
@@ -140,6 +141,14 @@ class Humanoid3D(SpatialEnvironment):
             self.speeds * SPEED_SCALE,
             (*self.contacts, self.command),
         ))  # fmt: skip
+
+    def joints(self) -> list[Joint]:
+        """From the abdomen to the elbows."""
+        return self.body.read_joints()
+
+    def touching(self) -> dict[str, bool]:
+        """Whether the feet touch the ground."""
+        return {name.replace("_", " "): bool(contact) for name, contact in zip(FEET, self.contacts, strict=True)}
 
     def focus(self) -> tuple[float, float, float]:
         """The camera follows the torso over the ground."""

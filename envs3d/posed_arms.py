@@ -9,6 +9,7 @@ import numpy as np
 from envs3d.body import Body, Place
 from envs3d.camera import Marker
 from toolkit.errors import UserError
+from toolkit.joints import Joint
 from toolkit.poses import ORIGIN, PoseTask
 from toolkit.rewards import effort_cost
 from toolkit.settings import WorldSettings
@@ -133,6 +134,10 @@ class TakingPoses:
     def at_goal(self) -> AbstractContextManager[None]:
         """The body at its target, for as long as one looks at it."""
         return self.arms.at_goal()
+
+    def joints(self) -> list[Joint]:
+        """All joints of the arms."""
+        return self.arms.body.read_joints()
 
     def markers(self) -> list[Marker]:
         """The targets of elbows and hands."""

@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 
-def write_json(path: Path, values: Any) -> Path:
-    """Write plain values as JSON: aside first, then renamed into place."""
+def write_text(path: Path, text: str) -> Path:
+    """Write a file aside first, then rename it into place; what no file can hold is written as question marks."""
     aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(values, indent=2) + "\n")
-    aside.replace(path)
-    return path
+    try:
+        aside.write_text(text, encoding="utf-8", errors="replace")
+        return aside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Any) -> Path:
+    """Write plain values as JSON, whole or not at all."""
+    return write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 class Sink:

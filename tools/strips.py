@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from typing import NamedTuple
 
 import numpy as np
 import pygame
@@ -13,8 +12,9 @@ from toolkit.frames import frame_of
 from toolkit.hud import BAD, GOOD, NARROW, PALE, PUSH
 from toolkit.lettering import INK, PAPER, letters
 from toolkit.look import Colour
-from toolkit.registry import World, as_ours
-from toolkit.signals import Array, parts
+from toolkit.registry import World
+from toolkit.signals import Array
+from tools.telling import Told, action_names, left, paid
 
 SECONDS = 4.0
 """How far back a line goes (s)."""
@@ -25,15 +25,6 @@ LETTERS = 14
 BOUNDS = {"action": (-1.0, 1.0), "margin": (0.0, 1.0)}
 """What a line of this group reaches from and to; others reach as far as their numbers."""
 Point = tuple[float, float]
-
-
-class Told(NamedTuple):
-    """A number of a moment, and how far it strays."""
-
-    group: str
-    name: str
-    value: float
-    spread: float = 0.0
 
 
 class Strip:
@@ -52,7 +43,7 @@ class Strip:
     @property
     def colour(self) -> Colour:
         """Red where it is bad: a cost, or a margin that is nearly used up."""
-        group, _, value, _ = self.past[-1]
+        group, _, value, *_ = self.past[-1]
         limits = {"reward": 0.0, "margin": NARROW}
         return PUSH if group == "action" else INK if group not in limits else BAD if value < limits[group] else GOOD
 
@@ -83,22 +74,16 @@ class Strips:
     """An overlay: the strips of an episode stand to the right of its frames. What a learner thinks is left out without one."""
 
     def __init__(self, world: World, rate: float, learner: Learner | None = None) -> None:
-        self.world, self.ours, self.learner = world, as_ours(world), learner
+        self.world, self.learner = world, learner
         self.length = max(2, round(SECONDS * rate))
         self.strips: dict[tuple[str, str], Strip] = {}
 
     def __call__(self, frame: Array, moment: Moment) -> Array:
         """The frame (H, W, 3) with all strips beside it."""
-        for told in (*self._paid(moment), *self._thought(moment), *self._margins()):
+        margins = (told._replace(name=f"margin: {told.name}") for told in left(self.world))
+        for told in (*paid(self.world, moment), *self._thought(moment), *margins):
             self.strips.setdefault(told[:2], Strip(told, self.length)).add(told)
         return np.concatenate([frame, self._panel(frame.shape[0])], axis=1)
-
-    def _paid(self, moment: Moment) -> list[Told]:
-        """What each term adds to the reward; where there are none, the reward. An episode's start has not been paid for."""
-        if self.ours is None:
-            return [Told("reward", "reward", moment.reward)]
-        weights, terms = self.ours.REWARD[self.ours.settings.reward], moment.info["reward_terms"]
-        return [Told("reward", name, weight * terms.get(name, math.nan)) for name, weight in weights.items()]
 
     def _thought(self, moment: Moment) -> list[Told]:
         """The value of what is seen, and the action with its spread."""
@@ -109,18 +94,8 @@ class Strips:
             action, spread = self.learner.act(moment.observation[None], explore=False)[0], np.atleast_1d(strays[0])
             value = [Told("value", "value", float(worth[0]))] if self.learner.can_judge else []
         numbers = np.atleast_1d(action)
-        names = (
-            [name for name, _ in parts(self.ours.ACTION)] if self.ours else [f"action {n}" for n in range(1, len(numbers) + 1)]
-        )
-        rows = zip(names, numbers, np.broadcast_to(spread, numbers.shape), strict=True)
+        rows = zip(action_names(self.world), numbers, np.broadcast_to(spread, numbers.shape), strict=True)
         return value + [Told("action", name, float(number), float(stray)) for name, number, stray in rows]
-
-    def _margins(self) -> list[Told]:
-        return (
-            [Told("margin", f"margin: {name}", float(margin)) for name, margin in self.ours.margins().items()]
-            if self.ours
-            else []
-        )
 
     def _panel(self, height: int) -> Array:
         """All strips, one below the other, in as many columns as it takes."""
