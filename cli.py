@@ -258,14 +258,21 @@ def benchmark(suite: str, **how: Any) -> None:
 @click.argument("what", nargs=-1, required=True)
 @RUNS
 @click.option("--by", type=click.Choice(["steps", "episodes", "seconds"]), default="steps", show_default=True, help="Over what.")
+@click.option(
+    "--kind",
+    type=click.Choice(["returns", "evaluation", "rewards", "losses"]),
+    default="returns",
+    show_default=True,
+    help="Of what.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("curves.png"), show_default=True, help=".png, .svg or .pdf.")
 @spoken
-def plot(what: tuple[str, ...], runs_dir: Path, by: str, out: Path) -> None:
+def plot(what: tuple[str, ...], runs_dir: Path, by: str, kind: str, out: Path) -> None:
     """Plot runs of one world, or a benchmark.
 
     WHAT is one or more runs, or one benchmark, folder of runs or results.csv.
     """
-    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out)}")
+    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out, kind)}")
 
 
 if __name__ == "__main__":

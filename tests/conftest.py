@@ -215,3 +215,8 @@ class Hands:
         pairs = ((elbow, pull), (hand, tug), (hand - elbow, tug))
         levers = [at[:, 0] * force[:, 1] - at[:, 1] * force[:, 0] for at, force in pairs]
         return np.clip(40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed, -1, 1)
+
+
+JUDGED = {f"eval/{name}" for name in ("return", "length", "success", "return_std")}
+JUDGED |= {f"eval/reward/{term}" for term in ("upright", "centred", "quiet", "economy")}
+"""What an evaluation of the cart-pole tells."""
