@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, TRANSLATOR, looks, spoken
+from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, TRANSLATOR, judging, looks, spoken
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
@@ -148,16 +148,26 @@ def images_to_video(folder: Path, **words: Any) -> None:
 
 @main.command()
 @click.argument("run")
-@RUNS
 @CHECKPOINT
 @click.option("--episodes", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Episodes to live.")
 @click.option("--steps", type=click.IntRange(1), help="Cut them after so many steps.")
-@ENV_SET
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@judging
 @spoken
 def evaluate(run: str, **words: Any) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
     tool("show:evaluate_and_show")(run, **words)
+
+
+@main.command()
+@click.argument("one", metavar="RUN")
+@click.argument("two", metavar="RUN")
+@click.option("--checkpoint", nargs=2, metavar="STEP STEP", help="Of each: latest, best or a step.  [default: the best]")
+@click.option("--episodes", type=click.IntRange(5, 10_000), default=20, show_default=True, help="Episodes to live.")
+@judging
+@spoken
+def compare(one: str, two: str, **words: Any) -> None:
+    """Compare two runs of one world on the same episodes: which is better, and how sure that is."""
+    tool("show_comparison:compare_and_show")(one, two, **words)
 
 
 @main.command()
@@ -262,8 +272,7 @@ def benchmark(suite: str, **how: Any) -> None:
     "--kind",
     type=click.Choice(["returns", "evaluation", "rewards", "losses"]),
     default="returns",
-    show_default=True,
-    help="Of what.",
+    help="Of what.  [default: returns]",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=Path("curves.png"), show_default=True, help=".png, .svg or .pdf.")
 @spoken
