@@ -171,6 +171,18 @@ def compare(one: str, two: str, **words: Any) -> None:
 
 
 @main.command()
+@click.argument("run")
+@CHECKPOINT
+@click.option("--episodes", type=click.IntRange(1, 1000), default=5, show_default=True, help="Starts of each push and change.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("robustness.png"), show_default=True, help="The picture.")
+@judging
+@spoken
+def robustness(run: str, **words: Any) -> None:
+    """Push RUN's body from all sides, and change mass, friction and gravity: what does its policy withstand."""
+    tool("show_robustness:test_and_show")(run, **words)
+
+
+@main.command()
 @click.argument("env")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder it is written to.")
 @click.option("--frames", type=click.IntRange(1), default=50_000, show_default=True, help="How many pictures.")
@@ -268,16 +280,11 @@ def benchmark(suite: str, **how: Any) -> None:
 @click.argument("what", nargs=-1, required=True)
 @RUNS
 @click.option("--by", type=click.Choice(["steps", "episodes", "seconds"]), default="steps", show_default=True, help="Over what.")
-@click.option(
-    "--kind",
-    type=click.Choice(["returns", "evaluation", "rewards", "losses"]),
-    default="returns",
-    help="Of what.  [default: returns]",
-)
+@click.option("--kind", type=click.Choice(["returns", "evaluation", "rewards", "losses"]), default="returns", help="Of what.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("curves.png"), show_default=True, help=".png, .svg or .pdf.")
 @spoken
 def plot(what: tuple[str, ...], runs_dir: Path, by: str, kind: str, out: Path) -> None:
-    """Plot runs of one world, or a benchmark.
+    """Plot runs of one world, or a benchmark: their returns, or another KIND.
 
     WHAT is one or more runs, or one benchmark, folder of runs or results.csv.
     """

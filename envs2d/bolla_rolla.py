@@ -8,9 +8,10 @@ import pymunk
 from envs2d.canvas import BALL, WOOD, Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import ARMS, LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.world import PlanarEnvironment
+from envs2d.world import PlanarEnvironment, trunk_of
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort, Signal
+from toolkit.trunk import Trunk
 
 BALL_RADIUS, BALL_MASS = 0.25, 10.0
 PLANK_LENGTH, PLANK_HEIGHT, PLANK_MASS = 1.2, 0.05, 2.0
@@ -97,6 +98,10 @@ class BollaRolla(PlanarEnvironment):
         ball, plank = self.ball_state, self.plank_state
         stand = [ball[0], ball[3], plank[0] - ball[0], plank[2], plank[3] - ball[3], plank[5]]
         return np.concatenate((stand, self.figure.observe(self.states[2:], plank[0], plank[3])))
+
+    def trunk(self) -> Trunk:
+        """Pushes hit the torso."""
+        return trunk_of(self.figure.torso)
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the ball."""

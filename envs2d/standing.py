@@ -8,9 +8,10 @@ import pymunk
 from envs2d.canvas import Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.world import PlanarEnvironment
+from envs2d.world import PlanarEnvironment, trunk_of
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort
+from toolkit.trunk import Trunk
 
 DROP_LIMIT = 0.32
 
@@ -66,6 +67,10 @@ class Standing(PlanarEnvironment):
     def observe(self) -> Array:
         """Torso and limbs, six numbers each."""
         return self.figure.observe(self.states)
+
+    def trunk(self) -> Trunk:
+        """Pushes hit the torso."""
+        return trunk_of(self.figure.torso)
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the torso to left and right."""

@@ -31,8 +31,11 @@ OUT_OF_REACH = 1e4
 class Client(BulletClient):  # type: ignore[misc]
     """A PyBullet client whose functions are looked up once; each takes its own client's number along.
 
-    What PyBullet cannot do is a WorkError: a body that is missing, a client that has died.
+    What PyBullet cannot do is a WorkError: a body that is missing, a client that has died. Bodies are loaded with
+    `mass_scale` times their masses and `friction_scale` times their frictions.
     """
+
+    mass_scale, friction_scale = 1.0, 1.0
 
     def __getattr__(self, name: str) -> Any:
         found = super().__getattr__(name)
@@ -61,9 +64,11 @@ class Body:
         moving = [entry for entry in info if entry[2] in (pybullet.JOINT_REVOLUTE, pybullet.JOINT_PRISMATIC)]
         self.joints = {entry[1].decode(): entry[0] for entry in moving}
         self.limits: Array = np.array([entry[8:10] for entry in moving]).reshape(-1, 2)
-        self.mass = sum(client.getDynamicsInfo(number, link)[0] for link in self.links.values())
         for link in self.links.values():  # Bullet slows every link down a little, as no air does.
             client.changeDynamics(number, link, linearDamping=0.0, angularDamping=0.0)
+        if (client.mass_scale, client.friction_scale) != (1.0, 1.0):
+            self._scale(client.mass_scale, client.friction_scale, [entry[6] for entry in moving])
+        self.mass = sum(client.getDynamicsInfo(number, link)[0] for link in self.links.values())
         self.torque([0.0] * len(self.joints))
 
     def place(self, angles: Iterable[float], speeds: Iterable[float]) -> None:
@@ -130,7 +135,17 @@ class Body:
     def rub(self, friction: float) -> None:
         """Give every joint a friction (N m s)."""
         for joint in self.joints.values():
-            self.client.changeDynamics(self.number, joint, jointDamping=friction)
+            self.client.changeDynamics(self.number, joint, jointDamping=friction * self.client.friction_scale)
+
+    def _scale(self, mass: float, friction: float, dampings: Iterable[float]) -> None:
+        """So many times the mass of each link, and the friction at contacts and in joints, of which the dampings are told."""
+        for link in self.links.values():
+            weight, rough, inertia = self.client.getDynamicsInfo(self.number, link)[:3]
+            # Where two bodies touch, Bullet multiplies their frictions. It makes up an inertia of its own for a new mass.
+            self.client.changeDynamics(self.number, link, mass=mass * weight, lateralFriction=math.sqrt(friction) * rough)
+            self.client.changeDynamics(self.number, link, localInertiaDiagonal=[mass * part for part in inertia])
+        for joint, damping in zip(self.joints.values(), dampings, strict=True):
+            self.client.changeDynamics(self.number, joint, jointDamping=friction * damping)
 
     def middle(self, link: str) -> Point:
         """Where a link's centre of mass is (m)."""

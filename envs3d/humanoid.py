@@ -10,6 +10,7 @@ from envs3d.settings import SpatialSettings
 from envs3d.world import DATA, SpatialEnvironment
 from toolkit.rewards import closeness, effort_cost, tolerance
 from toolkit.signals import Array, Effort, Signal
+from toolkit.trunk import Trunk
 
 TORQUE = {"abdomen": 50.0, "hip_x": 50.0, "hip_z": 50.0, "hip_y": 100.0, "knee": 80.0, "shoulder": 15.0, "elbow": 15.0}
 """Of each motor (N m), by a part of its joint's name."""
@@ -140,6 +141,10 @@ class Humanoid3D(SpatialEnvironment):
             self.speeds * SPEED_SCALE,
             (*self.contacts, self.command),
         ))  # fmt: skip
+
+    def trunk(self) -> Trunk:
+        """Pushes hit the torso."""
+        return Trunk(self.body.mass, lambda impulse: self.push(self.body, "torso", impulse))
 
     def focus(self) -> tuple[float, float, float]:
         """The camera follows the torso over the ground."""

@@ -148,8 +148,9 @@ class SpatialEnvironment(BaseEnvironment):
         self.close()
         with silenced():
             self._client = Client(pybullet.DIRECT)
+            self._client.mass_scale, self._client.friction_scale = self.settings.mass_scale, self.settings.friction_scale
             self._client.setPhysicsEngineParameter(fixedTimeStep=self._dt, deterministicOverlappingPairs=1)
-            self._client.setGravity(0.0, 0.0, -self.GRAVITY)
+            self._client.setGravity(0.0, 0.0, -self.GRAVITY * self.settings.gravity_scale)
             self.build()
         self._photograph = None
         self._start = self._client.saveState()

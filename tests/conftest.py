@@ -207,6 +207,18 @@ def seeing_runs(runs: Path, world_id: str) -> tuple[Any, Any]:
     return Run.open(runs, "mover"), eye
 
 
+class Hand:
+    """Stands for a policy of the cart-pole: feedback of some strength; 1 balances, 0 does nothing."""
+
+    checkpoint = "by hand"
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def act(self, seen: np.ndarray, *, explore: bool) -> np.ndarray:
+        return np.clip(-self.strength * seen @ np.array([[-0.3], [-0.5], [4.0], [1.0]]), -1.0, 1.0)
+
+
 class Hands:
     """Stands for a policy: springs that pull elbow and hand of the reacher to what it sees as their targets."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import start_run
+from conftest import Hand, start_run
 from test_cli import assert_one_line, poise, said
 
 import algos
@@ -60,18 +60,6 @@ def test_both_live_the_episodes_of_an_evaluation(runs):
     differences = np.subtract(told["one"]["returns"], told["two"]["returns"])
     assert told["difference"]["mean"] == pytest.approx(differences.mean())
     assert told["difference"]["low"] <= differences.mean() <= told["difference"]["high"]
-
-
-class Hand:
-    """Stands for a policy of the cart-pole: feedback of some strength."""
-
-    checkpoint = "by hand"
-
-    def __init__(self, strength: float) -> None:
-        self.strength = strength
-
-    def act(self, seen: np.ndarray, *, explore: bool) -> np.ndarray:
-        return np.clip(-self.strength * seen @ np.array([[-0.3], [-0.5], [4.0], [1.0]]), -1.0, 1.0)
 
 
 def test_a_policy_that_balances_is_better_than_one_that_does_not(runs, monkeypatch):
