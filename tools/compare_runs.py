@@ -69,11 +69,11 @@ def _common_world(runs: tuple[Run, Run], told: list[dict[str, Any]]) -> str:
         raise UserError(f"runs of different worlds cannot be compared: {first} and {second}")
     one, two = (_in_full(first, settings) for settings in told)
     for name in {**one, **two}:
-        values = one.get(name), two.get(name)
-        if values[0] != values[1]:
+        mine, other = one.get(name), two.get(name)
+        if mine != other:
             raise UserError(
-                f"returns under different settings cannot be compared: {name} is {values[0]} and {values[1]};"
-                f" --env-set {name}={values[0]} judges both alike"
+                f"returns under different settings cannot be compared: {name} is {mine} and {other};"
+                f" --env-set {name}={other if mine is None else mine} judges both alike"
             )
     return first
 

@@ -24,6 +24,8 @@ LOSSES = "losses/"
 STEEP = 100.0
 """Where the largest value is so many times the smallest, a logarithmic axis shows both."""
 BAND = "Line: interquartile mean of the runs; band: its 95 % bootstrap interval."
+INTERVAL = "Band: 95 % interval of the mean return of an evaluation's episodes."
+NO_INTERVAL = "No interval: an older Poise did not tell how far an evaluation's returns spread."
 SURE = 1.96
 """Standard errors to either side of a mean that hold the true one 95 times in 100."""
 
@@ -115,13 +117,11 @@ def evaluation(groups: Sequence[Group], axis: str) -> Figure:
         _draw(axes, groups, found, "o")
         axes.set_ylabel(f"{name} in evaluation")
         tidy(axes, axis, "linear")
-    alone = "Band: 95 % interval of the mean return of an evaluation's episodes."
-    _explain(figure, panels, groups, alone, BAND)
+    _explain(figure, panels, groups, INTERVAL if any(group.told(SPREAD) for group in groups) else NO_INTERVAL, BAND)
     return figure
 
 
-Kind = Callable[[Sequence[Group], str], Figure]
-KINDS: Mapping[str, Kind] = {"rewards": rewards, "losses": losses, "evaluation": evaluation}
+KINDS: Mapping[str, Callable[[Sequence[Group], str], Figure]] = {"rewards": rewards, "losses": losses, "evaluation": evaluation}
 
 
 def _paid(group: Group, terms: Sequence[str], axis: str) -> tuple[Array, Array]:
