@@ -44,7 +44,8 @@ class Robustness:
     @property
     def definition(self) -> str:
         """What the figure is, in words."""
-        return " and ".join(f"{name} {share:.2f}" for name, share in self.parts.items())
+        told = [f"{name} {share:.2f}" for name, share in self.parts.items()]
+        return f"the mean of {' and '.join(told)}" if len(told) > 1 else told[0]
 
     def plain(self) -> dict[str, Any]:
         """All of it, ready for JSON."""

@@ -43,7 +43,7 @@ def test_and_show(
     if told.changes is not None:
         columns = ["times", *(f"{factor:g}" for factor in FACTORS)]
         console.print(table("\nReturn, and success, in changed worlds", columns, _cells(told.changes)))
-    console.print(f"\n[bold]robustness {told.figure:.2f}[/bold], the mean of {told.definition}\npicture: {picture}")
+    console.print(f"\n[bold]robustness {told.figure:.2f}[/bold]: {told.definition}\npicture: {picture}")
 
 
 def _rows(pushes: Pushes) -> list[tuple[str, ...]]:
