@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, TRANSLATOR, looks, spoken
+from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, TRANSLATOR, judging, looks, spoken
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
@@ -148,16 +148,38 @@ def images_to_video(folder: Path, **words: Any) -> None:
 
 @main.command()
 @click.argument("run")
-@RUNS
 @CHECKPOINT
 @click.option("--episodes", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Episodes to live.")
 @click.option("--steps", type=click.IntRange(1), help="Cut them after so many steps.")
-@ENV_SET
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@judging
 @spoken
 def evaluate(run: str, **words: Any) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
     tool("show:evaluate_and_show")(run, **words)
+
+
+@main.command()
+@click.argument("one", metavar="RUN")
+@click.argument("two", metavar="RUN")
+@click.option("--checkpoint", nargs=2, metavar="STEP STEP", help="Of each: latest, best or a step.  [default: the best]")
+@click.option("--episodes", type=click.IntRange(5, 10_000), default=20, show_default=True, help="Episodes to live.")
+@judging
+@spoken
+def compare(one: str, two: str, **words: Any) -> None:
+    """Compare two runs of one world on the same episodes: which is better, and how sure that is."""
+    tool("show_comparison:compare_and_show")(one, two, **words)
+
+
+@main.command()
+@click.argument("run")
+@CHECKPOINT
+@click.option("--episodes", type=click.IntRange(1, 1000), default=5, show_default=True, help="Starts of each push and change.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("robustness.png"), show_default=True, help="The picture.")
+@judging
+@spoken
+def robustness(run: str, **words: Any) -> None:
+    """Push RUN's body from all sides, and change mass, friction and gravity: what does its policy withstand."""
+    tool("show_robustness:test_and_show")(run, **words)
 
 
 @main.command()
@@ -247,10 +269,7 @@ def duel(policy: str, **words: Any) -> None:
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Seeds 0, 1, ...: so many, instead of the suite's.")
 @spoken
 def benchmark(suite: str, **how: Any) -> None:
-    """Train all of SUITE: worlds x algorithms x seeds.
-
-    SUITE is a name below or a YAML file. Given again, the command goes on with what is not finished.
-    """
+    """Train worlds x algorithms x seeds: SUITE is a name below or a YAML file. Given again, go on with what is not finished."""
     sys.exit(tool("suite_run:benchmark")(suite, **how))
 
 
@@ -258,14 +277,12 @@ def benchmark(suite: str, **how: Any) -> None:
 @click.argument("what", nargs=-1, required=True)
 @RUNS
 @click.option("--by", type=click.Choice(["steps", "episodes", "seconds"]), default="steps", show_default=True, help="Over what.")
+@click.option("--kind", type=click.Choice(["returns", "evaluation", "rewards", "losses"]), default="returns", help="Of what.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("curves.png"), show_default=True, help=".png, .svg or .pdf.")
 @spoken
-def plot(what: tuple[str, ...], runs_dir: Path, by: str, out: Path) -> None:
-    """Plot runs of one world, or a benchmark.
-
-    WHAT is one or more runs, or one benchmark, folder of runs or results.csv.
-    """
-    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out)}")
+def plot(what: tuple[str, ...], runs_dir: Path, by: str, kind: str, out: Path) -> None:
+    """Plot returns or another kind of curve of WHAT: runs of one world, or one benchmark, folder of runs or results.csv."""
+    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out, kind)}")
 
 
 @main.command()

@@ -8,10 +8,11 @@ import pymunk
 from envs2d.canvas import BALL, WOOD, Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import ARMS, LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.world import PlanarEnvironment
+from envs2d.world import PlanarEnvironment, trunk_of
 from toolkit.joints import Joint
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort, Signal
+from toolkit.trunk import Trunk
 
 BALL_RADIUS, BALL_MASS = 0.25, 10.0
 PLANK_LENGTH, PLANK_HEIGHT, PLANK_MASS = 1.2, 0.05, 2.0
@@ -106,6 +107,10 @@ class BollaRolla(PlanarEnvironment):
     def touching(self) -> dict[str, bool]:
         """Whether the shins, which are its feet, touch the plank."""
         return self.figure.touching()
+
+    def trunk(self) -> Trunk:
+        """Pushes hit the torso."""
+        return trunk_of(self.figure.torso)
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the ball."""

@@ -11,10 +11,11 @@ import pymunk
 from pydantic import Field
 
 from envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
-from envs2d.world import PlanarEnvironment
+from envs2d.world import PlanarEnvironment, trunk_of
 from toolkit.rewards import closeness, economy
 from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal
+from toolkit.trunk import Trunk
 
 CART_WIDTH, CART_HEIGHT, CART_MASS = 0.5, 0.3, 1.0
 POLE_LENGTH, POLE_WIDTH, POLE_MASS = 1.0, 0.1, 0.1
@@ -80,7 +81,7 @@ class Cartpole(PlanarEnvironment):
     def apply(self, effort: Effort) -> None:
         """Push the cart."""
         if self.settings.actuation == "impulse":
-            self.cart.velocity += (effort[0] * self.settings.force / self.CONTROL_RATE / CART_MASS, 0.0)
+            self.cart.velocity += (effort[0] * self.settings.force / self.CONTROL_RATE / self.cart.mass, 0.0)
             return
         self.drive.rest_length = FAR_AWAY + effort[0] * self.settings.force / SOFT
 
@@ -109,6 +110,10 @@ class Cartpole(PlanarEnvironment):
     def observe(self) -> Array:
         """x, v, angle, angular velocity."""
         return np.array(self.state)
+
+    def trunk(self) -> Trunk:
+        """Pushes hit the pole."""
+        return trunk_of(self.pole)
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the cart."""

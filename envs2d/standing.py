@@ -8,10 +8,11 @@ import pymunk
 from envs2d.canvas import Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.world import PlanarEnvironment
+from envs2d.world import PlanarEnvironment, trunk_of
 from toolkit.joints import Joint
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort
+from toolkit.trunk import Trunk
 
 DROP_LIMIT = 0.32
 
@@ -75,6 +76,10 @@ class Standing(PlanarEnvironment):
     def touching(self) -> dict[str, bool]:
         """Whether the shins, which are its feet, touch the ground."""
         return self.figure.touching()
+
+    def trunk(self) -> Trunk:
+        """Pushes hit the torso."""
+        return trunk_of(self.figure.torso)
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the torso to left and right."""

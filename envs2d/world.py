@@ -1,5 +1,6 @@
 """PlanarEnvironment: a world whose bodies live in a pymunk space. SI units, y up."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from envs2d.canvas import Canvas
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import UserError
 from toolkit.signals import Array
+from toolkit.trunk import Trunk
 
 BODY_FIELDS = (
     pymunk.batch.BodyFields.POSITION
@@ -38,7 +40,7 @@ class PlanarEnvironment(BaseEnvironment):
     def clear(self) -> None:
         """Start from an empty space."""
         self.space = pymunk.Space()
-        self.space.gravity = (0.0, -self.GRAVITY)
+        self.space.gravity = (0.0, -self.GRAVITY * self.settings.gravity_scale)
         self.space.collision_slop = 0.001
         self.states: Array = np.empty((0, 6))
 
@@ -49,6 +51,7 @@ class PlanarEnvironment(BaseEnvironment):
     def sense(self) -> None:
         """Read all bodies at once into `states` (B, 6): x, y, angle, vx, vy, angular velocity, in the order added."""
         if not len(self.states):
+            self._scale()
             # The static body comes last and is not shown; one more row because pymunk would grow a full
             # buffer, and this memory is not its own to grow.
             memory = np.zeros((len(self.space.bodies) + 2, 6))
@@ -56,6 +59,17 @@ class PlanarEnvironment(BaseEnvironment):
             self.states = memory[:-2]
         self._buffer.clear()
         pymunk.batch.get_space_bodies(self.space, BODY_FIELDS, self._buffer)
+
+    def _scale(self) -> None:
+        """Make what was just placed as heavy and as rough as the settings want it."""
+        mass, friction = self.settings.mass_scale, self.settings.friction_scale
+        for body in self.space.bodies:
+            body.mass, body.moment = mass * body.mass, mass * body.moment
+        for shape in self.space.shapes:
+            shape.friction *= math.sqrt(friction)  # Where two shapes touch, their frictions are multiplied.
+        for joint in self.space.constraints:
+            if isinstance(joint, pymunk.DampedRotarySpring):
+                joint.damping *= friction
 
     def join(self, joint: pymunk.Constraint) -> pymunk.Constraint:
         """Add a joint that closes its gaps quickly."""
@@ -117,6 +131,11 @@ class PlanarEnvironment(BaseEnvironment):
         x, y = self.focus()
         view = self.VIEW / self.look.zoom
         return (x + self.look.shift[0] * view, y + self.look.shift[1] * view), view
+
+
+def trunk_of(body: pymunk.Body) -> Trunk:
+    """A body as what pushes hit."""
+    return Trunk(body.mass, lambda impulse: body.apply_impulse_at_world_point(tuple(impulse.tolist()), body.position))
 
 
 class BodyHold:

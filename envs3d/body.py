@@ -1,7 +1,4 @@
-"""A PyBullet client, and a body in it: its links, joints and motors, all by name. SI units.
-
-Only body.py, world.py, hold.py and photograph.py touch PyBullet, so that another engine could stand here one day.
-"""
+"""A body in a PyBullet client: its links, joints and motors, all by name. SI units."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,17 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from envs3d.chatter import silenced
-from toolkit.errors import UserError, WorkError
 from toolkit.joints import Joint
 from toolkit.signals import Array
-
-try:
-    with silenced():
-        import pybullet
-        from pybullet_utils.bullet_client import BulletClient
-except ModuleNotFoundError:
-    raise UserError("worlds in space need pybullet: pip install -e '.[3d]' (Python 3.11; elsewhere from conda-forge)") from None
 
 Point = Sequence[float]
 """A place: x, y, z (m)."""
@@ -30,29 +18,6 @@ OUT_OF_REACH = 1e4
 """A speed that no motor gets to (rad/s or m/s): on its way there it exerts all the torque it is allowed."""
 
 
-class Client(BulletClient):  # type: ignore[misc]
-    """A PyBullet client whose functions are looked up once; each takes its own client's number along.
-
-    What PyBullet cannot do is a WorkError: a body that is missing, a client that has died.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        found = super().__getattr__(name)
-
-        def function(*words: Any, **more: Any) -> Any:
-            try:
-                return found(*words, **more)
-            except pybullet.error as error:
-                raise WorkError(f"PyBullet's {name} failed: {error}") from None
-
-        self.__dict__[name] = function if callable(found) else found
-        return self.__dict__[name]
-
-    def is_sound(self) -> bool:
-        """Whether all bodies are somewhere; a number that is not finite spreads, and no restoring cures it."""
-        return all(math.isfinite(sum(self.getBasePositionAndOrientation(body)[0])) for body in range(self.getNumBodies()))
-
-
 class Body:
     """A body in a client: a root and, joint by joint, its links; all by name. `joints` are those that move."""
 
@@ -60,12 +25,14 @@ class Body:
         self.client, self.number = client, number
         info = [client.getJointInfo(number, joint) for joint in range(client.getNumJoints(number))]
         self.links = {client.getBodyInfo(number)[0].decode(): -1, **{entry[12].decode(): entry[0] for entry in info}}
-        moving = [entry for entry in info if entry[2] in (pybullet.JOINT_REVOLUTE, pybullet.JOINT_PRISMATIC)]
+        moving = [entry for entry in info if entry[2] in (client.JOINT_REVOLUTE, client.JOINT_PRISMATIC)]
         self.joints = {entry[1].decode(): entry[0] for entry in moving}
         self.limits: Array = np.array([entry[8:10] for entry in moving]).reshape(-1, 2)
-        self.mass = sum(client.getDynamicsInfo(number, link)[0] for link in self.links.values())
         for link in self.links.values():  # Bullet slows every link down a little, as no air does.
             client.changeDynamics(number, link, linearDamping=0.0, angularDamping=0.0)
+        if (client.mass_scale, client.friction_scale) != (1.0, 1.0):
+            self._scale(client.mass_scale, client.friction_scale, [entry[6] for entry in moving])
+        self.mass = sum(client.getDynamicsInfo(number, link)[0] for link in self.links.values())
         self.torque([0.0] * len(self.joints))
 
     def place(self, angles: Iterable[float], speeds: Iterable[float]) -> None:
@@ -87,11 +54,11 @@ class Body:
 
     def drive(self, speeds: Sequence[float], torques: Sequence[float], joints: Iterable[str] | None = None) -> None:
         """Motors that keep speeds (rad/s) with at most so much torque (N m), at all joints or at those named."""
-        self._motors(joints, pybullet.VELOCITY_CONTROL, targetVelocities=speeds, forces=torques)
+        self._motors(joints, self.client.VELOCITY_CONTROL, targetVelocities=speeds, forces=torques)
 
     def hold(self, angles: Sequence[float], torques: Sequence[float], joints: Iterable[str] | None = None) -> None:
         """Motors that go to angles (rad) and stay, with at most so much torque (N m), at all joints or at those named."""
-        self._motors(joints, pybullet.POSITION_CONTROL, targetPositions=angles, forces=torques)
+        self._motors(joints, self.client.POSITION_CONTROL, targetPositions=angles, forces=torques)
 
     def _motors(self, joints: Iterable[str] | None, mode: int, **targets: Sequence[float]) -> None:
         numbers = list(self.joints.values()) if joints is None else [self.joints[name] for name in joints]
@@ -142,7 +109,17 @@ class Body:
     def rub(self, friction: float) -> None:
         """Give every joint a friction (N m s)."""
         for joint in self.joints.values():
-            self.client.changeDynamics(self.number, joint, jointDamping=friction)
+            self.client.changeDynamics(self.number, joint, jointDamping=friction * self.client.friction_scale)
+
+    def _scale(self, mass: float, friction: float, dampings: Iterable[float]) -> None:
+        """So many times the mass of each link, and the friction at contacts and in joints, of which the dampings are told."""
+        for link in self.links.values():
+            weight, rough, inertia = self.client.getDynamicsInfo(self.number, link)[:3]
+            # Where two bodies touch, Bullet multiplies their frictions. It makes up an inertia of its own for a new mass.
+            self.client.changeDynamics(self.number, link, mass=mass * weight, lateralFriction=math.sqrt(friction) * rough)
+            self.client.changeDynamics(self.number, link, localInertiaDiagonal=[mass * part for part in inertia])
+        for joint, damping in zip(self.joints.values(), dampings, strict=True):
+            self.client.changeDynamics(self.number, joint, jointDamping=friction * damping)
 
     def paint(self, link: str, colour: Sequence[float]) -> None:
         """Give a link a colour (red, green, blue, opacity in [0, 1])."""

@@ -11,6 +11,7 @@ from envs3d.world import DATA, SpatialEnvironment
 from toolkit.joints import Joint
 from toolkit.rewards import closeness, effort_cost, tolerance
 from toolkit.signals import Array, Effort, Signal
+from toolkit.trunk import Trunk
 
 TORQUE = {"abdomen": 50.0, "hip_x": 50.0, "hip_z": 50.0, "hip_y": 100.0, "knee": 80.0, "shoulder": 15.0, "elbow": 15.0}
 """Of each motor (N m), by a part of its joint's name."""
@@ -150,7 +151,10 @@ class Humanoid3D(SpatialEnvironment):
         """Whether the feet touch the ground."""
         return {name.replace("_", " "): bool(contact) for name, contact in zip(FEET, self.contacts, strict=True)}
 
+    def trunk(self) -> Trunk:
+        """Pushes hit the torso."""
+        return Trunk(self.body.mass, lambda impulse: self.push(self.body, "torso", impulse))
+
     def focus(self) -> tuple[float, float, float]:
         """The camera follows the torso over the ground."""
-        x, y, _ = self.position
-        return float(x), float(y), 0.9
+        return float(self.position[0]), float(self.position[1]), 0.9

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from envs3d.body import Body, Client
+from envs3d.body import Body
 from envs3d.camera import Camera, Marker
 from envs3d.chatter import silenced
+from envs3d.client import Client
 from envs3d.hold import SpatialHold, hold_at, push_link
 from envs3d.models import SLEEVES, humanoid_mjcf
 from envs3d.photograph import photographer
@@ -22,7 +23,6 @@ from toolkit.look import Look
 from toolkit.signals import Array
 
 with silenced():
-    import pybullet
     import pybullet_data
 
 DATA = Path(pybullet_data.getDataPath())
@@ -86,8 +86,8 @@ class SpatialEnvironment(BaseEnvironment):
     def load_box(self, edge: float, mass: float, colour: Sequence[float]) -> Body:
         """A cube (m, kg) of a colour (red, green, blue, opacity in [0, 1])."""
         half = [edge / 2.0] * 3
-        shape = self._client.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half)
-        look = self._client.createVisualShape(pybullet.GEOM_BOX, halfExtents=half, rgbaColor=colour)
+        shape = self._client.createCollisionShape(self._client.GEOM_BOX, halfExtents=half)
+        look = self._client.createVisualShape(self._client.GEOM_BOX, halfExtents=half, rgbaColor=colour)
         return Body(self._client, self._client.createMultiBody(mass, shape, look))
 
     def load_humanoid(self, *, bust: bool = False) -> Body:
@@ -112,7 +112,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def lay_floor(self, height: float, half: float, thin: float = 0.005) -> None:
         """A pale square to see, not to touch: at a height, and so far from the middle to its edge (m)."""
-        shape = self._client.createVisualShape(pybullet.GEOM_BOX, halfExtents=(half, half, thin), rgbaColor=FLOOR)
+        shape = self._client.createVisualShape(self._client.GEOM_BOX, halfExtents=(half, half, thin), rgbaColor=FLOOR)
         self._client.createMultiBody(0.0, -1, shape, (0.0, 0.0, height - thin))
 
     def draw(self) -> Array:
@@ -150,9 +150,9 @@ class SpatialEnvironment(BaseEnvironment):
     def _open(self) -> None:
         self.close()
         with silenced():
-            self._client = Client(pybullet.DIRECT)
+            self._client = Client(self.settings.mass_scale, self.settings.friction_scale)
             self._client.setPhysicsEngineParameter(fixedTimeStep=self._dt, deterministicOverlappingPairs=1)
-            self._client.setGravity(0.0, 0.0, -self.GRAVITY)
+            self._client.setGravity(0.0, 0.0, -self.GRAVITY * self.settings.gravity_scale)
             self.build()
         self._photograph = None
         self._start = self._client.saveState()

@@ -74,7 +74,7 @@ def place(trained: Path, elsewhere: Path) -> Path:
 
 def test_help_names_every_command():
     told = said(poise("--help"))
-    for command in ("train", "play", "record", "evaluate", "list", "inspect", "doctor"):
+    for command in ("train", "play", "record", "evaluate", "compare", "robustness", "plot", "list", "inspect", "doctor"):
         assert f"\n  {command} " in told
         assert said(poise(command, "--help")).startswith(f"Usage: main {command}")
     assert "poise train cartpole" in told

@@ -10,10 +10,15 @@ import pytest
 from conftest import start_run
 from test_cli import assert_one_line, poise, said
 
+from toolkit.errors import WorkError
+from toolkit.evaluation import PAID, SPREAD
+from toolkit.run import Run
 from tools import charts
 from tools.charts import chart
 from tools.curves import POINTS, comparison, curve, improvements, summary
+from tools.logged import Series, read_log
 from tools.plot import plot
+from tools.plot_logs import Group, evaluation, rewards
 from tools.results import COLUMNS, Trial, read_results, read_run, write_results
 
 PNG = b"\x89PNG"
@@ -273,3 +278,77 @@ def test_runs_that_were_never_evaluated_have_no_curve(runs, elsewhere):
         path.write_text("step,seconds,name,value\n")
     assert_one_line(poise("plot", "here"), 2, "no run has been evaluated yet")
     said(poise("plot", "here/seed-0"))
+
+
+# What runs logged.
+
+
+@pytest.mark.parametrize("kind", ["evaluation", "rewards", "losses"])
+@pytest.mark.parametrize("axis", ["steps", "episodes", "seconds"])
+def test_what_runs_logged_is_drawn_for_one_run_and_for_seeds_together(runs, elsewhere, kind, axis):
+    for words in (["seed-0"], ["seed-0", "seed-1"]):
+        said(poise("plot", *words, "--runs-dir", runs, "--kind", kind, "--by", axis, "--out", "drawn.png"))
+        assert Path("drawn.png").read_bytes().startswith(PNG)
+    said(poise("plot", runs, "--kind", kind, "--by", axis, "--out", "drawn.svg"))
+
+
+def groups(runs: Path, *names: str) -> list[Group]:
+    return [Group.read("mine", [Run(runs / name) for name in names])]
+
+
+def test_stacked_terms_add_up_to_the_return(runs):
+    (axes,) = rewards(groups(runs, "seed-0"), "steps").axes
+    told = read_run(Run(runs / "seed-0"))
+    (line,) = axes.get_lines()
+    assert np.array_equal(line.get_xdata(), told.column("step"))
+    np.testing.assert_allclose(line.get_ydata(), told.column("return"))
+    both = rewards(groups(runs, "seed-0", "seed-1"), "steps").axes[0].get_lines()[0]
+    means = np.mean([read_run(Run(runs / name)).column("return") for name in ("seed-0", "seed-1")], axis=0)
+    np.testing.assert_allclose(both.get_ydata(), means)
+
+
+def test_costs_are_stacked_below_zero_and_gains_above():
+    steps = np.array([10.0, 20.0])
+    log = {f"{PAID}{name}": Series(steps, steps, steps, np.array(paid)) for name, paid in
+           {"progress": [2.0, 4.0], "effort": [-1.0, -3.0]}.items()}  # fmt: skip
+    (axes,) = rewards([Group("reacher2d", "mine", [log], None, 2)], "steps").axes
+    heights = [value for drawn in axes.collections for path in drawn.get_paths() for value in path.vertices[:, 1]]
+    assert (min(heights), max(heights)) == (-3.0, 4.0)
+    assert axes.get_lines()[0].get_ydata().tolist() == [1.0, 1.0]
+
+
+def test_the_interval_of_a_single_run_is_that_of_its_mean_return(runs):
+    (group,) = groups(runs, "seed-0")
+    (spread,) = group.told(SPREAD)
+    axes = evaluation([group], "steps").axes[0]
+    (band,) = axes.collections
+    low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
+    returns = read_run(Run(runs / "seed-0")).column("return")
+    assert group.episodes == 2 and low == pytest.approx((returns - 1.96 * spread.values).min())
+    assert high == pytest.approx((returns + 1.96 * spread.values).max())
+
+
+def test_runs_without_what_is_asked_for_are_one_line(runs, elsewhere):
+    shutil.copytree(runs, "here")
+    path = Path("here/seed-0/metrics.csv")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "reward/" not in line and "losses/" not in line and "std" not in line))
+    told = ("--runs-dir", "here", "--kind")
+    assert_one_line(poise("plot", "seed-0", *told, "rewards"), 2, "seed-0 does not tell what the terms of its reward paid")
+    assert_one_line(poise("plot", "seed-0", *told, "losses"), 2, "these runs tell of no losses")
+    said(poise("plot", "seed-0", *told, "evaluation"))  # As an older Poise wrote it: without the interval.
+    path.write_text(lines[0])
+    assert_one_line(poise("plot", "seed-0", *told, "evaluation"), 2, "no run has been evaluated yet")
+    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
+    assert_one_line(poise("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv tells of returns alone")
+
+
+def test_a_log_that_was_cut_in_its_last_row_tells_of_the_rows_before(runs, tmp_path):
+    shutil.copytree(runs / "seed-0", tmp_path / "cut")
+    whole, path = read_log(Run(runs / "seed-0")), tmp_path / "cut" / "metrics.csv"
+    path.write_text(path.read_text().rpartition(",")[0])
+    cut = read_log(Run(tmp_path / "cut"))
+    assert sum(len(series.values) for series in cut.values()) == sum(len(series.values) for series in whole.values()) - 1
+    path.write_text("step,name\n")
+    with pytest.raises(WorkError, match="the run is damaged"):
+        read_log(Run(tmp_path / "cut"))

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import python, records_of, start_run, state_of
+from conftest import JUDGED, python, records_of, start_run, state_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from toolkit.errors import UserError, WorkError
-from toolkit.evaluation import EVALUATION_SEED, Evaluator
+from toolkit.evaluation import EVALUATION_SEED, PAID, SPREAD, Evaluator
 from toolkit.experience import Transition, Worlds
 from toolkit.metrics import EPISODE, LENGTH, RETURN, CsvFiles
+from toolkit.registry import random_actions
 from toolkit.run import Run
 from toolkit.trainer import Progress, TrainSettings, train
 
@@ -234,6 +235,22 @@ def test_episodes_can_be_cut_after_some_steps():
     np.testing.assert_array_equal(score.lengths, [40, 40])
 
 
+@pytest.mark.parametrize("world", ["poise/Cartpole-v0", "poise/Reacher2D-v0"])
+def test_what_the_terms_paid_adds_up_to_the_return(world):
+    evaluator = Evaluator(world, {}, 3)
+    score = evaluator(random_actions(evaluator.worlds[0], 0))
+    told = score.metrics()
+    np.testing.assert_allclose(score.paid.sum(axis=1), score.returns, atol=1e-9)
+    assert sum(told[name] for name in told if name.startswith(PAID)) == pytest.approx(told["eval/return"])
+    assert told[SPREAD] == score.returns.std() > 0.0
+
+
+def test_a_world_by_others_tells_no_terms():
+    evaluator = Evaluator("probe/Counter-v0", {}, 2)
+    told = evaluator(lambda seen: np.ones((len(seen), 1), np.float32)).metrics()
+    assert set(told) == {"eval/return", "eval/length", "eval/success", SPREAD}
+
+
 def test_success_is_what_the_world_says_or_else_not_failing():
     def judge(world: str, action: float, size: int = 1) -> float:
         evaluator = Evaluator(world, {}, 4)
@@ -301,9 +318,7 @@ def test_a_run_folder_holds_everything_that_the_design_names(tmp_path: Path):
     summary = run.summary()
     assert summary["steps"] == 200 and summary["solved"] is False and summary["eval/return"] > 0.0
     names = {row["name"] for row in records_of(run)["metrics"]}
-    assert names == {"losses/qf_loss", "losses/actor_loss", "losses/alpha", "losses/entropy"} | {
-        f"eval/{name}" for name in ("return", "length", "success")
-    }
+    assert names == {"losses/qf_loss", "losses/actor_loss", "losses/alpha", "losses/entropy"} | JUDGED
 
 
 def test_tensorboard_reads_what_the_csv_holds(tmp_path: Path):

@@ -21,6 +21,12 @@ SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help
 ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
 
 
+def judging(command: Command) -> Command:
+    """Give a command the options of those that judge runs."""
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    return RUNS(ENV_SET(as_json(command)))
+
+
 def looks(command: Command) -> Command:
     """Give a command the options that say how a film of an episode looks."""
     size = click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")

@@ -13,9 +13,10 @@ from toolkit.look import PLAIN, Look
 from toolkit.settings import WorldSettings
 from toolkit.sight import Sight
 from toolkit.signals import Array, Effort, Signal, effort_of
+from toolkit.trunk import Pushable
 
 
-class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
+class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
     """A Gymnasium environment whose episode is told by hooks; `reset` and `step` are written here, once.
 
     reset: clear -> place -> sense -> observe
@@ -30,7 +31,6 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
     SUBSTEPS: ClassVar[int] = 16  # steps of the physics in a step of the agent
     VIEW: ClassVar[float] = 2.0  # metres that the picture's height shows
     VARIES: ClassVar[tuple[str, ...]] = ("noise", "bars")  # what a look may change in its picture (toolkit/variation.py)
-
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": CONTROL_RATE}  # type: ignore[misc]
     settings: WorldSettings
     action_space: gymnasium.spaces.Box

@@ -58,6 +58,9 @@ class WorldSettings(Settings):
 
     reward: str = Field("posture", description="which of the world's named rewards it pays")
     start_noise: float = Field(0.02, ge=0, le=0.2, description="spread of the start state (m, rad, m/s, rad/s)")
+    mass_scale: float = Field(1.0, ge=0.01, le=100, description="how heavy everything is, as a multiple")
+    friction_scale: float = Field(1.0, ge=0, le=100, description="friction at contacts and in joints, as a multiple")
+    gravity_scale: float = Field(1.0, ge=0, le=100, description="gravity, as a multiple")
     width: int = Field(600, ge=16, le=4096, description="width of its picture (pixels)")
     height: int = Field(600, ge=16, le=4096, description="height of its picture (pixels)")
     observation: Literal["state", "pixels", "both"] = Field("state", description="what its agent sees: signals, pictures or both")

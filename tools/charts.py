@@ -11,13 +11,14 @@ from matplotlib.lines import Line2D
 from toolkit.registry import short_name
 from tools.curves import improvements
 from tools.panels import GREY, draw_curves, draw_pairs, draw_times
+from tools.pictures import DOTS
 from tools.results import AXES, Trial, by_algorithm, by_world
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, which colour-blind people can tell apart; the markers tell them apart in grey."""
 MARKERS = "os^DvPX"
-WIDTH, DOTS = 10.0, 120
-"""Inches, and dots in an inch: 1200 pixels wide."""
+WIDTH = 10.0
+"""Inches."""
 WIDE = 5.0
 """Where one algorithm trains so many times as long as another, a logarithmic axis shows both."""
 LETTERS = 110

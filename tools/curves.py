@@ -40,16 +40,25 @@ class Improvement(NamedTuple):
 
 
 def curve(trials: Sequence[Trial], axis: str) -> Curve:
-    """The trials of one world and algorithm on a common grid, each with the value it was last seen to have."""
-    places = [trial.column(AXES[axis]) for trial in trials]
+    """What the evaluations of one world and algorithm tell together, over steps, episodes or seconds."""
+    return band([trial.column(AXES[axis]) for trial in trials], [trial.column("return") for trial in trials])
+
+
+def band(places: Sequence[Array], values: Sequence[Array]) -> Curve:
+    """The interquartile mean of some runs' values at their places, and its interval."""
+    grid, seen = on_one_grid(places, values)
+    low, high = bootstrap_interval(seen)
+    return Curve(grid, interquartile_mean(seen), low, high, min(place[-1] for place in places))
+
+
+def on_one_grid(places: Sequence[Array], values: Sequence[Array]) -> tuple[Array, Array]:
+    """A common grid (points,), and what each run was last seen to have there (points, runs)."""
     # It begins where all have been evaluated once.
     begin, end = max(place[0] for place in places), max(place[-1] for place in places)
     grid = np.unique(np.concatenate(places))
     grid = grid[grid >= begin] if len(grid) <= POINTS else np.linspace(begin, end, POINTS)
-    seen = [np.searchsorted(place, grid, side="right") - 1 for place in places]
-    scores = np.stack([trial.column("return")[last] for trial, last in zip(trials, seen, strict=True)], axis=-1)
-    low, high = bootstrap_interval(scores)
-    return Curve(grid, interquartile_mean(scores), low, high, min(place[-1] for place in places))
+    last = [np.searchsorted(place, grid, side="right") - 1 for place in places]
+    return grid, np.stack([value[where] for value, where in zip(values, last, strict=True)], axis=-1)
 
 
 def comparison(trials: Sequence[Trial], axis: str) -> tuple[str, Array]:

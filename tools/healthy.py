@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from toolkit.evaluation import PAID
+
 
 class Meaning(NamedTuple):
     """A number's name in words, its unit, and what is good and what is bad in its curve."""
@@ -11,12 +13,19 @@ class Meaning(NamedTuple):
     healthy: str
 
 
+TERM = "A part of the return. Healthy: what pays grows, costs shrink. A cost that outgrows the rest has too large a weight."
+"""Of what a term of the reward paid."""
 METRICS = {
     "eval/return": Meaning(
         "Return in evaluation",
         "reward in an episode",
         "Healthy: it climbs and then stays, at the dashed line where one says “solved”. "
         "A long plateau far below it, or a fall that does not recover, is not: look at the losses at that step.",
+    ),
+    "eval/return_std": Meaning(
+        "Spread of returns in evaluation",
+        "reward in an episode",
+        "The standard deviation over the episodes. Large while the return is high: some starts are not mastered.",
     ),
     "charts/episodic_return": Meaning(
         "Return in training",
@@ -56,9 +65,7 @@ METRICS = {
         "reward / nat",
         "What randomness is worth. Healthy: it falls and settles. Rising without end: it cannot become as random as asked.",
     ),
-    "losses/alpha_loss": Meaning(
-        "Loss of the temperature", "", "It should go to about 0, where the entropy is what was asked for."
-    ),
+    "losses/alpha_loss": Meaning("Loss of the temperature", "", "It goes to about 0: the entropy is what was asked for."),
     "losses/entropy": Meaning(
         "Entropy of the policy",
         "nats",
@@ -147,4 +154,6 @@ TRACKS = {
 
 def metric(name: str) -> Meaning:
     """The meaning of a metric; of one that is not known here, its name."""
+    if name.startswith(PAID):
+        return Meaning(f"What “{name.removeprefix(PAID)}” paid in evaluation", "reward in an episode", TERM)
     return METRICS.get(name, Meaning(name, "", ""))

@@ -1,20 +1,18 @@
 """How runs learned, for a page: curves of everything they measured, their settings, and where these differ."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from toolkit.errors import WorkError
 from toolkit.metrics import LENGTH, RETURN
 from toolkit.run import Run
 from toolkit.signals import Array
 from tools.healthy import METRICS, metric
+from tools.logged import columns, read_log
 from tools.page_chart import Line, chart
 from tools.page_elements import Element, element, table
-from tools.results import columns
 
 EPISODES = 60
 """Points of a curve of training episodes, which chance throws up and down: each is the mean of some of them."""
@@ -24,19 +22,11 @@ Measured = dict[str, tuple[Array, Array]]
 
 def measured(run: Run) -> Measured:
     """All that a run has measured; its training episodes among them."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    path = run.path / "metrics.csv"
-    try:
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                found.setdefault(row["name"], []).append((float(row["step"]), float(row["value"])))
-    except (OSError, KeyError, ValueError, TypeError, csv.Error):
-        raise WorkError(f"{path} cannot be read: the run is damaged") from None
     step, total, length = columns(run.path / "episodes.csv", "step", "return", "length")
     parts = [np.array_split(column, min(EPISODES, len(step))) for column in (step, total, length) if len(step)]
     means = [np.array([part.mean() for part in column]) for column in parts]
     episodes = {RETURN: (means[0], means[1]), LENGTH: (means[0], means[2])} if means else {}
-    return {**episodes, **{name: (*np.array(points).T,) for name, points in found.items()}}
+    return {**episodes, **{name: (told.step, told.values) for name, told in read_log(run).items()}}
 
 
 def curves(runs: Sequence[Run]) -> Element:

@@ -1,9 +1,13 @@
 """The panels of a chart: learning curves with intervals, time to the threshold, and which algorithm is better."""
 
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
 from tools.curves import Improvement, curve
@@ -34,7 +38,7 @@ def draw_curves(axes: Axes, trials: Sequence[Trial], axis: str, looks: Looks, sc
     if goal is not None:
         axes.axhline(goal, color=GREY, linestyle="--", linewidth=1, zorder=1)
         axes.set_title(f"dashed: solved at {goal:g}", loc="right", fontsize=9, color=GREY)
-    _tidy(axes, axis, scale)
+    tidy(axes, axis, scale)
     axes.set(ylabel="return in evaluation")
 
 
@@ -54,7 +58,7 @@ def draw_times(axes: Axes, trials: Sequence[Trial], axis: str, looks: Looks) -> 
         number = f"{median:,.{int(axis == 'seconds')}f}\n" if np.isfinite(median) else ""
         told.append(f"{number}{solved.sum()} of {len(own)} solved")
     _rows(axes, [_brief(name) for name in groups], told)
-    _tidy(axes, axis, "linear", " until solved")
+    tidy(axes, axis, "linear", " until solved")
     axes.set_xlim(0, None)
     axes.grid(visible=False, axis="y")
 
@@ -74,7 +78,26 @@ def draw_pairs(axes: Axes, pairs: Sequence[Improvement]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _tidy(axes: Axes, axis: str, scale: str, told: str = "") -> None:
+def grid_of_panels(number: int, abreast: int = 2, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, at most so many abreast."""
+    columns = min(abreast, number)
+    rows = math.ceil(number / columns)
+    figure = Figure(figsize=(7.5 if columns == 1 else 10.0, 0.8 + rows * (3.6 if columns == 1 else 2.8)), layout="constrained")
+    panels = [*figure.subplots(rows, columns, squeeze=False, **shared).flat]
+    for spare in panels[number:]:
+        spare.remove()
+    return figure, panels[:number]
+
+
+def explain(figure: Figure, panels: Sequence[Axes], told: str) -> None:
+    """Above all panels what their colours mean, below them what is drawn."""
+    keys = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles, labels = [*keys.values()], [*keys]
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(6, len(keys)), fontsize=9, frameon=False)
+    figure.supxlabel(textwrap.fill(told, round(15 * figure.get_figwidth())), fontsize=8.5, color=GREY)
+
+
+def tidy(axes: Axes, axis: str, scale: str, told: str = "") -> None:
     """Label the horizontal axis, with numbers that people read."""
     axes.set_xscale(scale)
     axes.set_xlabel(f"{LABELS[axis]}{told}{', log scale' if scale == 'log' else ''}")

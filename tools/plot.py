@@ -6,36 +6,37 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from toolkit.errors import UserError
 from toolkit.registry import short_name
 from toolkit.run import Run
-from tools.charts import COLOURS, DOTS, chart
+from tools.charts import COLOURS, chart
+from tools.logged import columns
 from tools.panels import LABELS
-from tools.results import AXES, FILE, Trial, columns, read_results, read_run
+from tools.pictures import check_picture, save_picture
+from tools.plot_logs import KINDS, Group
+from tools.results import AXES, FILE, Trial, read_results, read_run
 
 WINDOW = 20
 """Episodes that are averaged for the line of the training returns."""
 
 
-def plot(words: Sequence[str], runs_dir: Path, axis: str, path: Path) -> Path:
-    """Draw runs, or one CSV file, benchmark or folder of runs, into an image file (.png, .svg or .pdf)."""
-    if path.suffix[1:] not in FigureCanvasBase.filetypes:
-        raise UserError(f"a plot is a .png, .svg or .pdf, not {path.name!r}")
+def plot(words: Sequence[str], runs_dir: Path, axis: str, path: Path, kind: str = "returns") -> Path:
+    """Draw runs, or one CSV file, benchmark or folder of runs, into an image file (.png, .svg or .pdf).
+
+    What is drawn of them is a `kind`: the returns in training and evaluation, or one of KINDS.
+    """
+    check_picture(path)
     tables = [word for word in words if _is_table(Path(word))]
     if tables and len(words) > 1:
         raise UserError(f"{tables[0]} holds many runs: plot it by itself")
-    if tables:
-        figure = chart(_evaluated(_read(Path(tables[0])), tables[0]), axis)
-    else:
-        figure = _figure(list({run.path.resolve(): run for run in (Run.open(runs_dir, word) for word in words)}.values()), axis)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    figure.savefig(aside, dpi=DOTS, format=path.suffix[1:])
-    aside.replace(path)
-    return path
+    if tables and kind == "returns":
+        return save_picture(chart(_evaluated(_read(Path(tables[0])), tables[0]), axis), path)
+    runs = _runs(Path(tables[0])) if tables else [Run.open(runs_dir, word) for word in words]
+    if not runs:
+        raise UserError(f"{tables[0]} tells of returns alone: name the runs, or leave out --kind")
+    return save_picture(_figure(list({run.path.resolve(): run for run in runs}.values()), axis, kind), path)
 
 
 def _is_table(path: Path) -> bool:
@@ -61,29 +62,38 @@ def _evaluated(trials: Sequence[Trial], where: str) -> list[Trial]:
 
 
 def _trials(runs: Sequence[Run]) -> list[Trial]:
-    """What runs measured, by algorithm; runs of one algorithm that differ in more than the seed go by a run's name instead."""
+    """What runs measured, under the names of `_names`."""
+    return [replace(read_run(run), algorithm=name) for run, name in zip(runs, _names(runs), strict=True)]
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Runs by their algorithm; runs of one algorithm that differ in more than the seed go by a run's name instead."""
     kinds: dict[tuple[str, str], dict[str, str]] = {}
-    trials = []
+    found = []
     for run in runs:
         config = run.config
         training = {key: value for key, value in config["training"].items() if key not in ("seed", "steps", "keep_going")}
         kind = json.dumps([config["world_settings"], config["settings"], training], sort_keys=True)
-        trials.append((read_run(run), kind))
-        kinds.setdefault((config["world"], config["algorithm"]), {}).setdefault(kind, run.path.name)
-    found = []
-    for trial, kind in trials:
-        names = kinds[trial.world, trial.algorithm]
-        found.append(trial if len(names) == 1 else replace(trial, algorithm=names[kind]))
-    return found
+        alike = kinds.setdefault((config["world"], config["algorithm"]), {})
+        alike.setdefault(kind, run.path.name)
+        found.append((config["algorithm"], kind, alike))
+    return [algorithm if len(alike) == 1 else alike[kind] for algorithm, kind, alike in found]
 
 
-def _figure(runs: Sequence[Run], axis: str) -> Figure:
+def _figure(runs: Sequence[Run], axis: str, kind: str) -> Figure:
     """Seeds of one thing together; otherwise every run for itself."""
     worlds = {run.config["world"] for run in runs}
     if len(worlds) > 1:
         raise UserError(f"runs of different worlds cannot share a curve: {', '.join(sorted(worlds))}")
+    names = _names(runs)
+    together = len(set(names)) < len(names)
+    if kind != "returns":
+        groups: dict[str, list[Run]] = {}
+        for run, name in zip(runs, names, strict=True):
+            groups.setdefault(name if together else run.path.name, []).append(run)
+        return KINDS[kind]([Group.read(name, group) for name, group in groups.items()], axis)
     trials = _trials(runs)
-    if len({trial.algorithm for trial in trials}) < len(trials):
+    if together:
         return chart(_evaluated(trials, "these runs"), axis)
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes = figure.add_subplot()
@@ -104,3 +114,9 @@ def _figure(runs: Sequence[Run], axis: str) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     return figure
+
+
+if __name__ == "__main__":
+    from cli import plot as command
+
+    command()

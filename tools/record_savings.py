@@ -18,8 +18,8 @@ from toolkit.run import Run, step_of
 from toolkit.signals import Array
 from toolkit.video import recorder_for
 from tools.combine_recordings import combine
+from tools.logged import columns
 from tools.record_run import film_episode, film_run
-from tools.results import columns
 
 
 def record(

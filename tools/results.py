@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import UserError, WorkError
+from toolkit.errors import UserError
 from toolkit.run import Run
 from toolkit.signals import Array
+from tools.logged import NOTHING, read_log
 
 FILE = "results.csv"
 MEASURED = ("step", "seconds", "episodes", "return", "length", "success", "solved")
@@ -52,31 +53,16 @@ class Trial:
         return float(self.column(AXES[axis])[reached[0]]) if len(reached) else math.inf
 
 
-def columns(path: Path, *names: str, metric: str | None = None) -> Array:
-    """Columns of a run's CSV file as rows of numbers (names, rows); of the rows of one metric, where it is named."""
-    try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            if not {*names} <= {*(reader.fieldnames or ())}:
-                raise KeyError
-            rows = [[float(row[name]) for name in names] for row in reader if metric is None or row["name"] == metric]
-    except (OSError, KeyError, ValueError, TypeError, csv.Error):
-        raise WorkError(f"{path} cannot be read: the run is damaged") from None
-    return np.array(rows).reshape(-1, len(names)).T
-
-
 def read_run(run: Run) -> Trial:
     """The trial that a run folder tells."""
-    config, metrics = run.config, run.path / "metrics.csv"
-    step, seconds, score = columns(metrics, "step", "seconds", "value", metric="eval/return")
-    (length,), (success,) = (columns(metrics, "value", metric=f"eval/{name}") for name in ("length", "success"))
-    (ended,) = columns(run.path / "episodes.csv", "step")
-    episodes = np.searchsorted(ended, step, side="right").astype(float)
+    config, log = run.config, read_log(run)
+    (step, seconds, episodes, score), *others = (log.get(f"eval/{name}", NOTHING) for name in ("return", "length", "success"))
     goal = config["training"]["solved_at"]
     solved = np.zeros(len(step)) if goal is None else (score >= goal).astype(float)
     # Of a run that was killed, the last evaluation may be there in part.
-    whole = min(len(score), len(length), len(success))
-    table = np.stack([column[:whole] for column in (step, seconds, episodes, score, length, success, solved)], axis=1)
+    whole = min(len(score), *(len(series.values) for series in others))
+    told = (step, seconds, episodes, score, *(series.values for series in others), solved)
+    table = np.stack([column[:whole] for column in told], axis=1)
     return Trial(config["world"], config["algorithm"], config["training"]["seed"], table, goal)
 
 
