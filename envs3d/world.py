@@ -12,7 +12,7 @@ import numpy as np
 from envs3d.body import Body, Client
 from envs3d.camera import Camera, Marker
 from envs3d.chatter import silenced
-from envs3d.hold import SpatialHold, hold_at, push_link
+from envs3d.hands import SpatialHands, push_link
 from envs3d.models import humanoid_mjcf
 from envs3d.photograph import photographer
 from envs3d.settings import SpatialSettings
@@ -34,7 +34,7 @@ class SpatialEnvironment(BaseEnvironment):
     """Space: one client, in which bodies are loaded once; every episode begins by restoring the state just after."""
 
     SETTINGS = SpatialSettings
-    GRAVITY: ClassVar[float] = 9.81
+    TURNS: ClassVar[tuple[str, ...]] = ("gravity",)  # settings that `tune` lets act within an episode
     VARIES = ("colours", "background", "lighting", "jitter", *BaseEnvironment.VARIES)
     settings: SpatialSettings
 
@@ -106,9 +106,13 @@ class SpatialEnvironment(BaseEnvironment):
         """Where a point (m; z is 0 if not told) is in the picture: fractions of its width and height, from the top left."""
         return self._moved(self.camera).project(np.pad(point, (0, 3 - len(point))))[:2]
 
-    def hold_at(self, x: float, y: float) -> SpatialHold | None:
-        """A hold on what is seen at a place of the picture, if it can be moved."""
-        return hold_at(self._client, self.camera, x, y, self._dt)
+    def hands(self) -> SpatialHands:
+        """What disturbs this episode."""
+        return SpatialHands(self, self._client)
+
+    def tune(self) -> None:
+        """Let the settings that it TURNS act, whatever they were before."""
+        self._client.setGravity(0.0, 0.0, -self.settings.gravity)
 
     def lay_floor(self, height: float, half: float, thin: float = 0.005) -> None:
         """A pale square to see, not to touch: at a height, and so far from the middle to its edge (m)."""
@@ -149,7 +153,7 @@ class SpatialEnvironment(BaseEnvironment):
         with silenced():
             self._client = Client(pybullet.DIRECT)
             self._client.setPhysicsEngineParameter(fixedTimeStep=self._dt, deterministicOverlappingPairs=1)
-            self._client.setGravity(0.0, 0.0, -self.GRAVITY)
+            self.tune()
             self.build()
         self._photograph = None
         self._start = self._client.saveState()

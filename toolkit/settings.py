@@ -40,6 +40,13 @@ class Settings(BaseModel):
         return self.model_dump(mode="json")
 
     @classmethod
+    def bounds(cls, name: str) -> tuple[float, float]:
+        """The least and the greatest value of a setting that has both."""
+        bounds = cls.model_fields[name].metadata
+        low, high = (getattr(bound, sign) for sign in ("ge", "le") for bound in bounds if hasattr(bound, sign))
+        return low, high
+
+    @classmethod
     def describe(cls) -> list[tuple[str, str, str, str]]:
         """Name, type, default and meaning of every setting, as text."""
         rows = []
