@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pygame
 
-from toolkit.frames import frame_of, surface_of
+from toolkit.frames import copy_to_paint
 from toolkit.hands import Place
 from toolkit.lettering import letters, words
 from toolkit.look import Colour
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 def draw_hud(frame: Array, world: "BaseEnvironment") -> Array:
     """The frame (H, W, 3) with time, return, reward terms, margins to failure and the action drawn over it."""
-    surface = surface_of(frame)
+    painted, surface = copy_to_paint(frame)
     size = max(10, frame.shape[0] // 30)
     time = f"{world.steps / world.CONTROL_RATE:.2f} s, return {world.total_reward:.1f}"
     terms = [Row(name, 0.0, min(1.0, abs(value)), GOOD if value >= 0.0 else BAD) for name, value in world.terms.items()]
@@ -45,17 +45,17 @@ def draw_hud(frame: Array, world: "BaseEnvironment") -> Array:
         _draw_panel(surface, size, (1.0, 0.0), "margins", margins)
     if action:
         _draw_panel(surface, size, (0.0, 1.0), "action", action)
-    return frame_of(surface)
+    return painted
 
 
 def draw_band(frame: Array, start: Place, end: Place) -> Array:
     """The frame (H, W, 3) with a rubber band between two places of it."""
-    surface = surface_of(frame)
+    painted, surface = copy_to_paint(frame)
     first, second = ((x * frame.shape[1], y * frame.shape[0]) for x, y in (start, end))
     pygame.draw.line(surface, BAD, first, second, max(2, frame.shape[0] // 150))
     for point in (first, second):
         pygame.draw.aacircle(surface, BAD, point, max(4, frame.shape[0] // 90))
-    return frame_of(surface)
+    return painted
 
 
 def _draw_panel(surface: pygame.Surface, height: int, corner: tuple[float, float], title: str, rows: Sequence[Row]) -> None:

@@ -13,7 +13,7 @@ COLUMN = 19
 """The column's width in heights of its letters."""
 LETTERS = 30
 """How many letters would stand on top of each other in the window."""
-SMALLEST = 12
+SMALLEST = 14
 """The height of the smallest letters (pixels)."""
 ROOM = 0.9
 """The part of the screen that a new window takes at most."""
@@ -68,17 +68,18 @@ class Window:
         self.surface.blit(image, self.picture)
 
     def note(self, text: str, x: float, y: float) -> None:
-        """A line of text on pale paper over the picture."""
-        self.write([(text, "")], self.picture, x, y)
+        """A line of text on pale paper over the picture, in letters for which there is room."""
+        wide = self._lettering.words(text, self.letters).get_width()
+        self.write([(text, "")], self.picture, x, y, letters=int(self.letters * min(1.0, 0.9 * self.picture.width / wide)))
 
     def beside(self, rows: Sequence[Row], y: float) -> Any:
         """Rows of two texts in the column beside the picture: at its top for y = 0, at its bottom for y = 1. Where they stand."""
         return self.write(rows, self.column, 0.0, y, self.column.width) if self.column.width else self.column
 
     def over(self, rows: Sequence[Row]) -> None:
-        """Rows of two texts in the middle of the window, over all that is there, in letters for which there is room."""
-        size = min(self.letters, int(0.95 * self.surface.get_height() / (len(rows) + 1)))
-        self.write(rows, self.surface.get_rect(), 0.5, 0.5, letters=max(SMALLEST - 2, size))
+        """Rows of two texts at the window's right edge, over all that is there, in letters for which there is room."""
+        size = min(self.letters, int(self.surface.get_height() / (len(rows) + 1)))
+        self.write(rows, self.surface.get_rect(), 1.0, 0.0, self.column.width, max(SMALLEST // 2, size))
 
     def finish(self) -> None:
         """Put on the screen what was drawn since `begin`."""
@@ -122,8 +123,7 @@ class Window:
 
     def _open(self, width: int, height: int) -> None:
         """Open the window: as large as its picture and column, or as the screen lets it."""
-        letters = max(SMALLEST + 4, height // LETTERS)
-        wide = width + self._has_column * COLUMN * letters
+        wide = width + self._has_column * COLUMN * max(SMALLEST, height // LETTERS)
         share = min(1.0, ROOM * self.screen[0] / wide, ROOM * self.screen[1] / height)
         size = (wide, height) if share == 1.0 else (round(share * wide), round(share * height))
         try:
@@ -134,7 +134,7 @@ class Window:
 
     def _lay_out(self, width: int, height: int, wide: int, high: int) -> None:
         """Give picture and column their places in a window; where it is narrow the picture has it all."""
-        self.letters = max(SMALLEST, high // LETTERS, min(SMALLEST + 4, wide // (3 * COLUMN)))
+        self.letters = max(SMALLEST, high // LETTERS)
         self.line = self._lettering.letters(self.letters).get_linesize()
         column = COLUMN * self.letters if self._has_column else 0
         column = column if wide > 1.2 * column else 0

@@ -24,4 +24,5 @@ class Column:
         high = self.sliders.height(line)
         self.sliders.draw(window.surface, pygame.Rect(inner.left, inner.bottom - high, inner.width, high), window.letters)
         top = notes_end + line // 2
-        self.plots.draw(window.surface, pygame.Rect(inner.left, top, inner.width, inner.bottom - high - line // 2 - top), line)
+        room = pygame.Rect(inner.left, top, inner.width, inner.bottom - high - line // 2 - top)
+        self.plots.draw(window.surface, room, window.letters)

@@ -21,7 +21,7 @@ SECONDS = 10.0
 """How much a film shows (s)."""
 RATE = 50
 """Its frames in a second."""
-HIGHEST = 720
+HIGHEST = 600
 """Its height at most (pixels)."""
 PENDING = 4
 """Frames that may wait to be packed; where the machine is slower, a film shows fewer."""

@@ -12,7 +12,7 @@ from toolkit.signals import Array
 
 DUE = 0.012
 """How long a picture in motion may take (s): what is left of a frame is for the policy and the window."""
-COARSEST = 0.2
+COARSEST = 0.3
 """The least part of its size in which a world in space is drawn before it is enlarged."""
 
 

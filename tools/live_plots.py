@@ -10,8 +10,8 @@ from toolkit.signals import parts
 from tools.live_world import LiveWorld
 from tools.strips import SECONDS, Strip, Told
 
-LOW, HIGH = 1.4, 2.4
-"""How high a plot is at least and at most, in lines of text."""
+LOW, HIGH = 1.1, 2.0
+"""How high a plot is at least and at most, in heights of letters."""
 
 
 class LivePlots:
@@ -22,23 +22,24 @@ class LivePlots:
         self._seen = (-1, -1)
 
     def look(self) -> None:
-        """Add what the world tells now, if it has moved."""
+        """Add what the world tells now, for as many steps as it has made since the last look."""
         live = self.live
-        if self._seen == (now := (live.seed, live.steps)):
-            return
-        self._seen = now
-        for told in self._told():
-            self.strips.setdefault(told[:2], Strip(told, round(SECONDS * min(live.rate, 60)))).add(told)
+        made = live.steps - self._seen[1] if self._seen[0] == live.seed else live.steps + 1
+        self._seen = live.seed, live.steps
+        for told in self._told() if made else []:
+            strip = self.strips.setdefault(told[:2], Strip(told, round(SECONDS * live.rate)))
+            for _ in range(made):
+                strip.add(told)
 
-    def draw(self, surface: pygame.Surface, box: pygame.Rect, line: int) -> None:
-        """Draw those that fit into a box, one below the other."""
-        number = min(len(self.strips), int(box.height / LOW / line))
+    def draw(self, surface: pygame.Surface, box: pygame.Rect, letters: int) -> None:
+        """Draw those that fit into a box, one below the other, in letters of this height at most."""
+        number = min(len(self.strips), int(box.height / LOW / letters))
         if number < 1 or not box.width:
             return
-        high = min(box.height // number, round(HIGH * line))
+        high = min(box.height // number, round(HIGH * letters))
         pygame.draw.rect(surface, PAPER, (*box.topleft, box.width, high * number))
         for index, strip in enumerate(list(self.strips.values())[:number]):
-            strip.draw(surface, pygame.Rect(box.left, box.top + index * high, box.width, high))
+            strip.draw(surface, pygame.Rect(box.left, box.top + index * high, box.width, high), letters * 4 // 5)
 
     def _told(self) -> list[Told]:
         live = self.live

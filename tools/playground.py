@@ -73,10 +73,12 @@ class Playground:
         for told, y in ((live.verdict, 0.16), (self.notice if self.seconds <= self._until else "", 0.26)):
             if told:
                 window.note(told, 0.5, y)
-        self.column.draw(window, 1.0 / max(self.frame_time, 1e-3))
         if self.help:
             keys = [(" or ".join(binding.keys), binding.meaning) for binding in self.bindings]
             window.over([*keys, *self.mouse.rows(), *steering(live)])
+            self.column.sliders.hide()
+        else:
+            self.column.draw(window, 1.0 / max(self.frame_time, 1e-3))
         window.finish()
 
     def tell(self, notice: str) -> None:

@@ -73,6 +73,10 @@ class Sliders:
             pygame.draw.line(surface, PALE, track.midleft, track.midright, max(2, row.height // 5))
             pygame.draw.aacircle(surface, colour, (track.left + slider.share * track.width, track.centery), row.height * 0.28)
 
+    def hide(self) -> None:
+        """They are not seen now, and cannot be pressed."""
+        self._box = pygame.Rect(0, 0, 0, 0)
+
     def press(self, pixel: tuple[int, int], *, back: bool = False) -> bool:
         """The mouse is pressed here: a slider is taken, or goes `back` to where it began, or is switched. Whether it was one."""
         slider = next((slider for slider in self.sliders if self.row(slider).collidepoint(pixel)), None)

@@ -56,9 +56,9 @@ class Strip:
         limits = {"reward": 0.0, "margin": NARROW}
         return PUSH if group == "action" else INK if group not in limits else BAD if value < limits[group] else GOOD
 
-    def draw(self, surface: pygame.Surface, box: pygame.Rect) -> None:
-        """Name, line and number side by side in a box."""
-        size = min(LETTERS, max(9, round(box.height * 0.8)))
+    def draw(self, surface: pygame.Surface, box: pygame.Rect, letters: int = LETTERS) -> None:
+        """Name, line and number side by side in a box, in letters of this height at most."""
+        size = min(letters, max(9, round(box.height * 0.8)))
         now = self.past[-1]
         number = words(f"{now.value:z.2f}" if math.isfinite(now.value) else "", size)
         name = words(now.name, size)
