@@ -2,9 +2,10 @@
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,19 +86,17 @@ class Keepsakes:
     def _begin(self, kind: str, ending: str, write: Callable[[Path], None]) -> str:
         def work() -> str:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = next(path for path in _free(self.folder, ending) if not path.exists())
-            write(path)
+            write(path := _free(self.folder).with_suffix(ending))
             return f"{kind}: {path}"
 
         self._work.append(self._writer.submit(work))
         return f"the {kind} is being written"
 
 
-def _free(folder: Path, ending: str) -> Iterator[Path]:
-    number = 0
-    while True:
-        number += 1
-        yield folder / f"play-{number}{ending}"
+def _free(folder: Path) -> Path:
+    """A name that nothing has, whatever its ending: a tape's own film gets the tape's name."""
+    taken = {path.stem for path in folder.iterdir()}
+    return folder / next(name for name in map("play-{}".format, count(1)) if name not in taken)
 
 
 def _pack(time: float, frame: Array) -> Packed:
