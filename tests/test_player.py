@@ -31,9 +31,7 @@ LARGE = {"width": 300, "height": 300}
 
 def player(tmp_path, world_id=STANDING, policy=None, **settings):
     """A playground in a window with a column, undisturbed and running."""
-    live = LiveWorld(drawable_world(world_id, settings, LARGE), policy)
-    live.tape = LiveTape(world_id, settings)
-    live.begin(0)
+    live = LiveWorld(drawable_world(world_id, settings, LARGE), policy, tape=LiveTape(world_id, settings))
     playground = Playground(Window("test", column=True), live, tmp_path)
     live.paused = playground.help = False
     playground.frame(0.0)
@@ -289,15 +287,18 @@ def test_brackets_go_through_the_checkpoints_both_ways_and_the_caption_tells_whi
 # Films and tapes.
 
 
+def outcome(playground):
+    """What is told last, once all is written; it may have been told already."""
+    return [playground.notice, *playground.keepsakes.close()][-1]
+
+
 def test_m_keeps_the_last_seconds_as_they_were_seen(tmp_path):
     playground = player(tmp_path / "new")
     for _ in range(5):
         playground.frame(TICK)
         mine = playground.live.picture()
     press(playground, "m")
-    assert playground.notice == "the film is being written"
-    (told,) = playground.keepsakes.close()
-    assert told == f"film: {tmp_path / 'new' / 'play-1.mp4'}"
+    assert outcome(playground) == f"film: {tmp_path / 'new' / 'play-1.mp4'}"
     frames = list(read_video(tmp_path / "new" / "play-1.mp4"))
     assert len(frames) == 6
     assert np.abs(frames[-1].astype(int) - mine).mean() < 3.0
@@ -327,9 +328,7 @@ def test_what_is_kept_has_a_name_of_its_own_and_one_that_its_replay_does_not_tak
 
 @pytest.mark.parametrize("world_id", [CARTPOLE, "poise/BollaRolla-v0", "Pendulum-v1", "CartPole-v1"])
 def test_a_tape_replays_what_was_seen(tmp_path, world_id):
-    live = LiveWorld(drawable_world(world_id, {}, LARGE))
-    live.tape = LiveTape(world_id)
-    live.begin(3)
+    live = LiveWorld(drawable_world(world_id, {}, LARGE), seed=3, tape=LiveTape(world_id))
     live.controls.press("right")
     for _ in range(6):
         live.controls.advance(0.02)
@@ -401,7 +400,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_play_goes_on(tmp_path):
     playground = player(tmp_path / "file")
     playground.frame(TICK)
     press(playground, "m")
-    (told,) = playground.keepsakes.close()
+    told = outcome(playground)
     assert told.startswith("not kept:") and str(tmp_path / "file") in told
 
 
@@ -466,15 +465,25 @@ def test_space_begins_and_puts_the_help_away():
     assert not playground.help and not playground.live.paused
 
 
-def test_pictures_of_space_are_drawn_in_time_and_sharply_once_paused():
+def test_pictures_of_space_are_drawn_in_time_and_sharply_once_paused(monkeypatch):
     pytest.importorskip("pybullet")
     drawing = LivePicture(drawable_world("poise/Reacher3D-v0", {}, {"width": 200, "height": 200}))
     drawing.world.reset(seed=0)
     drawing.part = 0.5
     sizes, render = [], drawing.world.render
     drawing.world.render = lambda: sizes.append(drawing.ours.camera.height) or render()
+    monkeypatch.setattr("tools.live_picture.DUE", 1e-9)  # There is never time.
     assert drawing.draw(sharp=False).shape == drawing.draw(sharp=True).shape == (200, 200, 3)
-    assert sizes == [100, 200]
+    assert sizes == [100, 200] and not drawing.coarse
+    live = LiveWorld(drawing.world, drawing=drawing)
+    drawing.part, sizes[:] = 0.5, []
+    for _ in range(3):
+        live.picture()
+    assert sizes == [100, 200], "nobody moves it"
+    for _ in range(3):
+        live.look(0.1)
+        live.picture()
+    assert max(sizes[2:]) < 200, "whoever turns it wants to see it turn"
     drawing.world.close()
 
 

@@ -13,6 +13,8 @@ COLUMN = 19
 """The column's width in heights of its letters."""
 LETTERS = 30
 """How many letters would stand on top of each other in the window."""
+NARROW = 0.62
+"""What is narrower than one over this many times its height gets letters for its width."""
 SMALLEST = 14
 """The height of the smallest letters (pixels)."""
 ROOM = 0.9
@@ -134,7 +136,7 @@ class Window:
 
     def _lay_out(self, width: int, height: int, wide: int, high: int) -> None:
         """Give picture and column their places in a window; where it is narrow the picture has it all."""
-        self.letters = max(SMALLEST, high // LETTERS)
+        self.letters = max(SMALLEST, int(min(high, NARROW * wide)) // LETTERS)
         self.line = self._lettering.letters(self.letters).get_linesize()
         column = COLUMN * self.letters if self._has_column else 0
         column = column if wide > 1.2 * column else 0

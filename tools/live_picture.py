@@ -24,8 +24,8 @@ class LivePicture:
 
     def __init__(self, world: World, size: int | None = None, *, hud: bool = False) -> None:
         self.world, self.ours, self.size, self.hud = world, as_ours(world), size, hud
-        self.part = 1.0
-        """The part of its size in which the last picture was drawn."""
+        self.part, self.coarse = 1.0, False
+        """The part of its size in which there is time to draw it, and whether the last picture was."""
 
     def draw(self, *, sharp: bool) -> Array:
         """The picture now (H, W, 3) uint8; a sharp one may take its time."""
@@ -40,6 +40,7 @@ class LivePicture:
         if camera is None or self.ours is None:
             return np.asarray(self.world.render())
         part = 1.0 if sharp else self.part
+        self.coarse = part < 1.0
         camera.width, camera.height = (max(16, round(part * side)) for side in self._full())
         began = time.perf_counter()
         frame = np.asarray(self.world.render())

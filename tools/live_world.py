@@ -25,14 +25,22 @@ HICCUP = 0.1
 class LiveWorld:
     """A world, who acts in it and how its time goes. The person's keys have a `share` in a policy's actions, or all of it."""
 
-    def __init__(self, world: World, policy: Policy | None = None, speed: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        world: World,
+        policy: Policy | None = None,
+        speed: float = 1.0,
+        seed: int = 0,
+        drawing: LivePicture | None = None,
+        tape: LiveTape | None = None,
+    ) -> None:
         size = action_size(world.action_space)
         self.world, self.policy, self.speed = world, policy, speed
         self.ours = as_ours(world)
         self.rate = frame_rate(world)
         self.actor, self.share = YOU, 0.0 if policy else 1.0
         self.controls, self.disturbance, self.score = Controls(size), Disturbance(self.ours), Score()
-        self.drawing, self.tape = LivePicture(world), LiveTape()
+        self.drawing, self.tape = drawing or LivePicture(world), tape or LiveTape()
         # A body falls within a second: whoever is to steer it begins when ready.
         self.paused, self.slow = policy is None, False
         self.begin(seed)
@@ -54,7 +62,6 @@ class LiveWorld:
         self.score.begin()
         self._due, self._told = 0.0, 0.0
         self._picture: Array | None = None
-        self._sharp = False
 
     def begin_next(self) -> None:
         """Begin the episode of the next seed."""
@@ -79,8 +86,8 @@ class LiveWorld:
 
     def picture(self) -> Array:
         """The world now, (H, W, 3) uint8; drawn again only when it has moved, or sharply, once it stands still."""
-        if self._picture is None or self.paused != self._sharp:
-            self._picture, self._sharp = self.drawing.draw(sharp=self.paused), self.paused
+        if self._picture is None or (self.paused and self.drawing.coarse):
+            self._picture = self.drawing.draw(sharp=self._picture is not None)
         return self._picture
 
     def grab(self, cursor: Place) -> None:

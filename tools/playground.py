@@ -70,7 +70,7 @@ class Playground:
             frame = draw_band(frame, *band.ends())
         self.keepsakes.see(frame, seconds)
         window.begin(frame)
-        for told, y in ((live.verdict, 0.16), (self.notice if self.seconds <= self._until else "", 0.26)):
+        for told, y in ((live.verdict, 0.16), (self.notice if self.seconds <= self._until else "", 0.9)):
             if told:
                 window.note(told, 0.5, y)
         if self.help:

@@ -43,14 +43,12 @@ def play(
     settings = {**(run.config["world_settings"] if run else {}), **world_settings}
     window = Window(f"Poise: {run.path.name if run else short_name(world_id)}", column=True)
     size = size or SIZE * (2 if window.screen[1] >= SHARP else 1)
-    looks = {"hud": False, "width": size, "height": size, **world_settings}
+    looks = {"width": size, "height": size, **world_settings, "hud": False}  # The playground draws it itself.
     world = drawable_world(world_id, settings, looks)
     if hasattr(ours := as_ours(world), "camera") and ours is not None and "shadows" not in world_settings:
         ours.settings = ours.settings.model_copy(update={"shadows": False})  # Without a graphics card they take half the time.
-    live = LiveWorld(world, Policy(run, checkpoint) if run else None, speed, seed)
-    live.drawing = LivePicture(world, size, hud=world_settings.get("hud", True))
-    live.tape = LiveTape(world_id, settings)
-    live.begin(seed)
+    drawing = LivePicture(world, size, hud=world_settings.get("hud", True))
+    live = LiveWorld(world, Policy(run, checkpoint) if run else None, speed, seed, drawing, LiveTape(world_id, settings))
     playground = Playground(window, live, run.path / "videos" if run else Path())
     console = Console()
     for line in playground.run(seconds):
