@@ -90,7 +90,7 @@ def train(env: str | None, **words: Any) -> None:
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Close by itself, and tell how many frames were shown.")
 @spoken
 def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **looks: Any) -> None:
-    """Open a window: watch a RUN balance and push it, or take the controls of an ENV yourself."""
+    """Open a window: watch a RUN balance, disturb it, take over; or take the controls of an ENV yourself."""
     tool("show_playground:play")(what, runs_dir, checkpoint, env_set, **looks)
 
 

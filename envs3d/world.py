@@ -108,7 +108,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def hands(self) -> SpatialHands:
         """What disturbs this episode."""
-        return SpatialHands(self, self._client)
+        return self._hands
 
     def tune(self) -> None:
         """Let the settings that it TURNS act, whatever they were before."""
@@ -155,6 +155,6 @@ class SpatialEnvironment(BaseEnvironment):
             self._client.setPhysicsEngineParameter(fixedTimeStep=self._dt, deterministicOverlappingPairs=1)
             self.tune()
             self.build()
-        self._photograph = None
+        self._photograph, self._hands = None, SpatialHands(self, self._client)
         self._start = self._client.saveState()
         self._step = self._client.stepSimulation

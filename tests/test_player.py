@@ -317,6 +317,17 @@ def test_a_film_shows_no_more_than_its_time_and_each_frame_as_long_as_it_was_see
     assert all(shades[place] <= shades[place + 1] + 2 for place in range(len(shades) - 1))
 
 
+def test_what_is_not_seen_to_pass_is_not_remembered(tmp_path):
+    playground = player(tmp_path, CARTPOLE)
+    mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
+    playground.frame(TICK)
+    press(playground, "space")
+    before = len(playground.keepsakes._past)
+    for _ in range(5):
+        playground.frame(TICK)  # The band is drawn anew, and time stands still.
+    assert len(playground.keepsakes._past) == before
+
+
 def test_what_is_kept_has_a_name_of_its_own_and_one_that_its_replay_does_not_take(tmp_path):
     playground = player(tmp_path, CARTPOLE)
     playground.frame(TICK)

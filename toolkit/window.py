@@ -14,7 +14,7 @@ COLUMN = 19
 LETTERS = 30
 """How many letters would stand on top of each other in the window."""
 NARROW = 0.62
-"""What is narrower than one over this many times its height gets letters for its width."""
+"""Where this part of the window's width is less than its height, letters go by it."""
 SMALLEST = 14
 """The height of the smallest letters (pixels)."""
 ROOM = 0.9

@@ -1,7 +1,7 @@
 """Captions: the rows of text that the playground puts beside and over its picture."""
 
 from toolkit.signals import parts
-from tools.live_world import LiveWorld
+from tools.live_world import YOU, LiveWorld
 
 Row = tuple[str, str]
 
@@ -28,7 +28,7 @@ def notes(live: LiveWorld, frames: float) -> list[Row]:
 
 def steering(live: LiveWorld) -> list[Row]:
     """The two keys of every number of the action."""
-    if live.disturbance.ours is None and live.ours is not None:
+    if live.actor != YOU:
         return []
     names = [f"action {index + 1}" for index in range(len(live.controls.effort))]
     if live.ours is not None:

@@ -60,5 +60,5 @@ class Disturbance:
         if self.band is not None:
             self.band.pull()
             self.by = "the mouse"
-        if self.hands and (told := self.weather.act(self.hands, seconds)):
-            self.by = told
+        if (self.weather.windy or self.weather.pushy) and self.hands:
+            self.by = self.weather.act(self.hands, seconds) or self.by

@@ -51,10 +51,10 @@ class Keepsakes:
         self._work: deque[Future[str]] = deque()
 
     def see(self, frame: Array, seconds: float) -> None:
-        """Remember a frame (H, W, 3) that is seen from now on, `seconds` after the last one."""
+        """Remember a frame (H, W, 3) that is seen from now on, `seconds` after the last; while no time passes, none."""
         self.time += seconds
         waiting = sum(not future.done() for future in list(self._past)[-PENDING:])
-        if frame is not self._last and waiting < PENDING:
+        if frame is not self._last and waiting < PENDING and (seconds or not self._past):
             self._past.append(self._packer.submit(_pack, self.time, frame))
             self._last = frame
         while self._past and self._past[0].done() and self._past[0].result().time < self.time - SECONDS:

@@ -32,11 +32,12 @@ class Playground:
         self.open, self.help = True, live.paused
         self.frames, self.seconds, self.slowest, self.frame_time = 0, 0.0, 0.0, 0.02
         """How many frames were shown, for how long, and how long one took at most (s)."""
-        self.notice, self._until = "", 0.0
+        self.kept: list[str] = []
+        """A line for each film and tape that was written, or could not be."""
         self.tell("press space to begin" if live.paused else "")
 
-    def run(self, seconds: float | None = None) -> list[str]:
-        """Play until the person leaves, or for so many `seconds`; a line for each thing that was still to be written."""
+    def run(self, seconds: float | None = None) -> None:
+        """Play until the person leaves, or for so many `seconds`."""
         try:
             self.frame(0.0)
             self.window.wait(MOST_FRAMES)  # Opening the window took its time.
@@ -45,8 +46,7 @@ class Playground:
         finally:
             self.live.world.close()
             self.window.close()
-            last = self.keepsakes.close()
-        return last
+            self.kept += self.keepsakes.close()
 
     def frame(self, seconds: float) -> None:
         """Hear the person, let `seconds` of real time pass, show the world."""
@@ -59,6 +59,7 @@ class Playground:
         self.frame_time += 0.05 * (seconds - self.frame_time)
         if news := self.keepsakes.news():
             self.tell(news)
+            self.kept.append(news)
         self.column.plots.look()
         self.show(0.0 if self.live.paused else seconds)
 

@@ -44,5 +44,5 @@ class Score:
         rows = []
         for who, tally in self.tallies.items():
             rows += [(f"{who}: best, falls", f"{tally.longest:.1f} s, {tally.falls}")]
-            rows += [(f"{who}: a step", f"{tally.total / tally.steps:z.2f}")]
+            rows += [(f"{who}: reward a step", f"{tally.total / tally.steps:z.2f}")]
         return rows

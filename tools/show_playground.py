@@ -51,8 +51,9 @@ def play(
     live = LiveWorld(world, Policy(run, checkpoint) if run else None, speed, seed, drawing, LiveTape(world_id, settings))
     playground = Playground(window, live, run.path / "videos" if run else Path())
     console = Console()
-    for line in playground.run(seconds):
-        console.print(line)
+    playground.run(seconds)
+    for line in playground.kept:
+        console.print(line, soft_wrap=True)
     if seconds is not None:
         rate, slowest = playground.frames / playground.seconds, 1000.0 * playground.slowest
         console.print(f"{rate:.1f} frames a second in {playground.seconds:.1f} s; the slowest took {slowest:.0f} ms")
