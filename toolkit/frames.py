@@ -17,6 +17,12 @@ def copy_to_paint(frame: Array) -> tuple[Array, pygame.Surface]:
     return copy, pygame.image.frombuffer(copy.data, (frame.shape[1], frame.shape[0]), "RGB")
 
 
+def resized(frame: Array, width: int, height: int) -> Array:
+    """A frame in another size, smoothly."""
+    surface = pygame.image.frombuffer(np.ascontiguousarray(frame).data, (frame.shape[1], frame.shape[0]), "RGB")
+    return frame_of(pygame.transform.smoothscale(surface, (width, height)))
+
+
 def frame_of(surface: pygame.Surface) -> Array:
     """What was drawn, as a frame."""
     width, height = surface.get_size()

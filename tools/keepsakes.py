@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pygame
 
 from toolkit.errors import UserError, WorkError
-from toolkit.frames import frame_of, surface_of
+from toolkit.frames import resized
 from toolkit.signals import Array
 from toolkit.tape import Tape
 from toolkit.video import whole_film
@@ -101,8 +100,7 @@ def _free(folder: Path) -> Path:
 
 def _pack(time: float, frame: Array) -> Packed:
     if frame.shape[0] > HIGHEST:
-        size = (round(frame.shape[1] * HIGHEST / frame.shape[0]), HIGHEST)
-        frame = frame_of(pygame.transform.smoothscale(surface_of(frame), size))
+        frame = resized(frame, round(frame.shape[1] * HIGHEST / frame.shape[0]), HIGHEST)
     return Packed(time, frame.shape, zlib.compress(frame.tobytes(), 1))
 
 

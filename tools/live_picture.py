@@ -3,9 +3,8 @@
 import time
 
 import numpy as np
-import pygame
 
-from toolkit.frames import frame_of, surface_of
+from toolkit.frames import resized
 from toolkit.hud import draw_hud
 from toolkit.registry import World, as_ours
 from toolkit.signals import Array
@@ -32,7 +31,7 @@ class LivePicture:
         frame = self._drawn(sharp)
         wide, high = self._seen(frame)
         if frame.shape[:2] != (high, wide):
-            frame = frame_of(pygame.transform.smoothscale(surface_of(frame), (wide, high)))
+            frame = resized(frame, wide, high)
         return draw_hud(frame, self.ours) if self.hud and self.ours is not None else frame
 
     def _drawn(self, sharp: bool) -> Array:
