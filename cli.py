@@ -29,8 +29,7 @@ def main() -> None:
 
     Start with:  poise train cartpole
     """
-    # A world of the user's own, my_module:MyWorld-v0, may lie in the folder where the command is given.
-    sys.path.append(str(Path.cwd()))
+    sys.path.append(str(Path.cwd()))  # Where a world of the user's own may lie, my_module:MyWorld-v0.
 
 
 @main.command("list")
@@ -87,10 +86,11 @@ def train(env: str | None, **words: Any) -> None:
 @click.option("--speed", type=click.FloatRange(0.05, 10.0), default=1.0, show_default=True, help="How fast time goes.")
 @click.option("--size", type=click.IntRange(64, 2160), help="Height and width of the picture (pixels).")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first episode.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Close by itself, and tell how many frames were shown.")
 @spoken
 def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **looks: Any) -> None:
-    """Open a window: watch a RUN balance and push it, or take the controls of an ENV yourself."""
-    tool("playground:play")(what, runs_dir, checkpoint, env_set, **looks)
+    """Open a window: watch a RUN balance, disturb it, take over; or take the controls of an ENV yourself."""
+    tool("show_playground:play")(what, runs_dir, checkpoint, env_set, **looks)
 
 
 @main.command()

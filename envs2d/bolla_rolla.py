@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import pymunk
+from pydantic import Field
 
 from envs2d.canvas import BALL, WOOD, Canvas
 from envs2d.figure import Figure, FigureSettings
@@ -16,9 +17,15 @@ from toolkit.trunk import Trunk
 
 BALL_RADIUS, BALL_MASS = 0.25, 10.0
 PLANK_LENGTH, PLANK_HEIGHT, PLANK_MASS = 1.2, 0.05, 2.0
-PLANK_TOP = 2 * BALL_RADIUS + PLANK_HEIGHT
 PLANK_LIMIT, TORSO_LIMIT = 0.8, 1.5
 LIMBS = ARMS + LEGS
+
+
+class BollaRollaSettings(FigureSettings):
+    """What the world on the ball lets its user choose."""
+
+    ball_radius: float = Field(BALL_RADIUS, ge=0.1, le=0.5, description="radius of the ball, whose mass stays the same (m)")
+    plank_length: float = Field(PLANK_LENGTH, ge=0.6, le=2.4, description="length of the plank, whose mass stays the same (m)")
 
 
 class BollaRolla(PlanarEnvironment):
@@ -43,23 +50,39 @@ class BollaRolla(PlanarEnvironment):
         "posture": {"upright": 0.2, "height": 0.25, "level": 0.15, "centred": 0.15, "quiet": 0.15, "economy": 0.1},
         "survival": {"alive": 1.0},
     }
-    SETTINGS = FigureSettings
+    SETTINGS = BollaRollaSettings
+    TURNS = ("gravity", "friction", "ball_radius", "plank_length")
     VIEW = 3.0
-    settings: FigureSettings
+    settings: BollaRollaSettings
 
     def place(self, rng: np.random.Generator) -> None:
         """The ground, the ball on it, the plank on the ball, the figure on the plank."""
         ground = pymunk.Segment(self.space.static_body, (-100.0, -1.0), (100.0, -1.0), 1.0)
-        self.ball = pymunk.Body(BALL_MASS, pymunk.moment_for_circle(BALL_MASS, 0.0, BALL_RADIUS))
-        self.ball.position = (0.0, BALL_RADIUS)
-        size = (PLANK_LENGTH, PLANK_HEIGHT)
+        radius, size = self.settings.ball_radius, (self.settings.plank_length, PLANK_HEIGHT)
+        self.ball = pymunk.Body(BALL_MASS, pymunk.moment_for_circle(BALL_MASS, 0.0, radius))
+        self.ball.position = (0.0, radius)
         self.plank = pymunk.Body(PLANK_MASS, pymunk.moment_for_box(PLANK_MASS, size))
-        self.plank.position = (0.0, 2 * BALL_RADIUS + PLANK_HEIGHT / 2)
-        shapes = (ground, pymunk.Circle(self.ball, BALL_RADIUS), pymunk.Poly.create_box(self.plank, size))
-        for shape in shapes:
-            shape.friction = 1.0
-        self.space.add(self.ball, self.plank, *shapes)
-        self.figure = Figure(self, LIMBS, PLANK_TOP, rng)
+        self.plank.position = (0.0, 2 * radius + PLANK_HEIGHT / 2)
+        self.round, self.board = pymunk.Circle(self.ball, radius), pymunk.Poly.create_box(self.plank, size)
+        self.space.add(self.ball, self.plank, ground, self.round, self.board)
+        self.figure = Figure(self, LIMBS, self.plank_top, rng)
+        self.rub(self.settings.friction)
+
+    @property
+    def plank_top(self) -> float:
+        """How high the plank's upper side is when it lies level on the ball (m)."""
+        return 2 * self.settings.ball_radius + PLANK_HEIGHT
+
+    def tune(self) -> None:
+        """Gravity and friction act at once; the ball grows, and the plank, as they are; what rests on them is lifted."""
+        super().tune()
+        self.rub(self.settings.friction)
+        radius, size = self.settings.ball_radius, (self.settings.plank_length, PLANK_HEIGHT)
+        self.round.unsafe_set_radius(radius)
+        self.board.unsafe_set_vertices(pymunk.Poly.create_box(None, size).get_vertices())
+        self.ball.moment = pymunk.moment_for_circle(self.ball.mass, 0.0, radius)
+        self.plank.moment = pymunk.moment_for_box(self.plank.mass, size)
+        self.figure.rest_on(self.plank_top)
 
     def apply(self, effort: Effort) -> None:
         """Move shoulders, elbows, hips and knees."""
@@ -76,7 +99,7 @@ class BollaRolla(PlanarEnvironment):
         return {
             "alive": 1.0,
             "upright": closeness(torso[2], 0.4),
-            "height": closeness(torso[1] - PLANK_TOP - STRAIGHT_HEIGHT, 0.2),
+            "height": closeness(torso[1] - self.plank_top - STRAIGHT_HEIGHT, 0.2),
             "level": closeness(plank[2], 0.3),
             "centred": closeness(plank[0] - ball[0], 0.3),
             "quiet": closeness(speed(torso), 1.0),
@@ -86,7 +109,7 @@ class BollaRolla(PlanarEnvironment):
     def margins(self) -> dict[str, float]:
         """Plank and torso may tip so far; torso and ball must stay between the plank's ends."""
         ball, plank, torso = self.ball_state, self.plank_state, self.torso
-        half = PLANK_LENGTH / 2
+        half = self.settings.plank_length / 2
         return {
             "plank tips": 1.0 - abs(plank[2]) / PLANK_LIMIT,
             "torso tips": 1.0 - abs(torso[2]) / TORSO_LIMIT,
@@ -119,10 +142,10 @@ class BollaRolla(PlanarEnvironment):
     def paint(self, canvas: Canvas) -> None:
         """Ground, ball with its spokes, plank, figure."""
         canvas.ground(0.0)
-        centre = self.ball.position
-        canvas.disc(centre, BALL_RADIUS, BALL)
+        radius = self.settings.ball_radius
+        canvas.disc(self.ball.position, radius, BALL)
         for turn in range(3):
-            spoke = pymunk.Vec2d(BALL_RADIUS * 0.85, 0.0).rotated(self.ball.angle + turn * np.pi / 3)
+            spoke = pymunk.Vec2d(radius * 0.85, 0.0).rotated(self.ball.angle + turn * np.pi / 3)
             canvas.capsule(self.ball.position - spoke, self.ball.position + spoke, 0.02, (244, 164, 150))
-        canvas.box(self.plank.position, self.plank.angle, PLANK_LENGTH, PLANK_HEIGHT, WOOD, 0.02)
+        canvas.box(self.plank.position, self.plank.angle, self.settings.plank_length, PLANK_HEIGHT, WOOD, 0.02)
         self.figure.paint(canvas)

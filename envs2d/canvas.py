@@ -52,6 +52,8 @@ class Canvas:
 
     def frame(self) -> Array:
         """The finished picture, (height, width, 3) uint8."""
+        if self._factor == 1:
+            return frame_of(self._fine)
         pygame.transform.smoothscale(self._fine, self._size, self._small)
         return frame_of(self._small)
 

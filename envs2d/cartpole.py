@@ -11,28 +11,29 @@ import pymunk
 from pydantic import Field
 
 from envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
+from envs2d.settings import PlanarSettings
 from envs2d.world import PlanarEnvironment, trunk_of
 from toolkit.rewards import closeness, economy
-from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal
 from toolkit.trunk import Trunk
 
 CART_WIDTH, CART_HEIGHT, CART_MASS = 0.5, 0.3, 1.0
 POLE_LENGTH, POLE_WIDTH, POLE_MASS = 1.0, 0.1, 0.1
 RAIL_END = 3.0
+GROUND_LEVEL = -0.25
 POLE_LIMIT = 0.21
 FORCE = 10.0
 FAR_AWAY = 1e6
 SOFT = 1e-3
 
 
-class CartpoleSettings(WorldSettings):
+class CartpoleSettings(PlanarSettings):
     """What the cart-pole lets its user choose."""
 
     actuation: Literal["motor", "impulse"] = Field(
         "motor", description="motor: a force that lasts through the step; impulse: the same push all at once"
     )
-    force: float = Field(FORCE, gt=0, le=100, description="force of a full action (N)")
+    force: float = Field(FORCE, ge=0.1, le=100, description="force of a full action (N)")
 
 
 class Cartpole(PlanarEnvironment):
@@ -55,6 +56,7 @@ class Cartpole(PlanarEnvironment):
         "survival": {"alive": 1.0},
     }
     SETTINGS = CartpoleSettings
+    TURNS = ("gravity", "force")
     SUBSTEPS = 20
     settings: CartpoleSettings
 
@@ -91,6 +93,12 @@ class Cartpole(PlanarEnvironment):
         cart, pole = self.states.tolist()
         self.state = (cart[0], cart[3], pole[2], pole[5])
 
+    def solids(self) -> list[pymunk.Shape]:
+        """Cart, pole and ground."""
+        ground = pymunk.Segment(self.space.static_body, (-100.0, GROUND_LEVEL - 1.0), (100.0, GROUND_LEVEL - 1.0), 1.0)
+        sizes = ((self.cart, (CART_WIDTH, CART_HEIGHT)), (self.pole, (POLE_WIDTH, POLE_LENGTH)))
+        return [ground, *(pymunk.Poly.create_box(body, size) for body, size in sizes)]
+
     def reward_terms(self, effort: Effort) -> dict[str, float]:
         """Upright, in the middle, quiet, with little force; each in [0, 1]."""
         x, v, angle, angular_velocity = self.state
@@ -122,7 +130,7 @@ class Cartpole(PlanarEnvironment):
     def paint(self, canvas: Canvas) -> None:
         """Rail, cart, wheels, pole."""
         x, _, angle, _ = self.state
-        canvas.ground(-0.25)
+        canvas.ground(GROUND_LEVEL)
         for end in (-RAIL_END, RAIL_END):
             canvas.box((end, -0.1), 0.0, 0.06, 0.3, INK, 0.01)
         canvas.capsule((-RAIL_END, -0.2), (RAIL_END, -0.2), 0.03, GROUND)

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from envs2d.canvas import BODY, FAR, INK, NEAR, Canvas
 from envs2d.limbs import LIMB_MASS, LIMB_WIDTH, STRAIGHT_HEIGHT, TORSO_HEIGHT, TORSO_MASS, TORSO_WIDTH, Limb
+from envs2d.settings import PlanarSettings
 from envs2d.world import PlanarEnvironment
 from toolkit.joints import Joint
-from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort
 
 IMPULSE = 0.2
@@ -20,12 +20,13 @@ MOTOR_SPEED = 12.0
 """No-load speed of a joint's motor (rad/s): up to it the torque is what the action asks for, beyond it the motor brakes."""
 
 
-class FigureSettings(WorldSettings):
+class FigureSettings(PlanarSettings):
     """What every world with a figure in it lets its user choose."""
 
     actuation: Literal["motor", "impulse"] = Field(
         "motor", description="motor: torques at joints with limits; impulse: kicks on the limb alone, no limits"
     )
+    friction: float = Field(1.0, ge=0, le=2, description="coefficient of friction between any two surfaces")
 
 
 class Figure:
@@ -53,7 +54,7 @@ class Figure:
         for limb in limbs:
             self._join(world, limb)
         self.torso = torso
-        self.rest = self._rest_pose(ground)
+        self.rest_on(ground)
 
     def apply(self, effort: Effort) -> None:
         """Turn effort in [-1, 1] into torques at the joints, or into kicks on the limbs alone."""
@@ -97,6 +98,15 @@ class Figure:
                 touched[name] = bool(met)
         return touched
 
+    def rest_on(self, ground: float) -> None:
+        """Let the rest pose, which is what it sees itself relative to, stand at this height (m)."""
+        places = {"torso": (0.0, ground + STRAIGHT_HEIGHT)}
+        for limb in self.limbs:
+            x, y = places[limb.parent]
+            places[limb.name] = (x + limb.at[0], y + limb.at[1] - limb.length / 2)
+        self.rest = np.zeros((len(places), 6))
+        self.rest[:, :2] = list(places.values())
+
     def paint(self, canvas: Canvas) -> None:
         """Limbs, torso and head over them, a dark dot at each joint."""
         for limb in self.limbs:
@@ -117,7 +127,6 @@ class Figure:
         body = pymunk.Body(mass, pymunk.moment_for_box(mass, (width, height)))
         body.position, body.angle = at, angle
         shape = pymunk.Poly.create_box(body, (width, height))
-        shape.friction = 1.0
         shape.filter = pymunk.ShapeFilter(group=1)
         world.space.add(body, shape)
         self.bodies[name] = body
@@ -135,12 +144,3 @@ class Figure:
     def _lowest(self, limb: Limb) -> float:
         body = self.bodies[limb.name]
         return min(body.local_to_world((x, -limb.length / 2)).y for x in (-LIMB_WIDTH / 2, LIMB_WIDTH / 2))
-
-    def _rest_pose(self, ground: float) -> Array:
-        places = {"torso": (0.0, ground + STRAIGHT_HEIGHT)}
-        for limb in self.limbs:
-            x, y = places[limb.parent]
-            places[limb.name] = (x + limb.at[0], y + limb.at[1] - limb.length / 2)
-        rest = np.zeros((len(places), 6))
-        rest[:, :2] = list(places.values())
-        return rest

@@ -8,16 +8,15 @@ import numpy as np
 import pymunk
 from pydantic import Field
 
-from envs2d.arm import LINK, LINK_WIDTH, paint_arm, paint_links, pose_of
+from envs2d.arm import TORQUE, Arm, paint_arm, paint_links, pose_of
 from envs2d.canvas import TARGET, Canvas, Point
+from envs2d.settings import PlanarSettings
 from envs2d.world import PlanarEnvironment
 from toolkit.joints import Joint
 from toolkit.poses import PoseTask
 from toolkit.rewards import effort_cost
-from toolkit.settings import WorldSettings
 from toolkit.signals import Array, Effort, Signal
 
-LINK_MASS, TORQUE = 0.5, 1.0
 FRICTION = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
 REACH, HOLD = 0.02, 25
@@ -25,10 +24,11 @@ REACH, HOLD = 0.02, 25
 SHADOW = (205, 232, 216)
 
 
-class ReacherSettings(WorldSettings):
+class ReacherSettings(PlanarSettings):
     """What the reacher lets its user choose."""
 
     reward: str = Field("reach", description="which of the world's named rewards it pays")
+    gravity: float = Field(0.0, ge=0, le=40, description="gravity (m/s2); 0 where the arm is seen from above")
     friction: float = Field(FRICTION, ge=0, le=1, description="friction of each joint (N m s)")
     markers: bool = Field(True, description="draw targets, and the hand's trail")
 
@@ -54,7 +54,7 @@ class Reacher2D(PlanarEnvironment):
         "survival": {"alive": 1.0},
     }
     SETTINGS = ReacherSettings
-    GRAVITY = 0.0
+    TURNS = ("gravity", "friction")
     SUBSTEPS = 20
     VIEW = 1.0
     settings: ReacherSettings
@@ -62,7 +62,7 @@ class Reacher2D(PlanarEnvironment):
     def place(self, rng: np.random.Generator) -> None:
         """The arm in any pose, at rest but for the start noise, and its first target."""
         angles = self.any_angles(rng)
-        self._lay(angles, rng.normal(0.0, self.settings.start_noise, 2))
+        self.arm = Arm(self, angles, rng.normal(0.0, self.settings.start_noise, 2), self.settings.friction)
         self.task = PoseTask(REACH, HOLD)
         self.pose = pose_of(*angles)
         self.aim_at(np.array(pose_of(*self.any_angles(rng))).ravel())
@@ -71,38 +71,25 @@ class Reacher2D(PlanarEnvironment):
     def put(self, angles: Array) -> None:
         """Put the joints at these angles (rad), at rest."""
         self.clear()
-        self._lay(angles, np.zeros(2))
+        self.arm = Arm(self, angles, np.zeros(2), self.settings.friction)
         self.sense()
 
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of shoulder and elbow (rad)."""
         return rng.uniform(-math.pi, math.pi, 2)
 
-    def _lay(self, angles: Array, speeds: Array) -> None:
-        """Lay the arm into the empty space: its joints' angles (rad) and speeds (rad/s)."""
-        parent, angle, speed = self.space.static_body, 0.0, 0.0
-        at = velocity = pymunk.Vec2d(0.0, 0.0)
-        self.links: list[pymunk.Body] = []
-        self.motors: list[pymunk.SimpleMotor] = []
-        for turn, rate in zip(angles.tolist(), speeds.tolist(), strict=True):
-            angle, speed = angle + turn, speed + rate
-            along = pymunk.Vec2d(LINK, 0.0).rotated(angle)
-            link = pymunk.Body(LINK_MASS, pymunk.moment_for_box(LINK_MASS, (LINK, LINK_WIDTH)))
-            link.position, link.angle = at + along / 2, angle
-            link.velocity, link.angular_velocity = velocity + speed * along.perpendicular() / 2, speed
-            motor = pymunk.SimpleMotor(parent, link, 0.0)
-            motor.max_force = 0.0
-            self.space.add(link, motor, pymunk.DampedRotarySpring(parent, link, 0.0, 0.0, self.settings.friction))
-            self.join(pymunk.PivotJoint(parent, link, at))
-            self.links.append(link)
-            self.motors.append(motor)
-            parent, at, velocity = link, at + along, velocity + speed * along.perpendicular()
+    def tune(self) -> None:
+        """Gravity and the joints' friction act at once."""
+        super().tune()
+        self.arm.damp(self.settings.friction * self.settings.friction_scale)
+
+    def solids(self) -> list[pymunk.Shape]:
+        """Both links."""
+        return self.arm.solids()
 
     def apply(self, effort: Effort) -> None:
         """Turn shoulder and elbow."""
-        for motor, share in zip(self.motors, effort, strict=True):
-            motor.rate = -1e6 if share > 0.0 else 1e6
-            motor.max_force = abs(share) * TORQUE
+        self.arm.apply(effort)
 
     def sense(self) -> None:
         """Joint angles (rad), elbow and hand (m), joint speeds (rad/s)."""

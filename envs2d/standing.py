@@ -32,15 +32,21 @@ class Standing(PlanarEnvironment):
         "survival": {"alive": 1.0},
     }
     SETTINGS = FigureSettings
+    TURNS = ("gravity", "friction")
     settings: FigureSettings
 
     def place(self, rng: np.random.Generator) -> None:
         """The ground, and the figure on it, its joints turned a little by chance."""
         ground = pymunk.Segment(self.space.static_body, (-100.0, -1.0), (100.0, -1.0), 1.0)
-        ground.friction = 1.0
         self.space.add(ground)
         self.figure = Figure(self, LEGS, 0.0, rng)
+        self.tune()
         self.start_height = self.figure.torso.position.y
+
+    def tune(self) -> None:
+        """Gravity and friction act at once."""
+        super().tune()
+        self.rub(self.settings.friction)
 
     def apply(self, effort: Effort) -> None:
         """Move hips and knees."""

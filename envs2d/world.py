@@ -9,6 +9,8 @@ import pymunk
 import pymunk.batch
 
 from envs2d.canvas import Canvas
+from envs2d.hands import MOST_BALLS, PlanarHands
+from envs2d.settings import PlanarSettings
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import UserError
 from toolkit.signals import Array
@@ -28,9 +30,11 @@ the joints of a 70 kg body gape by 20 mm; this one keeps them under 1 cm and add
 class PlanarEnvironment(BaseEnvironment):
     """The plane: one pymunk space, rebuilt at every reset because pymunk remembers what it solved before."""
 
-    GRAVITY: ClassVar[float] = 9.81
+    SETTINGS = PlanarSettings
+    TURNS: ClassVar[tuple[str, ...]] = ("gravity",)  # settings that `tune` lets act within an episode
     VIEW = 2.4
     VARIES = ("colours", "background", "widths", "jitter", *BaseEnvironment.VARIES)
+    settings: PlanarSettings
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
@@ -40,9 +44,28 @@ class PlanarEnvironment(BaseEnvironment):
     def clear(self) -> None:
         """Start from an empty space."""
         self.space = pymunk.Space()
-        self.space.gravity = (0.0, -self.GRAVITY * self.settings.gravity_scale)
+        self.space.gravity = (0.0, -self.settings.gravity)
         self.space.collision_slop = 0.001
         self.states: Array = np.empty((0, 6))
+        self._hands: PlanarHands | None = None
+
+    def tune(self) -> None:
+        """Let the settings that it TURNS act, whatever they were before."""
+        self.space.gravity = (0.0, -self.settings.gravity)
+
+    def rub(self, friction: float) -> None:
+        """Let any two surfaces that touch have this coefficient of friction; the engine multiplies theirs."""
+        for shape in self.space.shapes:
+            shape.friction = math.sqrt(friction * self.settings.friction_scale)
+
+    def hands(self) -> PlanarHands:
+        """What disturbs this episode."""
+        self._hands = self._hands or PlanarHands(self)
+        return self._hands
+
+    def solids(self) -> list[pymunk.Shape]:
+        """The shapes that thrown balls hit, where the world's own physics has none."""
+        return []
 
     def advance(self, dt: float) -> None:
         """One step of the physics, `dt` seconds."""
@@ -52,21 +75,19 @@ class PlanarEnvironment(BaseEnvironment):
         """Read all bodies at once into `states` (B, 6): x, y, angle, vx, vy, angular velocity, in the order added."""
         if not len(self.states):
             self._scale()
-            # The static body comes last and is not shown; one more row because pymunk would grow a full
-            # buffer, and this memory is not its own to grow.
-            memory = np.zeros((len(self.space.bodies) + 2, 6))
+            # Thrown balls and the static body come last and are not shown; one more row because pymunk would
+            # grow a full buffer, and this memory is not its own to grow.
+            memory = np.zeros((len(self.space.bodies) + MOST_BALLS + 2, 6))
             self._buffer.set_float_buf(memory)
-            self.states = memory[:-2]
+            self.states = memory[: len(self.space.bodies)]
         self._buffer.clear()
         pymunk.batch.get_space_bodies(self.space, BODY_FIELDS, self._buffer)
 
     def _scale(self) -> None:
-        """Make what was just placed as heavy and as rough as the settings want it."""
+        """Make what was just placed as heavy, and its joints as rough, as the settings want it."""
         mass, friction = self.settings.mass_scale, self.settings.friction_scale
         for body in self.space.bodies:
             body.mass, body.moment = mass * body.mass, mass * body.moment
-        for shape in self.space.shapes:
-            shape.friction *= math.sqrt(friction)  # Where two shapes touch, their frictions are multiplied.
         for joint in self.space.constraints:
             if isinstance(joint, pymunk.DampedRotarySpring):
                 joint.damping *= friction
@@ -79,7 +100,7 @@ class PlanarEnvironment(BaseEnvironment):
 
     def draw(self) -> Array:
         """The picture now; the camera follows `focus`."""
-        return self._drawn(self.settings.width, self.settings.height, self.paint)
+        return self._drawn(self.settings.width, self.settings.height, self._paint_all)
 
     def glance(self, size: int, *, goal: bool = False) -> Array:
         """A bare picture (size, size, 3) for the agent."""
@@ -90,11 +111,6 @@ class PlanarEnvironment(BaseEnvironment):
         left, top = self.to_world(0.0, 0.0)
         right, bottom = self.to_world(1.0, 1.0)
         return (point[0] - left) / (right - left), (point[1] - top) / (bottom - top)
-
-    def hold_at(self, x: float, y: float) -> "BodyHold":
-        """A hold on the middle of the body nearest to a place of the picture."""
-        point = self.to_world(x, y)
-        return BodyHold(self, min(self.space.bodies, key=lambda body: body.position.get_distance(point)))
 
     def to_world(self, x: float, y: float) -> tuple[float, float]:
         """The world's point (m) under a point of the picture (fractions of its width and height, from the top left)."""
@@ -118,6 +134,11 @@ class PlanarEnvironment(BaseEnvironment):
         """Draw what is to be reached."""
         raise UserError(f"{type(self).__name__} cannot draw its body at the target: leave goal=state")
 
+    def _paint_all(self, canvas: Canvas) -> None:
+        self.paint(canvas)
+        if self._hands:
+            self._hands.paint(canvas)
+
     def _drawn(self, width: int, height: int, paint: Callable[[Canvas], None]) -> Array:
         if (width, height) not in self._canvases:
             self._canvases[width, height] = Canvas(width, height)
@@ -136,22 +157,3 @@ class PlanarEnvironment(BaseEnvironment):
 def trunk_of(body: pymunk.Body) -> Trunk:
     """A body as what pushes hit."""
     return Trunk(body.mass, lambda impulse: body.apply_impulse_at_world_point(tuple(impulse.tolist()), body.position))
-
-
-class BodyHold:
-    """A hold on the middle of a body in the plane (toolkit/hold.py)."""
-
-    def __init__(self, world: PlanarEnvironment, body: pymunk.Body) -> None:
-        self.world, self.body, self.mass = world, body, body.mass
-
-    def place(self) -> tuple[float, float]:
-        """Where the body is seen."""
-        return self.world.seen_at(self.body.position)
-
-    def stretch(self, to: tuple[float, float]) -> Array:
-        """From the body to a place of the picture (m)."""
-        return np.subtract(self.world.to_world(*to), self.body.position)
-
-    def push(self, impulse: Array) -> None:
-        """Push the body through its middle (N s)."""
-        self.body.apply_impulse_at_world_point(tuple(impulse.tolist()), self.body.position)

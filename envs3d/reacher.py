@@ -28,6 +28,7 @@ class ReacherSettings(SpatialSettings):
     """What the reachers let their user choose."""
 
     reward: str = Field("reach", description="which of the world's named rewards it pays")
+    gravity: float = Field(0.0, ge=0, le=40, description="gravity (m/s2); 0 lets the arms move as in the plane")
     friction: float = Field(FRICTION, ge=0, le=1, description="friction of each joint (N m s)")
 
 
@@ -55,7 +56,6 @@ class Reacher3D(TakingPoses, SpatialEnvironment):
     ACTION = (Signal("torque", 3, -TORQUE, TORQUE, "N m", "at the shoulder's turn and lift, and the elbow"),)
     REWARD: ClassVar = REWARD
     SETTINGS = ReacherSettings
-    GRAVITY = 0.0
     SUBSTEPS = 20
     VIEW = 1.0
     settings: ReacherSettings

@@ -27,7 +27,7 @@ class ReacherPlane3D(TakingPoses, SpatialEnvironment):
     ACTION = (Signal("torque", 2, -TORQUE, TORQUE, "N m", "at shoulder and elbow"),)
     REWARD: ClassVar = REWARD
     SETTINGS = ReacherSettings
-    GRAVITY = 0.0
+    TURNS = ()  # Gravity pulls along the joints' axes.
     SUBSTEPS = 20
     VIEW = 1.0
     settings: ReacherSettings

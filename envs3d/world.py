@@ -13,8 +13,8 @@ from envs3d.body import Body
 from envs3d.camera import Camera, Marker
 from envs3d.chatter import silenced
 from envs3d.client import Client
-from envs3d.hold import SpatialHold, hold_at, push_link
-from envs3d.models import SLEEVES, humanoid_mjcf
+from envs3d.hands import SpatialHands, push_link
+from envs3d.models import FLOOR, SLEEVES, humanoid_mjcf
 from envs3d.photograph import photographer
 from envs3d.settings import SpatialSettings
 from toolkit.environment import BaseEnvironment
@@ -27,14 +27,13 @@ with silenced():
 
 DATA = Path(pybullet_data.getDataPath())
 """Robots that come with PyBullet."""
-FLOOR = (0.86, 0.89, 0.91, 1.0)
 
 
 class SpatialEnvironment(BaseEnvironment):
     """Space: one client, in which bodies are loaded once; every episode begins by restoring the state just after."""
 
     SETTINGS = SpatialSettings
-    GRAVITY: ClassVar[float] = 9.81
+    TURNS: ClassVar[tuple[str, ...]] = ("gravity",)  # settings that `tune` lets act within an episode
     VARIES = ("colours", "background", "lighting", "jitter", *BaseEnvironment.VARIES)
     settings: SpatialSettings
 
@@ -92,8 +91,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def load_humanoid(self, *, bust: bool = False) -> Body:
         """Load the humanoid that comes with PyBullet; as a `bust`, fixed in the air and without its lower body."""
-        text = (DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
-        body = self.load_text(humanoid_mjcf(text, bust=bust))
+        body = self.load_text(humanoid_mjcf((DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text(), bust=bust))
         for link, colour in SLEEVES.items():
             body.paint(link, colour)
         return body
@@ -106,9 +104,13 @@ class SpatialEnvironment(BaseEnvironment):
         """Where a point (m; z is 0 if not told) is in the picture: fractions of its width and height, from the top left."""
         return self._moved(self.camera).project(np.pad(point, (0, 3 - len(point))))[:2]
 
-    def hold_at(self, x: float, y: float) -> SpatialHold | None:
-        """A hold on what is seen at a place of the picture, if it can be moved."""
-        return hold_at(self._client, self.camera, x, y, self._dt)
+    def hands(self) -> SpatialHands:
+        """What disturbs this episode."""
+        return self._hands
+
+    def tune(self) -> None:
+        """Let the settings that it TURNS act, whatever they were before."""
+        self._client.setGravity(0.0, 0.0, -self.settings.gravity)
 
     def lay_floor(self, height: float, half: float, thin: float = 0.005) -> None:
         """A pale square to see, not to touch: at a height, and so far from the middle to its edge (m)."""
@@ -152,8 +154,7 @@ class SpatialEnvironment(BaseEnvironment):
         with silenced():
             self._client = Client(self.settings.mass_scale, self.settings.friction_scale)
             self._client.setPhysicsEngineParameter(fixedTimeStep=self._dt, deterministicOverlappingPairs=1)
-            self._client.setGravity(0.0, 0.0, -self.GRAVITY * self.settings.gravity_scale)
+            self.tune()
             self.build()
-        self._photograph = None
-        self._start = self._client.saveState()
-        self._step = self._client.stepSimulation
+        self._photograph, self._hands = None, SpatialHands(self, self._client)
+        self._start, self._step = self._client.saveState(), self._client.stepSimulation

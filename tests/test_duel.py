@@ -60,9 +60,10 @@ def key(name, event_type=pygame.KEYDOWN):
     pygame.event.post(pygame.event.Event(event_type, key=pygame.key.key_code(name)))
 
 
-def mouse(event_type, x, y):
+def mouse(playground, event_type, x, y):
     """Move or press the mouse at a fraction of both pictures."""
-    pos = (round(x * 2 * SIZE), round(y * SIZE))
+    picture = playground.window.picture
+    pos = (picture.left + round(x * picture.width), picture.top + round(y * picture.height))
     more = {"rel": (0, 0), "buttons": (1, 0, 0)} if event_type == pygame.MOUSEMOTION else {"button": pygame.BUTTON_LEFT}
     pygame.event.post(pygame.event.Event(event_type, pos=pos, **more))
 
@@ -130,22 +131,23 @@ def test_a_key_moves_the_leader_and_the_follower_copies_it_in_the_mirror(player)
 def test_the_mouse_drags_the_leader_in_its_own_half(player):
     playground = player()
     duel = playground.live
-    mouse(pygame.MOUSEBUTTONDOWN, 0.75, 0.5)
+    mouse(playground, pygame.MOUSEBUTTONDOWN, 0.75, 0.5)
     playground.frame(TICK)
-    assert duel.band is None
-    mouse(pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
-    mouse(pygame.MOUSEMOTION, 0.25, 0.1)
+    assert duel.disturbance.band is None
+    mouse(playground, pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
+    mouse(playground, pygame.MOUSEMOTION, 0.25, 0.1)
     playground.frame(0.0)
-    body, cursor = duel.band.ends()
+    body, cursor = duel.disturbance.band.ends()
     assert cursor == pytest.approx((0.25, 0.1), abs=0.01)
-    link = duel.band.hold.hold.body
-    assert body == pytest.approx(((0.5 + link.position.x) / 2, 0.5 - link.position.y))
+    hold = duel.disturbance.band.hold.hold
+    link, held = hold.body, hold.body.local_to_world(hold.at)
+    assert body == pytest.approx(((0.5 + held.x) / 2, 0.5 - held.y))
     high = link.position.y
     pass_time(playground, 0.4)
     assert link.position.y > high
-    mouse(pygame.MOUSEBUTTONUP, 0.25, 0.1)
+    mouse(playground, pygame.MOUSEBUTTONUP, 0.25, 0.1)
     playground.frame(0.0)
-    assert duel.band is None
+    assert duel.disturbance.band is None
 
 
 def test_pausing_stops_both_and_a_new_episode_begins_both(player):
@@ -170,9 +172,9 @@ def test_a_led_leader_hears_neither_keys_nor_mouse(player):
     still, busy = player("trajectory"), player("trajectory")
     pass_time(still, 0.3)
     key("right")
-    mouse(pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
+    mouse(busy, pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
     pass_time(busy, 0.3)
-    assert busy.live.band is None
+    assert busy.live.disturbance.band is None
     np.testing.assert_array_equal(busy.live.observation, still.live.observation)
 
 

@@ -16,7 +16,7 @@ from test_cli import assert_one_line, poise, said, snapshot
 import algos
 from toolkit.evaluation import EVALUATION_SEED
 from toolkit.experience import episode
-from toolkit.lettering import PAPER, captioned, card
+from toolkit.lettering import PAPER, captioned, card, letters, words
 from toolkit.registry import make_world, random_actions
 from toolkit.tape import Tape
 from toolkit.video import VideoRecorder, frame_rate_of, read_video
@@ -484,6 +484,7 @@ def test_a_font_that_is_missing_is_one_line_and_leaves_nothing(films, monkeypatc
         raise FileNotFoundError("No file 'freesansbold.ttf' found")
 
     monkeypatch.setattr("pygame.font.Font", missing)
+    letters.cache_clear(), words.cache_clear()
     before = snapshot(Path())
     assert_one_line(poise("combine", *films, "--out", "all.mp4"), 1, "font is missing")
     assert snapshot(Path()) == before

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
+from envs2d.arm import LINK, TORQUE
 from envs2d.bolla_rolla import PLANK_LENGTH
 from envs2d.cartpole import POLE_LENGTH, POLE_LIMIT, POLE_MASS, POLE_WIDTH, RAIL_END
 from envs2d.figure import IMPULSE
-from envs2d.reacher import HOLD, LINK, REACH, TORQUE
+from envs2d.reacher import HOLD, REACH
 from envs2d.standing import DROP_LIMIT
-from envs2d.world import BodyHold, PlanarEnvironment
+from envs2d.world import PlanarEnvironment
 
 GRAVITY = 9.81
 STEP = 1.0 / 50.0
@@ -242,7 +243,7 @@ def test_the_reachers_torques_are_what_the_action_names():
         effort = np.zeros(2)
         effort[index] = 0.1
         world.step(effort)
-        upper, lower = (link.moment * link.angular_velocity for link in world.links)
+        upper, lower = (link.moment * link.angular_velocity for link in world.arm.links)
         given_torque = 0.1 * TORQUE * STEP
         expected = (given_torque, 0.0) if index == 0 else (-given_torque, given_torque)
         assert (upper, lower) == pytest.approx(expected, rel=1e-3, abs=1e-9)
@@ -345,11 +346,11 @@ def test_a_passive_body_gains_no_energy_at_its_joints_and_limits(world_id, actua
 def test_the_reacher_left_alone_slows_down_by_its_friction_alone(friction):
     world = bare("poise/Reacher2D-v0", friction=friction)
     world.reset(seed=3)
-    world.links[0].angular_velocity = 3.0
-    world.links[1].angular_velocity = -2.0
+    world.arm.links[0].angular_velocity = 3.0
+    world.arm.links[1].angular_velocity = -2.0
     world.step(np.zeros(2))  # The joints agree on the links' velocities.
-    energies = watch(world, lambda: energy(world.links, gravity=0.0))
-    begins = energy(world.links, gravity=0.0)
+    energies = watch(world, lambda: energy(world.arm.links, gravity=0.0))
+    begins = energy(world.arm.links, gravity=0.0)
     for action in zero_actions(world, 100):
         world.step(action)
     assert max(energies) < begins * 1.01
@@ -371,20 +372,6 @@ def test_a_ball_rolls_without_slipping():
     # 2/3 of the push stays as rolling in a disc, the rest went into turning it.
     assert world.ball.velocity.x == pytest.approx(0.5 * 2 / 3, rel=0.02)
     assert world.ball.angular_velocity * 0.25 == pytest.approx(-world.ball.velocity.x, rel=0.01)
-
-
-def test_a_push_moves_the_body_that_is_nearest():
-    world = bare("poise/Standing-v0", start_noise=0.0)
-    world.reset(seed=0)
-    shin = world.figure.bodies["left shin"]
-    world.draw()
-    hold = world.hold_at(*BodyHold(world, shin).place())
-    assert hold.body is shin
-    assert hold.stretch(hold.place()) == pytest.approx([0.0, 0.0], abs=1e-9)
-    hold.push(np.array([1.0, 0.0]))
-    assert shin.velocity.x == pytest.approx(1.0 / shin.mass)
-    others = [body for body in world.space.bodies if body is not shin]
-    assert all(body.velocity.length == 0.0 for body in others)
 
 
 # Failures.
@@ -510,7 +497,7 @@ def test_targets_are_everywhere():
 
 def what_the_arm_sees_is_where_it_is(world: PlanarEnvironment, seen: np.ndarray) -> None:
     """Elbow and hand of the observation, held against the bodies themselves."""
-    elbow, hand = (link.local_to_world((LINK / 2, 0.0)) for link in world.links)
+    elbow, hand = (link.local_to_world((LINK / 2, 0.0)) for link in world.arm.links)
     np.testing.assert_allclose(seen[4:8], (*elbow, *hand), atol=1e-3)
 
 

@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 import pygame
+import pymunk
 import pytest
 from gymnasium.spaces import MultiDiscrete, Text
 
+from envs2d.cartpole import CART_HEIGHT, CART_WIDTH
 from toolkit.errors import UserError, WorkError
 from toolkit.registry import make_world
 from toolkit.run import Run
@@ -15,8 +17,9 @@ from tools import train_run
 from tools.controls import PAIRS, Controls, Policy, action_of, action_size
 from tools.live_world import HICCUP, SLOW, VERDICT, LiveWorld
 from tools.plan_run import Words
-from tools.playground import Playground, find_run, find_world, play
+from tools.playground import Playground
 from tools.record_run import drawable_world
+from tools.show_playground import find_run, find_world, play
 
 TICK = 0.02
 SMALL = {"width": 64, "height": 64}
@@ -63,10 +66,11 @@ def press(playground, name):
     playground.frame(0.0)
 
 
-def mouse(event_type, x, y):
+def mouse(playground, event_type, x, y, button=pygame.BUTTON_LEFT):
     """Move or press the mouse at a fraction of the picture."""
-    pos = (round(x * SMALL["width"]), round(y * SMALL["height"]))
-    more = {"rel": (0, 0), "buttons": (1, 0, 0)} if event_type == pygame.MOUSEMOTION else {"button": pygame.BUTTON_LEFT}
+    picture = playground.window.picture
+    pos = (picture.left + round(x * picture.width), picture.top + round(y * picture.height))
+    more = {"rel": (0, 0), "buttons": (1, 0, 0)} if event_type == pygame.MOUSEMOTION else {"button": button}
     pygame.event.post(pygame.event.Event(event_type, pos=pos, **more))
 
 
@@ -210,20 +214,20 @@ def test_an_action_with_more_numbers_than_keys_has_the_rest_at_zero():
 
 def test_no_key_means_two_things(cartpole, run):
     watched = make(policy=Policy(run))
-    taken = [name for keys in watched.commands for name in keys] + [name for pair in PAIRS for name in pair]
+    taken = [name for binding in watched.bindings for name in binding.keys] + [name for pair in PAIRS for name in pair]
     assert len(taken) == len(set(taken))
     assert [pygame.key.name(pygame.key.key_code(name)) for name in taken] == taken
-    assert not any("c" in keys for keys in cartpole.commands)
+    assert not any("c" in binding.keys for binding in cartpole.bindings)
 
 
 def test_leaving_for_another_window_lets_go_of_everything(cartpole):
     key("right")
-    mouse(pygame.MOUSEBUTTONDOWN, 0.5, 0.7)
+    mouse(cartpole, pygame.MOUSEBUTTONDOWN, 0.5, 0.7)
     cartpole.frame(TICK)
-    assert cartpole.live.band is not None
+    assert cartpole.live.disturbance.band is not None
     pygame.event.post(pygame.event.Event(pygame.WINDOWFOCUSLOST))
     cartpole.frame(1.0)
-    assert cartpole.live.band is None
+    assert cartpole.live.disturbance.band is None
     assert cartpole.live.controls.effort[0] == 0.0
 
 
@@ -233,30 +237,31 @@ def test_leaving_for_another_window_lets_go_of_everything(cartpole):
 @pytest.mark.parametrize("side", [1, -1])
 def test_dragging_pulls_the_nearest_body_towards_the_mouse(side):
     pulled, free = make("poise/Standing-v0"), make("poise/Standing-v0")
-    mouse(pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
-    mouse(pygame.MOUSEMOTION, 0.5 + 0.4 * side, 0.5)
+    mouse(pulled, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
+    mouse(pulled, pygame.MOUSEMOTION, 0.5 + 0.4 * side, 0.5)
     pulled.frame(TICK)
     free.frame(TICK)
     torso = pulled.live.ours.figure.torso
-    assert pulled.live.band.hold.body is torso
+    assert pulled.live.disturbance.band.hold.body is torso
     assert side * (torso.velocity.x - free.live.ours.figure.torso.velocity.x) > 0.02
-    mouse(pygame.MOUSEBUTTONUP, 0.9, 0.5)
+    mouse(pulled, pygame.MOUSEBUTTONUP, 0.9, 0.5)
     pulled.frame(0.0)
-    assert pulled.live.band is None
+    assert pulled.live.disturbance.band is None
 
 
 def test_the_band_starts_at_the_body_and_ends_at_the_mouse(cartpole):
-    mouse(pygame.MOUSEBUTTONDOWN, 0.75, 0.75)
+    mouse(cartpole, pygame.MOUSEBUTTONDOWN, 0.75, 0.75)
     cartpole.frame(0.0)
-    body, cursor = cartpole.live.band.ends()
-    assert cursor == (0.75, 0.75)
-    assert cartpole.live.ours.to_world(*body) == pytest.approx(cartpole.live.ours.cart.position)
+    body, cursor = cartpole.live.disturbance.band.ends()
+    assert cursor == pytest.approx((0.75, 0.75), abs=0.01)
+    corner = cartpole.live.ours.cart.position + pymunk.Vec2d(CART_WIDTH / 2, -CART_HEIGHT / 2)
+    assert cartpole.live.ours.to_world(*body) == pytest.approx(corner, abs=0.01)
 
 
 def test_a_press_beside_the_picture_grabs_nothing(cartpole):
-    mouse(pygame.MOUSEBUTTONDOWN, 1.5, 0.5)
+    mouse(cartpole, pygame.MOUSEBUTTONDOWN, 1.5, 0.5)
     cartpole.frame(TICK)
-    assert cartpole.live.band is None
+    assert cartpole.live.disturbance.band is None
 
 
 # Worlds and runs.
@@ -265,9 +270,9 @@ def test_a_press_beside_the_picture_grabs_nothing(cartpole):
 def test_somebody_elses_world_can_be_steered_but_not_pulled():
     playground = make("Pendulum-v1")
     key("left")
-    mouse(pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
+    mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
     playground.frame(0.1)
-    assert playground.live.band is None
+    assert playground.live.disturbance.band is None
     assert playground.live.steps == 3
     assert playground.live.action[0] < 0.0
 
@@ -401,6 +406,6 @@ def test_the_right_button_and_the_wheel_turn_and_near_a_scene_in_space():
     assert camera.pitch > pitch
     assert camera.distance == pytest.approx(distance * 0.81)
     assert not np.array_equal(playground.live.picture(), before)
-    mouse(pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
+    mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
     playground.frame(0.0)
-    assert playground.live.band is not None  # The arm's base is in the middle of the picture.
+    assert playground.live.disturbance.band is not None  # The arm's base is in the middle of the picture.

@@ -7,7 +7,7 @@ from conftest import IN_SPACE, OUR_IDS, bare, needs_pybullet, random_actions
 
 from envs2d.world import PlanarEnvironment
 
-SCALES = ("mass_scale", "friction_scale", "gravity_scale")
+SCALES = ("mass_scale", "friction_scale")
 EVERY = pytest.mark.parametrize("world_id", OUR_IDS)
 SPATIAL = [world_id for world_id in OUR_IDS if world_id in IN_SPACE]
 
@@ -45,11 +45,11 @@ def test_a_pole_falls_alike_however_heavy_it_is_and_a_cart_twice_as_heavy_needs_
     np.testing.assert_allclose(story(cartpole, mass_scale=2.0, force=20.0), story(cartpole), atol=2e-3)
 
 
-@pytest.mark.parametrize("gravity", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("gravity", [0.0, 5.0, 20.0])
 @pytest.mark.parametrize("world_id", ["poise/Standing-v0", "poise/BollaRolla-v0", "poise/Humanoid3D-v0"])
 def test_bodies_fall_as_far_as_gravity_lets_them(world_id, gravity):
     needs_pybullet(world_id)
-    world = bare(world_id, gravity_scale=gravity, start_noise=0.0)
+    world = bare(world_id, gravity=gravity, start_noise=0.0)
     world.reset(seed=0)
     in_plane = isinstance(world, PlanarEnvironment)
     if in_plane:
@@ -62,7 +62,7 @@ def test_bodies_fall_as_far_as_gravity_lets_them(world_id, gravity):
     for _ in range(11):
         heights.append(world.torso[1] if in_plane else world.position[2])
         world.step(np.zeros(world.action_space.shape))
-    assert heights[0] - heights[-1] == pytest.approx(gravity * world.GRAVITY * 0.2**2 / 2, rel=0.03, abs=1e-6)
+    assert heights[0] - heights[-1] == pytest.approx(gravity * 0.2**2 / 2, rel=0.03, abs=1e-6)
 
 
 def test_in_the_plane_friction_where_two_shapes_touch_is_what_is_asked_for():

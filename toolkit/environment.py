@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 
 from toolkit.errors import unknown
-from toolkit.hold import Hold
+from toolkit.hands import Hands
 from toolkit.look import PLAIN, Look
 from toolkit.settings import WorldSettings
 from toolkit.sight import Sight
@@ -151,8 +151,8 @@ class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
     def glance(self, size: int, *, goal: bool = False) -> Array:
         """A bare picture (size, size, 3) for the agent, without targets; of a `goal`, the body once it has reached its target."""
 
-    def hold_at(self, x: float, y: float) -> Hold | None:
-        """A hold on the body at a place of the picture, if there is one (toolkit/hold.py)."""
+    def hands(self) -> Hands | None:
+        """What a person disturbs the running episode with, where that can be done (toolkit/hands.py)."""
         return None
 
     def observation(self) -> Any:

@@ -1,5 +1,7 @@
 """Lettering: words on pictures, in the font that comes with pygame."""
 
+from functools import cache, lru_cache
+
 import numpy as np
 import pygame
 import pygame.font
@@ -15,6 +17,7 @@ SMALLEST = 9
 """The height of the smallest letters that can be read (pixels)."""
 
 
+@cache
 def letters(height: int) -> pygame.font.Font:
     """Letters of a height (pixels)."""
     try:
@@ -22,6 +25,12 @@ def letters(height: int) -> pygame.font.Font:
         return pygame.font.Font(None, height)
     except (OSError, NotImplementedError, pygame.error) as error:
         raise WorkError(f"no words can be drawn, pygame's font is missing: install pygame-ce anew ({error})") from None
+
+
+@lru_cache(1024)
+def words(text: str, height: int, colour: Colour = INK) -> pygame.Surface:
+    """A line of text in letters of a height, to be shown and not drawn on: what is written in every frame is written once."""
+    return letters(height).render(text, True, colour)
 
 
 def card(text: str, width: int, height: int, most: int) -> Array:
@@ -35,8 +44,8 @@ def card(text: str, width: int, height: int, most: int) -> Array:
     font = letters(size)
     while len(text) > 1 and font.size(text)[0] > room:
         text = f"{text.removesuffix('...')[:-1]}..." if len(text) > 4 else text[:-1]
-    words = font.render(text, True, INK)
-    surface.blit(words, words.get_rect(center=(width // 2, height // 2)))
+    line = words(text, size)
+    surface.blit(line, line.get_rect(center=(width // 2, height // 2)))
     return frame_of(surface)
 
 

@@ -40,6 +40,13 @@ class Settings(BaseModel):
         return self.model_dump(mode="json")
 
     @classmethod
+    def bounds(cls, name: str) -> tuple[float, float]:
+        """The least and the greatest value of a setting that has both."""
+        bounds = cls.model_fields[name].metadata
+        low, high = (getattr(bound, sign) for sign in ("ge", "le") for bound in bounds if hasattr(bound, sign))
+        return low, high
+
+    @classmethod
     def describe(cls) -> list[tuple[str, str, str, str]]:
         """Name, type, default and meaning of every setting, as text."""
         rows = []
@@ -60,7 +67,6 @@ class WorldSettings(Settings):
     start_noise: float = Field(0.02, ge=0, le=0.2, description="spread of the start state (m, rad, m/s, rad/s)")
     mass_scale: float = Field(1.0, ge=0.01, le=100, description="how heavy everything is, as a multiple")
     friction_scale: float = Field(1.0, ge=0, le=100, description="friction at contacts and in joints, as a multiple")
-    gravity_scale: float = Field(1.0, ge=0, le=100, description="gravity, as a multiple")
     width: int = Field(600, ge=16, le=4096, description="width of its picture (pixels)")
     height: int = Field(600, ge=16, le=4096, description="height of its picture (pixels)")
     observation: Literal["state", "pixels", "both"] = Field("state", description="what its agent sees: signals, pictures or both")

@@ -1,6 +1,7 @@
 """Changes: what is left of a policy's return when mass, friction or gravity is not what it was trained with."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,12 @@ import numpy as np
 
 from toolkit.evaluation import EVALUATION_SEED, Evaluator, Score
 from toolkit.experience import Act
-from toolkit.registry import random_actions
+from toolkit.registry import as_ours, make_world, random_actions
 from toolkit.signals import Array
 
 FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
-CHANGES = ("mass", "friction", "gravity")
-"""What is changed, one at a time: the settings mass_scale, friction_scale and gravity_scale."""
+CHANGES = {"mass": "mass_scale", "friction": "friction_scale", "gravity": "gravity"}
+"""What is changed, one at a time, and by which setting of the world."""
 WORLDS = len(CHANGES) * (len(FACTORS) - 1) + 2
 """Evaluations that are made: every changed world, the one it was trained in, and that one with a random policy."""
 
@@ -55,10 +56,11 @@ def changed_returns(
         return score
 
     own, chance = judge({}), judge({}, chance=True)
+    with closing(make_world(world_id, settings)) as world:
+        usually = getattr(as_ours(world), "settings", None)
     found = {}
-    for name in CHANGES:
-        setting = f"{name}_scale"
-        usual = settings.get(setting, 1.0)
+    for name, setting in CHANGES.items():
+        usual = getattr(usually, setting)
         scores = [own if factor == 1.0 else judge({setting: usual * factor}) for factor in FACTORS]
         if any(not np.array_equal(score.returns, own.returns) for score in scores):
             found[name] = scores

@@ -1,5 +1,6 @@
 """What moves a body in the playground: a run's policy, the keys a person holds, the mouse on a rubber band."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -8,7 +9,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 import algos
 from toolkit.errors import UserError
-from toolkit.hold import Hold, Place
+from toolkit.hands import Hold, Place
 from toolkit.run import Run
 from toolkit.signals import Array
 
@@ -27,8 +28,6 @@ PAIRS = (
 """The keys for less and for more of each number of an action: the arrows, then one key above the other."""
 RAMP = 6.0
 """How fast a held key changes the effort (1/s): a tap is a touch, full effort takes a sixth of a second."""
-PULL = 20.0
-"""What the band does to a body when it is as long as the picture is high (m/s2)."""
 
 
 class Policy:
@@ -43,10 +42,11 @@ class Policy:
         """How many steps the checkpoint had trained."""
         return int(self.name.removeprefix("step_"))
 
-    def next(self) -> None:
-        """Take the next checkpoint; after the newest comes the oldest. A run that still trains shows its new ones."""
+    def switch(self, by: int) -> None:
+        """Take the checkpoint so many further; newest and oldest are neighbours. A run that still trains shows its new ones."""
         names = [path.name for path in self.run.policies()]
-        self._take(next((name for name in names if name > self.name), names[0]))
+        place = names.index(self.name) if self.name in names else -1
+        self._take(names[(place + by) % len(names)])
 
     def act(self, observation: Array) -> Array:
         """The action (A,) for an observation (O,)."""
@@ -66,13 +66,20 @@ def action_size(space: gymnasium.Space[Any]) -> int:
     return int(np.prod(space.shape, dtype=int))
 
 
+def shared(own: Any, person: Any, share: float, space: gymnasium.Space[Any]) -> Any:
+    """The action between a policy's own and a person's, who has this share in it; of choices, whose share is larger."""
+    if isinstance(space, Box):
+        return np.asarray((1.0 - share) * own + share * person, space.dtype)
+    return person if share > 0.5 else own
+
+
 def action_of(effort: Array, space: gymnasium.Space[Any]) -> Any:
     """The action that an effort in [-1, 1] means: itself, or a choice: -1 is the first, 1 the last, 0 in the middle."""
     if isinstance(space, Discrete):
         return int(space.start) + round(float(effort[0] + 1.0) / 2.0 * (int(space.n) - 1))
     if isinstance(space, MultiDiscrete):
         return space.start + np.rint((effort + 1.0) / 2.0 * (space.nvec - 1)).astype(space.dtype)
-    return effort
+    return np.asarray(effort, space.dtype)
 
 
 class Controls:
@@ -107,19 +114,16 @@ class Controls:
         self.effort = self.effort + np.clip(wanted - self.effort, -change, change)
 
 
+@dataclass
 class Band:
-    """A rubber band from a hold on a body to where the mouse is.
+    """A rubber band from a hold on a body to where the mouse is."""
 
-    It pulls by its length and by the body's own mass, so that a pole of 100 g and a torso of 30 kg feel alike.
-    """
-
-    def __init__(self, hold: Hold, cursor: Place, view: float, rate: float) -> None:
-        self.hold, self.cursor = hold, cursor
-        self.strength = PULL / view * hold.mass / rate
+    hold: Hold
+    cursor: Place
 
     def pull(self) -> None:
         """Pull for one step of the world."""
-        self.hold.push(self.hold.stretch(self.cursor) * self.strength)
+        self.hold.pull(self.cursor)
 
     def ends(self) -> tuple[Place, Place]:
         """The body and the mouse in the picture."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.evaluation import EVALUATION_SEED
-from toolkit.hold import Hold, Place
+from toolkit.hands import Hold, Place
 from toolkit.poses import Away
 from toolkit.registry import World, as_ours
 from toolkit.signals import Array
@@ -35,7 +35,7 @@ class Duel(LiveWorld):
         super().__init__(world, policy, seed=seed)
         self.paused = False
         if isinstance(world, Led):
-            self.actor, self.pullable = "a smooth path", False
+            self.actor, self.disturbance.ours = "a smooth path", None
 
     def begin(self, seed: int) -> None:
         """Both begin the episode of a seed, each in a pose of its own."""
@@ -91,8 +91,8 @@ class Duel(LiveWorld):
     def grab(self, cursor: Place) -> None:
         """Take hold of the leader."""
         super().grab((2.0 * cursor[0], cursor[1]))
-        if self.band is not None:
-            self.band.hold, self.band.cursor = LeftHalf(self.band.hold), cursor
+        if band := self.disturbance.band:
+            band.hold, band.cursor = LeftHalf(band.hold), cursor
 
     def close(self) -> None:
         """Close all three worlds."""
@@ -104,20 +104,20 @@ class Duel(LiveWorld):
 
 
 class LeftHalf:
-    """A hold in a picture of which the world's own is the left half (toolkit/hold.py)."""
+    """A hold in a picture of which the world's own is the left half (toolkit/hands.py)."""
 
     def __init__(self, hold: Hold) -> None:
-        self.hold, self.mass = hold, hold.mass
+        self.hold = hold
 
     def place(self) -> Place:
         """Where the held point is seen."""
         x, y = self.hold.place()
         return x / 2.0, y
 
-    def stretch(self, to: Place) -> Array:
-        """From the held point to a place of the wide picture (m)."""
-        return self.hold.stretch((2.0 * to[0], to[1]))
+    def pull(self, to: Place) -> None:
+        """Pull it towards a place of the wide picture."""
+        self.hold.pull((2.0 * to[0], to[1]))
 
-    def push(self, impulse: Array) -> None:
-        """Push the body at the held point (N s)."""
-        self.hold.push(impulse)
+    def let_go(self) -> None:
+        """Hold it no longer."""
+        self.hold.let_go()

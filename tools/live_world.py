@@ -1,31 +1,46 @@
-"""A live world: episodes that follow one another in real time, with pause, single step and slow motion."""
+"""A live world: episodes that follow one another in real time, in which policy and person act, and which may be disturbed."""
+
+from typing import Any
 
 import numpy as np
 
-from toolkit.hold import Place
+from toolkit.hands import Place
 from toolkit.registry import World, as_ours
 from toolkit.signals import Array
-from tools.controls import Band, Controls, Policy, action_of, action_size
+from tools.controls import Controls, Policy, action_of, action_size, shared
+from tools.disturbance import Disturbance
+from tools.live_picture import LivePicture
+from tools.live_tape import LiveTape
 from tools.record_run import frame_rate
+from tools.score import Score
 
 SLOW = 0.25
 VERDICT = 1.5
 """How long an ended episode stays, so that one can read why it ended (s)."""
-YOU = "you"
+YOU, POLICY = "you", "policy"
 HICCUP = 0.1
 """The longest real time that is made up for at once (s): where a machine is slower, so is the world."""
 
 
 class LiveWorld:
-    """A world, who acts in it and how its time goes. A run's policy acts; where there is none, the person's keys."""
+    """A world, who acts in it and how its time goes. The person's keys have a `share` in a policy's actions, or all of it."""
 
-    def __init__(self, world: World, policy: Policy | None = None, speed: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        world: World,
+        policy: Policy | None = None,
+        speed: float = 1.0,
+        seed: int = 0,
+        drawing: LivePicture | None = None,
+        tape: LiveTape | None = None,
+    ) -> None:
         size = action_size(world.action_space)
         self.world, self.policy, self.speed = world, policy, speed
         self.ours = as_ours(world)
         self.rate = frame_rate(world)
-        self.actor, self.pullable = YOU, self.ours is not None
-        self.controls = Controls(size)
+        self.actor, self.share = YOU, 0.0 if policy else 1.0
+        self.controls, self.disturbance, self.score = Controls(size), Disturbance(self.ours), Score()
+        self.drawing, self.tape = drawing or LivePicture(world), tape or LiveTape()
         # A body falls within a second: whoever is to steer it begins when ready.
         self.paused, self.slow = policy is None, False
         self.begin(seed)
@@ -42,13 +57,19 @@ class LiveWorld:
         self.action: Array = np.zeros_like(self.controls.effort)  # one number for each pair of keys
         self.steps, self.reward, self.total = 0, 0.0, 0.0
         self.verdict = ""
-        self.band: Band | None = None
+        self.disturbance.begin(seed)
+        self.tape.begin(seed, self.disturbance.turned, self.observation)
+        self.score.begin()
         self._due, self._told = 0.0, 0.0
         self._picture: Array | None = None
 
     def begin_next(self) -> None:
         """Begin the episode of the next seed."""
         self.begin(self.seed + 1)
+
+    def begin_again(self) -> None:
+        """Begin the same episode again."""
+        self.begin(self.seed)
 
     def step_once(self) -> None:
         """One step, while time stands still."""
@@ -59,18 +80,31 @@ class LiveWorld:
         """Slow motion, or full speed again."""
         self.slow = not self.slow
 
+    def take_over(self) -> None:
+        """Take the controls from the policy, or give them back."""
+        self.share = 0.0 if self.share > 0.5 else 1.0
+
     def picture(self) -> Array:
-        """The world now, (H, W, 3) uint8; drawn again only when it has moved."""
-        if self._picture is None:
-            self._picture = np.asarray(self.world.render())
+        """The world now, (H, W, 3) uint8; drawn again only when it has moved, or sharply, once it stands still."""
+        if self._picture is None or (self.paused and self.drawing.coarse):
+            self._picture = self.drawing.draw(sharp=self._picture is not None)
         return self._picture
 
     def grab(self, cursor: Place) -> None:
-        """Take hold of the body at a place of the picture, in a world where that can be done."""
-        if self.ours is None or not self.pullable or self.verdict or max(cursor) > 1.0:
-            return
-        if hold := self.ours.hold_at(*cursor):
-            self.band = Band(hold, cursor, self.ours.VIEW, self.ours.CONTROL_RATE)
+        """Take hold of the body at a place of the picture."""
+        if not self.verdict and 0.0 <= min(cursor) <= max(cursor) <= 1.0:
+            self.disturbance.grab(cursor)
+
+    def throw(self, cursor: Place) -> None:
+        """Throw a ball at a place of the picture."""
+        if not self.verdict:
+            self.disturbance.throw(cursor)
+            self._picture = None
+
+    def turn(self, name: str, value: float) -> None:
+        """Give a setting of the world another value, at once."""
+        self.disturbance.turn(name, value)
+        self._picture = None
 
     def look(self, right: float = 0.0, down: float = 0.0, notches: float = 0.0) -> None:
         """Turn the scene by parts of the picture's width and height, and come nearer; where the world has a camera."""
@@ -96,19 +130,29 @@ class LiveWorld:
             self.step()
 
     def step(self) -> None:
-        """One step: the policy or the person acts, and the mouse pulls. After an episode's last, the next one."""
+        """One step: policy and person act, and what disturbs the world does. After an episode's last, the next one."""
         if self.verdict:
             self.begin_next()
             return
-        if self.band is not None:
-            self.band.pull()
-        action = self.policy.act(self.observation) if self.policy else action_of(self.controls.effort, self.world.action_space)
+        self.disturbance.act(1.0 / self.rate)
+        action = self._act()
         self.observation, reward, terminated, truncated, info = self.world.step(action)
+        self.tape.add(self.observation, action)
         self.action = np.atleast_1d(action)
         self._picture = None
         self.steps += 1
         self.reward = float(reward)
         self.total += self.reward
+        who = self.actor if self.policy is None or self.share > 0.5 else POLICY
+        self.score.step(who, 1.0 / self.rate, self.reward, fell=bool(terminated))
         if terminated or truncated:
             self.verdict = f"failed: {info['failure']}" if "failure" in info else "ended" if terminated else "time is up"
-            self.band = None
+            self.disturbance.let_go()
+
+    def _act(self) -> Any:
+        """What the policy and the person, each with a share, do now."""
+        person = action_of(self.controls.effort, self.world.action_space)
+        if self.policy is None or self.share == 1.0:
+            return person
+        own = self.policy.act(self.observation)
+        return shared(own, person, self.share, self.world.action_space) if self.share else own

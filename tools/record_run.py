@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import algos
+from toolkit.display import DISPLAYS
 from toolkit.errors import UserError
 from toolkit.evaluation import EVALUATION_SEED
 from toolkit.experience import Moment, episode
@@ -17,7 +18,6 @@ from toolkit.run import Run
 from toolkit.signals import Array
 from toolkit.tape import tape_of
 from toolkit.video import whole_film
-from toolkit.window import DISPLAYS
 from tools.ghost import Ghost
 from tools.strips import Strips
 from tools.versions import versions

@@ -10,7 +10,7 @@ from algos.base import Learner
 from toolkit.experience import Moment
 from toolkit.frames import frame_of
 from toolkit.hud import BAD, GOOD, NARROW, PALE, PUSH
-from toolkit.lettering import INK, PAPER, letters
+from toolkit.lettering import INK, PAPER, words
 from toolkit.look import Colour
 from toolkit.registry import World
 from toolkit.signals import Array
@@ -47,13 +47,13 @@ class Strip:
         limits = {"reward": 0.0, "margin": NARROW}
         return PUSH if group == "action" else INK if group not in limits else BAD if value < limits[group] else GOOD
 
-    def draw(self, surface: pygame.Surface, box: pygame.Rect) -> None:
-        """Name, line and number side by side in a box."""
-        font = letters(min(LETTERS, max(9, round(box.height * 0.8))))
+    def draw(self, surface: pygame.Surface, box: pygame.Rect, letters: int = LETTERS) -> None:
+        """Name, line and number side by side in a box, in letters of this height at most."""
+        size = min(letters, max(9, round(box.height * 0.8)))
         now = self.past[-1]
-        number = font.render(f"{now.value:z.2f}" if math.isfinite(now.value) else "", True, INK)
-        name = font.render(now.name, True, INK)
-        label, digits, gap = box.width * 9 // 20, font.size("-000.00")[0], 4
+        number = words(f"{now.value:z.2f}" if math.isfinite(now.value) else "", size)
+        name = words(now.name, size)
+        label, digits, gap = box.width * 9 // 20, words("-000.00", size).get_width(), 4
         surface.blit(name, name.get_rect(midleft=(box.left + gap, box.centery)), (0, 0, label - 2 * gap, box.height))
         surface.blit(number, number.get_rect(midright=(box.right - gap, box.centery)))
         area = pygame.Rect(box.left + label, box.top + 2, box.width - label - digits - 2 * gap, box.height - 4)

@@ -10,7 +10,7 @@ import pygame
 
 from toolkit.dataset import Dataset
 from toolkit.errors import UserError
-from toolkit.frames import frame_of, surface_of
+from toolkit.frames import frame_of, resized
 from toolkit.registry import as_ours
 from toolkit.signals import Array, layout
 from toolkit.video import read_video
@@ -91,7 +91,7 @@ def fitted(picture: Array, size: tuple[int, int], name: str) -> Array:
         raise UserError(f"{name} is all black: there is nothing to be seen in it")
     if (height, width) == size:
         return picture
-    return frame_of(pygame.transform.smoothscale(surface_of(picture), (size[1], size[0])))
+    return resized(picture, size[1], size[0])
 
 
 def _read(path: Path) -> Array:
