@@ -1,6 +1,7 @@
 """Presets: settings that are known to work for a world, with what to expect of them.
 
-`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned world; `presets/named/` variants with a name.
+`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned world; `presets/named/` variants with a name;
+`presets/translator.yaml` what differs from a translator's defaults.
 """
 
 from pathlib import Path
@@ -41,6 +42,11 @@ def preset(algorithm: str, world_id: str) -> Preset:
     """The preset of `algorithm` for a world; the algorithm's `default` where it has none of its own."""
     entries = _read(FOLDER / f"{algorithm}.yaml")
     return _parse(entries.get(world_id, entries["default"]), algorithm, f"preset of {world_id}")
+
+
+def translator_preset(world_id: str) -> dict[str, Any]:
+    """Settings of a translator and of its training for pictures of a world; none where the defaults do."""
+    return dict(_read(FOLDER / "translator.yaml").get(world_id, {}))
 
 
 def preset_file(word: str, algorithm: str | None, otherwise: str) -> tuple[str, Preset]:

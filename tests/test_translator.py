@@ -3,14 +3,18 @@
 import json
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from torch import nn
 from torch.nn.functional import conv2d
 
 from algos.eyes import ConvLSTM, Eye, Painter, RecurrentEye, pictures_of
+from algos.preset import FOLDER as PRESETS
+from algos.preset import translator_preset
 from algos.translator import AT_ONCE, Translator, TranslatorSettings
 from cli import main
 from toolkit.dataset import Dataset
@@ -19,7 +23,7 @@ from toolkit.run import Run
 from tools.collect_dataset import collect_dataset, plan_dataset
 from tools.draw_errors import draw_worst
 from tools.evaluate_translator import SHIFTS, evaluate_translator
-from tools.train_translator import open_translator, start, train_translator
+from tools.train_translator import TranslationSettings, open_translator, plan_translation, start, train_translator
 
 SMALL = {"channels": [4, 8], "hidden": 16, "batch": 16}
 FILMS = {"kind": "convlstm", "memory": 4, "batch": 4, "next_frame": 0.1}
@@ -260,6 +264,27 @@ def test_stopped_and_resumed_it_is_the_same_to_the_last_bit(data, tmp_path, kind
         for run in (whole, parts)
     ]
     assert tables[0] == tables[1] and len(tables[0]) == 3
+
+
+def test_a_worlds_preset_is_taken_for_pictures_and_what_is_told_comes_on_top_of_it(data, monkeypatch):
+    monkeypatch.setitem(data.card, "world", "poise/Reacher3D-v0")
+    preset = translator_preset("poise/Reacher3D-v0")
+    config = plan_translation(data, {"hidden": 7})
+    told = {**config["settings"], **config["training"]}
+    assert told["hidden"] == 7
+    assert preset and all(told[name] == value for name, value in preset.items() if name != "hidden")
+    film = TranslatorSettings(kind="convlstm").plain()
+    assert plan_translation(data, {"kind": "convlstm"})["settings"] == film
+
+
+@pytest.mark.parametrize("world_id", yaml.safe_load((PRESETS / "translator.yaml").read_text()))
+def test_every_preset_is_of_a_world_and_of_settings_that_there_are(world_id):
+    assert world_id in gymnasium.registry
+    known = {**TranslatorSettings.model_fields, **TranslationSettings.model_fields}
+    assert translator_preset(world_id).keys() <= known.keys()
+    TranslatorSettings.parse(
+        {name: value for name, value in translator_preset(world_id).items() if name in TranslatorSettings.model_fields}
+    )
 
 
 def test_it_stops_when_it_sees_well_enough(data, tmp_path):

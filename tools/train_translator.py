@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from algos.preset import translator_preset
 from algos.translator import Translator, TranslatorSettings
 from algos.watched import GROUP
 from toolkit.dataset import Dataset
@@ -32,11 +33,12 @@ class TranslationSettings(Settings):
     solved_at: float = Field(1e-5, ge=0, description="mean square error on them at which it stops (m2, or the signals' units)")
 
 
-def plan_translation(data: Dataset, words: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's config: every setting resolved."""
+def plan_translation(data: Dataset, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's config: every setting resolved; what is told comes on top of the world's preset, which is for single pictures."""
     known = {**TranslatorSettings.model_fields, **TranslationSettings.model_fields}
-    if strange := [key for key in words if key not in known]:
+    if strange := [key for key in told if key not in known]:
         raise unknown("setting", strange[0], known)
+    words = {**(translator_preset(data.card["world"]) if told.get("kind", "cnn") == "cnn" else {}), **told}
     own = {key: value for key, value in words.items() if key in TranslatorSettings.model_fields}
     training = {key: value for key, value in words.items() if key in TranslationSettings.model_fields}
     settings = TranslatorSettings.parse(own, kind="translator setting")
