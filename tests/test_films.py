@@ -479,12 +479,19 @@ def test_a_mistake_is_one_line_and_leaves_nothing(films, words, told):
     assert snapshot(Path()) == before
 
 
+def test_words_are_written_on_after_another_world_has_quit_pygame():
+    high = letters(20).get_linesize()
+    pygame.quit()
+    pygame.font.init()
+    assert letters(20).get_linesize() == high
+
+
 def test_a_font_that_is_missing_is_one_line_and_leaves_nothing(films, monkeypatch):
     def missing(*_: object) -> None:
         raise FileNotFoundError("No file 'freesansbold.ttf' found")
 
     monkeypatch.setattr("pygame.font.Font", missing)
-    letters.cache_clear(), words.cache_clear()
+    pygame.quit(), words.cache_clear()
     before = snapshot(Path())
     assert_one_line(poise("combine", *films, "--out", "all.mp4"), 1, "font is missing")
     assert snapshot(Path()) == before

@@ -17,9 +17,17 @@ SMALLEST = 9
 """The height of the smallest letters that can be read (pixels)."""
 
 
-@cache
 def letters(height: int) -> pygame.font.Font:
     """Letters of a height (pixels)."""
+    try:
+        _font(height).get_height()
+    except pygame.error:  # Pygame was quit since they were made: others' worlds do so when they are closed.
+        _font.cache_clear()
+    return _font(height)
+
+
+@cache
+def _font(height: int) -> pygame.font.Font:
     try:
         pygame.font.init()
         return pygame.font.Font(None, height)
