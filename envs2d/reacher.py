@@ -65,7 +65,7 @@ class Reacher2D(PlanarEnvironment):
         self.arm = Arm(self, angles, rng.normal(0.0, self.settings.start_noise, 2), self.settings.friction)
         self.task = PoseTask(REACH, HOLD)
         self.pose = pose_of(*angles)
-        self.aim_at(np.array(pose_of(*self.any_angles(rng))).ravel())
+        self.aim_at(self.pose_at(self.any_angles(rng)))
         self.trail: deque[Point] = deque(maxlen=40)
 
     def put(self, angles: Array) -> None:
@@ -73,6 +73,10 @@ class Reacher2D(PlanarEnvironment):
         self.clear()
         self.arm = Arm(self, angles, np.zeros(2), self.settings.friction)
         self.sense()
+
+    def pose_at(self, angles: Array) -> Array:
+        """Elbow (x, y) and hand (x, y) with the joints at these angles (rad)."""
+        return np.array(pose_of(*angles.tolist())).ravel()
 
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of shoulder and elbow (rad)."""
@@ -107,7 +111,7 @@ class Reacher2D(PlanarEnvironment):
         """A pose held long enough counts, and makes room for a new target."""
         info["success"], info["poses"] = self.task.achieved, self.task.poses
         if self.task.achieved:
-            self.aim_at(np.array(pose_of(*self.any_angles(self.np_random))).ravel())
+            self.aim_at(self.pose_at(self.any_angles(self.np_random)))
         self.trail.append(self.pose[1])
 
     def observe(self) -> Array:

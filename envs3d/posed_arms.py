@@ -100,6 +100,10 @@ class TakingPoses:
         self.arms.body.place(angles, rng.normal(0.0, self.settings.start_noise, len(angles)))
         self.arms.begin(rng)
 
+    def pose_at(self, angles: Array) -> Array:
+        """The places of elbows and hands, laid end to end, with the joints at these angles (rad)."""
+        return np.array(self.arms.body.points_at(angles, self.arms.places)).ravel()
+
     def put(self, angles: Array) -> None:
         """Put the joints at these angles (rad), at rest."""
         self.arms.body.place(angles, np.zeros(len(angles)))

@@ -43,6 +43,10 @@ class ReacherPlane3D(TakingPoses, SpatialEnvironment):
         """Any angles of shoulder and elbow (rad)."""
         return rng.uniform(-math.pi, math.pi, 2)
 
+    def pose_at(self, angles: Array) -> Array:
+        """Elbow (x, y) and hand (x, y) with the joints at these angles (rad)."""
+        return super().pose_at(angles).reshape(-1, 3)[:, :2].ravel()
+
     def observe(self) -> Array:
         """Target, pose, difference, speeds."""
         target, pose = (np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose))

@@ -245,10 +245,11 @@ def test_who_reads_films_is_shown_films_and_single_pictures_as_what_they_are(run
     for _ in range(2):
         mimic.follow(targets, rate=50)
     # The first frame is looked at once more, for its pose, before the film begins.
-    np.testing.assert_allclose(told[1:5], mimic.translator.translate(frames)[:, :4], atol=1e-5)
+    read = [mimic.inverse.nearest(pose) for pose in mimic.translator.translate(frames)[:, :4]]
+    np.testing.assert_allclose(told[1:5], read, atol=1e-4)
     np.testing.assert_array_equal(told[:5], told[5:])
     mimic.take(targets[3], 0)
-    np.testing.assert_allclose(told[10], mimic.translator.translate(frames[3:])[0, :4], atol=1e-5)
+    np.testing.assert_allclose(told[10], mimic.inverse.nearest(mimic.translator.translate(frames[3:])[0, :4]), atol=1e-4)
     assert np.abs(told[10] - told[3]).max() > 1e-4
     mimic.world.close()
 
@@ -331,7 +332,7 @@ def test_a_policy_is_told_what_a_translator_has_read(runs):
     folder, plain = str(runs / "eye"), make("poise/Reacher2D-v0")
     world = make("poise/Reacher2D-v0", goal="translated", translator=folder, pixels=32)
     seen, told = world.reset(seed=5)[0], plain.reset(seed=5)[0]
-    read = Mimic(run(runs, "mover"), run(runs, "eye"), 48).read(world.unwrapped.sight.goal.picture())
+    read = Mimic(run(runs, "mover"), run(runs, "eye"), 48).translator.read(world.unwrapped.sight.goal.picture())
     np.testing.assert_allclose(seen[:4], read, atol=1e-6)
     np.testing.assert_array_equal(seen[4:8], told[4:8])
     assert np.abs(seen[:4] - told[:4]).max() > 1e-3, "it has learned nothing yet"

@@ -8,6 +8,7 @@ from conftest import TAKING, bare, needs_pybullet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.inverse import Inverse
 from toolkit.poses import PoseTask
 from toolkit.signals import layout
 
@@ -98,3 +99,31 @@ def test_arms_begin_at_their_roots_in_every_pose(world_id):
         lengths.append(np.linalg.norm(arms[:, 0] - np.array(world.task.roots)[:, : arms.shape[2]], axis=1))
     np.testing.assert_allclose(lengths, np.broadcast_to(lengths[0], np.shape(lengths)), atol=1e-6)
     world.close()
+
+
+# Inverse kinematics.
+
+
+@pytest.fixture(scope="module", params=TAKING)
+def inverse(request):
+    needs_pybullet(request.param)
+    world = bare(request.param)
+    world.reset(seed=0)
+    yield Inverse(world.pose_at, world.any_angles)
+    world.close()
+
+
+def test_a_pose_that_can_be_taken_is_nearest_to_itself(inverse):
+    for pose in inverse.poses[:20]:
+        np.testing.assert_allclose(inverse.nearest(pose), pose, atol=1e-4)
+
+
+def test_the_nearest_pose_can_be_taken_and_none_near_it_is_nearer(inverse):
+    rng = np.random.default_rng(1)
+    for angles, pose in zip(inverse.angles[:10], inverse.poses[:10], strict=True):
+        guess = pose + rng.normal(0.0, 0.02, len(pose))
+        found = inverse.nearest(guess)
+        assert np.linalg.norm(found - guess) < np.linalg.norm(pose - guess)
+        np.testing.assert_allclose(inverse.nearest(found), found, atol=1e-3)
+        near = [inverse.pose_of(angles + turn) for turn in rng.normal(0.0, 0.1, (50, len(angles)))]
+        assert np.linalg.norm(found - guess) <= min(np.linalg.norm(other - guess) for other in near) + 1e-4

@@ -27,6 +27,9 @@ class TakesPoses(Protocol):
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Angles of all joints (rad) that chance draws."""
 
+    def pose_at(self, angles: Array) -> Array:
+        """The numbers of the signal `pose` with the joints at these angles (rad)."""
+
     def put(self, angles: Array) -> None:
         """Put the joints at these angles (rad), at rest, as a puppet's are."""
 

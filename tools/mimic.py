@@ -9,6 +9,7 @@ import algos
 from algos.translator import Translator
 from toolkit.errors import UserError
 from toolkit.evaluation import EVALUATION_SEED
+from toolkit.inverse import Inverse
 from toolkit.poses import Away, PoseTask, TakesPoses
 from toolkit.registry import TIME_LIMIT, World, as_ours
 from toolkit.run import Run
@@ -68,6 +69,8 @@ class Mimic:
         """Steps that the robot has for a pose: half an episode."""
         self.place: slice = layout(self.ours.OBSERVATION)["pose"]
         self.size: int = size
+        self.world.reset(seed=EVALUATION_SEED)  # The body is there from then on.
+        self.inverse: Inverse = Inverse(self.ours.pose_at, self.ours.any_angles)
 
     def begin(self, seed: int) -> None:
         """Begin anew, in any pose, with nothing seen."""
@@ -82,8 +85,8 @@ class Mimic:
         return self.observation[self.place]
 
     def read(self, picture: Array) -> Array:
-        """The pose that a picture (H, W, 3) shows, after those of the same film."""
-        return self.translator.read(picture)[: self.place.stop - self.place.start]
+        """The pose that a picture (H, W, 3) shows, after those of the same film, as near as the body can take it."""
+        return self.inverse.nearest(self.translator.read(picture)[: self.place.stop - self.place.start]).astype(np.float32)
 
     def aim_at(self, pose: Array) -> None:
         """Move to a pose from now on."""
