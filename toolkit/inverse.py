@@ -6,8 +6,8 @@ import numpy as np
 
 from toolkit.signals import Array
 
-GUESSES, ROUNDS = 2000, 6
-"""Random poses of which the nearest is where the search begins, and how often it is bettered."""
+GUESSES, ROUNDS, SMALL = 2000, 6, 1e-3
+"""Random poses of which the nearest is where the search begins; how often it is bettered, until joints turn by less (rad)."""
 LITTLE = 1e-4
 """The turn of a joint (rad) by which is found how the pose changes with it."""
 DAMPING = 4e-5
@@ -33,5 +33,8 @@ class Inverse:
         for _ in range(ROUNDS):
             here = self.pose_of(angles)
             slope = np.stack([(self.pose_of(angles + LITTLE * turn) - here) / LITTLE for turn in every], axis=1)
-            angles = angles + np.linalg.solve(slope.T @ slope + DAMPING * every, slope.T @ (pose - here))
+            turn = np.linalg.solve(slope.T @ slope + DAMPING * every, slope.T @ (pose - here))
+            angles = angles + turn
+            if np.abs(turn).max() < SMALL:
+                break
         return self.pose_of(angles)
