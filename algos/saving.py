@@ -38,7 +38,7 @@ class Saved(Protocol):
 
 def state_of(owner: Saved) -> State:
     """All that makes going on exact."""
-    state: State = {_group(name): _arrays(module) for name, module in owner.networks.items()}
+    state: State = {group_of(name): _arrays(module) for name, module in owner.networks.items()}
     state |= {name: part.state() for name, part in _parts(owner).items()}
     state["chance"] = {"numpy": owner.rng.bit_generator.state, "torch": owner.generator.get_state().numpy()}
     return state
@@ -47,9 +47,9 @@ def state_of(owner: Saved) -> State:
 def load_into(owner: Saved, state: Mapping[str, Mapping[str, Any]]) -> None:
     """Let `owner` go on from a saved state, or from those groups of one that are there."""
     for name, module in owner.networks.items():
-        if _group(name) in state:
+        if group_of(name) in state:
             try:
-                module.load_state_dict({key: torch.tensor(value) for key, value in state[_group(name)].items()})
+                module.load_state_dict({key: torch.tensor(value) for key, value in state[group_of(name)].items()})
             except RuntimeError:  # Of several lines, one for every weight.
                 told = f"the weights of its {name} are those of another network, or of another version: train it anew"
                 raise WorkError(f"this run cannot be used: {told}") from None
@@ -61,7 +61,8 @@ def load_into(owner: Saved, state: Mapping[str, Mapping[str, Any]]) -> None:
         owner.generator.set_state(torch.as_tensor(state["chance"]["torch"]))
 
 
-def _group(network: str) -> str:
+def group_of(network: str) -> str:
+    """The group that holds a network's weights."""
     return "policy" if network == "policy" else f"network_{network}"
 
 

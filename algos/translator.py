@@ -80,8 +80,7 @@ class Translator:
         torch.manual_seed(int(weights.generate_state(1)[0]))
         self.rng = np.random.default_rng(sample)
         self.generator = torch.Generator(self.device)
-        c = settings
-        recurrent = c.kind == "convlstm"
+        c, recurrent = settings, settings.kind == "convlstm"
         self.eye = (RecurrentEye if recurrent else Eye)(size, outputs, c.channels, c.hidden, c.memory if recurrent else 0)
         self.networks: dict[str, nn.Module] = {"policy": self.eye}
         if c.next_frame:
@@ -139,6 +138,11 @@ class Translator:
             wrong = (self.painter(now, h[:, :-1]) - following).square().mean()
             losses["next_frame"] = wrong / (now - following).square().mean().clamp_min(1e-9)
         return losses
+
+    @torch.no_grad()
+    def judge(self, films: Array, values: Array) -> dict[str, float]:
+        """The losses of films and signals that it does not learn from."""
+        return {name: value.item() for name, value in self.losses(films, values).items()}
 
     @torch.no_grad()
     def _read(self, films: Array, memory: Memory) -> tuple[Array, Memory]:

@@ -342,9 +342,16 @@ def test_speeds_are_read_from_films_and_compared_with_differences_from_the_comma
         "differences of what eye reads",
         "at the",
         "hand ",
+        "the next picture: ",
     ):
         assert said in judged.output
     assert Path("map.png").stat().st_size > 1000 and Path("worst.png").stat().st_size > 1000
+    painter = open_translator(run := Run.open(Path("runs"), "film")).painter.state_dict()
+    saved = run.load("latest", ["network_painter"])[1]["network_painter"]
+    assert painter and all(np.array_equal(value, saved[name]) for name, value in painter.items()), (
+        "it paints as it has learned to"
+    )
+    assert "the next picture" not in poise("translate", "evaluate", "eye", data.folder).output
     alone = poise("translate", "evaluate", "eye", data.folder, "--beside", "eye")
     assert alone.exit_code == 2 and "no speeds to compare" in alone.output
 

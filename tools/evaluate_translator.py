@@ -23,6 +23,8 @@ SMALL_UNITS = {
 MOST = 5000
 """Frames that are judged at the most."""
 WORST = 8
+FILMS = 200
+"""Films whose next pictures are painted."""
 
 
 Shift = Callable[[Array, np.random.Generator], Array]
@@ -68,6 +70,8 @@ class Judgement(NamedTuple):
     worst: Array
     """Rows of the dataset with the largest errors of the first signal, each of another episode."""
     reading: Reading
+    next_frame: float | None
+    """The error of the next pictures that it paints, of the error of painting the same again; None where it paints none."""
 
 
 def evaluate_translator(run: Run, data: Dataset) -> Judgement:
@@ -80,7 +84,7 @@ def evaluate_translator(run: Run, data: Dataset) -> Judgement:
     first = np.square(wrong[..., : reading.signals[0].size]).sum(-1)
     films = np.argsort(-first.max(1))[:WORST]
     worst = reading.films[films, first[films].argmax(1)]
-    return Judgement(reading.films.size, _mse(wrong), _mse(off), errors, shifts, worst, reading)
+    return Judgement(reading.films.size, _mse(wrong), _mse(off), errors, shifts, worst, reading, _next_frame(run, data))
 
 
 def read_films(run: Run, data: Dataset, shift: Shift | None = None) -> Reading:
@@ -94,6 +98,12 @@ def read_films(run: Run, data: Dataset, shift: Shift | None = None) -> Reading:
         pictures = shift(pictures.reshape(-1, *pictures.shape[2:]), np.random.default_rng(0)).reshape(pictures.shape)
     mean = translator.eye.get_buffer("mean").numpy()
     return Reading(readings.signals, films, true, translator.translate(pictures), mean)
+
+
+def _next_frame(run: Run, data: Dataset) -> float | None:
+    translator = open_translator(run)
+    readings = Readings(data, translator.settings)
+    return translator.judge(*readings.take(readings.judge()[:FILMS])).get("next_frame")
 
 
 def small_unit(signal: Signal) -> tuple[str, float]:

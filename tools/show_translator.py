@@ -72,6 +72,8 @@ def evaluate_and_show(
         ]
         console.print(table("Arms, in the mean", ["at the", "away", "its link turned by", "saying the mean"], lines))
     console.print(f"mean square error {judged.mse:.2e}; saying the mean {judged.baseline:.2e}")
+    if judged.next_frame is not None:
+        console.print(f"the next picture: {judged.next_frame:.2f} of the error of painting the same again")
     console.print("with " + ", ".join(f"{name}: {mse:.2e}" for name, mse in judged.shifts.items()))
     if other is not None:
         readings = {run.path.name: judged.reading, other.path.name: read_films(other, data)}

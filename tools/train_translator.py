@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from algos.preset import translator_preset
+from algos.saving import group_of
 from algos.translator import Translator, TranslatorSettings
 from algos.watched import GROUP
 from toolkit.dataset import Dataset
@@ -137,8 +138,9 @@ def check_fit(run: Run, data: Dataset) -> None:
 def open_translator(run: Run) -> Translator:
     """The translator that a run has trained; a UserError where the run is none of a translator."""
     translator, beside = new_translator(translation_config(run)), run.config["algorithm"] != ALGORITHM
-    group = f"{GROUP}policy" if beside else "policy"
-    translator.load_state({"policy": run.load("latest" if beside else None, [group])[1][group]})
+    groups, prefix = [group_of(name) for name in translator.networks], GROUP if beside else ""
+    state = run.load("latest" if beside else None, [prefix + group for group in groups])[1]
+    translator.load_state({group: state[prefix + group] for group in groups})
     return translator
 
 
