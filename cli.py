@@ -101,7 +101,7 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, A
 @click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
 @looks
 @click.option("--ghost", metavar="RUN", help="Show this run too, from the same start, as a ghost.")
-@click.option("--montage", type=click.Path(path_type=Path), help="With --checkpoint all: all its films in one, side by side.")
+@click.option("--montage", type=click.Path(path_type=Path), help="With --checkpoint all: all in one film, or on a .png to print.")
 @click.option("--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes.")
 @ENV_SET
 @spoken

@@ -424,6 +424,20 @@ def test_all_policies_are_filmed_from_the_same_start_and_shown_together(history)
     assert len(list(read_video(Path("all.mp4")))) == max(map(len, films))
 
 
+def test_how_it_learned_can_be_printed(history):
+    said(poise("record", "mine", "--checkpoint", "all", "--size", "96", "--out", "films", "--montage", "all.png"))
+    sheet = Clip(Path("all.png"))
+    films = [list(read_video(path)) for path in sorted(Path("films").iterdir())]
+    width, height = sheet.width // 6, sheet.height // len(films)
+    picture = next(sheet.frames(1, (sheet.width, sheet.height)))
+    for row, film in enumerate(films):
+        first = picture[row * height : (row + 1) * height, :width]
+        assert np.abs(first.mean((0, 1)) - film[0].mean((0, 1))).max() < 12.0, "each begins a row"
+        ended = picture[row * height : (row + 1) * height, 5 * width + 8 :]
+        assert (ended.std((0, 1)).max() < 1.0) == (len(film) <= 5 / 6 * max(map(len, films))), "nothing is shown of what is over"
+    assert not list(Path().glob(".*partial*"))
+
+
 def test_a_policy_that_is_left_alone_can_be_filmed_and_judged(history):
     said(poise("record", "mine", "--checkpoint", "50", "--size", "64", "--out", "film.mp4"))
     assert json.loads(said(poise("evaluate", "mine", "--checkpoint", "0", "--episodes", "1", "--json")))["checkpoint"].endswith(
@@ -445,7 +459,7 @@ def test_a_damaged_policy_is_named_and_left_out(history):
         (("--montage", "all.mp4"), "--montage goes with --checkpoint all"),
         (("--checkpoint", "all", "--tape", "one.tape"), "--tape keeps one episode"),
         (("--checkpoint", "all", "--out", "all.mp4"), "--out is a folder"),
-        (("--checkpoint", "all", "--montage", "all.png"), "not 'all.png'"),
+        (("--checkpoint", "all", "--montage", "all.jpg"), "not 'all.jpg'"),
     ],
 )
 def test_words_that_do_not_go_together_are_one_line_and_leave_nothing(history, words, told):

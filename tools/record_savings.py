@@ -18,8 +18,12 @@ from toolkit.run import Run, step_of
 from toolkit.signals import Array
 from toolkit.video import recorder_for
 from tools.combine_recordings import combine
+from tools.contact_sheet import contact_sheet
 from tools.logged import columns
 from tools.record_run import film_episode, film_run
+
+SHEET = ".png"
+"""A montage with this ending is a picture to print."""
 
 
 def record(
@@ -51,7 +55,7 @@ def film_history(
     **how: Any,
 ) -> Iterator[Path]:
     """Film one seed's episode by every policy of a run, under its step, episode and return; then the `montage`, if wanted."""
-    if montage is not None:
+    if montage is not None and montage.suffix != SHEET:
         recorder_for(montage)
     run.choose()  # There is one at the least.
     config, films = run.config, []
@@ -75,7 +79,7 @@ def film_history(
         yield path
     world.close()
     if montage is not None:
-        yield combine(films, montage, captions=[""])
+        yield contact_sheet(films, montage) if montage.suffix == SHEET else combine(films, montage, captions=[""])
 
 
 if __name__ == "__main__":
