@@ -9,11 +9,10 @@ from pydantic import Field
 from envs2d.canvas import BALL, WOOD, Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import ARMS, LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.world import PlanarEnvironment, trunk_of
-from toolkit.joints import Joint
+from envs2d.with_figure import WithFigure
+from envs2d.world import PlanarEnvironment
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort, Signal
-from toolkit.trunk import Trunk
 
 BALL_RADIUS, BALL_MASS = 0.25, 10.0
 PLANK_LENGTH, PLANK_HEIGHT, PLANK_MASS = 1.2, 0.05, 2.0
@@ -28,7 +27,7 @@ class BollaRollaSettings(FigureSettings):
     plank_length: float = Field(PLANK_LENGTH, ge=0.6, le=2.4, description="length of the plank, whose mass stays the same (m)")
 
 
-class BollaRolla(PlanarEnvironment):
+class BollaRolla(WithFigure, PlanarEnvironment):
     """Balance on a plank on a rolling ball.
 
     The episode ends when plank or torso tip too far, or torso or ball leave the plank.
@@ -122,18 +121,6 @@ class BollaRolla(PlanarEnvironment):
         ball, plank = self.ball_state, self.plank_state
         stand = [ball[0], ball[3], plank[0] - ball[0], plank[2], plank[3] - ball[3], plank[5]]
         return np.concatenate((stand, self.figure.observe(self.states[2:], plank[0], plank[3])))
-
-    def joints(self) -> list[Joint]:
-        """Shoulders, elbows, hips and knees."""
-        return self.figure.joints(self.effort, self.CONTROL_RATE)
-
-    def touching(self) -> dict[str, bool]:
-        """Whether the shins, which are its feet, touch the plank."""
-        return self.figure.touching()
-
-    def trunk(self) -> Trunk:
-        """Pushes hit the torso."""
-        return trunk_of(self.figure.torso)
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the ball."""

@@ -11,8 +11,9 @@ import pymunk
 from pydantic import Field
 
 from envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
+from envs2d.hands import trunk_of
 from envs2d.settings import PlanarSettings
-from envs2d.world import PlanarEnvironment, trunk_of
+from envs2d.world import PlanarEnvironment
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort, Signal
 from toolkit.trunk import Trunk

@@ -8,6 +8,7 @@ import numpy as np
 import pymunk
 
 from envs2d.canvas import INK, Canvas
+from toolkit.trunk import Trunk
 
 if TYPE_CHECKING:
     from envs2d.world import PlanarEnvironment
@@ -109,3 +110,8 @@ class PlanarHold:
         """Hold it no longer; letting go twice, or of a world that began anew, is no error."""
         if self.joint in self.world.space.constraints:
             self.world.space.remove(self.joint)
+
+
+def trunk_of(body: pymunk.Body) -> Trunk:
+    """A body as what pushes hit."""
+    return Trunk(body.mass, lambda impulse: body.apply_impulse_at_world_point(tuple(impulse.tolist()), body.position))

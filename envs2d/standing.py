@@ -8,16 +8,15 @@ import pymunk
 from envs2d.canvas import Canvas
 from envs2d.figure import Figure, FigureSettings
 from envs2d.limbs import LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.world import PlanarEnvironment, trunk_of
-from toolkit.joints import Joint
+from envs2d.with_figure import WithFigure
+from envs2d.world import PlanarEnvironment
 from toolkit.rewards import closeness, economy
 from toolkit.signals import Array, Effort
-from toolkit.trunk import Trunk
 
 DROP_LIMIT = 0.32
 
 
-class Standing(PlanarEnvironment):
+class Standing(WithFigure, PlanarEnvironment):
     """Stand on two legs without feet.
 
     The episode ends when the torso's centre has dropped 0.32 m below its start.
@@ -74,18 +73,6 @@ class Standing(PlanarEnvironment):
     def observe(self) -> Array:
         """Torso and limbs, six numbers each."""
         return self.figure.observe(self.states)
-
-    def joints(self) -> list[Joint]:
-        """Hips and knees."""
-        return self.figure.joints(self.effort, self.CONTROL_RATE)
-
-    def touching(self) -> dict[str, bool]:
-        """Whether the shins, which are its feet, touch the ground."""
-        return self.figure.touching()
-
-    def trunk(self) -> Trunk:
-        """Pushes hit the torso."""
-        return trunk_of(self.figure.torso)
 
     def focus(self) -> tuple[float, float]:
         """The camera follows the torso to left and right."""

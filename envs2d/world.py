@@ -14,7 +14,6 @@ from envs2d.settings import PlanarSettings
 from toolkit.environment import BaseEnvironment
 from toolkit.errors import UserError
 from toolkit.signals import Array
-from toolkit.trunk import Trunk
 
 BODY_FIELDS = (
     pymunk.batch.BodyFields.POSITION
@@ -55,8 +54,10 @@ class PlanarEnvironment(BaseEnvironment):
 
     def rub(self, friction: float) -> None:
         """Let any two surfaces that touch have this coefficient of friction; the engine multiplies theirs."""
+        # What is being placed is scaled once all of it is there.
+        scale = self.settings.friction_scale if len(self.states) else 1.0
         for shape in self.space.shapes:
-            shape.friction = math.sqrt(friction * self.settings.friction_scale)
+            shape.friction = math.sqrt(friction * scale)
 
     def hands(self) -> PlanarHands:
         """What disturbs this episode."""
@@ -84,10 +85,12 @@ class PlanarEnvironment(BaseEnvironment):
         pymunk.batch.get_space_bodies(self.space, BODY_FIELDS, self._buffer)
 
     def _scale(self) -> None:
-        """Make what was just placed as heavy, and its joints as rough, as the settings want it."""
+        """Make what was just placed as heavy and as rough as the settings want it."""
         mass, friction = self.settings.mass_scale, self.settings.friction_scale
         for body in self.space.bodies:
             body.mass, body.moment = mass * body.mass, mass * body.moment
+        for shape in self.space.shapes:
+            shape.friction *= math.sqrt(friction)
         for joint in self.space.constraints:
             if isinstance(joint, pymunk.DampedRotarySpring):
                 joint.damping *= friction
@@ -152,8 +155,3 @@ class PlanarEnvironment(BaseEnvironment):
         x, y = self.focus()
         view = self.VIEW / self.look.zoom
         return (x + self.look.shift[0] * view, y + self.look.shift[1] * view), view
-
-
-def trunk_of(body: pymunk.Body) -> Trunk:
-    """A body as what pushes hit."""
-    return Trunk(body.mass, lambda impulse: body.apply_impulse_at_world_point(tuple(impulse.tolist()), body.position))

@@ -327,10 +327,11 @@ def test_what_the_page_is_made_from_is_installed_with_it():
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
     """Chromium, without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
         chromium.close()

@@ -5,6 +5,7 @@ import pymunk
 import pytest
 from conftest import IN_SPACE, OUR_IDS, bare, needs_pybullet, random_actions
 
+from envs2d.standing import Standing
 from envs2d.world import PlanarEnvironment
 
 SCALES = ("mass_scale", "friction_scale")
@@ -71,6 +72,28 @@ def test_in_the_plane_friction_where_two_shapes_touch_is_what_is_asked_for():
         world.reset(seed=0)
     products = [np.multiply.outer(*[[shape.friction for shape in world.space.shapes]] * 2) for world in (usual, rough)]
     np.testing.assert_allclose(products[1], 3.0 * products[0])
+
+
+@pytest.mark.parametrize("world_id", ["poise/Standing-v0", "poise/BollaRolla-v0"])
+def test_in_the_plane_friction_stays_what_is_asked_for_when_a_setting_is_turned(world_id):
+    world = bare(world_id, friction_scale=3.0)
+    world.reset(seed=0)
+    before = [shape.friction for shape in world.space.shapes]
+    world.hands().turn("gravity", 5.0)
+    assert [shape.friction for shape in world.space.shapes] == pytest.approx(before)
+
+
+def test_in_the_plane_shapes_of_a_world_that_rubs_them_itself_feel_it_too():
+    class Rough(Standing):
+        """Whose shapes have a friction of their own."""
+
+        def tune(self):
+            for shape in self.space.shapes:
+                shape.friction = 0.5
+
+    world = Rough(friction_scale=4.0)
+    world.reset(seed=0)
+    assert {shape.friction for shape in world.space.shapes} == {1.0}
 
 
 def test_in_the_plane_bodies_keep_their_shape_of_inertia():
