@@ -368,6 +368,8 @@ def test_speeds_are_read_from_films_and_compared_with_differences_from_the_comma
     (["train", "{data}", "--set", "next_frame=1"], "next_frame is for films"),
     (["train", "nowhere"], "holds no dataset"),
     (["evaluate", "nobody", "{data}"], "unknown run 'nobody'"),
+    (["evaluate", "nobody", "{data}", "--worst", "worst.txt"], "not 'worst.txt'"),
+    (["evaluate", "nobody", "{data}", "--map", "map"], "not 'map'"),
 ])  # fmt: skip
 def test_wrong_words_are_said_in_one_line_and_leave_nothing(data, elsewhere, words, said):
     result = poise("translate", *[word.format(data=data.folder) for word in words])

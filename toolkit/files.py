@@ -3,21 +3,31 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a file aside first, then rename it into place; what no file can hold is written as question marks."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file first: beside its place, into which it is renamed once it is whole; where that fails, it is gone."""
     aside = path.with_name(f".{path.name}.partial")
     try:
-        aside.write_text(text, encoding="utf-8", errors="replace")
-        return aside.replace(path)
+        yield aside
+        aside.replace(path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        mine = error.filename in (None, str(aside))
+        raise OSError(error.errno, error.strerror, str(path) if mine else error.filename) from None
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file whole or not at all; what no file can hold is written as question marks."""
+    with whole_file(path) as aside:
+        aside.write_text(text, encoding="utf-8", errors="replace")
+    return path
 
 
 def write_json(path: Path, values: Any) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from toolkit.errors import WorkError
+from toolkit.files import whole_file
 
 Metrics = Mapping[str, float]
 Listener = Callable[[int, float, Metrics], None]
@@ -82,7 +83,5 @@ def _keep(path: Path, header: Sequence[str], step: int) -> None:
                 kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
             except (ValueError, csv.Error):
                 raise WorkError(f"{path} is damaged: each row should begin with a step; move it away to go on") from None
-    aside = path.with_name(f".{path.name}.partial")
-    with aside.open("w", newline="") as new:
+    with whole_file(path) as aside, aside.open("w", newline="") as new:
         csv.writer(new, lineterminator="\n").writerows([header, *kept])
-    aside.replace(path)

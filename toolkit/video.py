@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from toolkit.errors import UserError
-from toolkit.files import Sink
+from toolkit.files import Sink, whole_file
 from toolkit.gif import GifRecorder
 from toolkit.signals import Array
 
@@ -93,16 +93,8 @@ def recorder(path: Path, rate: float) -> VideoRecorder | GifRecorder:
 @contextmanager
 def whole_film(path: Path, rate: float) -> Iterator[VideoRecorder | GifRecorder]:
     """A recorder whose film comes under its name once it is finished, and is nowhere if it fails."""
-    aside = path.with_name(f".{path.name}.partial")
-    try:
-        with recorder_for(path)(aside, rate) as film:
-            yield film
-        aside.replace(path)
-    except OSError as error:
-        mine = error.filename in (None, str(aside))
-        raise OSError(error.errno, error.strerror, str(path) if mine else error.filename) from None
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as aside, recorder_for(path)(aside, rate) as film:
+        yield film
 
 
 def recorder_for(path: Path) -> type[VideoRecorder | GifRecorder]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pygame
 
+from toolkit.files import whole_file
 from toolkit.frames import surface_of
 from toolkit.lettering import PAPER
 from toolkit.video import decoded
@@ -29,9 +30,6 @@ def contact_sheet(videos: Sequence[Path], out: Path, most: int = MAX_SIZE) -> Pa
             left = GAP + column * (width + GAP)
             sheet[top : top + height, left : left + width] = frame
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.partial.png")
-    try:
-        pygame.image.save(surface_of(sheet), aside)
-        return aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(out) as aside, aside.open("wb") as file:
+        pygame.image.save(surface_of(sheet), file, out.name)
+    return out

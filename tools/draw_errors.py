@@ -14,6 +14,7 @@ from toolkit.signals import Array
 from tools.arms import POSE, Arms, arms_of
 from tools.collect_dataset import look_of
 from tools.evaluate_translator import WORST, Judgement, Reading
+from tools.pictures import save_picture
 
 BINS = 18
 """Of a map, on each side."""
@@ -42,8 +43,7 @@ def draw_worst(data: Dataset, judged: Judgement, path: Path) -> Path:
                 style = {"marker": marker, "markersize": 9, "markerfacecolor": "none", "color": colour, "linewidth": 0.8}
                 axis.plot(*places.T, **style)
     world.close()
-    figure.savefig(path)
-    return path
+    return save_picture(figure, path)
 
 
 def draw_map(data: Dataset, reading: Reading, path: Path) -> Path:
@@ -61,8 +61,7 @@ def draw_map(data: Dataset, reading: Reading, path: Path) -> Path:
         right.set_aspect("equal")
         for axis, told in ((left, "over the joints"), (right, "over the hand's place")):
             axis.set_title(f"error {told}" + (f", arm {arm + 1}" if number > 1 else ""))
-    figure.savefig(path)
-    return path
+    return save_picture(figure, path)
 
 
 def _angles(links: Array) -> tuple[tuple[str, Array], tuple[str, Array]]:

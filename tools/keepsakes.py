@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toolkit.errors import UserError, WorkError
+from toolkit.files import whole_file
 from toolkit.frames import resized
 from toolkit.signals import Array
 from toolkit.tape import Tape
@@ -123,9 +124,5 @@ def _write_film(path: Path, past: list[Future[Packed]], end: float) -> None:
 def _write_tape(path: Path, tape: Tape) -> None:
     with closing(tape.make_world()) as world:
         deque(tape.replay(world), maxlen=0)  # A world that tells another story raises an error here.
-    aside = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as aside:
         tape.save(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from toolkit.errors import UserError
+from toolkit.files import whole_file
 
 DOTS = 120
 """In an inch."""
@@ -18,10 +19,9 @@ def check_picture(path: Path) -> None:
 
 
 def save_picture(figure: Figure, path: Path) -> Path:
-    """Write a figure: aside first, then renamed into place."""
+    """Write a figure, whole or not at all."""
     check_picture(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    figure.savefig(aside, dpi=DOTS, format=path.suffix[1:])
-    aside.replace(path)
+    with whole_file(path) as aside:
+        figure.savefig(aside, dpi=DOTS, format=path.suffix[1:])
     return path

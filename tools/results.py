@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import UserError
+from toolkit.files import whole_file
 from toolkit.run import Run
 from toolkit.signals import Array
 from tools.logged import NOTHING, read_log
@@ -68,8 +69,7 @@ def read_run(run: Run) -> Trial:
 
 def write_results(path: Path, trials: Iterable[Trial]) -> None:
     """Write all trials, one row for each evaluation; the file is there whole or not at all."""
-    aside = path.with_name(f".{path.name}.partial")
-    with aside.open("w", newline="") as file:
+    with whole_file(path) as aside, aside.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*COLUMNS, "solved_at"))
         for trial in trials:
@@ -77,7 +77,6 @@ def write_results(path: Path, trials: Iterable[Trial]) -> None:
             for step, seconds, episodes, *score, solved in trial.evaluations.tolist():
                 told = (int(step), f"{seconds:.3f}", int(episodes), *score, int(solved))
                 writer.writerow((trial.world, trial.algorithm, trial.seed, *told, goal))
-    aside.replace(path)
 
 
 def read_results(path: Path) -> list[Trial]:

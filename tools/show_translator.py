@@ -16,6 +16,7 @@ from tools.arms import arms_of, limbs
 from tools.compare_speeds import compare_speeds
 from tools.draw_errors import draw_map, draw_worst
 from tools.evaluate_translator import evaluate_translator, read_films, small_unit
+from tools.pictures import check_picture
 from tools.readings import Readings
 from tools.train_run import signals_caught
 from tools.train_translator import settings_of, start, train_translator, translation_config
@@ -60,6 +61,9 @@ def evaluate_and_show(
     word: str, folder: Path, *, worst: Path | None, drawn: Path | None, beside: str | None, runs_dir: Path
 ) -> None:
     """Print what a translator gets wrong, and by how much."""
+    for picture in (worst, drawn):
+        if picture is not None:
+            check_picture(picture)
     run, data = Run.open(runs_dir, word), Dataset(folder)
     other = Run.open(runs_dir, beside) if beside else None
     judged, console = evaluate_translator(run, data), Console()
