@@ -60,7 +60,7 @@ def chart(
     for row, line in enumerate(lines):
         y = np.where(line.y > 0.5, len(lines) - row - 0.5, math.nan) if bars else line.y
         path = _path(_place(line.x, *across), _place(y, *up))
-        alone = " dot" if len(line.x) == 1 else ""
+        alone = " alone" if len(line.x) == 1 else ""
         drawn.append(element("path", d=path, class_=f"{line.kind} c{line.colour % COLOURS}{alone}"))
     label = f"{title}: {', '.join(line.name for line in lines)}"
     svg = element("svg", *drawn, viewBox=f"0 0 {SIDE:g} {SIDE:g}", preserveAspectRatio="none", role="img", aria_label=label)
