@@ -29,7 +29,9 @@ class LearnerSettings(Settings):
     hidden: tuple[Units, ...] = Field((256, 256), min_length=1, description="units of each hidden layer")
     activation: str = Field("relu", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu")
     orthogonal: bool = Field(False, description="begin with orthogonal weights, and with actions near the middle")
-    channels: tuple[Units, ...] = Field((16, 32, 64), min_length=1, max_length=6, description="of convolutions that see pictures")
+    channels: tuple[Units, ...] = Field((32, 64), min_length=1, max_length=6, description="of convolutions that see pictures")
+    patch: int = Field(4, ge=0, le=16, description="pixels across of what the first of these sees at once; 0: three, overlapping")
+    asymmetric: bool = Field(False, description="the actor sees the picture alone, the critic the numbers (arXiv:1710.06542)")
     features: int = Field(64, ge=1, le=65536, description="numbers that these make of a picture")
     threads: int = Field(1, ge=1, le=256, description="torch threads; part of what makes a run exact")
 
@@ -111,6 +113,10 @@ class Learner(ABC):
     def tensor(self, rows: Array) -> Tensor:
         """Rows of numbers as a float32 tensor on the device; rows of bytes stay bytes."""
         return tensor_of(rows, self.device)
+
+    def looked_at(self, rows: Tensor, s: Tensor) -> Tensor:
+        """What an actor begins with: s, which the encoder has made of rows; the rows, where it looks for itself."""
+        return rows if self.settings.asymmetric else s
 
     @abstractmethod
     def act(self, observation: Array, *, explore: bool) -> Array:

@@ -5,28 +5,31 @@ x = (numbers of the row, tanh(LayerNorm(W h)))              as in DrQ, arXiv:200
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from algos.base import LearnerSettings
-from algos.networks import Convolutions
+from algos.networks import Convolutions, mlp
 from algos.normalizer import numbers_of
+from toolkit.errors import UserError
 from toolkit.rows import FLOAT, PictureRows
 
-PORTION = 512
+PORTION = 128
 """Pictures that are looked at at once where no gradient is wanted."""
 
 
 class Encoder(nn.Module):
-    """Rows (..., bytes) of pictures, and of numbers before them, to features (..., F)."""
+    """Rows (..., bytes) of pictures, and of numbers before them, to features (..., F); of pictures alone, without `numbers`."""
 
-    def __init__(self, rows: PictureRows, settings: LearnerSettings) -> None:
+    def __init__(self, rows: PictureRows, settings: LearnerSettings, *, numbers: bool = True) -> None:
         super().__init__()
-        self.rows, self.features = rows, rows.numbers + settings.features
+        self.rows, self.told = rows, rows.numbers if numbers else 0
+        self.features = self.told + settings.features
         height, width, channels = rows.picture
-        convolutions = Convolutions((height, width), channels, settings.channels)
+        convolutions = Convolutions((height, width), channels, settings.channels, settings.patch)
         last = nn.Linear(math.prod(convolutions.shape), settings.features)
         self.layers = nn.Sequential(convolutions, nn.Flatten(), last, nn.LayerNorm(settings.features), nn.Tanh())
         # A pixel's colours lie side by side in a row; so laid out, convolutions take two thirds of the time.
@@ -41,7 +44,19 @@ class Encoder(nn.Module):
     def _see(self, rows: Tensor) -> Tensor:
         picture = rows[:, FLOAT * self.rows.numbers :].reshape(-1, *self.rows.picture)
         pixels = picture.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-        return torch.cat((numbers_of(rows, self.rows.numbers), self.layers(pixels)), -1)
+        return torch.cat((numbers_of(rows, self.told), self.layers(pixels)), -1)
+
+
+class Numbers(nn.Module):
+    """The numbers alone of rows that hold a picture too."""
+
+    def __init__(self, rows: PictureRows) -> None:
+        super().__init__()
+        self.features = rows.numbers
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """X."""
+        return numbers_of(rows, self.features)
 
 
 class Plain(nn.Identity):
@@ -52,8 +67,19 @@ class Plain(nn.Identity):
         self.features = features
 
 
-def encoder(observation: Box, settings: LearnerSettings) -> Encoder | Plain:
-    """The encoder for what a world shows."""
-    if isinstance(observation, PictureRows):
-        return Encoder(observation, settings)
-    return Plain(observation.shape[0])
+def encoder(observation: Box, settings: LearnerSettings) -> Encoder | Numbers | Plain:
+    """What a world's rows are seen through, by actor and critic; where these are `asymmetric`, by the critic alone."""
+    if settings.asymmetric:
+        if not isinstance(observation, PictureRows) or not observation.numbers:
+            raise UserError("asymmetric=true needs numbers beside a picture: --env-set observation=both --env-set goal=both")
+        return Numbers(observation)
+    return Encoder(observation, settings) if isinstance(observation, PictureRows) else Plain(observation.shape[0])
+
+
+def actor(observation: Box, settings: LearnerSettings, sizes: Sequence[int]) -> nn.Sequential:
+    """An actor's layers, of these sizes, from an encoder's features on; if `asymmetric`, from rows on, with an eye of its own."""
+    eye: list[nn.Module] = []
+    if isinstance(observation, PictureRows) and settings.asymmetric:
+        eye = [Encoder(observation, settings, numbers=False)]
+        sizes = (settings.features, *sizes[1:])
+    return nn.Sequential(*eye, *mlp(sizes, settings.activation, settings.actor_gain))

@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
@@ -35,25 +36,33 @@ def mlp(sizes: Sequence[int], activation: str, gain: float | None = None, last: 
 class Convolutions(nn.Sequential):
     """Pictures (N, inputs, H, W) to what is seen at fewer places (N, *shape); each convolution halves them, and ReLU follows.
 
-    A convolution knows what, and not where: column and row, in [-1, 1], are two more inputs (arXiv:1807.03247).
+    With a `patch`, the first looks at patches of so many pixels instead, side by side (arXiv:2010.11929). A convolution knows
+    what, and not where: column and row, in [-1, 1], are two more inputs of the first (arXiv:1807.03247). They are the same in
+    every picture, and looked at once for all of them.
     """
 
-    def __init__(self, size: tuple[int, int], inputs: int, channels: Sequence[int]) -> None:
+    def __init__(self, size: tuple[int, int], inputs: int, channels: Sequence[int], patch: int = 0) -> None:
         height, width = size
         rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
         layers: list[nn.Module] = []
-        for before, after in pairwise((inputs + 2, *channels)):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
-            height, width = (height + 1) // 2, (width + 1) // 2
+        for index, (before, after) in enumerate(pairwise((inputs + 2, *channels))):
+            kernel, stride = (patch, patch) if patch and index == 0 else (3, 2)
+            # As much around the picture as makes every pixel seen.
+            around = [1, 1] if kernel > stride else [(-pixels % patch + 1) // 2 for pixels in (height, width)]
+            layers += [nn.Conv2d(before, after, kernel, stride, padding=(around[0], around[1])), nn.ReLU()]
+            height, width = math.ceil(height / stride), math.ceil(width / stride)
         super().__init__(*layers)
         self.shape = (channels[-1], height, width)
         self.register_buffer("where", torch.stack((columns, rows))[None], persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """What is seen."""
-        where = self.get_buffer("where").expand(len(pictures), -1, -1, -1)
-        seen = torch.cat((pictures, where), 1)
-        for layer in self:
+        first, *others = self
+        assert isinstance(first, nn.Conv2d)
+        of_pictures, of_places = first.weight.tensor_split((pictures.shape[1],), 1)
+        seen = functional.conv2d(pictures, of_pictures, None, first.stride, first.padding)
+        seen = seen + functional.conv2d(self.get_buffer("where"), of_places, first.bias, first.stride, first.padding)
+        for layer in others:
             seen = layer(seen)
         return seen
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from algos.base import Learner
 from algos.buffers import Batch
 from algos.distributions import Distribution
-from algos.encoder import encoder
+from algos.encoder import actor, encoder
 from algos.heads import SquashedGaussianHead
-from algos.networks import Ensemble, mlp
+from algos.networks import Ensemble
 from algos.replay import Replay, ReplaySettings
 from algos.updates import Adam, descend, track
 from toolkit.experience import Transition
@@ -47,7 +47,7 @@ class SAC(Learner):
         self.encoder = encoder(observation, settings)
         F, A = self.encoder.features, action.shape[0]
         self.head = SquashedGaussianHead(action, log_std=0.0)
-        self.actor = mlp((F, *settings.hidden, self.head.inputs), settings.activation, settings.actor_gain)
+        self.actor = actor(observation, settings, (F, *settings.hidden, self.head.inputs))
         self.critic = Ensemble(2, (F + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
         self.target, self.target_encoder = (deepcopy(part).requires_grad_(False) for part in (self.critic, self.encoder))
         self.log_alpha = nn.Parameter(torch.tensor(math.log(settings.alpha)))
@@ -59,15 +59,16 @@ class SAC(Learner):
             "temperature": nn.ParameterDict({"log_alpha": self.log_alpha}),
         }
         self.to_device()
-        # The critics' loss alone teaches the encoder what to see (arXiv:1910.01741).
+        # The critics' loss alone teaches an encoder that both have what to see (arXiv:1910.01741).
         learned = {"policy": self.actor, "critic": self.networks["critic"], "temperature": self.networks["temperature"]}
         self.optimizers = {name: Adam(settings.learning_rate, network) for name, network in learned.items()}
         self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
 
-    def see(self, observation: Array) -> Tensor:
-        """Observations (N, O) as s."""
-        s: Tensor = self.encoder(self.replay.normalizer(self.tensor(observation)))
-        return s
+    def see(self, observation: Array) -> tuple[Tensor, Distribution]:
+        """Observations (N, O) as s, and pi(.|s)."""
+        rows = self.replay.normalizer(self.tensor(observation))
+        s: Tensor = self.encoder(rows)
+        return s, self.policy(self.looked_at(rows, s))
 
     def policy(self, s: Tensor) -> Distribution:
         """pi(.|s) for encoded s."""
@@ -78,15 +79,14 @@ class SAC(Learner):
         """Uniform while warming up; then a sample of the policy, or its mode when not exploring."""
         if explore and self.replay.warming_up:
             return self.replay.random_actions(len(observation))
-        pi = self.policy(self.see(observation))
+        _, pi = self.see(observation)
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
     @torch.no_grad()
     def outlook(self, observation: Array) -> tuple[Array, Array]:
         """min_j Q_j(s, a) of the mode, and the spread of the policy."""
-        s = self.see(observation)
-        pi = self.policy(s)
+        s, pi = self.see(observation)
         return self.critic(torch.cat((s, pi.mode()), -1)).amin(0).cpu().numpy(), pi.spread().cpu().numpy()
 
     def observe(self, transition: Transition) -> None:
@@ -108,7 +108,7 @@ class SAC(Learner):
         descend(self.optimizers["critic"], q_loss)
 
         s = self.encoder(batch.s).detach()
-        a, log_pi = self.policy(s).sample(self.generator)
+        a, log_pi = self.policy(self.looked_at(batch.s, s)).sample(self.generator)
         pi_loss = self.actor_loss(s, a, log_pi, alpha)
         descend(self.optimizers["policy"], pi_loss)
 
@@ -126,7 +126,7 @@ class SAC(Learner):
     def critic_loss(self, batch: Batch, alpha: Tensor) -> Tensor:
         """L_Q, summed over both critics."""
         with torch.no_grad():
-            a2, log_pi2 = self.policy(self.encoder(batch.s2)).sample(self.generator)
+            a2, log_pi2 = self.policy(self.looked_at(batch.s2, self.encoder(batch.s2))).sample(self.generator)
             q2 = self.target(torch.cat((self.target_encoder(batch.s2), a2), -1)).amin(0) - alpha * log_pi2
             y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
         q = self.critic(torch.cat((self.encoder(batch.s), batch.a), -1))

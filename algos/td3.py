@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from algos.base import Learner
 from algos.buffers import Batch
-from algos.encoder import encoder
-from algos.networks import Ensemble, mlp
+from algos.encoder import actor, encoder
+from algos.networks import Ensemble
 from algos.replay import Replay, ReplaySettings
 from algos.updates import Adam, descend, track
 from toolkit.experience import Transition
@@ -47,7 +47,7 @@ class TD3(Learner):
         self.replay = Replay(observation, action, settings, self.rng, self.device)
         self.encoder = encoder(observation, settings)
         F, A = self.encoder.features, action.shape[0]
-        self.actor = mlp((F, *settings.hidden, A), settings.activation, settings.actor_gain)
+        self.actor = actor(observation, settings, (F, *settings.hidden, A))
         self.actor_target = deepcopy(self.actor).requires_grad_(False)
         self.critic = Ensemble(1 + settings.twin, (F + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
         self.critic_target = deepcopy(self.critic).requires_grad_(False)
@@ -59,22 +59,23 @@ class TD3(Learner):
             "critic_target": nn.ModuleList((self.encoder_target, self.critic_target)),
         }
         self.to_device()
-        # The critics' loss alone teaches the encoder what to see (arXiv:1910.01741).
+        # The critics' loss alone teaches an encoder that both have what to see (arXiv:1910.01741).
         learned = {"policy": self.actor, "critic": self.networks["critic"]}
         self.optimizers = {name: Adam(settings.learning_rate, network) for name, network in learned.items()}
         self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
 
-    def see(self, observation: Array) -> Tensor:
-        """Observations (N, O) as s."""
-        s: Tensor = self.encoder(self.replay.normalizer(self.tensor(observation)))
-        return s
+    def see(self, observation: Array) -> tuple[Tensor, Tensor]:
+        """Observations (N, O) as s, and mu(s)."""
+        rows = self.replay.normalizer(self.tensor(observation))
+        s: Tensor = self.encoder(rows)
+        return s, self.actor(self.looked_at(rows, s)).tanh()
 
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
         """Uniform while warming up; then mu(s), with noise when exploring."""
         if explore and self.replay.warming_up:
             return self.replay.random_actions(len(observation))
-        a: Tensor = self.actor(self.see(observation)).tanh()
+        _, a = self.see(observation)
         if explore:
             a = (a + self.settings.exploration * self.noise(a)).clamp(-1.0, 1.0)
         return a.cpu().numpy()
@@ -82,8 +83,7 @@ class TD3(Learner):
     @torch.no_grad()
     def outlook(self, observation: Array) -> tuple[Array, Array]:
         """min_j Q_j(s, mu(s)), and the spread of the noise, which is everywhere the same."""
-        s = self.see(observation)
-        a = self.actor(s).tanh()
+        s, a = self.see(observation)
         q = self.critic(torch.cat((s, a), -1)).amin(0)
         return q.cpu().numpy(), torch.full_like(a, self.settings.exploration).cpu().numpy()
 
@@ -109,7 +109,8 @@ class TD3(Learner):
         metrics = {"losses/qf_loss": q_loss.item()}
 
         if self.replay.updates % self.settings.delay == 0:
-            mu_loss = self.actor_loss(self.encoder(batch.s).detach())
+            s = self.encoder(batch.s).detach()
+            mu_loss = self.actor_loss(s, self.actor(self.looked_at(batch.s, s)).tanh())
             descend(self.optimizers["policy"], mu_loss)
             track(self.networks["critic_target"], self.networks["critic"], self.settings.tau)
             track(self.actor_target, self.actor, self.settings.tau)
@@ -121,13 +122,13 @@ class TD3(Learner):
         c = self.settings.noise_clip
         with torch.no_grad():
             s2 = self.encoder_target(batch.s2)
-            mu2 = self.actor_target(s2).tanh()
+            mu2 = self.actor_target(self.looked_at(batch.s2, s2)).tanh()
             a2 = (mu2 + (self.settings.target_noise * self.noise(mu2)).clamp(-c, c)).clamp(-1.0, 1.0)
             q2 = self.critic_target(torch.cat((s2, a2), -1)).amin(0)
             y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
         q = self.critic(torch.cat((self.encoder(batch.s), batch.a), -1))
         return (q - y).square().mean(-1).sum()
 
-    def actor_loss(self, s: Tensor) -> Tensor:
-        """L_mu."""
-        return -self.critic(torch.cat((s, self.actor(s).tanh()), -1), members=1).mean()
+    def actor_loss(self, s: Tensor, a: Tensor) -> Tensor:
+        """L_mu, at a = mu(s)."""
+        return -self.critic(torch.cat((s, a), -1), members=1).mean()

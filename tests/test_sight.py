@@ -6,10 +6,12 @@ import pytest
 import torch
 from conftest import IN_SPACE, OUR_IDS, bare, make
 from gymnasium.utils.env_checker import check_env
+from torch.nn import functional
 
 import algos
 from algos.buffers import ReplayBuffer
 from algos.encoder import Encoder, encoder
+from algos.networks import Convolutions
 from algos.normalizer import Normalizer, glasses
 from toolkit.errors import UserError, WorkError
 from toolkit.experience import Worlds
@@ -40,6 +42,8 @@ def spaces(space):
     ("state", "pixels", {"pixels": (16, 16, 3), "state": (6,)}),
     ("pixels", "pixels", {"pixels": (16, 16, 12)}),
     ("both", "pixels", {"pixels": (16, 16, 12), "state": (6,)}),
+    ("pixels", "both", {"pixels": (16, 16, 12), "state": (4,)}),
+    ("both", "both", {"pixels": (16, 16, 12), "state": (14,)}),
 ])  # fmt: skip
 def test_the_agent_sees_what_was_asked_for_and_nothing_that_tells_the_rest(observation, goal, expected):
     world = reacher(observation=observation, goal=goal, stack=3)
@@ -199,8 +203,8 @@ def test_several_pictures_and_broken_numbers_are_refused():
         InRows(Shown("camera", "speed", number=np.nan)).reset()
 
 
-def seeing(algorithm, **settings):
-    world = {"observation": "both", "goal": "pixels", **SMALL}
+def seeing(algorithm, goal="pixels", **settings):
+    world = {"observation": "both", "goal": goal, **SMALL}
     small = {"channels": [4, 6], "features": 5, "hidden": [8], **settings}
     return algos.make(algorithm, REACHER, world, small), Worlds(REACHER, 3, 0, world)
 
@@ -208,7 +212,7 @@ def seeing(algorithm, **settings):
 def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
     torch.manual_seed(0)
     space = PictureRows(2, (16, 16, 3))
-    settings = algos.load("ppo").SETTINGS.parse({"channels": [8, 8], "features": 5})
+    settings = algos.load("ppo").SETTINGS.parse({"channels": [16, 16], "features": 5})
     eye = encoder(space, settings)
     assert isinstance(eye, Encoder) and eye.features == 7
     row = torch.zeros(1, space.shape[0], dtype=torch.uint8)
@@ -223,6 +227,46 @@ def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
     with torch.no_grad():
         np.testing.assert_allclose(eye(many), eye(row).expand(600, -1), atol=1e-6)
     assert eye(many[None]).shape == (1, 600, 7)
+
+
+@pytest.mark.parametrize("patch", [0, 4, 5])
+def test_convolutions_know_what_and_where_and_leave_no_pixel_out(patch):
+    torch.manual_seed(0)
+    eye, pictures = Convolutions((13, 18), 3, (16, 4), patch), torch.randn(2, 3, 13, 18, requires_grad=True)
+    columns, rows = torch.linspace(-1, 1, 18).expand(13, 18), torch.linspace(-1, 1, 13)[:, None].expand(13, 18)
+    seen = torch.cat((pictures, torch.stack((columns, rows)).expand(2, 2, 13, 18)), 1)
+    for layer in eye:
+        seen = layer(seen)
+    torch.testing.assert_close(eye(pictures), seen)
+    assert seen.shape == (2, *eye.shape)
+    first = functional.conv2d(pictures, eye[0].weight[:, :3], None, eye[0].stride, eye[0].padding)
+    (slope,) = torch.autograd.grad(first.square().sum(), pictures)
+    assert (slope != 0).all()
+
+
+def test_an_asymmetric_actor_looks_at_the_picture_and_its_critic_at_the_numbers():
+    for algorithm in ("ppo", "sac", "td3"):
+        learner, worlds = seeing(algorithm, goal="both", asymmetric=True, patch=0)
+        rows, numbers = worlds.observation, FLOAT * worlds.observation_space.numbers
+        others = rows.copy()
+        others[:, :numbers] = rows[::-1, :numbers]
+        np.testing.assert_array_equal(learner.act(others, explore=False), learner.act(rows, explore=False))
+        assert (learner.outlook(others)[0] != learner.outlook(rows)[0]).any()
+        dark = rows.copy()
+        dark[:, numbers:] //= 2
+        assert (learner.act(dark, explore=False) != learner.act(rows, explore=False)).any()
+        critic = (
+            learner.net.value if algorithm == "ppo" else lambda s, of=learner: of.critic(torch.cat((of.encoder(s), s[:, :2]), -1))
+        )
+        torch.testing.assert_close(critic(torch.as_tensor(dark)), critic(torch.as_tensor(rows)))
+
+
+def test_an_asymmetric_learner_needs_numbers_beside_pictures_and_no_common_trunk():
+    for world in ({}, {"observation": "pixels", "goal": "pixels"}):
+        with pytest.raises(UserError, match="observation=both --env-set goal=both"):
+            algos.make("sac", REACHER, {**world, **SMALL}, {"asymmetric": True})
+    with pytest.raises(UserError, match="do not go together"):
+        seeing("ppo", goal="both", asymmetric=True, shared=True)
 
 
 def test_glasses_for_rows_normalize_the_numbers_and_leave_the_picture():
@@ -241,6 +285,9 @@ def test_glasses_for_rows_normalize_the_numbers_and_leave_the_picture():
     ("ppo", {"rollout": 4, "epochs": 2, "batch": 6, "shared": True}),
     ("sac", {"warmup": 3, "batch": 4, "buffer": 50}),
     ("td3", {"warmup": 3, "batch": 4, "buffer": 50, "delay": 1}),
+    ("ppo", {"rollout": 4, "epochs": 2, "batch": 6, "goal": "both", "asymmetric": True}),
+    ("sac", {"warmup": 3, "batch": 4, "buffer": 50, "goal": "both", "asymmetric": True}),
+    ("td3", {"warmup": 3, "batch": 4, "buffer": 50, "delay": 1, "goal": "both", "asymmetric": True}),
 ])  # fmt: skip
 def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
     def live(learner, worlds, steps):
@@ -260,7 +307,8 @@ def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
     live(again, anew, 4)
     assert weights(again) == weights(whole)
     learned = {name for name, value in weights(whole).items() if value != begun[name]}
-    assert {name for name in begun if name.startswith("encoder") and "where" not in name} <= learned
+    eyes = {name for name in begun if name.startswith(("encoder", "actor")) and "where" not in name}
+    assert eyes and eyes <= learned
     acting = seeing(algorithm, **settings)[0]
     acting.load_state({"policy": whole.state()["policy"]})
     np.testing.assert_array_equal(acting.act(worlds.observation, explore=False), whole.act(worlds.observation, explore=False))

@@ -70,7 +70,9 @@ class WorldSettings(Settings):
     width: int = Field(600, ge=16, le=4096, description="width of its picture (pixels)")
     height: int = Field(600, ge=16, le=4096, description="height of its picture (pixels)")
     observation: Literal["state", "pixels", "both"] = Field("state", description="what its agent sees: signals, pictures or both")
-    goal: Literal["state", "pixels", "translated"] = Field("state", description="how it is told its target: toolkit/sight.py")
+    goal: Literal["state", "pixels", "both", "translated"] = Field(
+        "state", description="how it is told its target (toolkit/sight.py)"
+    )
     translator: str = Field("", description="folder of the run that reads the target's picture, for goal=translated")
     pixels: int = Field(64, ge=16, le=512, description="height and width of the pictures that its agent sees (pixels)")
     stack: int = Field(2, ge=1, le=8, description="pictures of the last steps that its agent sees at once")

@@ -5,6 +5,7 @@
                 = both          a Dict of `pixels` and `state`
     goal        = state         the target in numbers, among the signals
                 = pixels        the target as a picture of the body that has reached it, after the other pictures
+                = both          the target as that picture, and in numbers
                 = translated    the target in numbers that a translator has read from that picture
 
 Who sees no state is told no signal but the target; who sees the target as a picture is told no number of it.
@@ -52,7 +53,8 @@ class Sight:
         self.bounds, self.places = box(world.OBSERVATION), layout(world.OBSERVATION)
         self.told = [index for signal in told for index in np.r_[self.places[signal.name]].tolist()]
         self.stack, self.goal = 0 if c.observation == "state" else c.stack, GoalPicture(world)
-        channels = 3 * (self.stack + (c.goal == "pixels"))
+        self.shown = c.goal in ("pixels", "both")
+        channels = 3 * (self.stack + self.shown)
         pixels = gymnasium.spaces.Box(0, 255, (c.pixels, c.pixels, channels), np.uint8)
         self.blind = not channels
         self.space = box(told) if told else pixels
@@ -76,7 +78,7 @@ class Sight:
         if self.blind:
             return numbers
         pictures = self._seen() if self.stack else []
-        if self.world.settings.goal == "pixels":
+        if self.shown:
             pictures.append(self.goal.picture())
         pixels = np.concatenate(pictures, axis=-1)
         return {"pixels": pixels, "state": numbers[self.told]} if self.told else pixels

@@ -27,7 +27,7 @@ from toolkit.console import table
 from toolkit.errors import UserError, unknown
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = tuple(f"tests/test_{name}.py" for name in ("distributions", "ppo", "td3", "algorithms"))
+TESTS = tuple(f"tests/test_{name}.py" for name in ("distributions", "ppo", "td3", "algorithms", "sight"))
 WANTED = 0.9
 """The part of all mutants that has to be killed."""
 PYTEST_FAILED = 1

@@ -100,7 +100,8 @@ def train(k: int, seed: int) -> Array:
         story += [look(p)] if step % 500 == 499 else []
     if isinstance(p, TD3):  # The same losses and slopes as algos/td3.py? Its DDPG is these settings, nothing else.
         p.generator.manual_seed(1), (ours := critic_loss(p, b)), p.generator.manual_seed(1)
-        for x, y, name in ((ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s), "policy")):
+        a = p.actor(b.s).tanh()
+        for x, y, name in ((ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s, a), "policy")):
             torch.testing.assert_close(*((each, torch.autograd.grad(each, p.optimizers[name].parameters)) for each in (x, y)))
     return np.array(story)
 
