@@ -6,23 +6,20 @@
     goal        = state         the target in numbers, among the signals
                 = pixels        the target as a picture of the body that has reached it, after the other pictures
                 = both          the target as that picture, and in numbers
-                = translated    the target in numbers that a translator has read from that picture
+                = translated    the target in numbers that a translator has read from that picture (toolkit/goal.py)
 
 Who sees no state is told no signal but the target; who sees the target as a picture is told no number of it.
 """
 
-import importlib
-import math
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 
 from toolkit.errors import UserError
+from toolkit.goal import GoalPicture
 from toolkit.poses import TakesPoses
-from toolkit.rewards import progress
 from toolkit.signals import Array, box, layout
 
 if TYPE_CHECKING:
@@ -30,11 +27,6 @@ if TYPE_CHECKING:
 
 TARGET, GAP, POSE = "target", "difference", "pose"
 """The signals of a world that takes poses: where it should be, how far that is, where it is."""
-READER = "tools.reader:reader"
-"""What opens a translator's run: by its name, as worlds have entry points, for toolkit knows no tools."""
-SCALES = 4
-NEAR = 0.002
-"""How unlike two pictures of the reacher are whose joints differ by 3 degrees."""
 
 
 class Sight:
@@ -73,7 +65,7 @@ class Sight:
         numbers = np.minimum(np.maximum(values, self.bounds.low), self.bounds.high).astype(np.float32, copy=False)
         if self.world.settings.goal == "translated":
             target, pose = self.places[TARGET], self.places[POSE]
-            numbers[target] = self.goal.read()[: target.stop - target.start]
+            numbers[target] = self.goal.read()
             numbers[self.places[GAP]] = numbers[target] - numbers[pose]
         if self.blind:
             return numbers
@@ -101,54 +93,3 @@ class Sight:
         self._step = self.world.steps
         self._frames.append(self.world.glance(self.world.settings.pixels))
         return [self._frames[0]] * (self.stack - len(self._frames)) + list(self._frames)
-
-
-class GoalPicture:
-    """The picture of a world's body that has reached its target; drawn, and read, once for every target."""
-
-    def __init__(self, world: Any) -> None:
-        self.world, self._drawn, self._heard, self._judged = world, None, None, None
-        self._picture = self._numbers = np.empty(0)
-        self._potential = 0.0
-        c = world.settings
-        self._translate: Callable[[Array], Array] = _found(READER)(c.translator) if c.goal == "translated" else np.asarray
-
-    def picture(self) -> Array:
-        """The picture, (size, size, 3) uint8."""
-        if self._drawn is not self.world.task.target:
-            self._drawn, self._picture = self.world.task.target, self.world.glance(self.world.settings.pixels, goal=True)
-        return self._picture
-
-    def read(self) -> Array:
-        """What the translator makes of it: the target in numbers."""
-        if self._heard is not self.world.task.target:
-            self._heard, self._numbers = self.world.task.target, self._translate(self.picture())
-        return self._numbers
-
-    def gain(self) -> float:
-        """How much more like it the last step made the body's picture: the gain of -log(1 + unlikeness / NEAR).
-
-        0 at a new target.
-        """
-        previous, self._potential = self._potential, -math.log1p(self.unlikeness() / NEAR)
-        known, self._judged = self._judged is self.world.task.target, self.world.task.target
-        return progress(self._potential, previous) if known else 0.0
-
-    def unlikeness(self) -> float:
-        """How unlike it the body's picture is now: 0 where they are the same, in [0, 1].
-
-        The mean difference of the two at four scales, from one pixel to eight: pixel by pixel alone, an arm just beside
-        its target would be no better than one far away.
-        """
-        difference = self.world.glance(self.world.settings.pixels).astype(np.float32) - self.picture()
-        total = 0.0
-        for _ in range(SCALES):
-            total += float(np.abs(difference).mean()) / 255.0 / SCALES
-            even = difference[: len(difference) // 2 * 2, : len(difference) // 2 * 2]
-            difference = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4.0
-        return total
-
-
-def _found(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)

@@ -1,7 +1,7 @@
 """Mimicry: see a pose, take the pose. A translator reads a picture, and a policy that can move to any pose moves there."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from toolkit.poses import Away, PoseTask, TakesPoses
 from toolkit.registry import TIME_LIMIT, World, as_ours
 from toolkit.run import Run
 from toolkit.signals import Array, layout
+from tools.attempts import Attempt, Moment
 from tools.record_run import drawable_world
 from tools.side_by_side import side_by_side
 from tools.targets import Target
@@ -23,24 +24,8 @@ PAUSE = 15
 """Frames for which a film stays on a pose that was taken."""
 LEAD = 0.07
 """How far ahead of what it sees the robot aims (s): about as long as its arms are behind a target that moves."""
-
-
-class Attempt(NamedTuple):
-    """How one pose was taken: after how many steps, or not (None); how far away the robot was in the end."""
-
-    name: str
-    steps: int | None
-    away: Away
-    misread: Away | None
-    """How far what the translator read is from the true pose, where that is known."""
-
-
-class Moment(NamedTuple):
-    """A frame of a film that was followed: how far the robot is from what it read, and from the truth where that is known."""
-
-    away: Away
-    from_truth: Away | None
-    misread: Away | None
+LOOK, NEAR = 10, 2.0
+"""Every so many steps a robot that is near its pose looks at itself too; how near, in units of the task's reach."""
 
 
 class Mimic:
@@ -86,7 +71,20 @@ class Mimic:
 
     def read(self, picture: Array) -> Array:
         """The pose that a picture (H, W, 3) shows, after those of the same film, as near as the body can take it."""
-        return self.inverse.nearest(self.translator.read(picture)[: self.place.stop - self.place.start]).astype(np.float32)
+        return self.takeable(self.translator.read(picture))
+
+    def takeable(self, read: Array) -> Array:
+        """The nearest pose to what was read that the body can take."""
+        return self.inverse.nearest(read[: self.place.stop - self.place.start]).astype(np.float32)
+
+    def look_at_itself(self, read: Array) -> None:
+        """Take back from what was `read` of the target what the translator errs about the robot, whose pose is known.
+
+        It errs alike about poses that are alike; so the robot has to be near.
+        """
+        if self.ours.task.away(self.pose, self._aim).metres < NEAR * self.ours.task.reach:
+            own = self.translator.translate(self.ours.glance(self.translator.size[0])[None])[0]
+            self.aim_at((self._aim + self.takeable((read - own)[: len(self.pose)] + self.pose)) / 2)
 
     def aim_at(self, pose: Array) -> None:
         """Move to a pose from now on."""
@@ -110,7 +108,8 @@ class Mimic:
     def take(self, target: Target, seed: int, film: Any = None, *, see: bool = True) -> Attempt:
         """Take one pose, from the world's start at a seed; by its picture, or blindly by its true numbers."""
         self.begin(seed)
-        read = self.read(target.picture)
+        seen = self.translator.read(target.picture)
+        read = self.takeable(seen)
         true = read if target.pose is None else target.pose
         self.aim_at(read if see else true)
         task: PoseTask = self.ours.task
@@ -119,15 +118,16 @@ class Mimic:
         taken = None
         for step in range(1, self.steps + 1):
             self.step()
+            if see and step % LOOK == 0:
+                self.look_at_itself(seen)
             judge.judge(task.points(self.pose))
             if film is not None:
                 film.add(self.picture(target, true))
             if judge.achieved:
                 taken = step
                 break
-        if film is not None:
-            for _ in range(PAUSE):
-                film.add(self.picture(target, true))
+        for _ in range(0 if film is None else PAUSE):
+            film.add(self.picture(target, true))
         return Attempt(target.name, taken, task.away(self.pose, true), self._from_truth(read, target))
 
     def follow(self, targets: Sequence[Target], rate: int, film: Any = None) -> list[Moment]:

@@ -14,7 +14,8 @@ from toolkit.evaluation import EVALUATION_SEED
 from toolkit.poses import Away
 from toolkit.run import Run
 from toolkit.video import frame_rate_of, recorder
-from tools.mimic import LEAD, Attempt, Mimic, Moment
+from tools.attempts import Attempt, Moment
+from tools.mimic import LEAD, Mimic
 from tools.targets import Target, along_a_path, from_dataset, from_film, from_images, made_up
 from tools.train_translator import check_fit, translation_config
 

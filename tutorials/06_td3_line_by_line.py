@@ -84,9 +84,8 @@ def look(p: TD3 | SAC) -> tuple[float, float]:
 
 def train(k: int, seed: int) -> Array:
     """What `look` says every 500 steps."""
-    own = {**SAME, "exploration": 0.3, **dict(PLAIN[k:])}
+    own, worlds, story = {**SAME, "exploration": 0.3, **dict(PLAIN[k:])}, Worlds(ID, 1, seed), []
     p = SAC(*SPACES, SACSettings.parse({**SAME, "alpha": 0.2}), seed) if k == 4 else TD3(*SPACES, TD3Settings.parse(own), seed)
-    worlds, story = Worlds(ID, 1, seed), []
     for step in range(STEPS):
         p.observe(worlds.step(p.act(worlds.observation, explore=True)))
         for b in p.replay.due():
@@ -100,9 +99,9 @@ def train(k: int, seed: int) -> Array:
         story += [look(p)] if step % 500 == 499 else []
     if isinstance(p, TD3):  # The same losses and slopes as algos/td3.py? Its DDPG is these settings, nothing else.
         p.generator.manual_seed(1), (ours := critic_loss(p, b)), p.generator.manual_seed(1)
-        a = p.actor(b.s).tanh()
-        for x, y, name in ((ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s, a), "policy")):
-            torch.testing.assert_close(*((each, torch.autograd.grad(each, p.optimizers[name].parameters)) for each in (x, y)))
+        pairs = (ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s, p.actor(b.s).tanh()), "policy")
+        for *two, name in pairs:
+            torch.testing.assert_close(*((each, torch.autograd.grad(each, p.optimizers[name].parameters)) for each in two))
     return np.array(story)
 
 
