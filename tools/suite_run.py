@@ -35,7 +35,7 @@ def run_suite(plan: SuitePlan, out: Path, at_once: int) -> int:
     def take(job: Job, problem: str) -> None:
         """Take an ended run into the table, which is written anew; a failed one with what it measured until then."""
         try:
-            trial = read_run(Run(out / job.name))
+            trial = read_run(Run(out / job.name), job.variant)
             if len(trial.evaluations):
                 trials[job.name] = trial
         except WorkError as error:
