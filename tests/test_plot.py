@@ -331,6 +331,24 @@ def test_seeds_of_one_thing_are_drawn_together_and_other_runs_for_themselves(run
     assert [found.algorithm for found in drawn(monkeypatch, Path("here")) or []] == ["other", "seed-0", "seed-0"]
 
 
+def test_a_setting_that_an_older_poise_did_not_have_is_at_its_default(runs, elsewhere, monkeypatch):
+    shutil.copytree(runs, "here")
+    one, two = Path("here/seed-0"), Path("here/seed-1")
+    config = json.loads((one / "config.json").read_text())
+    for part, name in (("world_settings", "mass_scale"), ("settings", "features"), ("training", "workers")):
+        del config[part][name]
+    (one / "config.json").write_text(json.dumps(config))
+    assert [found.algorithm for found in drawn(monkeypatch, one, two) or []] == ["sac", "sac"]
+    change(two, "world_settings", mass_scale=2.0)
+    assert drawn(monkeypatch, one, two) is None
+    # Of worlds and algorithms that are not ours nobody knows the defaults.
+    for run in (one, two):
+        change(run, "world", word="nobody:knows/It-v0")
+        change(run, "algorithm", word="sb3-sac")
+    change(two, "world_settings", mass_scale=1.0)
+    assert drawn(monkeypatch, one, two) is None
+
+
 @pytest.mark.parametrize("measure", BETTER)
 def test_a_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
     figures: list[Any] = []

@@ -288,6 +288,22 @@ def test_another_suite_in_the_same_place_is_refused(stand_in):
     assert_one_line(poise("benchmark", write_suite()), 1, "suite.json cannot be read")
 
 
+def test_a_benchmark_that_an_older_poise_began_goes_on(stand_in):
+    """A setting that it did not have is at its default now, and no other one may be."""
+    said(poise("benchmark", write_suite()))
+    path = Path("benchmarks/mine/suite.json")
+    kept, now = json.loads(path.read_text()), path.read_bytes()
+    for part, name in (("world_settings", "mass_scale"), ("settings", "features"), ("training", "workers")):
+        del kept["runs"]["cartpole-sac"][part][name]
+    path.write_text(json.dumps(kept))
+    assert "1 of them finished already" in said(poise("benchmark", "mine.yaml"))
+    assert path.read_bytes() == now
+    path.write_text(json.dumps(kept))
+    assert_one_line(poise("benchmark", write_suite(env_set={"mass_scale": 2})), 2, "world_settings mass_scale was 1.0, is 2.0")
+    path.write_text('{"runs": [], "seeds": []}')
+    assert_one_line(poise("benchmark", write_suite()), 1, "suite.json cannot be read")
+
+
 def test_somebody_elses_runs_are_not_taken_for_ours(stand_in):
     Path("runs/cartpole-sac-0").mkdir(parents=True)
     assert_one_line(poise("benchmark", write_suite(), "--out", "runs"), 2, "holds the run cartpole-sac-0 of something else")

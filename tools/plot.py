@@ -14,6 +14,7 @@ from toolkit.registry import short_name
 from toolkit.run import Run
 from tools.charts import chart, look
 from tools.logged import columns
+from tools.older import in_full
 from tools.panels import LABELS
 from tools.pictures import check_picture, save_picture
 from tools.plot_logs import KINDS, Group
@@ -79,7 +80,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
         groups.setdefault((run.config["world"], run.config["algorithm"]), []).append(run)
     names: dict[Path, str] = {}
     for (_, algorithm), group in groups.items():
-        kinds = [_kind(config) for config in [run.config for run in group]]
+        kinds = [_kind(config) for config in in_full([run.config for run in group])]
         for run, kind in zip(group, kinds, strict=True):
             names[run.path] = algorithm if len({*kinds}) == 1 else group[kinds.index(kind)].path.name
     return [names[run.path] for run in runs]
