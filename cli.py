@@ -12,7 +12,6 @@ from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, TRAN
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
-SUITES = Path(__file__).parent / "tools" / "suites"
 VARIED = "Vary the pictures, 0 to 1: colours, background, widths, lighting, jitter, noise, bars; or all=1.  [default: 0]"
 
 
@@ -262,14 +261,14 @@ def duel(policy: str, **words: Any) -> None:
     click.echo(tool("show_duel:show_duel")(policy, **words))
 
 
-@main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in SUITES.glob('*.yaml')))}.")
+@main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in Path(__file__).parent.glob('tools/suites/*.yaml')))}.")
 @click.argument("suite")
 @click.option("--out", type=click.Path(path_type=Path), help="Where its runs and results.csv lie.  [default: benchmarks/SUITE]")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once.  [default: one for each core]")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Seeds 0, 1, ...: so many, instead of the suite's.")
 @spoken
 def benchmark(suite: str, **how: Any) -> None:
-    """Train worlds x algorithms x seeds: SUITE is a name below or a YAML file. Given again, go on with what is not finished."""
+    """Train worlds x algorithms x variants x seeds: SUITE is named below or a YAML file. Given again, it goes on."""
     sys.exit(tool("suite_run:benchmark")(suite, **how))
 
 
@@ -278,11 +277,12 @@ def benchmark(suite: str, **how: Any) -> None:
 @RUNS
 @click.option("--by", type=click.Choice(["steps", "episodes", "seconds"]), default="steps", show_default=True, help="Over what.")
 @click.option("--kind", type=click.Choice(["returns", "evaluation", "rewards", "losses"]), default="returns", help="Of what.")
+@click.option("--measure", type=click.Choice(["return", "success", "length"]), default="return", help="Instead of returns.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("curves.png"), show_default=True, help=".png, .svg or .pdf.")
 @spoken
-def plot(what: tuple[str, ...], runs_dir: Path, by: str, kind: str, out: Path) -> None:
+def plot(what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path) -> None:
     """Plot returns or another kind of curve of WHAT: runs of one world, or one benchmark, folder of runs or results.csv."""
-    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out, kind)}")
+    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out, kind, measure)}")
 
 
 @main.command()

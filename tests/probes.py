@@ -3,6 +3,7 @@
 `gymnasium.make("probes:probe/SeeDo-v0")` works wherever this folder is on the path.
 """
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -214,6 +215,17 @@ class SeeChooseTwo(SeeChoose):
         return float(np.mean(action == self.action_space.start + self.shown))
 
 
+class ReadsFile(Probe):
+    """Pays the number in a file that a setting names."""
+
+    def __init__(self, path: str, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.paid = float(Path(path).read_text())
+
+    def pay(self, action: Any) -> float:
+        return self.paid
+
+
 PROBES = {
     "SeeDo": (SeeDo, 100),
     "One": (One, 10),
@@ -230,6 +242,7 @@ PROBES = {
     "SeeChoose": (SeeChoose, 100),
     "SeeChooseFromFive": (SeeChooseFromFive, 100),
     "SeeChooseTwo": (SeeChooseTwo, 100),
+    "ReadsFile": (ReadsFile, 10),
 }
 for name, (kind, limit) in PROBES.items():
     if f"probe/{name}-v0" not in gymnasium.registry:

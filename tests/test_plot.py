@@ -1,6 +1,7 @@
 """Results and their pictures: the table comes back as it was written, curves invent nothing, and mistakes are one line."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tools.curves import POINTS, comparison, curve, improvements, summary
 from tools.logged import Series, read_log
 from tools.plot import plot
 from tools.plot_logs import Group, evaluation, rewards
-from tools.results import COLUMNS, Trial, read_results, read_run, write_results
+from tools.results import BETTER, COLUMNS, MEASURED, Trial, read_results, read_run, write_results
 
 PNG = b"\x89PNG"
 
@@ -31,13 +32,14 @@ def trial(
     goal: float | None = 10.0,
     every: int = 100,
     world: str = "poise/Cartpole-v0",
+    variant: str = "",
 ) -> Trial:
     """A run that was evaluated every `every` steps; ten steps a second, five episodes in every hundred steps."""
     steps = every * np.arange(1, len(returns) + 1, dtype=float)
     score = np.array(returns, float)
     solved = score >= (np.inf if goal is None else goal)
     columns = (steps, steps / 10.0, steps // 20, score, score, np.full(len(steps), 0.25), solved.astype(float))
-    return Trial(world, algorithm, seed, np.stack(columns, axis=1), goal)
+    return Trial(world, algorithm, seed, np.stack(columns, axis=1), goal, variant)
 
 
 def words_of(figure: Any) -> str:
@@ -49,6 +51,8 @@ def words_of(figure: Any) -> str:
 
 # The table.
 
+HEADER = ",".join(COLUMNS)
+
 
 @pytest.mark.parametrize("goal", [10.0, None])
 def test_a_table_comes_back_as_it_was_written(tmp_path, goal):
@@ -58,6 +62,19 @@ def test_a_table_comes_back_as_it_was_written(tmp_path, goal):
         assert (before.world, before.algorithm, before.seed) == (after.world, after.algorithm, after.seed)
         assert before.solved_at == after.solved_at
         np.testing.assert_array_equal(before.evaluations, after.evaluations)
+
+
+def test_a_table_tells_of_variants_where_there_are_any(tmp_path):
+    alone, varied = [trial([1.0, 2.0])], [trial([1.0, 2.0], variant=name) for name in ("state", "pixels")]
+    for path, written in (
+        (tmp_path / "alone.csv", alone),
+        (tmp_path / "varied.csv", varied),
+        (tmp_path / "both.csv", alone + varied),
+    ):
+        write_results(path, written)
+        assert path.read_text().splitlines()[0] == HEADER + ",solved_at" + ",variant" * (written != alone)
+        assert [(found.variant, found.name) for found in read_results(path)] == [(own.variant, own.name) for own in written]
+    assert [own.name for own in alone + varied] == ["sac", "sac state", "sac pixels"]
 
 
 def test_a_run_tells_its_episodes_at_each_evaluation(tmp_path):
@@ -73,7 +90,6 @@ def test_a_run_tells_its_episodes_at_each_evaluation(tmp_path):
     assert read_run(run).column("step").tolist() == [60.0, 120.0]
 
 
-HEADER = ",".join(COLUMNS)
 ROW = "poise/Cartpole-v0,sac,0,100,1.0,5,7.0,7.0,0.5,0"
 BAD: dict[str, tuple[str | bytes, str]] = {
     "no columns": ("", "has no column world"),
@@ -110,6 +126,10 @@ def test_other_mistakes_are_one_line_too(elsewhere):
     assert_one_line(poise("plot", "mine.csv", "--out", "folder.png"), 1, "folder.png")
     result = poise("plot", "mine.csv", "--by", "luck")
     assert result.exit_code == 2 and "luck" in result.stderr
+    result = poise("plot", "mine.csv", "--measure", "succes")
+    assert result.exit_code == 2 and "'success'" in result.stderr
+    told = "--kind losses says itself what it draws: leave out --measure"
+    assert_one_line(poise("plot", "mine.csv", "--kind", "losses", "--measure", "length"), 2, told)
 
 
 def test_a_table_by_others_may_say_true_and_no_threshold(elsewhere):
@@ -156,6 +176,23 @@ def test_where_training_goes_on_or_nothing_is_solved_the_higher_last_return_is_t
     for runs in ([trial([1, 12, 5]), trial([1, 2, 11])], [trial([1.0, 5.0]), trial([1.0, 11.0], goal=None)]):
         meaning, ranks = comparison(runs, "steps")
         assert meaning == "higher return in the last evaluation" and ranks.tolist() == [5.0, 11.0]
+
+
+def test_by_another_measure_the_last_one_counts_solved_or_not():
+    soon, late = trial([1, 12]), trial([1, 2, 3, 11])
+    late.evaluations[:, MEASURED.index("success")] = 0.75
+    for measure, worth, told in (("success", [0.25, 0.75], "more success"), ("length", [12.0, 11.0], "longer episodes")):
+        meaning, scores = comparison([soon, late], "steps", measure)
+        assert meaning == f"{told} in the last evaluation" and scores.tolist() == worth
+        assert curve([late], "steps", measure).middle.tolist() == late.column(measure).tolist()
+
+
+def test_variants_are_compared_as_algorithms_are():
+    runs = [trial([1.0, 5.0 + seed + 9.0 * (name == "pixels")], "ppo", seed, None, variant=name) for name in ("state", "pixels")
+            for seed in range(3)]  # fmt: skip
+    (found,) = improvements(runs, "steps")[1]
+    assert (found.better, found.worse, found.probability) == ("ppo pixels", "ppo state", 1.0)
+    assert [row[1:3] for row in summary(runs)] == [("ppo state", "0 of 3"), ("ppo pixels", "0 of 3")]
 
 
 def test_improvements_name_the_better_one_first_and_count_worlds_alike():
@@ -209,6 +246,35 @@ def test_a_chart_says_where_a_curve_outlives_its_runs():
     assert "sac (1 run)" in lone and "better than" not in lone
 
 
+def test_a_chart_of_another_measure_has_neither_threshold_nor_times():
+    runs = [trial([1.0, 12.0 + seed], name, seed) for name in ("sac", "ppo") for seed in range(2)]
+    assert "until solved" in words_of(chart(runs, "steps"))
+    told = words_of(chart(runs, "steps", "success"))
+    assert "success in evaluation" in told and "Better: more success in the last evaluation" in told
+    assert not [words for words in ("return", "dashed: solved at", "until solved", "Bar: median") if words in told]
+
+
+def test_variants_with_thresholds_of_their_own_show_them_all():
+    told = words_of(chart([trial([1.0], variant="near", goal=10.0), trial([1.0], variant="far", goal=5.5)], "steps"))
+    assert "dashed: solved at 5.5, 10" in told and "sac near (1 run)" in told
+
+
+def test_no_two_lines_of_a_chart_look_alike():
+    looks = [charts.look(index) for index in range(49)]
+    assert len({(look.color, look.marker) for look in looks}) == 49
+    assert len({(look.color, str(look.linestyle)) for look in looks}) == 21 and {look.linestyle for look in looks[:7]} == {"-"}
+
+
+def test_of_many_comparisons_the_least_sure_are_drawn():
+    runs = [
+        trial([float(seed + (40 if index == 7 else index))], f"try-{index}", seed, None) for index in range(8) for seed in (0, 1)
+    ]
+    told = words_of(chart(runs, "steps"))
+    assert "(8 more pairs, as sure or surer, are not drawn)" in told
+    drawn = {*re.findall(r"try-\d better than try-\d", told)}
+    assert len(drawn) == charts.PAIRS and drawn >= {f"try-{index + 1} better than try-{index}" for index in range(6)}
+
+
 def test_names_of_any_length_and_number_leave_room_for_the_panels():
     names = ["a-run-whose-name-is-as-long-as-a-name-of-a-run-may-be-which-is-eighty-letters-0", *(f"try-{i}" for i in range(5))]
     told = words_of(chart([trial([1.0, 2.0], name, seed) for name in names for seed in range(2)], "steps"))
@@ -244,7 +310,7 @@ def change(run: Path, part: str, **values: Any) -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch, *words: Path, axis: str = "steps") -> list[Trial] | None:
     """The trials that `plot` draws together; None where it draws every run for itself."""
     taken: list[list[Trial]] = []
-    monkeypatch.setattr("tools.plot.chart", lambda trials, axis: taken.append(trials) or chart(trials, axis))
+    monkeypatch.setattr("tools.plot.chart", lambda trials, *how: taken.append(trials) or chart(trials, *how))
     assert plot([str(word) for word in words], Path("runs"), axis, Path("curves.png")).read_bytes().startswith(PNG)
     return taken[0] if taken else None
 
@@ -263,6 +329,37 @@ def test_seeds_of_one_thing_are_drawn_together_and_other_runs_for_themselves(run
     change(one, "training", steps=400, keep_going=True)
     assert [found.algorithm for found in drawn(monkeypatch, one, two, other) or []] == ["seed-0", "seed-0", "other"]
     assert [found.algorithm for found in drawn(monkeypatch, Path("here")) or []] == ["other", "seed-0", "seed-0"]
+
+
+def test_a_setting_that_an_older_poise_did_not_have_is_at_its_default(runs, elsewhere, monkeypatch):
+    shutil.copytree(runs, "here")
+    one, two = Path("here/seed-0"), Path("here/seed-1")
+    config = json.loads((one / "config.json").read_text())
+    for part, name in (("world_settings", "mass_scale"), ("settings", "features"), ("training", "workers")):
+        del config[part][name]
+    (one / "config.json").write_text(json.dumps(config))
+    assert [found.algorithm for found in drawn(monkeypatch, one, two) or []] == ["sac", "sac"]
+    change(two, "world_settings", mass_scale=2.0)
+    assert drawn(monkeypatch, one, two) is None
+    # Of worlds and algorithms that are not ours nobody knows the defaults.
+    for run in (one, two):
+        change(run, "world", word="nobody:knows/It-v0")
+        change(run, "algorithm", word="sb3-sac")
+    change(two, "world_settings", mass_scale=1.0)
+    assert drawn(monkeypatch, one, two) is None
+
+
+@pytest.mark.parametrize("measure", BETTER)
+def test_a_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
+    figures: list[Any] = []
+    monkeypatch.setattr("tools.plot.save_picture", lambda figure, path: figures.append(figure) or path)
+    plot(["seed-0"], runs, "steps", Path("curves.png"), measure=measure)
+    (axes,) = figures[0].axes
+    drawn = axes.get_lines()
+    assert axes.get_ylabel() == f"{measure} of an episode"
+    (line,) = (line for line in drawn if "evaluation" in str(line.get_label()))
+    assert np.array_equal(line.get_ydata(), read_run(Run(runs / "seed-0")).column(measure))
+    assert len(drawn) == {"return": 2, "length": 2, "success": 1}[measure], "no episode of a training tells of success"
 
 
 def test_runs_of_different_worlds_share_a_folder_but_no_curve(runs, elsewhere, monkeypatch):

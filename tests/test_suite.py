@@ -17,7 +17,8 @@ from test_cli import assert_one_line, poise, said, snapshot
 from toolkit.run import Run
 from tools import suite_jobs, suite_peer
 from tools.results import COLUMNS, read_run
-from tools.suite import FOLDER, Job, plan_suite
+from tools.suite import Job, plan_suite
+from tools.suite_file import FOLDER
 from tools.suite_jobs import Process
 from tools.suite_view import SuiteView
 
@@ -82,6 +83,35 @@ def test_the_nearer_setting_wins_and_seeds_come_one_after_the_other(elsewhere):
     assert "seed" not in plan.lasting["cartpole-sac"]["training"] and plan.jobs[0].config["training"]["seed"] == 7
 
 
+VARIANTS: dict[str, Any] = {
+    "plain": {},
+    "far": {"env_set": {"start_noise": 0.1}, "settings": {"steps": 80, "batch": 4}},
+}
+
+
+def test_a_variant_comes_over_everything_else_and_names_its_runs(elsewhere):
+    word = write_suite(algorithms=["sac", "td3"], seeds=2, env_set={"start_noise": 0.01, "width": 64}, variants=VARIANTS)
+    plan = plan_suite(word)
+    names = [f"cartpole-{algorithm}-{variant}" for algorithm in ("sac", "td3") for variant in VARIANTS]
+    assert [job.name for job in plan.jobs] == [f"{name}-{seed}" for seed in (0, 1) for name in names]
+    assert [*plan.lasting] == names and [job.variant for job in plan.jobs[:2]] == [*VARIANTS]
+    plain, far = (plan.lasting[name] for name in names[:2])
+    told = [
+        (kept["training"]["steps"], kept["settings"]["batch"], kept["world_settings"]["start_noise"]) for kept in (plain, far)
+    ]
+    assert told == [(120, 8, 0.01), (80, 4, 0.1)]
+    assert plain["settings"]["hidden"] == far["settings"]["hidden"] == [8] and far["world_settings"]["width"] == 64
+    assert plan.lasting["cartpole-td3-far"]["settings"]["batch"] == 4, "of every algorithm"
+    words = plan.jobs[1].words
+    assert "start_noise=0.1" in words and "start_noise=0.01" not in words and "steps=80" in words and "steps=120" not in words
+
+
+def test_no_variants_is_the_suite_as_it_was(elsewhere):
+    plans = [plan_suite(write_suite(**more)) for more in ({}, {"variants": {}})]
+    assert plans[0].lasting == plans[1].lasting and [job.name for job in plans[1].jobs] == ["cartpole-sac-0"]
+    assert plans[0].jobs[0].words == plans[1].jobs[0].words
+
+
 BAD: dict[str, tuple[Any, str]] = {
     "unknown world": ({"worlds": ["cartpol"]}, "did you mean 'cartpole'"),
     "unknown algorithm": ({"algorithms": ["sca"]}, "did you mean 'sac'"),
@@ -97,6 +127,20 @@ BAD: dict[str, tuple[Any, str]] = {
     "unknown setting of a world": ({"env_set": {"forse": 5}}, "did you mean 'force'"),
     "world that it cannot learn": ({"worlds": ["CartPole-v1"]}, "SAC needs actions in a flat Box"),
     "world that a peer cannot learn": ({"worlds": ["CartPole-v1"], "algorithms": ["sb3-sac"], "settings": {}}, "sb3-sac"),
+    "unknown key of a variant": (
+        {"variants": {"far": {"env_sett": {}}}},
+        "unknown key of variant far 'env_sett': did you mean 'env_set'",
+    ),
+    "unknown setting of a variant": (
+        {"variants": {"far": {"settings": {"bach": 4}}}},
+        "variant far: unknown setting 'bach': did",
+    ),
+    "unknown setting of a variant's world": ({"variants": {"far": {"env_set": {"forse": 5}}}}, "did you mean 'force'"),
+    "a word for a variant's settings": ({"variants": {"far": {"settings": "batch"}}}, "variant far settings='batch'"),
+    "a variant with a path for a name": ({"variants": {"../far": {}}}, "variant name '../far': use up to 80 letters"),
+    "a number for a variant's name": ({"variants": {1: {}}}, "variants.1"),
+    "seed among a variant's settings": ({"variants": {"far": {"settings": {"seed": 1}}}}, "would say it twice"),
+    "a variant whose runs have too long a name": ({"variants": {"a" * 70: {}}}, "run name 'cartpole-sac-aaa"),
     "no worlds": ({"worlds": []}, "worlds"),
     "a word for worlds": ({"worlds": "cartpole"}, "worlds='cartpole'"),
     "no seeds": ({"seeds": 0}, "seeds"),
@@ -195,6 +239,20 @@ def test_a_suite_writes_one_tidy_table_and_tells_how_it_went(stand_in):
     assert not list(Path("benchmarks/mine").glob("*.partial"))
 
 
+def test_a_suite_with_variants_tells_them_apart(stand_in):
+    told = said(poise("benchmark", write_suite(seeds=[0, 4], variants=VARIANTS), "--jobs", "2"))
+    rows = rows_of("benchmarks/mine")
+    assert list(rows[0]) == [*COLUMNS, "solved_at", "variant"]
+    seen = [(row["algorithm"], row["variant"], row["seed"]) for row in rows[::2]]
+    assert seen == [("sac", variant, seed) for seed in ("0", "4") for variant in VARIANTS]
+    assert "sac plain" in told and "sac far" in told and told.count("82.0 (80.0 to 84.0)") == 2
+    # The next sitting knows them too.
+    table = Path("benchmarks/mine/results.csv").read_bytes()
+    assert "4 of them finished already" in said(poise("benchmark", "mine.yaml"))
+    assert Path("benchmarks/mine/results.csv").read_bytes() == table
+    said(poise("plot", "benchmarks/mine", "--measure", "success"))
+
+
 def test_one_failed_run_does_not_stop_the_rest_and_is_told_in_one_line(stand_in):
     result = poise("benchmark", write_suite(seeds=[1, 2, 0]), "--jobs", "1")
     assert result.exit_code == 1 and not result.stderr
@@ -227,6 +285,22 @@ def test_another_suite_in_the_same_place_is_refused(stand_in):
     assert_one_line(poise("benchmark", "mine.yaml"), 2, "was begun with another suite")
     assert snapshot(stand_in / "benchmarks") == before
     Path("benchmarks/mine/suite.json").write_text("{")
+    assert_one_line(poise("benchmark", write_suite()), 1, "suite.json cannot be read")
+
+
+def test_a_benchmark_that_an_older_poise_began_goes_on(stand_in):
+    """A setting that it did not have is at its default now, and no other one may be."""
+    said(poise("benchmark", write_suite()))
+    path = Path("benchmarks/mine/suite.json")
+    kept, now = json.loads(path.read_text()), path.read_bytes()
+    for part, name in (("world_settings", "mass_scale"), ("settings", "features"), ("training", "workers")):
+        del kept["runs"]["cartpole-sac"][part][name]
+    path.write_text(json.dumps(kept))
+    assert "1 of them finished already" in said(poise("benchmark", "mine.yaml"))
+    assert path.read_bytes() == now
+    path.write_text(json.dumps(kept))
+    assert_one_line(poise("benchmark", write_suite(env_set={"mass_scale": 2})), 2, "world_settings mass_scale was 1.0, is 2.0")
+    path.write_text('{"runs": [], "seeds": []}')
     assert_one_line(poise("benchmark", write_suite()), 1, "suite.json cannot be read")
 
 
@@ -311,6 +385,17 @@ def test_how_far_a_run_is_is_read_from_the_ends_of_its_files(stand_in):
 
 
 # Real trainings.
+
+
+def test_a_world_setting_may_name_a_file_from_where_the_benchmark_is_called(elsewhere, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    Path("deep").mkdir()
+    Path("deep/paid.txt").write_text("7")
+    variants = {"paid": {"env_set": {"path": "deep/paid.txt"}}}
+    write_suite(worlds=["probes:probe/ReadsFile-v0"], training={**TRAINING, "steps": 40}, variants=variants)
+    said(poise("benchmark", "mine.yaml"))
+    (row,) = rows_of("benchmarks/mine")
+    assert (row["variant"], float(row["return"])) == ("paid", 70.0)
 
 
 def test_real_runs_of_ours_fail_finish_and_go_on(elsewhere, monkeypatch):

@@ -32,10 +32,8 @@ class Run:
     def create(cls, runs: Path, name: str | None, world: str, algorithm: str, seed: int) -> Self:
         """A new, empty run folder: `name`, or `<env>-<algo>-<seed>` with -2, -3 ... when that is taken."""
         if name is not None:
-            _check_name(name)
-            candidates: Iterable[str] = [name]
-        else:
-            candidates = _numbered(f"{short_name(world)}-{algorithm}-{seed}")
+            check_name(name)
+        candidates: Iterable[str] = [name] if name is not None else _numbered(f"{short_name(world)}-{algorithm}-{seed}")
         for candidate in candidates:
             try:
                 (runs / candidate).mkdir(parents=True)
@@ -149,9 +147,10 @@ def _checkpoint_name(step: int) -> str:
     return f"step_{step:09d}"
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str, kind: str = "run") -> None:
+    """Refuse what cannot name a run, or a part of its name."""
     if not NAME.fullmatch(name):
-        raise UserError(f"run name {name!r}: use up to 80 letters, digits, '.', '_' and '-', no path")
+        raise UserError(f"{kind} name {name!r}: use up to 80 letters, digits, '.', '_' and '-', no path")
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from toolkit.registry import short_name
 from toolkit.signals import Array
-from tools.results import AXES, Trial, by_algorithm, by_world
+from tools.results import AXES, BETTER, Trial, by_name, by_world
 from tools.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement, stratified_interval
 
 POINTS = 200
@@ -39,9 +39,9 @@ class Improvement(NamedTuple):
     high: float
 
 
-def curve(trials: Sequence[Trial], axis: str) -> Curve:
+def curve(trials: Sequence[Trial], axis: str, measure: str = "return") -> Curve:
     """What the evaluations of one world and algorithm tell together, over steps, episodes or seconds."""
-    return band([trial.column(AXES[axis]) for trial in trials], [trial.column("return") for trial in trials])
+    return band([trial.column(AXES[axis]) for trial in trials], [trial.column(measure) for trial in trials])
 
 
 def band(places: Sequence[Array], values: Sequence[Array]) -> Curve:
@@ -61,22 +61,22 @@ def on_one_grid(places: Sequence[Array], values: Sequence[Array]) -> tuple[Array
     return grid, np.stack([value[where] for value, where in zip(values, last, strict=True)], axis=-1)
 
 
-def comparison(trials: Sequence[Trial], axis: str) -> tuple[str, Array]:
+def comparison(trials: Sequence[Trial], axis: str, measure: str = "return") -> tuple[str, Array]:
     """What makes a run of one world better than another, in words, and a number for each trial that is larger the better.
 
     Where training stops at the threshold, the last return says nothing about who is better: there the sooner is the better,
-    and those that never got there go by their last return.
+    and those that never got there go by their last return. By another measure than the return, it is the last one that counts.
     """
     soon = np.array([trial.until_solved(axis) for trial in trials])
-    scores = np.array([trial.score for trial in trials])
-    if any(trial.goes_on for trial in trials) or not np.isfinite(soon).any():
-        return "higher return in the last evaluation", scores
+    scores = np.array([trial.column(measure)[-1] for trial in trials])
+    if measure != "return" or any(trial.goes_on for trial in trials) or not np.isfinite(soon).any():
+        return f"{BETTER[measure]} in the last evaluation", scores
     solved = np.isfinite(soon)
     _, ranks = np.unique(np.stack([solved, np.where(solved, -soon, scores)], axis=1), axis=0, return_inverse=True)
     return f"solved in fewer {axis}, unsolved runs by their last return", ranks.ravel().astype(float)
 
 
-def improvements(trials: Sequence[Trial], axis: str) -> tuple[str, list[Improvement]]:
+def improvements(trials: Sequence[Trial], axis: str, measure: str = "return") -> tuple[str, list[Improvement]]:
     """What better means, and for each pair of algorithms how probably one is better, over all worlds that both were trained on.
 
     Worlds count alike; in each, both algorithms' runs are drawn anew. A single run says nothing about chance: it is left out.
@@ -84,14 +84,14 @@ def improvements(trials: Sequence[Trial], axis: str) -> tuple[str, list[Improvem
     meanings: dict[str, list[str]] = {}
     scores: dict[tuple[str, str], Array] = {}
     for world, group in by_world(trials).items():
-        meaning, ranks = comparison(group, axis)
+        meaning, ranks = comparison(group, axis, measure)
         meanings.setdefault(meaning, []).append(short_name(world))
-        for algorithm in by_algorithm(group):
-            own = np.array([trial.algorithm == algorithm for trial in group])
+        for name in by_name(group):
+            own = np.array([trial.name == name for trial in group])
             if own.sum() > 1:
-                scores[world, algorithm] = ranks[own]
+                scores[world, name] = ranks[own]
     found = []
-    for one, two in combinations(by_algorithm(trials), 2):
+    for one, two in combinations(by_name(trials), 2):
         worlds = [world for world in by_world(trials) if (world, one) in scores and (world, two) in scores]
         if worlds:
             found.append(_improvement(one, two, scores, worlds))
@@ -123,7 +123,7 @@ def summary(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
     """For each world and algorithm: how many runs solved it, what that took (medians), and the last return with its interval."""
     rows = []
     for world, group in by_world(trials).items():
-        for algorithm, own in by_algorithm(group).items():
+        for name, own in by_name(group).items():
             solved = sum(bool(trial.column("solved").any()) for trial in own)
             # An unsolved run takes for ever: where it is half of them, so does the median.
             took = [float(np.median([trial.until_solved(axis) for trial in own])) for axis in ("seconds", "steps", "episodes")]
@@ -131,5 +131,5 @@ def summary(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
             scores = np.array([trial.score for trial in own])
             low, high = bootstrap_interval(scores)
             final = f"{interquartile_mean(scores):.1f}" + (f" ({low:.1f} to {high:.1f})" if len(own) > 1 else "")
-            rows.append((short_name(world), algorithm, f"{solved} of {len(own)}", *told, final))
+            rows.append((short_name(world), name, f"{solved} of {len(own)}", *told, final))
     return rows

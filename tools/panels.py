@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,42 +11,52 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
 from tools.curves import Improvement, curve
-from tools.results import AXES, Trial, by_algorithm
+from tools.results import AXES, Trial, by_name
 
 LABELS = {"steps": "steps in the world", "episodes": "episodes", "seconds": "training time (s)"}
 GREY = "0.35"
 ROOM = 20
 """Letters of a name beside a panel."""
 
-Looks = Mapping[str, tuple[str, str]]
-"""Colour and marker of each algorithm."""
+
+class Look(NamedTuple):
+    """How a line is drawn."""
+
+    color: str
+    marker: str
+    linestyle: Any
 
 
-def draw_curves(axes: Axes, trials: Sequence[Trial], axis: str, looks: Looks, scale: str) -> None:
+Looks = Mapping[str, Look]
+"""By the names of trials."""
+
+
+def draw_curves(axes: Axes, trials: Sequence[Trial], axis: str, looks: Looks, scale: str, measure: str) -> None:
     """The learning curves of one world; dotted where some runs have stopped."""
-    for name, own in by_algorithm(trials).items():
-        colour, marker = looks[name]
-        found = curve(own, axis)
+    for name, own in by_name(trials).items():
+        look = looks[name]
+        found = curve(own, axis, measure)
         whole = found.x <= found.whole_until
         rest = ~whole | np.append(~whole[1:], False)  # Begins where the whole line ends.
         every = max(1, len(found.x) // 12)
-        axes.plot(found.x[whole], found.middle[whole], linewidth=1.8, color=colour, marker=marker, markersize=4, markevery=every)
-        axes.plot(found.x[rest], found.middle[rest], linewidth=1.4, color=colour, linestyle=(0, (2, 1.5)))
+        axes.plot(found.x[whole], found.middle[whole], linewidth=1.8, markersize=4, markevery=every, **look._asdict())
+        axes.plot(found.x[rest], found.middle[rest], linewidth=1.4, color=look.color, linestyle=":")
         if len(own) > 1:
-            axes.fill_between(found.x, found.low, found.high, color=colour, alpha=0.18, linewidth=0)
-    goal = trials[0].solved_at
-    if goal is not None:
+            axes.fill_between(found.x, found.low, found.high, color=look.color, alpha=0.18, linewidth=0)
+    goals = sorted({trial.solved_at for trial in trials if trial.solved_at is not None}) if measure == "return" else []
+    for goal in goals:
         axes.axhline(goal, color=GREY, linestyle="--", linewidth=1, zorder=1)
-        axes.set_title(f"dashed: solved at {goal:g}", loc="right", fontsize=9, color=GREY)
+    if goals:
+        axes.set_title(f"dashed: solved at {', '.join(f'{goal:g}' for goal in goals)}", loc="right", fontsize=9, color=GREY)
     tidy(axes, axis, scale)
-    axes.set(ylabel="return in evaluation")
+    axes.set(ylabel=f"{measure} in evaluation")
 
 
 def draw_times(axes: Axes, trials: Sequence[Trial], axis: str, looks: Looks) -> None:
     """A bar to the median of what it took to be solved, a mark for each run; open where one ended unsolved."""
-    groups, told = by_algorithm(trials), []
+    groups, told = by_name(trials), []
     for place, (name, own) in enumerate(groups.items()):
-        colour, marker = looks[name]
+        colour, marker, _ = looks[name]
         took = np.array([trial.until_solved(axis) for trial in own])
         lasted = np.array([trial.column(AXES[axis])[-1] for trial in own])
         solved, median = np.isfinite(took), float(np.median(took))

@@ -1,9 +1,10 @@
 """Plot what was measured: one run's curves, or what several seeds, a benchmark or a table of results say together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,8 +12,9 @@ from matplotlib.figure import Figure
 from toolkit.errors import UserError
 from toolkit.registry import short_name
 from toolkit.run import Run
-from tools.charts import COLOURS, chart
+from tools.charts import chart, look
 from tools.logged import columns
+from tools.older import in_full
 from tools.panels import LABELS
 from tools.pictures import check_picture, save_picture
 from tools.plot_logs import KINDS, Group
@@ -20,23 +22,28 @@ from tools.results import AXES, FILE, Trial, read_results, read_run
 
 WINDOW = 20
 """Episodes that are averaged for the line of the training returns."""
+IN_TRAINING = ("return", "length")
+"""Measures that every episode of a training tells; success is judged in evaluations alone."""
 
 
-def plot(words: Sequence[str], runs_dir: Path, axis: str, path: Path, kind: str = "returns") -> Path:
+def plot(words: Sequence[str], runs_dir: Path, axis: str, path: Path, kind: str = "returns", measure: str = "return") -> Path:
     """Draw runs, or one CSV file, benchmark or folder of runs, into an image file (.png, .svg or .pdf).
 
-    What is drawn of them is a `kind`: the returns in training and evaluation, or one of KINDS.
+    What is drawn of them is a `kind`: the returns in training and evaluation, or one of KINDS. Instead of the return it may be
+    another measure of BETTER.
     """
     check_picture(path)
+    if kind != "returns" and measure != "return":
+        raise UserError(f"--kind {kind} says itself what it draws: leave out --measure")
     tables = [word for word in words if _is_table(Path(word))]
     if tables and len(words) > 1:
         raise UserError(f"{tables[0]} holds many runs: plot it by itself")
     if tables and kind == "returns":
-        return save_picture(chart(_evaluated(_read(Path(tables[0])), tables[0]), axis), path)
+        return save_picture(chart(_evaluated(_read(Path(tables[0])), tables[0]), axis, measure), path)
     runs = _runs(Path(tables[0])) if tables else [Run.open(runs_dir, word) for word in words]
     if not runs:
         raise UserError(f"{tables[0]} tells of returns alone: name the runs, or leave out --kind")
-    return save_picture(_figure(list({run.path.resolve(): run for run in runs}.values()), axis, kind), path)
+    return save_picture(_figure(list({run.path.resolve(): run for run in runs}.values()), axis, kind, measure), path)
 
 
 def _is_table(path: Path) -> bool:
@@ -68,19 +75,24 @@ def _trials(runs: Sequence[Run]) -> list[Trial]:
 
 def _names(runs: Sequence[Run]) -> list[str]:
     """Runs by their algorithm; runs of one algorithm that differ in more than the seed go by a run's name instead."""
-    kinds: dict[tuple[str, str], dict[str, str]] = {}
-    found = []
+    groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        config = run.config
-        training = {key: value for key, value in config["training"].items() if key not in ("seed", "steps", "keep_going")}
-        kind = json.dumps([config["world_settings"], config["settings"], training], sort_keys=True)
-        alike = kinds.setdefault((config["world"], config["algorithm"]), {})
-        alike.setdefault(kind, run.path.name)
-        found.append((config["algorithm"], kind, alike))
-    return [algorithm if len(alike) == 1 else alike[kind] for algorithm, kind, alike in found]
+        groups.setdefault((run.config["world"], run.config["algorithm"]), []).append(run)
+    names: dict[Path, str] = {}
+    for (_, algorithm), group in groups.items():
+        kinds = [_kind(config) for config in in_full([run.config for run in group])]
+        for run, kind in zip(group, kinds, strict=True):
+            names[run.path] = algorithm if len({*kinds}) == 1 else group[kinds.index(kind)].path.name
+    return [names[run.path] for run in runs]
 
 
-def _figure(runs: Sequence[Run], axis: str, kind: str) -> Figure:
+def _kind(config: Mapping[str, Any]) -> str:
+    """What two runs of one world and algorithm have in common that may be drawn together."""
+    training = {key: value for key, value in config["training"].items() if key not in ("seed", "steps", "keep_going")}
+    return json.dumps([config["world_settings"], config["settings"], training], sort_keys=True)
+
+
+def _figure(runs: Sequence[Run], axis: str, kind: str, measure: str) -> Figure:
     """Seeds of one thing together; otherwise every run for itself."""
     worlds = {run.config["world"] for run in runs}
     if len(worlds) > 1:
@@ -94,23 +106,24 @@ def _figure(runs: Sequence[Run], axis: str, kind: str) -> Figure:
         return KINDS[kind]([Group.read(name, group) for name, group in groups.items()], axis)
     trials = _trials(runs)
     if together:
-        return chart(_evaluated(trials, "these runs"), axis)
+        return chart(_evaluated(trials, "these runs"), axis, measure)
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes = figure.add_subplot()
     for index, (run, trial) in enumerate(zip(runs, trials, strict=True)):
-        colour, name = COLOURS[index % len(COLOURS)], run.path.name
-        column = {"steps": "step", "episodes": "episode", "seconds": "seconds"}[axis]
-        x, returns = columns(run.path / "episodes.csv", column, "return")
-        axes.plot(x, returns, ".", markersize=2, alpha=0.25, color=colour)
-        if len(returns) >= WINDOW:
-            mean = np.convolve(returns, np.ones(WINDOW) / WINDOW, mode="valid")
-            axes.plot(x[WINDOW - 1 :], mean, color=colour, alpha=0.6, label=f"{name}: mean of {WINDOW} episodes")
-        x, returns = trial.column(AXES[axis]), trial.column("return")
-        axes.plot(x, returns, "o-", markersize=4, color=colour, label=f"{name}: evaluation, without chance")
+        drawn, name = look(index), run.path.name
+        if measure in IN_TRAINING:
+            column = {"steps": "step", "episodes": "episode", "seconds": "seconds"}[axis]
+            x, values = columns(run.path / "episodes.csv", column, measure)
+            axes.plot(x, values, ".", markersize=2, alpha=0.25, color=drawn.color)
+            if len(values) >= WINDOW:
+                mean = np.convolve(values, np.ones(WINDOW) / WINDOW, mode="valid")
+                axes.plot(x[WINDOW - 1 :], mean, color=drawn.color, alpha=0.6, label=f"{name}: mean of {WINDOW} episodes")
+        x, values = trial.column(AXES[axis]), trial.column(measure)
+        axes.plot(x, values, markersize=4, label=f"{name}: evaluation, without chance", **drawn._asdict())
     goal = trials[0].solved_at
-    if goal is not None:
+    if goal is not None and measure == "return":
         axes.axhline(goal, color="0.4", linestyle="--", linewidth=1, label=f"solved at {goal:g}")
-    axes.set(xlabel=LABELS[axis], ylabel="return of an episode", title=short_name(worlds.pop()))
+    axes.set(xlabel=LABELS[axis], ylabel=f"{measure} of an episode", title=short_name(worlds.pop()))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     return figure

@@ -13,7 +13,7 @@ from toolkit.evaluation import PAID, SPREAD
 from toolkit.registry import short_name
 from toolkit.run import Run
 from toolkit.signals import Array
-from tools.charts import COLOURS
+from tools.charts import COLOURS, look
 from tools.curves import Curve, band, on_one_grid
 from tools.logged import Log, Series, read_log
 from tools.panels import GREY, explain, grid_of_panels, tidy
@@ -114,7 +114,7 @@ def evaluation(groups: Sequence[Group], axis: str) -> Figure:
             found = [_with_spread(group, curve) for group, curve in zip(groups, found, strict=True)]
             for goal in {group.goal for group in groups if group.goal is not None}:
                 axes.axhline(goal, color=GREY, linestyle="--", linewidth=1, zorder=1)
-        _draw(axes, groups, found, "o")
+        _draw(axes, groups, found, marked=True)
         axes.set_ylabel(f"{name} in evaluation")
         tidy(axes, axis, "linear")
     _explain(figure, panels, groups, INTERVAL if any(group.told(SPREAD) for group in groups) else NO_INTERVAL, BAND)
@@ -146,12 +146,12 @@ def _with_spread(group: Group, curve: Curve | None) -> Curve | None:
     return curve._replace(low=curve.middle - error, high=curve.middle + error)
 
 
-def _draw(axes: Axes, groups: Sequence[Group], found: Sequence[Curve | None], marker: str = "") -> None:
+def _draw(axes: Axes, groups: Sequence[Group], found: Sequence[Curve | None], marked: bool = False) -> None:
     for index, (group, curve) in enumerate(zip(groups, found, strict=True)):
         if curve is not None:
-            colour = COLOURS[index % len(COLOURS)]
-            axes.plot(curve.x, curve.middle, linewidth=1.5, color=colour, marker=marker, markersize=3, label=group.label)
-            axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
+            drawn = look(index) if marked else look(index)._replace(marker="")
+            axes.plot(curve.x, curve.middle, linewidth=1.5, markersize=3, label=group.label, **drawn._asdict())
+            axes.fill_between(curve.x, curve.low, curve.high, color=drawn.color, alpha=0.2, linewidth=0)
 
 
 def _explain(figure: Figure, panels: Sequence[Axes], groups: Sequence[Group], alone: str, together: str) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,9 @@ FILE = "results.csv"
 MEASURED = ("step", "seconds", "episodes", "return", "length", "success", "solved")
 """What an evaluation tells: how far the training was, what it cost, how good the policy is; all of them numbers."""
 COLUMNS = ("world", "algorithm", "seed", *MEASURED)
-"""What a results.csv must have; `solved_at`, the return that counts as solved, comes last and may be missing."""
+"""What a results.csv must have; `solved_at`, the return that counts as solved, and `variant` come last and may be missing."""
+BETTER = {"return": "higher return", "success": "more success", "length": "longer episodes"}
+"""By what a policy may be judged, and what the better one has."""
 AXES = {"steps": "step", "episodes": "episodes", "seconds": "seconds"}
 """What a training may be measured by, and the column that tells it."""
 
@@ -32,6 +34,12 @@ class Trial:
     seed: int
     evaluations: Array
     solved_at: float | None = None
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and pictures, together with its other seeds."""
+        return full_name(self.algorithm, self.variant)
 
     def column(self, name: str) -> Array:
         """One of MEASURED, by evaluation."""
@@ -54,8 +62,13 @@ class Trial:
         return float(self.column(AXES[axis])[reached[0]]) if len(reached) else math.inf
 
 
-def read_run(run: Run) -> Trial:
-    """The trial that a run folder tells."""
+def full_name(algorithm: str, variant: str) -> str:
+    """An algorithm with the variant of its suite, where it has one: `ppo pixels`."""
+    return f"{algorithm} {variant}".rstrip()
+
+
+def read_run(run: Run, variant: str = "") -> Trial:
+    """The trial that a run folder tells; only its suite knows in which variant it was trained."""
     config, log = run.config, read_log(run)
     (step, seconds, episodes, score), *others = (log.get(f"eval/{name}", NOTHING) for name in ("return", "length", "success"))
     goal = config["training"]["solved_at"]
@@ -64,25 +77,26 @@ def read_run(run: Run) -> Trial:
     whole = min(len(score), *(len(series.values) for series in others))
     told = (step, seconds, episodes, score, *(series.values for series in others), solved)
     table = np.stack([column[:whole] for column in told], axis=1)
-    return Trial(config["world"], config["algorithm"], config["training"]["seed"], table, goal)
+    return Trial(config["world"], config["algorithm"], config["training"]["seed"], table, goal, variant)
 
 
-def write_results(path: Path, trials: Iterable[Trial]) -> None:
+def write_results(path: Path, trials: Sequence[Trial]) -> None:
     """Write all trials, one row for each evaluation; the file is there whole or not at all."""
+    varied = any(trial.variant for trial in trials)
     with whole_file(path) as aside, aside.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*COLUMNS, "solved_at"))
+        writer.writerow((*COLUMNS, "solved_at", *["variant"] * varied))
         for trial in trials:
             goal = "" if trial.solved_at is None else f"{trial.solved_at:g}"
             for step, seconds, episodes, *score, solved in trial.evaluations.tolist():
                 told = (int(step), f"{seconds:.3f}", int(episodes), *score, int(solved))
-                writer.writerow((trial.world, trial.algorithm, trial.seed, *told, goal))
+                writer.writerow((trial.world, trial.algorithm, trial.seed, *told, goal, *[trial.variant] * varied))
 
 
 def read_results(path: Path) -> list[Trial]:
     """The trials of a results.csv; whatever is wrong with it is a UserError that names the line."""
-    found: dict[tuple[str, str, int], dict[float, list[float]]] = {}
-    goals: dict[tuple[str, str, int], float | None] = {}
+    found: dict[tuple[str, str, int, str], dict[float, list[float]]] = {}
+    goals: dict[tuple[str, str, int, str], float | None] = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, strict=True)
@@ -91,7 +105,8 @@ def read_results(path: Path) -> list[Trial]:
                 raise UserError(f"{path} has no column {', '.join(missing)}: it should have {', '.join(COLUMNS)}")
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                key, measured = (row["world"], row["algorithm"], int(_number(row, "seed", where))), _measured(row, where)
+                measured = _measured(row, where)
+                key = (row["world"], row["algorithm"], int(_number(row, "seed", where)), row.get("variant") or "")
                 evaluations = found.setdefault(key, {})
                 if measured[0] in evaluations:
                     raise UserError(f"{where}: this run has told of step {measured[0]:g} before")
@@ -103,7 +118,7 @@ def read_results(path: Path) -> list[Trial]:
         raise UserError(f"{path} is no CSV file") from None
     if not found:
         raise UserError(f"{path} has no rows: no run has been evaluated yet")
-    return [Trial(*key, np.array([rows[step] for step in sorted(rows)]), goals[key]) for key, rows in found.items()]
+    return [Trial(*key[:3], np.array([rows[step] for step in sorted(rows)]), goals[key], key[3]) for key, rows in found.items()]
 
 
 def _measured(row: dict[str, str], where: str) -> list[float]:
@@ -122,11 +137,11 @@ def _number(row: dict[str, str], name: str, where: str) -> float:
     return value
 
 
-def by_algorithm(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """Trials by their algorithm, in the order of their first appearance."""
+def by_name(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Trials by their algorithm and variant, in the order of their first appearance."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
-        groups.setdefault(trial.algorithm, []).append(trial)
+        groups.setdefault(trial.name, []).append(trial)
     return groups
 
 

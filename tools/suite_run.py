@@ -11,6 +11,7 @@ from rich.console import Console
 
 from toolkit.errors import UserError, WorkError
 from toolkit.run import Run
+from tools.older import in_full
 from tools.results import FILE, Trial, read_run, write_results
 from tools.suite import Job, SuitePlan, plan_suite
 from tools.suite_jobs import Process, cores, train_jobs
@@ -35,7 +36,7 @@ def run_suite(plan: SuitePlan, out: Path, at_once: int) -> int:
     def take(job: Job, problem: str) -> None:
         """Take an ended run into the table, which is written anew; a failed one with what it measured until then."""
         try:
-            trial = read_run(Run(out / job.name))
+            trial = read_run(Run(out / job.name), job.variant)
             if len(trial.evaluations):
                 trials[job.name] = trial
         except WorkError as error:
@@ -95,12 +96,14 @@ def _remember(plan: SuitePlan, out: Path) -> None:
     try:
         kept = json.loads((out / KEPT).read_text())
         before, seeds = kept["runs"], kept["seeds"]
+        for name in before.keys() & lasting.keys():
+            before[name], _ = in_full([before[name], lasting[name]])
     except FileNotFoundError:
         taken = [job.name for job in plan.jobs if (out / job.name).exists()]
         if taken:
             raise UserError(f"{out} holds the run {taken[0]} of something else: choose another --out") from None
         before, seeds = lasting, []
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise WorkError(f"{out / KEPT} cannot be read: choose another --out, or move it away") from None
     changed = _difference(before, lasting, ())
     if changed:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from toolkit.console import table
 from toolkit.registry import short_name
 from tools.curves import SUMMARY, summary
-from tools.results import FILE, Trial
+from tools.results import FILE, Trial, full_name
 from tools.suite import SuitePlan
 from tools.suite_jobs import Process
 
@@ -69,9 +69,9 @@ class SuiteView:
 def _row(process: Process) -> tuple[str, ...]:
     process.look()
     config, score = process.job.config, process.score
-    training = config["training"]
+    training, name = config["training"], full_name(config["algorithm"], process.job.variant)
     return (
-        *(short_name(config["world"]), config["algorithm"], str(training["seed"])),
+        *(short_name(config["world"]), name, str(training["seed"])),
         *(f"{process.step:,}", f"{training['steps']:,}", f"{float(score):.1f}" if score else "-", f"{process.seconds:.0f}"),
     )
 
