@@ -29,7 +29,7 @@ class Encoder(nn.Module):
         self.rows, self.told = rows, rows.numbers if numbers else 0
         self.features = self.told + settings.features
         height, width, channels = rows.picture
-        convolutions = Convolutions((height, width), channels, settings.channels, settings.patch)
+        convolutions = Convolutions((height, width), channels, settings.channels, settings.patch, of_bytes=True)
         last = nn.Linear(math.prod(convolutions.shape), settings.features)
         self.layers = nn.Sequential(convolutions, nn.Flatten(), last, nn.LayerNorm(settings.features), nn.Tanh())
         # A pixel's colours lie side by side in a row; so laid out, convolutions take two thirds of the time.
@@ -43,8 +43,7 @@ class Encoder(nn.Module):
 
     def _see(self, rows: Tensor) -> Tensor:
         picture = rows[:, FLOAT * self.rows.numbers :].reshape(-1, *self.rows.picture)
-        pixels = picture.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-        return torch.cat((numbers_of(rows, self.told), self.layers(pixels)), -1)
+        return torch.cat((numbers_of(rows, self.told), self.layers(picture.permute(0, 3, 1, 2).float())), -1)
 
 
 class Numbers(nn.Module):

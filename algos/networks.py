@@ -39,9 +39,14 @@ class Convolutions(nn.Sequential):
     With a `patch`, the first looks at patches of so many pixels instead, side by side (arXiv:2010.11929). A convolution knows
     what, and not where: column and row, in [-1, 1], are two more inputs of the first (arXiv:1807.03247). They are the same in
     every picture, and looked at once for all of them.
+
+    Pictures are in [-1, 1] too; or, with `of_bytes`, in [0, 255], and are taken as if they had been brought there:
+    x / 127.5 - 1 is a smaller weight for x, and one more input that is always -1, which costs less than to change every pixel.
     """
 
-    def __init__(self, size: tuple[int, int], inputs: int, channels: Sequence[int], patch: int = 0) -> None:
+    def __init__(
+        self, size: tuple[int, int], inputs: int, channels: Sequence[int], patch: int = 0, *, of_bytes: bool = False
+    ) -> None:
         height, width = size
         rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
         layers: list[nn.Module] = []
@@ -53,15 +58,17 @@ class Convolutions(nn.Sequential):
             height, width = math.ceil(height / stride), math.ceil(width / stride)
         super().__init__(*layers)
         self.shape = (channels[-1], height, width)
-        self.register_buffer("where", torch.stack((columns, rows))[None], persistent=False)
+        self.scale = 1.0 / 127.5 if of_bytes else 1.0
+        always = torch.full((inputs, *size), -1.0 if of_bytes else 0.0)
+        self.register_buffer("always", torch.cat((always, torch.stack((columns, rows))))[None], persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """What is seen."""
         first, *others = self
         assert isinstance(first, nn.Conv2d)
-        of_pictures, of_places = first.weight.tensor_split((pictures.shape[1],), 1)
+        of_pictures = self.scale * first.weight[:, : pictures.shape[1]]
         seen = functional.conv2d(pictures, of_pictures, None, first.stride, first.padding)
-        seen = seen + functional.conv2d(self.get_buffer("where"), of_places, first.bias, first.stride, first.padding)
+        seen = seen + functional.conv2d(self.get_buffer("always"), first.weight, first.bias, first.stride, first.padding)
         for layer in others:
             seen = layer(seen)
         return seen

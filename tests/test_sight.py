@@ -230,14 +230,15 @@ def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
 
 
 @pytest.mark.parametrize("patch", [0, 4, 5])
-def test_convolutions_know_what_and_where_and_leave_no_pixel_out(patch):
+@pytest.mark.parametrize("of_bytes", [False, True])
+def test_convolutions_know_what_and_where_and_leave_no_pixel_out(patch, of_bytes):
     torch.manual_seed(0)
-    eye, pictures = Convolutions((13, 18), 3, (16, 4), patch), torch.randn(2, 3, 13, 18, requires_grad=True)
+    eye, pictures = Convolutions((13, 18), 3, (16, 4), patch, of_bytes=of_bytes), torch.randn(2, 3, 13, 18, requires_grad=True)
     columns, rows = torch.linspace(-1, 1, 18).expand(13, 18), torch.linspace(-1, 1, 13)[:, None].expand(13, 18)
     seen = torch.cat((pictures, torch.stack((columns, rows)).expand(2, 2, 13, 18)), 1)
     for layer in eye:
         seen = layer(seen)
-    torch.testing.assert_close(eye(pictures), seen)
+    torch.testing.assert_close(eye(127.5 * (pictures + 1.0) if of_bytes else pictures), seen, atol=1e-4, rtol=1e-4)
     assert seen.shape == (2, *eye.shape)
     first = functional.conv2d(pictures, eye[0].weight[:, :3], None, eye[0].stride, eye[0].padding)
     (slope,) = torch.autograd.grad(first.square().sum(), pictures)
@@ -307,7 +308,7 @@ def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
     live(again, anew, 4)
     assert weights(again) == weights(whole)
     learned = {name for name, value in weights(whole).items() if value != begun[name]}
-    eyes = {name for name in begun if name.startswith(("encoder", "actor")) and "where" not in name}
+    eyes = {name for name in begun if name.startswith(("encoder", "actor"))}
     assert eyes and eyes <= learned
     acting = seeing(algorithm, **settings)[0]
     acting.load_state({"policy": whole.state()["policy"]})

@@ -54,7 +54,7 @@ def test_every_convolution_halves_the_picture_and_sees_where_it_looks():
     eye = Eye((20, 30), 4, channels=(4, 8), hidden=16)
     first = next(layer for layer in eye.convolutions if isinstance(layer, nn.Conv2d))
     assert first.in_channels == 5  # Three colours, and the place.
-    where = eye.convolutions.get_buffer("where")[0]
+    where = eye.convolutions.get_buffer("always")[0, 3:]
     assert where.shape == (2, 20, 30)
     assert where[0, :, 0].tolist() == [-1.0] * 20 and where[0, :, -1].tolist() == [1.0] * 20
     assert where[1, 0].tolist() == [-1.0] * 30 and where[1, -1].tolist() == [1.0] * 30
