@@ -63,7 +63,7 @@ def doctor() -> None:
 @click.option("--workers", type=int, help="Processes that step them; the outcome is the same.  [default: the preset's]")
 @SET
 @ENV_SET
-@click.option("--preset", help="A YAML file with `training:` and `settings:`, or the name of a variant: ddpg.")
+@click.option("--preset", help="A YAML file with `training:` and `settings:`, or the name of a variant: ddpg, pixels.")
 @click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
 @RUNS
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")

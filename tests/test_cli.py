@@ -267,7 +267,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "choices for actions": (("train", "CartPole-v1", "--algo", "sac"), "takes Discrete(2); --algo ppo takes those"),
     "variant for an algorithm": ((*TRAIN, "--algo", "ddpg"), "ddpg is a preset: write --preset ddpg"),
     "variant of another algorithm": ((*TRAIN, "--preset", "ddpg", "--algo", "sac"), "is for td3, not for sac"),
-    "misspelt variant": ((*TRAIN, "--preset", "dpg"), "presets with a name: ddpg"),
+    "misspelt variant": ((*TRAIN, "--preset", "dpg"), "presets with a name: ddpg, pixels"),
     "no worker": ((*TRAIN, "--workers", "0"), "workers=0"),
     "unknown distribution": (("train", "cartpole", "--algo", "ppo", "--set", "distribution=gauss"), "did you mean 'gaussian'"),
     "actions without bounds": (("train", "probe/Boundless-v0", *QUICK), "without bounds"),
