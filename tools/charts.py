@@ -54,7 +54,7 @@ def chart(trials: Sequence[Trial], axis: str, measure: str = "return") -> Figure
     parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
     top, *rows, bottom = parts
     handles = [Line2D([], [], linewidth=2, **drawn._asdict()) for drawn in looks.values()]
-    top.legend(handles, keys, loc="center", ncols=abreast, handlelength=3.5, fontsize=9, frameon=False)
+    top.legend(handles, keys, loc="center", ncols=abreast, handlelength=5, fontsize=9, frameon=False)
     ends = [[max(trial.column(AXES[axis])[-1] for trial in own) for own in by_name(group).values()] for group in worlds.values()]
     scale = "log" if any(max(lasts) > WIDE * min(lasts) > 0 for lasts in ends) else "linear"
     for row, (world, group) in zip(rows, worlds.items(), strict=False):
