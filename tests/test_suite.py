@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from conftest import JUDGED, ROOT, TESTS, records_of
@@ -43,7 +44,9 @@ def rows_of(folder: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
-def test_a_suite_of_ours_can_be_trained(name):
+def test_a_suite_of_ours_can_be_trained(name, monkeypatch):
+    # One of them reads pictures with a translator that its user has trained.
+    monkeypatch.setattr("tools.reader.reader", lambda folder: lambda picture: np.zeros(4, np.float32))
     plan = plan_suite(name)
     assert plan.name == name and len({job.name for job in plan.jobs}) == len(plan.jobs)
     assert len(plan.jobs) == len(plan.lasting) * len(plan.seeds)
