@@ -68,7 +68,12 @@ class TD3(Learner):
         """Observations (N, O) as s, and mu(s)."""
         rows = self.replay.normalizer(self.tensor(observation))
         s: Tensor = self.encoder(rows)
-        return s, self.actor(self.looked_at(rows, s)).tanh()
+        return s, self.mu(self.looked_at(rows, s))
+
+    def mu(self, s: Tensor) -> Tensor:
+        """The action for encoded s."""
+        a: Tensor = self.actor(s).tanh()
+        return a
 
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
@@ -110,7 +115,7 @@ class TD3(Learner):
 
         if self.replay.updates % self.settings.delay == 0:
             s = self.encoder(batch.s).detach()
-            mu_loss = self.actor_loss(s, self.actor(self.looked_at(batch.s, s)).tanh())
+            mu_loss = self.actor_loss(s, self.mu(self.looked_at(batch.s, s)))
             descend(self.optimizers["policy"], mu_loss)
             track(self.networks["critic_target"], self.networks["critic"], self.settings.tau)
             track(self.actor_target, self.actor, self.settings.tau)

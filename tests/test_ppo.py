@@ -600,6 +600,10 @@ def test_actor_and_critic_have_a_trunk_each_or_one_for_both(shared):
     learner = ppo(shared=shared, hidden=(8, 6))
     a = learner.net.policy(s).sample(generator())[0].detach()
     assert touched(learner, learner.net.policy(s).log_prob(a).square().sum()) == {"actor", "head"} | trunk
+    learner = ppo(shared=shared, hidden=(8, 6))
+    assert touched(learner, learner.net(s)[0].log_prob(a).square().sum()) == {"actor", "head"} | trunk
+    learner = ppo(shared=shared, hidden=(8, 6))
+    assert touched(learner, learner.net(s)[1].square().sum()) == {"critic"} | trunk
     layers = {name: [layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)] for name, network in
               (("trunk", learner.net.trunk), ("actor", learner.net.actor), ("critic", learner.net.critic))}  # fmt: skip
     both = {"trunk": [8, 6], "actor": [2], "critic": [1]}

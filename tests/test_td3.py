@@ -149,26 +149,25 @@ def test_the_critics_loss_gives_no_gradient_to_the_targets_or_the_actor():
 
 def test_the_actors_loss_is_minus_the_first_critics_value():
     learner, s = td3(), rows(0, 8, 3)
-    a = learner.actor(s).tanh()
-    expected = -learner.critic(torch.cat((s, a), -1))[0].mean()
-    torch.testing.assert_close(learner.actor_loss(s, learner.actor(s).tanh()), expected)
-    loss = learner.actor_loss(s, learner.actor(s).tanh()).item()
+    expected = -learner.critic(torch.cat((s, learner.actor(s).tanh()), -1))[0].mean()
+    torch.testing.assert_close(learner.actor_loss(s, learner.mu(s)), expected)
+    loss = learner.actor_loss(s, learner.mu(s)).item()
     with torch.no_grad():
         for weight in learner.critic.weights:
             weight[1] += 1.0
-    assert learner.actor_loss(s, learner.actor(s).tanh()).item() == loss, "the second critic has no say"
+    assert learner.actor_loss(s, learner.mu(s)).item() == loss, "the second critic has no say"
     with torch.no_grad():
         for weight in learner.critic.weights:
             weight[0] += 1.0
-    assert learner.actor_loss(s, learner.actor(s).tanh()).item() != loss
+    assert learner.actor_loss(s, learner.mu(s)).item() != loss
 
 
 def test_the_actors_step_raises_its_value_and_leaves_the_critics_alone():
     learner, s = td3(learning_rate=0.01), rows(0, 32, 3)
-    before, value = weights_of(learner.critic), -learner.actor_loss(s, learner.actor(s).tanh()).item()
+    before, value = weights_of(learner.critic), -learner.actor_loss(s, learner.mu(s)).item()
     for _ in range(10):
-        descend(learner.optimizers["policy"], learner.actor_loss(s, learner.actor(s).tanh()))
-    assert -learner.actor_loss(s, learner.actor(s).tanh()).item() > value
+        descend(learner.optimizers["policy"], learner.actor_loss(s, learner.mu(s)))
+    assert -learner.actor_loss(s, learner.mu(s)).item() > value
     assert weights_of(learner.critic) == before
     assert all(parameter.grad is None for parameter in learner.critic.parameters())
 

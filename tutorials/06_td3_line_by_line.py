@@ -99,7 +99,7 @@ def train(k: int, seed: int) -> Array:
         story += [look(p)] if step % 500 == 499 else []
     if isinstance(p, TD3):  # The same losses and slopes as algos/td3.py? Its DDPG is these settings, nothing else.
         p.generator.manual_seed(1), (ours := critic_loss(p, b)), p.generator.manual_seed(1)
-        pairs = (ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s, p.actor(b.s).tanh()), "policy")
+        pairs = (ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s, p.mu(b.s)), "policy")
         for *two, name in pairs:
             torch.testing.assert_close(*((each, torch.autograd.grad(each, p.optimizers[name].parameters)) for each in two))
     return np.array(story)
