@@ -4,12 +4,15 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "tutorials"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+Running = Mapping[Path, tuple[Path, "Future[subprocess.CompletedProcess[str]]"]]
 EXERCISES = [f"check_exercise_{number}" for number in (1, 2, 3)]
 
 
@@ -69,11 +72,24 @@ def test_its_exercises_accept_the_answer_and_refuse_a_wrong_one(lesson: Path) ->
     assert {(name, yes) for name in EXERCISES for yes in (True, False)} <= asked
 
 
-def test_it_runs(lesson: Path, tmp_path: Path) -> None:
+def run(lesson: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "POISE_QUICK": "1", "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-W", "error", str(lesson)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["lessons_out"]
-    pictures = list((tmp_path / "lessons_out").glob("*.png"))
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The folder of each lesson that was asked for, and how it ends there: two run at a time, which takes half as long."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.originalname == "test_it_runs"]
+    folders = {item.callspec.params["lesson"]: tmp_path_factory.mktemp("lesson") for item in items}
+    with ThreadPoolExecutor(2) as two:
+        yield {lesson: (folder, two.submit(run, lesson, folder)) for lesson, folder in folders.items()}
+
+
+def test_it_runs(lesson: Path, running: Running) -> None:
+    folder, done = running[lesson]
+    assert done.result().returncode == 0, done.result().stdout + done.result().stderr
+    assert [path.name for path in folder.iterdir()] == ["lessons_out"]
+    pictures = list((folder / "lessons_out").glob("*.png"))
     assert [path.stem for path in pictures] == [lesson.stem]
