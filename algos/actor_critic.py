@@ -38,11 +38,11 @@ class ActorCritic:
     def __call__(self, s: Tensor) -> tuple[Distribution, Tensor]:
         """Pi(.|s) and V(s), (B,), at one look at normalized s."""
         x = self._seen(s)
-        return self.head(self.actor(s if self.asymmetric else x)), self._value(x)
+        return self._policy(s, x), self._value(x)
 
     def policy(self, s: Tensor) -> Distribution:
         """Pi(.|s) alone."""
-        return self.head(self.actor(s if self.asymmetric else self._seen(s)))
+        return self._policy(s, self._seen(s))
 
     def value(self, s: Tensor) -> Tensor:
         """V(s) alone."""
@@ -50,6 +50,9 @@ class ActorCritic:
 
     def _seen(self, s: Tensor) -> Tensor:
         return cast(Tensor, self.trunk(self.encoder(s)))
+
+    def _policy(self, s: Tensor, x: Tensor) -> Distribution:
+        return self.head(self.actor(s if self.asymmetric else x))
 
     def _value(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.critic(x)).squeeze(-1)

@@ -6,6 +6,7 @@ import gc
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from conftest import OUR_IDS, ROOT, TESTS, python, records_of, start_run
 from rich.console import Console
 
 import cli
+from algos import ALGORITHMS
+from algos.preset import NAMED, preset_file
 from toolkit import checkpoint, console
 from toolkit.console import TrainingView
 from toolkit.evaluation import Evaluator
@@ -189,6 +192,13 @@ def test_record_without_out_films_into_the_run(place):
     told = said(poise("record", "mine"))
     films = list(Path("runs/mine/videos").glob("*.mp4"))
     assert len(films) == 1 and films[0].name in told and "step_" in films[0].name
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_every_variant_with_a_name_fits_its_algorithm_and_stands_in_the_help(name):
+    algorithm, found = preset_file(name, None, "ppo")
+    assert algorithm in ALGORITHMS and found.settings
+    assert re.search(rf"variant: .*{name}", " ".join(said(poise("train", "--help")).split()))
 
 
 def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):

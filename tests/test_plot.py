@@ -188,8 +188,11 @@ def test_by_another_measure_the_last_one_counts_solved_or_not():
 
 
 def test_variants_are_compared_as_algorithms_are():
-    runs = [trial([1.0, 5.0 + seed + 9.0 * (name == "pixels")], "ppo", seed, None, variant=name) for name in ("state", "pixels")
-            for seed in range(3)]  # fmt: skip
+    state, pixels = (
+        [trial([1.0, last + seed], "ppo", seed, None, variant=name) for seed in range(3)]
+        for name, last in (("state", 5.0), ("pixels", 14.0))
+    )
+    runs = [*state, *pixels]
     (found,) = improvements(runs, "steps")[1]
     assert (found.better, found.worse, found.probability) == ("ppo pixels", "ppo state", 1.0)
     assert [row[1:3] for row in summary(runs)] == [("ppo state", "0 of 3"), ("ppo pixels", "0 of 3")]
