@@ -1,4 +1,4 @@
-"""The replay buffer: a circle of transitions, preallocated."""
+"""The replay buffer: a circle of transitions, preallocated. Pictures that many of them show are kept once."""
 
 import os
 from collections.abc import Mapping
@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from algos.album import Album
 from toolkit.errors import UserError
 from toolkit.experience import Transition
+from toolkit.rows import PictureRows
 from toolkit.signals import Array
 
 
@@ -27,25 +29,32 @@ class Batch(NamedTuple):
 class ReplayBuffer:
     """The last `capacity` transitions. Memory is reserved at once but taken only as it fills.
 
-    Observations keep the type of their space (uint8 for images). A truncated episode is not a terminated one:
-    only `terminated` is kept, so that the value of what would have followed a time-out is still bootstrapped.
+    Observations keep the type of their space (uint8 for images); those with pictures lie in an album, and here as its short
+    rows. A truncated episode is not a terminated one: only `terminated` is kept, so that the value of what would have followed a
+    time-out is still bootstrapped.
     """
 
     def __init__(self, capacity: int, observation: gymnasium.spaces.Box, action: gymnasium.spaces.Box) -> None:
         self.capacity, self.size, self.next = capacity, 0, 0
-        seen = observation.dtype if observation.dtype == np.uint8 else np.float32
-        shapes = {"s": observation.shape, "a": action.shape, "r": (), "s2": observation.shape, "terminated": ()}
-        rows = {name: np.dtype((seen if name in ("s", "s2") else np.float32, shape)) for name, shape in shapes.items()}
-        _check_memory(capacity, sum(row.itemsize for row in rows.values()))
+        each, number = np.dtype((np.float32, action.shape)), np.dtype(np.float32)
+        seen = np.dtype((np.uint8 if observation.dtype == np.uint8 else np.float32, observation.shape))
+        _check_memory(capacity, 2 * seen.itemsize + each.itemsize + 2 * number.itemsize)
+        self.album = Album(observation, 2 * capacity) if isinstance(observation, PictureRows) else None
+        seen = np.dtype((np.uint8, self.album.row_bytes)) if self.album else seen
+        rows = {"s": seen, "a": each, "r": number, "s2": seen, "terminated": number}
         self.columns: dict[str, Array] = {name: np.zeros(capacity, row) for name, row in rows.items()}
 
     def add(self, transition: Transition) -> None:
         """Take the N rows of one step, over the oldest where the circle is full."""
-        t = transition
-        rows = (t.observation, t.action, t.reward, t.next_observation, t.terminated)
-        number = len(transition.reward)
+        t = Transition(*(values[-self.capacity :] for values in transition))
+        number = len(t.reward)
         places = np.arange(self.next, self.next + number) % self.capacity
-        for column, values in zip(self.columns.values(), rows, strict=True):
+        s, s2 = t.observation, t.next_observation
+        if self.album:
+            for name in ("s", "s2"):
+                self.album.drop(self.columns[name][places])
+            s, s2 = self.album.keep(s), self.album.keep(s2)
+        for column, values in zip(self.columns.values(), (s, t.action, t.reward, s2, t.terminated), strict=True):
             column[places] = values
         self.next = (self.next + number) % self.capacity
         self.size = min(self.size + number, self.capacity)
@@ -53,17 +62,23 @@ class ReplayBuffer:
     def sample(self, number: int, rng: np.random.Generator, device: torch.device) -> Batch:
         """`number` rows, each equally likely, with replacement."""
         rows = rng.integers(0, self.size, number)
-        return Batch(*(torch.from_numpy(column[rows]).to(device) for column in self.columns.values()))
+        drawn = {name: column[rows] for name, column in self.columns.items()}
+        if self.album:
+            drawn |= {name: self.album.whole(drawn[name]) for name in ("s", "s2")}
+        return Batch(*(torch.from_numpy(values).to(device) for values in drawn.values()))
 
     def state(self) -> dict[str, Any]:
         """The filled part and the place of the next row."""
-        return {"next": self.next, **{name: column[: self.size] for name, column in self.columns.items()}}
+        filled = {name: column[: self.size] for name, column in self.columns.items()}
+        return {"next": self.next, **filled, **(self.album.state() if self.album else {})}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take a saved state back."""
         self.next, self.size = state["next"], len(state["r"])
         for name, column in self.columns.items():
             column[: self.size] = state[name]
+        if self.album:
+            self.album.load_state(state, state["s"], state["s2"])
 
 
 def _check_memory(capacity: int, each: int) -> None:

@@ -55,7 +55,10 @@ def load_into(owner: Saved, state: Mapping[str, Mapping[str, Any]]) -> None:
                 raise WorkError(f"this run cannot be used: {told}") from None
     for name, part in _parts(owner).items():
         if name in state:
-            part.load_state(state[name])
+            try:
+                part.load_state(state[name])
+            except (KeyError, ValueError):
+                raise WorkError(f"this run cannot go on: its {name} was saved by another version: train it anew") from None
     if "chance" in state:
         owner.rng.bit_generator.state = state["chance"]["numpy"]
         owner.generator.set_state(torch.as_tensor(state["chance"]["torch"]))

@@ -1,5 +1,7 @@
 """What an agent sees: numbers, pictures or both; and how it is told its target."""
 
+import copy
+
 import gymnasium
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from algos.encoder import Encoder, encoder
 from algos.networks import Convolutions
 from algos.normalizer import Normalizer, glasses
 from toolkit.errors import UserError, WorkError
-from toolkit.experience import Worlds
+from toolkit.experience import Transition, Worlds
 from toolkit.registry import make_world
 from toolkit.rows import FLOAT, InRows, PictureRows
 from toolkit.signals import layout
@@ -323,10 +325,80 @@ def test_the_actors_loss_teaches_the_encoder_nothing(algorithm):
     assert {id(weight) for weight in learner.encoder.parameters()} <= {id(w) for w in learner.optimizers["critic"].parameters}
 
 
-def test_pictures_stay_bytes_in_the_buffer():
+def lived(steps, capacity=50, worlds=3, **world):
+    """A buffer that has taken so many steps of worlds with pictures, and the transitions that it took, world by world."""
+    stage = Worlds(REACHER, worlds, 0, {"observation": "both", "goal": "pixels", **SMALL, **world})
+    buffer, rng = ReplayBuffer(capacity, stage.observation_space, stage.action_space), np.random.default_rng(0)
+    seen = [stage.step(rng.uniform(-1, 1, (worlds, 2)).astype(np.float32)) for _ in range(steps)]
+    for transition in seen:
+        buffer.add(transition)
+    return buffer, seen
+
+
+def rows_of(buffer):
+    return {name: buffer.album.whole(buffer.columns[name][: buffer.size]) for name in ("s", "s2")}
+
+
+def shown(buffer):
+    """The places that are told of by what is kept."""
+    numbers = buffer.album.numbers
+    return {place for name in ("s", "s2") for place in buffer.columns[name][: buffer.size, numbers:].copy().view(np.int32).flat}
+
+
+@pytest.mark.parametrize(("steps", "capacity"), [(4, 50), (40, 50), (40, 7), (5, 2)])
+def test_pictures_come_out_of_the_buffer_as_they_went_in(steps, capacity):
+    buffer, seen = lived(steps, capacity)
+    assert buffer.size == min(capacity, 3 * steps)
+    for name, field in (("s", "observation"), ("s2", "next_observation")):
+        came = np.concatenate([getattr(transition, field) for transition in seen])[-buffer.size :]
+        there = rows_of(buffer)[name]
+        assert there.dtype == np.uint8
+        np.testing.assert_array_equal(there[np.lexsort(there.T)], came[np.lexsort(came.T)])
+    batch = buffer.sample(20, np.random.default_rng(1), torch.device("cpu"))
+    drawn = np.random.default_rng(1).integers(0, buffer.size, 20)
+    np.testing.assert_array_equal(batch.s, rows_of(buffer)["s"][drawn])
+    np.testing.assert_array_equal(batch.s2, rows_of(buffer)["s2"][drawn])
+
+
+def test_a_channel_is_kept_once_and_as_long_as_something_shows_it():
+    buffer, _ = lived(40)
+    channels, places = buffer.state()["channels"], shown(buffer)
+    assert len(np.unique(channels[sorted(places)], axis=0)) == len(places)
+    # Each step of a world brings one picture of three channels; each world began with one and has had a target or two.
+    assert len(places) <= 3 * (50 + 3 * (1 + 1 + 2))
+    assert len(channels) <= 1 + len(places) + 2 * 3 * 9, "places that are free again are taken first"
+
+
+@pytest.mark.parametrize("steps", [4, 17, 40])
+def test_an_album_goes_on_exactly_from_its_state(steps):
+    _, seen = lived(60)
+    rows, action = PictureRows(6, (16, 16, 9)), gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    one, two = ReplayBuffer(50, rows, action), ReplayBuffer(50, rows, action)
+    for transition in seen[:steps]:
+        one.add(transition)
+    two.load_state(copy.deepcopy(one.state()))
+    for transition in seen[steps:]:
+        one.add(transition), two.add(transition)
+    for name, value in one.state().items():
+        np.testing.assert_array_equal(two.state()[name], value, name)
+
+
+def test_an_album_holds_as_many_different_pictures_as_could_ever_come():
+    rows, rng = PictureRows(0, (2, 3, 3)), np.random.default_rng(0)
+    buffer = ReplayBuffer(5, rows, gymnasium.spaces.Box(-1, 1, (1,), np.float32))
+    for _ in range(20):
+        s, s2 = rng.integers(0, 256, (2, 3, 18), np.uint8)
+        buffer.add(Transition(s, np.zeros((3, 1), np.float32), np.zeros(3, np.float32), s2, np.zeros(3, bool), np.zeros(3, bool)))
+    assert len(shown(buffer)) == 2 * 5 * 3 == len(buffer.state()["channels"]) - 1
+
+
+def test_a_buffer_of_an_older_version_is_refused_in_one_line():
     learner, worlds = seeing("sac", warmup=0, batch=4, buffer=50)
-    assert learner.replay.buffer.columns["s"].dtype == np.uint8
-    assert learner.replay.buffer.columns["s"].shape == (50, worlds.observation.shape[1])
+    learner.observe(worlds.step(np.zeros((3, 2), np.float32)))
+    state = learner.state()
+    state["buffer"]["s"] = learner.replay.buffer.album.whole(state["buffer"]["s"])
+    with pytest.raises(WorkError, match="buffer was saved by another version"):
+        learner.load_state(state)
 
 
 def test_a_buffer_that_memory_cannot_hold_is_refused_with_the_size_that_it_can():
