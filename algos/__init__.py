@@ -33,6 +33,8 @@ def load(name: str) -> "type[Learner]":
 def restore(run: "Run", checkpoint: str | None = None, *, judge: bool = False) -> "Learner":
     """The learner of a run, ready to act; it loads the small `policy` of a checkpoint, and to `judge` its critic too."""
     config = run.config
+    if config["algorithm"] not in ALGORITHMS:
+        raise UserError(f"run {run.path.name!r} holds a {config['algorithm']} and no policy: name a run that `poise train` made")
     folder, state = run.load(checkpoint, groups=["policy"])
     # Whoever only acts remembers nothing: no memory is reserved for it.
     settings = {**config["settings"], **({"buffer": 1} if "buffer" in config["settings"] else {})}

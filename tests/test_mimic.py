@@ -17,6 +17,7 @@ from tools import train_run
 from tools.collect_dataset import collect_dataset, plan_dataset
 from tools.led import Led
 from tools.mimic import LEAD, Mimic
+from tools.onlooker import Onlooker
 from tools.plan_run import Words
 from tools.targets import Target, along_a_path, fitted, from_dataset, from_film, from_images, made_up
 from tools.train_translator import start, train_translator
@@ -140,7 +141,7 @@ def test_made_up_poses_and_those_of_a_dataset_come_with_the_truth(runs):
 # Taking poses.
 
 
-class Seer:
+class Reader:
     """Stands for a translator: reads true poses of known pictures, and else the robot's own, as `error` turns them."""
 
     def __init__(self, robot, targets, error):
@@ -171,7 +172,7 @@ def six_targets():
 
 def test_a_pose_that_is_read_rightly_is_taken_and_one_misread_is_not(robot):
     targets = six_targets()
-    robot.translator = Seer(robot, targets, lambda pose: pose)
+    robot.translator = Reader(robot, targets, lambda pose: pose)
     right = [robot.take(target, seed) for seed, target in enumerate(targets)]
     assert robot.translator.looks
     blind = [robot.take(target, seed, see=False) for seed, target in enumerate(targets)]
@@ -180,14 +181,14 @@ def test_a_pose_that_is_read_rightly_is_taken_and_one_misread_is_not(robot):
     assert all(told.misread.metres < 1e-5 for told in right)
     assert robot.steps == 150, "half an episode"
     assert all(25 <= told.steps <= robot.steps and told.away.metres < 0.02 for told in right if told.steps)
-    robot.translator = Seer(robot, targets, lambda pose: turned(pose, 180))
+    robot.translator = Reader(robot, targets, lambda pose: turned(pose, 180))
     wrong = [robot.take(target, seed) for seed, target in enumerate(targets)]
     assert all(told.misread.metres > 0.1 for told in wrong)
 
 
 def test_what_a_translator_errs_about_the_robot_is_taken_back(robot, monkeypatch):
     targets = six_targets()
-    robot.translator = Seer(robot, targets, lambda pose: turned(pose, 7))
+    robot.translator = Reader(robot, targets, lambda pose: turned(pose, 7))
     told = [robot.take(target, seed) for seed, target in enumerate(targets)]
     monkeypatch.setattr("tools.mimic.LOOK", 10**6)
     unseeing = [robot.take(target, seed) for seed, target in enumerate(targets)]
@@ -200,7 +201,7 @@ def test_what_a_translator_errs_about_the_robot_is_taken_back(robot, monkeypatch
 def test_it_aims_at_the_next_pose_of_a_film(robot):
     poses = [target.pose for target in made_up("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 2, 900)]
     frames = [Target(f"frame {index}", np.full((32, 32, 3), 10 * (index >= 60), np.uint8), None) for index in range(120)]
-    robot.read = lambda picture: poses[int(picture.max() > 0)]
+    robot.translator.read = lambda picture: poses[int(picture.max() > 0)]
     moments = robot.follow(frames, rate=25)
     errors = [moment.away.metres for moment in moments]
     assert len(errors) == 120
@@ -358,6 +359,7 @@ def test_worlds_in_space_are_mimicked_by_the_same_words(world_id, elsewhere):
         (),
         ("--image", "a.png", "--video", "b.mp4"),
         ("--video", "b.mp4", "--trajectory", "1"),
+        ("--image", "a.png", "--random", "1"),
         ("--image", "nowhere.png"),
         ("--video", "no.mp4"),
     ],
@@ -388,15 +390,121 @@ def test_a_translator_that_cannot_tell_the_target_is_refused(runs, translator, p
         make("poise/Reacher2D-v0", goal="translated", translator=str(runs / translator), pixels=pixels).reset(seed=0)
 
 
-def test_a_policy_that_sees_pictures_is_no_mimic(runs):
-    training = {"steps": 8, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
-    sees = {"observation": "pixels", "goal": "pixels", "pixels": 16}
-    words = Words("reacher2d", "ppo", training, {"rollout": 4}, sees, runs=runs, name="seer")
-    train_run.start(words, video=False)
-    with pytest.raises(UserError, match="sees pictures itself"):
-        Mimic(run(runs, "seer"), run(runs, "eye"), 48)
+# Policies that look for themselves.
+
+LOOKING = {
+    "pixels": ({"observation": "pixels", "goal": "pixels"}, {}),
+    "mixed": ({"observation": "both", "goal": "pixels"}, {}),
+    "asymmetric": ({"observation": "both", "goal": "both"}, {"asymmetric": True}),
+    "translated": ({"goal": "translated", "translator": "eye"}, {}),
+}
+
+
+def looking(folder, name, sees, settings):
+    """A run whose policy has learned nothing, in worlds that show it what is asked for."""
+    if not (folder / name).exists():
+        training = {"steps": 8, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
+        seen = {**sees, "pixels": 32, **({"translator": str(folder / "eye")} if "translator" in sees else {})}
+        small = {"rollout": 4, "channels": [4, 6], "features": 5, "hidden": [8], **settings}
+        train_run.start(Words("reacher2d", "ppo", training, small, seen, runs=folder, name=name), video=False)
+    return run(folder, name)
+
+
+@pytest.fixture(params=LOOKING)
+def onlooker(request, runs):
+    robot = Onlooker(looking(runs, request.param, *LOOKING[request.param]), 48)
+    yield robot
+    robot.world.close()
+
+
+def test_an_onlooker_acts_by_the_picture_that_it_is_shown_and_by_no_number(onlooker, monkeypatch):
+    """Whatever the world knows of the target, the same picture is the same action, and another picture is another."""
+
+    acted, act = [], onlooker.learner.act
+    monkeypatch.setattr(onlooker.learner, "act", lambda seen, explore: acted.append(act(seen, explore=explore)) or acted[-1])
+
+    def first_action(picture, pose):
+        onlooker.begin(3)
+        onlooker.show(Target("it", picture, pose))
+        onlooker.step()
+        return acted[-1]
+
+    targets = made_up(onlooker.world_id, onlooker.pictured, 2, 40)
+    one, other = (target.picture for target in targets)
+    assert one.shape == (*onlooker.eye, 3)
+    unknown = first_action(one, None)
+    np.testing.assert_array_equal(first_action(one, targets[0].pose), unknown)
+    np.testing.assert_array_equal(first_action(one, targets[1].pose), unknown)
+    assert (first_action(other, targets[0].pose) != unknown).any()
+
+
+def test_an_onlooker_keeps_looking_at_its_picture_when_the_world_thinks_that_it_has_arrived(onlooker, monkeypatch):
+    [target] = made_up(onlooker.world_id, onlooker.pictured, 1, 40)
+    onlooker.learner = type("Still", (), {"act": staticmethod(lambda seen, explore: np.zeros((1, 2), np.float32))})
+    onlooker.begin(3)
+    onlooker.show(Target("it", target.picture, None))  # Of which nobody knows where it is: the world takes its own pose.
+    arrived = 0
+    for _ in range(60):
+        onlooker.step()
+        arrived += not onlooker._aimed
+        if onlooker._aimed:
+            np.testing.assert_array_equal(onlooker.ours.sight.goal.picture(), target.picture)
+    assert arrived >= 2
+
+
+def test_an_onlooker_is_judged_by_the_truth_where_it_is_known(onlooker):
+    onlooker.steps = 3
+    [target] = made_up(onlooker.world_id, onlooker.pictured, 1, 40)
+    known, unknown = (onlooker.take(Target("it", target.picture, pose), 0) for pose in (target.pose, None))
+    assert known.away.metres == pytest.approx(onlooker.ours.task.away(onlooker.pose, target.pose).metres)
+    assert unknown.away is known.misread is unknown.misread is None
+    targets, rate = along_a_path(onlooker.world_id, onlooker.pictured, 0.1, 3)
+    moments = onlooker.follow(targets, rate)
+    assert len(moments) == 5 and all(moment.from_truth and not moment.away and not moment.misread for moment in moments)
+
+
+def test_a_robot_may_see_itself_in_pictures_and_be_told_its_target_by_a_translator(runs):
+    robot = Mimic(looking(runs, "told", {"observation": "pixels"}, {}), run(runs, "eye"), 48)
+    robot.begin(0)
+    pose = six_targets()[0].pose
+    robot.aim_at(pose)
+    robot.step()
+    np.testing.assert_array_equal(np.array(robot.ours.task.target).ravel(), pose)
+    np.testing.assert_array_equal(robot.observation[:16].view(np.float32), pose)
+    robot.world.close()
+
+
+def test_an_onlooker_from_the_command(runs, elsewhere):
+    looking(runs, "pixels", *LOOKING["pixels"])
+
+    def told(*words):
+        result = CliRunner().invoke(main, ["mimic", "pixels", "--runs-dir", str(runs), *map(str, words)])
+        return result.exit_code, result.output
+
+    code, said = told("--random", 2, "--out", "film.gif", "--size", 48)
+    assert code == 0 and "of 2 poses taken within 20 mm" in said and "translator" not in said
+    picture_file(elsewhere / "it.png", 64, 64)
+    code, said = told("--image", "it.png")
+    assert code == 0 and "nobody knows" in said
+    code, said = told("--dataset", runs / "data", "--random", 2)
+    assert code == 0 and "of 2 poses taken" in said
+    code, said = told("--trajectory", 0.1)
+    assert code == 0 and "robot from the truth" in said and "ahead" not in said
+    code, said = told("--random", 1, "--translator", "eye")
+    assert code == 2 and "leave --translator away" in said
+
+
+def test_who_is_told_numbers_is_no_onlooker(runs):
+    with pytest.raises(UserError, match="--translator RUN"):
+        Onlooker(run(runs, "mover"), 48)
+    with pytest.raises(UserError, match="in numbers too"):
+        Onlooker(looking(runs, "both", {"observation": "both", "goal": "both"}, {}), 48)
+
+
+def test_a_policy_that_sees_pictures_moves_no_dataset(runs):
+    looking(runs, "pixels", *LOOKING["pixels"])
     how = {"frames": 4, "size": 32, "sequence": 2, "seed": 0, "runs": runs}
     with pytest.raises(UserError, match="sees pictures itself"):
-        plan_dataset("poise/Reacher2D-v0", {}, policy="seer", **how)
+        plan_dataset("poise/Reacher2D-v0", {}, policy="pixels", **how)
     with pytest.raises(UserError, match="leave observation=state"):
-        plan_dataset("poise/Reacher2D-v0", sees, policy="random", **how)
+        plan_dataset("poise/Reacher2D-v0", LOOKING["pixels"][0], policy="random", **how)

@@ -35,6 +35,10 @@ class GoalPicture:
             self._drawn, self._picture = self.world.task.target, self.world.glance(self.world.settings.pixels, goal=True)
         return self._picture
 
+    def show(self, picture: Array) -> None:
+        """Let this be the picture of the target that the world has now, instead of its own."""
+        self._drawn, self._heard, self._judged, self._picture = self.world.task.target, None, None, picture
+
     def read(self) -> Array:
         """The pose, of those that can be taken, nearest to what the translator makes of it: the target in numbers."""
         if self._heard is not self.world.task.target:

@@ -16,8 +16,10 @@ from toolkit.run import Run
 from toolkit.video import frame_rate_of, recorder
 from tools.attempts import Attempt, Moment
 from tools.mimic import LEAD, Mimic
+from tools.onlooker import Onlooker, goal_of
+from tools.robot import Robot
 from tools.targets import Target, along_a_path, from_dataset, from_film, from_images, made_up
-from tools.train_translator import check_fit, translation_config
+from tools.train_translator import check_pictures
 
 MOST_ROWS = 20
 """Poses that are listed one by one; of more only the summary is told."""
@@ -43,64 +45,74 @@ def mimic_and_show(
 ) -> None:
     """Take the poses that pictures show, and tell how well; a film of it where `out` names one."""
     named = sum((bool(image), video is not None, trajectory is not None, dataset is not None))
-    if named > 1 or (named == 0 and number is None):
+    if named > 1 or (named == 0 and number is None) or (named and dataset is None and number is not None):
         raise UserError("say what to mimic: --image FILE, --video FILE, --trajectory SECONDS, --dataset DIR or --random N")
-    reader, console = Run.open(runs_dir, translator or policy), Console()
-    mimic = Mimic(Run.open(runs_dir, policy), reader, size)
-    eye = mimic.translator.size
-    config, seed = translation_config(reader), EVALUATION_SEED + 500_000
-    world = (config["world"], config["world_settings"])
+    console, seed = Console(), EVALUATION_SEED + 500_000
+    robot, knows = _robot(Run.open(runs_dir, policy), Run.open(runs_dir, translator) if translator else None, size)
+    world = robot.world_id, robot.pictured
     moving = None
     if video is not None:
-        moving = from_film(video, eye), frame_rate_of(video)
+        moving = from_film(video, robot.eye), frame_rate_of(video)
     elif trajectory is not None:
         moving = along_a_path(*world, trajectory, seed)
     if moving is not None:
         with recorder(out, moving[1]) if out else nullcontext() as film:
-            _tell_moments(console, mimic.follow(*moving, film), moving[1])
+            _tell_moments(console, robot, robot.follow(*moving, film), moving[1])
     else:
         if image:
-            targets = from_images(image, eye)
+            targets = from_images(image, robot.eye)
         elif dataset is not None:
-            check_fit(reader, data := Dataset(dataset))
+            check_pictures(data := Dataset(dataset), robot.world_id, robot.eye, knows)
             targets = from_dataset(data, number or 100)
         else:
             targets = made_up(*world, number or 1, seed)
-        with recorder(out, mimic.ours.CONTROL_RATE) if out else nullcontext() as film:
-            seen = [mimic.take(target, EVALUATION_SEED + index, film) for index, target in enumerate(targets)]
-        _tell(console, mimic, targets, seen)
+        with recorder(out, robot.ours.CONTROL_RATE) if out else nullcontext() as film:
+            seen = [robot.take(target, EVALUATION_SEED + index, film) for index, target in enumerate(targets)]
+        _tell(console, robot, targets, seen)
     if out is not None:
         console.print(f"film: {out}")
-    mimic.world.close()
+    robot.world.close()
 
 
-def _tell_moments(console: Console, moments: Sequence[Moment], rate: int) -> None:
-    console.print(f"followed {len(moments)} frames at {rate} a second, aiming {LEAD:g} s ahead")
-    for name in Moment._fields:
-        told = [getattr(moment, name) for moment in moments]
-        if None not in told:
+def _robot(policy: Run, translator: Run | None, size: int) -> tuple[Robot, Run]:
+    """What is to take the poses, and the run that knows the pictures: the translator's, where none is the policy's own."""
+    if translator is None and goal_of(policy) != "state":
+        return Onlooker(policy, size), policy
+    return Mimic(policy, translator or policy, size), translator or policy
+
+
+def _tell_moments(console: Console, robot: Robot, moments: Sequence[Moment], rate: int) -> None:
+    ahead = f", aiming {LEAD:g} s ahead" if isinstance(robot, Mimic) else ""
+    console.print(f"followed {len(moments)} frames at {rate} a second{ahead}")
+    for name, words in SAID.items():
+        told = [away for moment in moments if (away := getattr(moment, name))]
+        if told:
             most = 1000 * max(away.metres for away in told)
-            console.print(f"{SAID[name]}: {_words(told)} in the mean, {most:.1f} mm at most")
+            console.print(f"{words}: {_words(told)} in the mean, {most:.1f} mm at most")
 
 
-def _tell(console: Console, mimic: Mimic, targets: Sequence[Target], seen: Sequence[Attempt]) -> None:
-    rate = mimic.ours.CONTROL_RATE
+def _tell(console: Console, robot: Robot, targets: Sequence[Target], seen: Sequence[Attempt]) -> None:
+    rate = robot.ours.CONTROL_RATE
+    away = [told.away for told in seen if told.away]
+    if not away:
+        console.print(f"looked at {len(seen)} pictures whose poses nobody knows, so nobody can judge: --out FILE films it")
+        return
     if len(seen) <= MOST_ROWS:
         rows = [(told.name, f"{told.steps / rate:.2f} s" if told.steps else "not taken", _words([told.away])) for told in seen]
         console.print(table("Poses", ["picture", "taken after", "away at the end"], rows))
     taken = [told.steps for told in seen if told.steps]
     after = f", after {np.median(taken) / rate:.2f} s in the median" if taken else ""
-    within = f"{1000 * mimic.ours.task.reach:.0f} mm"
-    console.print(f"{len(taken)} of {len(seen)} poses taken within {within} for {mimic.ours.task.hold} steps in a row{after}")
-    console.print(f"away at the end, in the mean: {_words([told.away for told in seen])}")
-    if targets[0].pose is not None:
-        blind = [mimic.take(target, EVALUATION_SEED + index, see=False) for index, target in enumerate(targets)]
+    within = f"{1000 * robot.ours.task.reach:.0f} mm"
+    console.print(f"{len(taken)} of {len(seen)} poses taken within {within} for {robot.ours.task.hold} steps in a row{after}")
+    console.print(f"away at the end, in the mean: {_words(away)}")
+    misread = [told.misread for told in seen if told.misread]
+    if misread:
+        blind = [robot.take(target, EVALUATION_SEED + index, see=False) for index, target in enumerate(targets)]
         known = sum(told.steps is not None for told in blind)
-        misread = _words([told.misread for told in seen if told.misread])
-        console.print(f"with the true numbers instead of pictures: {known}; the translator is {misread} off in the mean")
+        console.print(f"with the true numbers instead of pictures: {known}; the translator is {_words(misread)} off in the mean")
 
 
-def _words(told: Sequence[Away]) -> str:
+def _words(told: Sequence[Away | None]) -> str:
     """The mean of some errors."""
     metres, degrees = np.array(told).mean(0)
     return f"{1000 * metres:.1f} mm and {degrees:.1f} degrees"

@@ -1,7 +1,7 @@
 """Train a translator on a dataset into a run folder, with exact resume, and open one that has been trained."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,9 @@ def translation_config(run: Run) -> dict[str, Any]:
     if "translator" in config:
         return beside_policy(config)
     if config["algorithm"] != ALGORITHM:
-        raise UserError(f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`")
+        raise UserError(
+            f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`, and name that"
+        )
     return config
 
 
@@ -126,12 +128,18 @@ def beside_policy(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_fit(run: Run, data: Dataset) -> None:
     """A UserError where a translator's run and a dataset are not of the same world and size."""
-    config, name = translation_config(run), run.path.name
-    if data.card["world"] != config["world"]:
-        raise UserError(f"run {name!r} knows {config['world']}, dataset {data.folder} shows {data.card['world']}")
+    config = translation_config(run)
+    check_pictures(data, config["world"], config["size"], run)
+
+
+def check_pictures(data: Dataset, world_id: str, size: Sequence[int], run: Run) -> None:
+    """A UserError where a dataset holds no pictures of the world, or none of the size (height, width), that a run knows."""
+    name = run.path.name
+    if data.card["world"] != world_id:
+        raise UserError(f"run {name!r} knows {world_id}, dataset {data.folder} shows {data.card['world']}")
     height, width = data.shards[0].frames.shape[1:3]
-    if [height, width] != config["size"]:
-        seen = " x ".join(map(str, config["size"]))
+    if [height, width] != [*size]:
+        seen = " x ".join(map(str, size))
         raise UserError(f"run {name!r} sees {seen} pixels, the pictures of {data.folder} have {height} x {width}")
 
 

@@ -1,0 +1,142 @@
+"""A robot: a body in its world that takes poses, moved by a run's policy. Who inherits says how it knows which pose to take."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import algos
+from toolkit.errors import UserError
+from toolkit.evaluation import EVALUATION_SEED
+from toolkit.poses import Away, PoseTask, TakesPoses
+from toolkit.registry import TIME_LIMIT, World, as_ours
+from toolkit.rows import InRows
+from toolkit.run import Run
+from toolkit.signals import Array, layout
+from tools.attempts import Attempt, Moment
+from tools.record_run import drawable_world
+from tools.side_by_side import side_by_side
+from tools.targets import Target
+
+PAUSE = 15
+"""Frames for which a film stays on a pose that was taken."""
+
+
+class Robot(ABC):
+    """The body of a policy's world, whose task is to take poses, drawn in `size` pixels each way; `looks` are settings of it."""
+
+    eye: tuple[int, int]
+    """Height and width of the pictures that it is shown."""
+    pictured: Mapping[str, Any]
+    """Settings of a world whose own pictures are such ones."""
+
+    def __init__(self, policy: Run, size: int, **looks: Any) -> None:
+        config = policy.config
+        self.learner = algos.restore(policy)
+        looks = {"width": size, "height": size, "markers": True, **looks}
+        self.world: World = drawable_world(config["world"], config["world_settings"], looks)
+        self.ours: Any = as_ours(self.world)
+        if not isinstance(self.ours, TakesPoses):
+            raise UserError(f"run {policy.path.name!r} takes no poses: {config['world']} has no targets")
+        self.world_id: str = config["world"]
+        limit = self.world.spec.max_episode_steps if self.world.spec else None
+        self.steps: int = (limit or TIME_LIMIT) // 2
+        """Steps that the robot has for a pose: half an episode."""
+        self.place: slice = layout(self.ours.OBSERVATION)["pose"]
+        self.size: int = size
+        self.world.reset(seed=EVALUATION_SEED)  # The body is there from then on.
+
+    @abstractmethod
+    def show(self, target: Target, *, see: bool = True) -> Array | None:
+        """Move to what a picture shows from now on, or blindly to its true pose; what was read in it, if anybody reads."""
+
+    @abstractmethod
+    def watch(self, film: Iterable[Target], seconds: float) -> Iterator[Array | None]:
+        """The same for a film, picture by picture; each comes `seconds` after the last one."""
+
+    @abstractmethod
+    def look_again(self, step: int) -> None:
+        """What it does at each step of its way to a pose that it sees."""
+
+    def begin(self, seed: int) -> None:
+        """Begin anew, in any pose, with nothing seen."""
+        self.observation: Array = self.world.reset(seed=seed)[0]
+        self.aim_at(self.pose)
+
+    @property
+    def pose(self) -> Array:
+        """Where the robot's joints are."""
+        pose: Array = self.ours.observe()[self.place].astype(np.float32)
+        return pose
+
+    def aim_at(self, pose: Array) -> None:
+        """Move to a pose from now on."""
+        self._aim, self._aimed = pose, False
+
+    def step(self) -> None:
+        """One step towards the pose that is aimed at."""
+        if not self._aimed:
+            self.tell()
+            seen = self.ours.observation()
+            self.observation = self.world.observation(seen) if isinstance(self.world, InRows) else seen
+            self._aimed = True
+        action = self.learner.act(self.observation[None], explore=False)[0]
+        self.observation, _, _, _, info = self.world.step(action)
+        self._aimed = not info["success"]  # Or the world has chosen its next target, and we have not.
+
+    def tell(self) -> None:
+        """Tell the world which target is its own now."""
+        self.ours.aim_at(self._aim)
+
+    def take(self, target: Target, seed: int, film: Any = None, *, see: bool = True) -> Attempt:
+        """Take one pose, from the world's start at a seed; by its picture, or blindly by its true numbers."""
+        self.begin(seed)
+        read = self.show(target, see=see)
+        true = read if target.pose is None else target.pose
+        task: PoseTask = self.ours.task
+        judge = PoseTask(task.reach, task.hold, task.roots)
+        if true is not None:
+            judge.aim(task.points(true), task.points(self.pose))
+        taken = None
+        for step in range(1, self.steps + 1):
+            self.step()
+            if see:
+                self.look_again(step)
+            if film is not None:
+                film.add(self.picture(target, true))
+            if true is not None:
+                judge.judge(task.points(self.pose))
+                if judge.achieved:
+                    taken = step
+                    break
+        for _ in range(0 if film is None else PAUSE):
+            film.add(self.picture(target, true))
+        return Attempt(target.name, taken, self._away(self.pose, true), self._away(read, target.pose))
+
+    def follow(self, targets: Sequence[Target], rate: int, film: Any = None) -> list[Moment]:
+        """Follow a film shown at `rate` frames a second, once the robot has had its time to take the first frame's pose."""
+        self.begin(EVALUATION_SEED)
+        self.show(targets[0])
+        for _ in range(self.steps):
+            self.step()
+        moments, due = [], 0.0
+        for target, read in zip(targets, self.watch(targets, 1.0 / rate), strict=True):
+            due += self.ours.CONTROL_RATE / rate
+            while due >= 1.0:
+                self.step()
+                due -= 1.0
+            moments.append(Moment(self._away(self.pose, read), self._away(self.pose, target.pose), self._away(read, target.pose)))
+            if film is not None:
+                film.add(self.picture(target, read if target.pose is None else target.pose))
+        return moments
+
+    def picture(self, target: Target, wanted: Array | None) -> Array:
+        """What it sees and what it does, side by side, and how far it is from what is wanted: (size, 2 size, 3) uint8."""
+        away = self._away(self.pose, wanted)
+        captions = f"sees {target.name}", f"{1000 * away.metres:.0f} mm away" if away else ""
+        return side_by_side((target.picture, np.asarray(self.world.render())), captions, self.size)
+
+    def _away(self, pose: Array | None, wanted: Array | None) -> Away | None:
+        """How far one pose is from another, where both are known."""
+        return None if pose is None or wanted is None else self.ours.task.away(pose, wanted)
