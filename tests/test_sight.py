@@ -11,6 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from torch.nn import functional
 
 import algos
+from algos.album import Album
 from algos.buffers import ReplayBuffer
 from algos.encoder import Encoder, encoder
 from algos.networks import Convolutions
@@ -381,6 +382,23 @@ def test_an_album_goes_on_exactly_from_its_state(steps):
         one.add(transition), two.add(transition)
     for name, value in one.state().items():
         np.testing.assert_array_equal(two.state()[name], value, name)
+
+
+def test_an_album_takes_the_lowest_free_place_first_however_it_came_to_be_free():
+    rng, rows = np.random.default_rng(0), PictureRows(1, (2, 3, 1))
+    one, two = Album(rows, 40), Album(rows, 40)
+    short = one.keep(rng.integers(0, 256, (30, rows.shape[0]), np.uint8))
+    gone = rng.permutation(30)[:20]
+    for row in gone:
+        one.drop(short[[row]])
+    two.load_state(copy.deepcopy(one.state()), np.delete(short, gone, axis=0))
+    new = rng.integers(0, 256, (25, rows.shape[0]), np.uint8)
+    kept = one.keep(new)
+    np.testing.assert_array_equal(two.keep(new), kept)
+    taken = kept[:, FLOAT:].copy().view(np.int32).ravel().tolist()
+    assert taken == [*sorted(gone + 1), *range(31, 36)]
+    np.testing.assert_array_equal(two.state()["channels"], one.state()["channels"])
+    np.testing.assert_array_equal(one.whole(kept), new)
 
 
 def test_an_album_holds_as_many_different_pictures_as_could_ever_come():

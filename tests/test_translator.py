@@ -23,7 +23,8 @@ from toolkit.run import Run
 from tools.collect_dataset import collect_dataset, plan_dataset
 from tools.draw_errors import draw_worst
 from tools.evaluate_translator import SHIFTS, evaluate_translator
-from tools.train_translator import TranslationSettings, open_translator, plan_translation, start, train_translator
+from tools.open_translator import open_translator
+from tools.train_translator import TranslationSettings, plan_translation, start, train_translator
 
 SMALL = {"channels": [4, 8], "hidden": 16, "batch": 16}
 FILMS = {"kind": "convlstm", "memory": 4, "batch": 4, "next_frame": 0.1}

@@ -18,8 +18,9 @@ from toolkit.look import PLAIN, STANDS_OUT, Bar, Colours, Light, Look, add_grain
 from toolkit.variation import Variation
 from tools import collect_dataset as collecting
 from tools.collect_dataset import collect_dataset, collect_shard, plan_dataset
+from tools.open_translator import open_translator
 from tools.targets import fitted
-from tools.train_translator import open_translator, start, train_translator
+from tools.train_translator import start, train_translator
 
 KINDS = list(Variation.model_fields)
 EVERY_WORLD = pytest.mark.parametrize("world_id", OUR_IDS)

@@ -8,8 +8,8 @@ from algos.watched import EVERY, FIRST, Album
 from cli import main
 from toolkit.run import Run
 from tools import train_run
+from tools.open_translator import open_translator
 from tools.plan_run import Words
-from tools.train_translator import open_translator
 
 SMALL = {"hidden": [8], "rollout": 16, "batch": 32}
 STEPS = 4 * (FIRST + 3 * EVERY)

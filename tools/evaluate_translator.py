@@ -10,8 +10,8 @@ from toolkit.dataset import Dataset
 from toolkit.look import Bar, add_grain, hide
 from toolkit.run import Run
 from toolkit.signals import Array, Signal, layout, parts
+from tools.open_translator import check_fit, open_translator
 from tools.readings import Readings
-from tools.train_translator import check_fit, open_translator
 
 SMALL_UNITS = {
     "m": ("mm", 1000.0),

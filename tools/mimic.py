@@ -10,9 +10,9 @@ from toolkit.errors import UserError
 from toolkit.inverse import Inverse
 from toolkit.run import Run
 from toolkit.signals import Array
+from tools.open_translator import open_translator, translation_config
 from tools.robot import Robot
 from tools.targets import Target
-from tools.train_translator import open_translator, translation_config
 
 LEAD = 0.07
 """How far ahead of what it sees the robot aims (s): about as long as its arms are behind a target that moves."""

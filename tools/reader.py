@@ -7,7 +7,7 @@ from pathlib import Path
 from toolkit.errors import UserError
 from toolkit.run import Run
 from toolkit.signals import Array
-from tools.train_translator import open_translator
+from tools.open_translator import open_translator
 
 
 @functools.cache

@@ -12,9 +12,9 @@ from tools.controls import Policy
 from tools.duel import Duel
 from tools.led import Led
 from tools.mimic import Mimic
+from tools.open_translator import translation_config
 from tools.playground import Playground
 from tools.record_run import drawable_world
-from tools.train_translator import translation_config
 
 FILM_RATE = 25
 """Frames in a second of a film."""

@@ -17,9 +17,9 @@ from toolkit.video import frame_rate_of, recorder
 from tools.attempts import Attempt, Moment
 from tools.mimic import LEAD, Mimic
 from tools.onlooker import Onlooker, goal_of
+from tools.open_translator import check_pictures
 from tools.robot import Robot
 from tools.targets import Target, along_a_path, from_dataset, from_film, from_images, made_up
-from tools.train_translator import check_pictures
 
 MOST_ROWS = 20
 """Poses that are listed one by one; of more only the summary is told."""

@@ -16,10 +16,11 @@ from tools.arms import arms_of, limbs
 from tools.compare_speeds import compare_speeds
 from tools.draw_errors import draw_map, draw_worst
 from tools.evaluate_translator import evaluate_translator, read_films, small_unit
+from tools.open_translator import settings_of, translation_config
 from tools.pictures import check_picture
 from tools.readings import Readings
 from tools.train_run import signals_caught
-from tools.train_translator import settings_of, start, train_translator, translation_config
+from tools.train_translator import start, train_translator
 
 
 def train_and_show(

@@ -11,7 +11,7 @@ from toolkit.errors import UserError
 from toolkit.poses import TakesPoses
 from toolkit.registry import make_world
 from toolkit.signals import layout
-from tools.train_translator import beside_policy, new_translator
+from tools.open_translator import beside_policy, new_translator
 
 SIZE = 64
 """Height and width of the pictures that it learns from."""
