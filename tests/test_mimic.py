@@ -485,7 +485,7 @@ def test_an_onlooker_from_the_command(runs, elsewhere):
     assert code == 0 and "of 2 poses taken within 20 mm" in said and "translator" not in said
     picture_file(elsewhere / "it.png", 64, 64)
     code, said = told("--image", "it.png")
-    assert code == 0 and "nobody knows" in said
+    assert code == 0 and "nobody can judge" in said
     code, said = told("--dataset", runs / "data", "--random", 2)
     assert code == 0 and "of 2 poses taken" in said
     code, said = told("--trajectory", 0.1)
@@ -495,6 +495,8 @@ def test_an_onlooker_from_the_command(runs, elsewhere):
 
 
 def test_who_is_told_numbers_is_no_onlooker(runs):
+    result = CliRunner().invoke(main, ["mimic", "mover", "--runs-dir", str(runs), "--random", "1"])
+    assert result.exit_code == 2 and "in numbers: --translator RUN names" in result.output
     with pytest.raises(UserError, match="--translator RUN"):
         Onlooker(run(runs, "mover"), 48)
     with pytest.raises(UserError, match="in numbers too"):

@@ -13,12 +13,12 @@ class Onlooker(Robot):
     """A robot that is shown pictures where its world would show it one of the target: `policy` is a run with goal=pixels, say."""
 
     def __init__(self, policy: Run, size: int, **looks: Any) -> None:
-        goal, name = goal_of(policy), policy.path.name
+        goal, name = policy.config["world_settings"].get("goal", "state"), policy.path.name
         if goal == "state":
             raise UserError(f"run {name!r} is told its targets in numbers: --translator RUN names what reads them in pictures")
         if goal == "both" and not policy.config["settings"].get("asymmetric"):
             raise UserError(f"run {name!r} is told its targets in numbers too, and a picture alone comes without")
-        super().__init__(policy, size, **looks)
+        super().__init__(policy, size, **{"markers": False, **looks})  # Its world may not know the target.
         pixels = self.ours.settings.pixels
         self.eye = pixels, pixels
         plain = {"observation": "state", "goal": "state", "translator": "", "markers": False}
@@ -42,9 +42,3 @@ class Onlooker(Robot):
         """The picture takes the place of the world's own."""
         super().tell()
         self.ours.sight.goal.show(self._shown)
-
-
-def goal_of(policy: Run) -> str:
-    """How a run's policy is told its target: toolkit/sight.py."""
-    goal: str = policy.config["world_settings"].get("goal", "state")
-    return goal

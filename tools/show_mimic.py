@@ -16,7 +16,7 @@ from toolkit.run import Run
 from toolkit.video import frame_rate_of, recorder
 from tools.attempts import Attempt, Moment
 from tools.mimic import LEAD, Mimic
-from tools.onlooker import Onlooker, goal_of
+from tools.onlooker import Onlooker
 from tools.open_translator import check_pictures
 from tools.robot import Robot
 from tools.targets import Target, along_a_path, from_dataset, from_film, from_images, made_up
@@ -76,7 +76,7 @@ def mimic_and_show(
 
 def _robot(policy: Run, translator: Run | None, size: int) -> tuple[Robot, Run]:
     """What is to take the poses, and the run that knows the pictures: the translator's, where none is the policy's own."""
-    if translator is None and goal_of(policy) != "state":
+    if translator is None and "translator" not in policy.config:
         return Onlooker(policy, size), policy
     return Mimic(policy, translator or policy, size), translator or policy
 
@@ -95,7 +95,7 @@ def _tell(console: Console, robot: Robot, targets: Sequence[Target], seen: Seque
     rate = robot.ours.CONTROL_RATE
     away = [told.away for told in seen if told.away]
     if not away:
-        console.print(f"looked at {len(seen)} pictures whose poses nobody knows, so nobody can judge: --out FILE films it")
+        console.print(f"pictures looked at: {len(seen)}; which poses they show nobody knows, so nobody can judge: see --out FILE")
         return
     if len(seen) <= MOST_ROWS:
         rows = [(told.name, f"{told.steps / rate:.2f} s" if told.steps else "not taken", _words([told.away])) for told in seen]
