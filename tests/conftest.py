@@ -10,6 +10,7 @@ os.environ["COLUMNS"] = "200"
 
 import csv
 import importlib.util
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,9 @@ BALANCING = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0"]
 FALLING = [*BALANCING, "poise/Humanoid3D-v0"]
 """Worlds whose episodes can end by failure."""
 FIGURES = ["poise/Standing-v0", "poise/BollaRolla-v0"]
+
+# Ctrl-C is tested too, even where tests are run in the background and a shell has let it be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("poise", deadline=None, max_examples=40, derandomize=True, database=None)
 hypothesis.settings.load_profile("poise")

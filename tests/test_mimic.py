@@ -497,6 +497,8 @@ def test_an_onlooker_from_the_command(runs, elsewhere):
 def test_who_is_told_numbers_is_no_onlooker(runs):
     result = CliRunner().invoke(main, ["mimic", "mover", "--runs-dir", str(runs), "--random", "1"])
     assert result.exit_code == 2 and "in numbers: --translator RUN names" in result.output
+    result = CliRunner().invoke(main, ["mimic", "stander", "--runs-dir", str(runs), "--random", "1"])
+    assert result.exit_code == 2 and "takes no poses" in result.output
     with pytest.raises(UserError, match="--translator RUN"):
         Onlooker(run(runs, "mover"), 48)
     with pytest.raises(UserError, match="in numbers too"):

@@ -13,12 +13,12 @@ class Onlooker(Robot):
     """A robot that is shown pictures where its world would show it one of the target: `policy` is a run with goal=pixels, say."""
 
     def __init__(self, policy: Run, size: int, **looks: Any) -> None:
-        goal, name = policy.config["world_settings"].get("goal", "state"), policy.path.name
+        super().__init__(policy, size, **{"markers": False, **looks})  # Its world may not know the target.
+        goal, name = self.ours.settings.goal, policy.path.name
         if goal == "state":
             raise UserError(f"run {name!r} is told its targets in numbers: --translator RUN names what reads them in pictures")
         if goal == "both" and not policy.config["settings"].get("asymmetric"):
             raise UserError(f"run {name!r} is told its targets in numbers too, and a picture alone comes without")
-        super().__init__(policy, size, **{"markers": False, **looks})  # Its world may not know the target.
         pixels = self.ours.settings.pixels
         self.eye = pixels, pixels
         plain = {"observation": "state", "goal": "state", "translator": "", "markers": False}
