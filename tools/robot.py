@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import algos
 from toolkit.errors import UserError
 from toolkit.evaluation import EVALUATION_SEED
 from toolkit.poses import Away, PoseTask, TakesPoses
-from toolkit.registry import TIME_LIMIT, World, as_ours
+from toolkit.registry import TIME_LIMIT, World, as_ours, make_world
 from toolkit.rows import InRows
 from toolkit.run import Run
 from toolkit.signals import Array, layout
@@ -30,16 +31,19 @@ class Robot(ABC):
     """Height and width of the pictures that it is shown."""
     pictured: Mapping[str, Any]
     """Settings of a world whose own pictures are such ones."""
+    ours: Any
+    """The body's world itself, a BaseEnvironment that TakesPoses."""
 
     def __init__(self, policy: Run, size: int, **looks: Any) -> None:
-        config = policy.config
+        self.world_id: str = policy.config["world"]
+        settings = policy.config["world_settings"]
         self.learner = algos.restore(policy)
+        with closing(make_world(self.world_id, settings)) as world:
+            if not isinstance(as_ours(world), TakesPoses):
+                raise UserError(f"run {policy.path.name!r} takes no poses: {self.world_id} has no targets")
         looks = {"width": size, "height": size, "markers": True, **looks}
-        self.world: World = drawable_world(config["world"], config["world_settings"], looks)
-        self.ours: Any = as_ours(self.world)
-        if not isinstance(self.ours, TakesPoses):
-            raise UserError(f"run {policy.path.name!r} takes no poses: {config['world']} has no targets")
-        self.world_id: str = config["world"]
+        self.world: World = drawable_world(self.world_id, settings, looks)
+        self.ours = self.world.unwrapped
         limit = self.world.spec.max_episode_steps if self.world.spec else None
         self.steps: int = (limit or TIME_LIMIT) // 2
         """Steps that the robot has for a pose: half an episode."""
