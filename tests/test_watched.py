@@ -80,7 +80,7 @@ def test_the_mimic_needs_no_second_run(runs):
     (("train", "cartpole", "--with-translator"), "takes none"),
     (("train", "reacher2d", "--with-translator", "--env-set", "observation=pixels"), "leave observation=state"),
     (("train", "--resume", "watched", "--with-translator"), "--resume goes on as the run began"),
-    (("mimic", "alone", "--random", "1"), "trained a policy, not a translator"),
+    (("mimic", "alone", "--random", "1"), "--translator RUN names what reads them"),
 ])  # fmt: skip
 def test_bad_words_are_told_in_one_line(runs, words, message):
     done = CliRunner().invoke(main, [*words, "--runs-dir", str(runs)])
