@@ -290,7 +290,7 @@ def stick_figure(points, paper, limbs, width, joints=None):
 def test_a_stick_figure_is_understood_after_training_with_variation(tmp_path):
     vary = {"colours": 1, "background": 1, "widths": 1, "noise": 0.5, "bars": 0.5, "jitter": 0.2}
     data = collect_dataset(plan(frames=50_000, sequence=10, size=64, seed=0, vary=vary), tmp_path / "pictures", jobs=2)
-    train_translator(run := start(tmp_path, None, data, {"steps": 8000, "learning_rate": 0.002}), data)
+    train_translator(run := start(tmp_path, None, data, {"steps": 10000}), data)
     translator = open_translator(run)
     angles = rng().uniform(-math.pi, math.pi, (50, 2)).cumsum(axis=1)
     places = np.cumsum(0.2 * np.stack((np.cos(angles), np.sin(angles)), axis=-1), axis=1)
