@@ -421,7 +421,7 @@ def test_a_buffer_of_an_older_version_is_refused_in_one_line():
 
 def test_a_buffer_that_memory_cannot_hold_is_refused_with_the_size_that_it_can():
     rows, action = PictureRows(6, (64, 64, 9)), gymnasium.spaces.Box(-1, 1, (2,), np.float32)
-    with pytest.raises(UserError, match=r"takes [\d,]+ GiB.*--set buffer=\d+") as told:
+    with pytest.raises(UserError, match=r"takes up to [\d,]+ GiB.*--set buffer=\d+") as told:
         ReplayBuffer(10**9, rows, action)
     ReplayBuffer(int(str(told.value).split("buffer=")[1].split()[0]) // 1000, rows, action)
 
