@@ -88,5 +88,5 @@ def _check_memory(capacity: int, each: int) -> None:
         needed, there = capacity * each / 2**30, memory / 2**30
         advice = f"--set buffer={memory // 4 // each} takes a quarter of it"
         raise UserError(
-            f"a buffer of {capacity:,} transitions takes up to {needed:,.0f} GiB, this machine has {there:,.0f} of memory: {advice}"
+            f"a buffer of {capacity:,} transitions takes up to {needed:,.0f} GiB, the memory here is {there:,.0f}: {advice}"
         )
