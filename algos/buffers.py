@@ -44,6 +44,11 @@ class ReplayBuffer:
         rows = {"s": seen, "a": each, "r": number, "s2": seen, "terminated": number}
         self.columns: dict[str, Array] = {name: np.zeros(capacity, row) for name, row in rows.items()}
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes at the most."""
+        return sum(column.nbytes for column in self.columns.values()) + (self.album.channels.nbytes if self.album else 0)
+
     def add(self, transition: Transition) -> None:
         """Take the N rows of one step, over the oldest where the circle is full."""
         t = Transition(*(values[-self.capacity :] for values in transition))

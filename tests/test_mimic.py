@@ -438,7 +438,7 @@ def test_an_onlooker_acts_by_the_picture_that_it_is_shown_and_by_no_number(onloo
     assert (first_action(other, targets[0].pose) != unknown).any()
 
 
-def test_an_onlooker_keeps_looking_at_its_picture_when_the_world_thinks_that_it_has_arrived(onlooker, monkeypatch):
+def test_an_onlooker_keeps_looking_at_its_picture_when_the_world_thinks_that_it_has_arrived(onlooker):
     [target] = made_up(onlooker.world_id, onlooker.pictured, 1, 40)
     onlooker.learner = type("Still", (), {"act": staticmethod(lambda seen, explore: np.zeros((1, 2), np.float32))})
     onlooker.begin(3)

@@ -408,6 +408,7 @@ def test_an_album_holds_as_many_different_pictures_as_could_ever_come():
         s, s2 = rng.integers(0, 256, (2, 3, 18), np.uint8)
         buffer.add(Transition(s, np.zeros((3, 1), np.float32), np.zeros(3, np.float32), s2, np.zeros(3, bool), np.zeros(3, bool)))
     assert len(shown(buffer)) == 2 * 5 * 3 == len(buffer.state()["channels"]) - 1
+    assert buffer.nbytes == sum(part.nbytes for part in buffer.state().values() if isinstance(part, np.ndarray))
 
 
 def test_a_buffer_of_an_older_version_is_refused_in_one_line():

@@ -96,5 +96,5 @@ def memory(world_id: str, buffer: int, steps: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, *words, "--runs-dir", folder], cwd=ROOT, check=True, capture_output=True)
     learner = algos.make("sac", world_id, {}, {"buffer": buffer})
-    full = sum(column.nbytes for column in learner.replay.buffer.columns.values())  # type: ignore[attr-defined]
+    full = learner.replay.buffer.nbytes  # type: ignore[attr-defined]
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, full / 2**20
