@@ -30,15 +30,21 @@ def load(name: str) -> "type[Learner]":
     return found
 
 
+def algorithm_of(run: "Run") -> str:
+    """The name of the algorithm that trained a run's policy; a UserError where the run holds none."""
+    name: str = run.config["algorithm"]
+    if name not in ALGORITHMS:
+        raise UserError(f"run {run.path.name!r} holds a {name} and no policy: name a run that `poise train` made")
+    return name
+
+
 def restore(run: "Run", checkpoint: str | None = None, *, judge: bool = False) -> "Learner":
     """The learner of a run, ready to act; it loads the small `policy` of a checkpoint, and to `judge` its critic too."""
     config = run.config
-    if config["algorithm"] not in ALGORITHMS:
-        raise UserError(f"run {run.path.name!r} holds a {config['algorithm']} and no policy: name a run that `poise train` made")
     folder, state = run.load(checkpoint, groups=["policy"])
     # Whoever only acts remembers nothing: no memory is reserved for it.
     settings = {**config["settings"], **({"buffer": 1} if "buffer" in config["settings"] else {})}
-    learner = make(config["algorithm"], config["world"], config["world_settings"], settings)
+    learner = make(algorithm_of(run), config["world"], config["world_settings"], settings)
     learner.load_state(state)
     critic = [name for name in CRITIC if (folder / name).is_dir()]
     learner.can_judge = judge and bool(critic)  # Of an early checkpoint the policy alone is left.

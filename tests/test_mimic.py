@@ -505,6 +505,12 @@ def test_who_is_told_numbers_is_no_onlooker(runs):
         Onlooker(looking(runs, "both", {"observation": "both", "goal": "both"}, {}), 48)
 
 
+@pytest.mark.parametrize("words", [("record", "eye"), ("evaluate", "eye"), ("train", "--resume", "eye")])
+def test_a_translators_run_is_no_policy(runs, words):
+    result = CliRunner().invoke(main, [*words, "--runs-dir", str(runs)])
+    assert result.exit_code == 2 and "run 'eye' holds a translator and no policy" in result.output
+
+
 def test_a_policy_that_sees_pictures_moves_no_dataset(runs):
     looking(runs, "pixels", *LOOKING["pixels"])
     how = {"frames": 4, "size": 32, "sequence": 2, "seed": 0, "runs": runs}

@@ -48,6 +48,7 @@ def start(words: Words, listen: Listen | None = None, video: bool = True) -> Out
 
 def resume(run: Run, training: Mapping[str, Any], listen: Listen | None = None, video: bool = True) -> Outcome:
     """Go on with a run, exactly where its newest checkpoint stands; only how far to train may change."""
+    algos.algorithm_of(run)  # Or there is nothing to go on with.
     config = run.config
     for key in training:
         if key not in ("steps", "workers", "keep_going"):
