@@ -1,5 +1,6 @@
 """Mimicry: pictures come in whole, poses are judged by the truth, and a robot that sees takes them."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from toolkit.signals import layout
 from toolkit.video import read_video, recorder
 from tools import train_run
 from tools.collect_dataset import collect_dataset, plan_dataset
-from tools.led import Led
+from tools.led import PACE, Led
 from tools.mimic import LEAD, Mimic
 from tools.onlooker import Onlooker
 from tools.plan_run import Words
@@ -276,6 +277,22 @@ def test_a_led_body_goes_smoothly_and_stays_within_its_limits(world_id):
     assert np.abs(np.diff(accelerations, axis=0)).max() < 0.1 * np.abs(accelerations).max()
     assert (np.array(angles) > drawn.min(0) - 0.1).all() and (np.array(angles) < drawn.max(0) + 0.1).all()
     world.close()
+
+
+@pytest.mark.parametrize("world_id", TAKING)
+def test_a_led_body_sets_off_at_once_and_each_seed_leads_elsewhere(world_id):
+    needs_pybullet(world_id)
+    ends = []
+    with closing(Led(make(world_id))) as world:
+        for seed in (0, 1, 0):
+            world.reset(seed=seed)
+            began = np.array(world.ours.angles)
+            for _ in range(round(PACE * world.ours.CONTROL_RATE)):
+                world.step(None)
+            ends.append(np.array(world.ours.angles))
+            assert np.abs(ends[-1] - began).max() > 0.05
+    np.testing.assert_array_equal(ends[0], ends[2])
+    assert np.abs(ends[0] - ends[1]).max() > 0.05
 
 
 def test_who_reads_films_is_shown_films_and_single_pictures_as_what_they_are(runs):

@@ -26,7 +26,7 @@ class Led(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin at rest, in the pose of the seed's episode."""
         told = self.env.reset(seed=seed, options=options)
-        self.rng = np.random.default_rng(seed)
+        self.rng = self.ours.np_random  # Not one of the same seed: it would draw the pose of the start once more.
         start = np.array(self.ours.angles)
         self._drawn = deque([start, start, start, self.ours.any_angles(self.rng)], maxlen=4)
         self._part = 0.0
