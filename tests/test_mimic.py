@@ -234,9 +234,9 @@ def test_it_aims_ahead_of_what_moves_and_at_what_stands_still(robot):
 def test_a_film_whose_truth_is_known_is_judged_by_it(robot):
     targets, rate = along_a_path("poise/Reacher2D-v0", {"width": 32, "height": 32, "markers": False}, 0.5, 3)
     assert (len(targets), rate) == (25, 50)
-    by_picture = {target.picture.tobytes(): target.pose for target in targets}
+    shown = iter(targets)  # One by one: where the path sets off, poses differ by less than pictures can show.
     shift = np.array([0.01, 0.0, 0.01, 0.0], np.float32)
-    robot.read = lambda picture: by_picture[picture.tobytes()] + shift
+    robot.read = lambda picture: next(shown).pose + shift
     for moment in robot.follow(targets, rate):
         assert moment.misread.metres == pytest.approx(0.01, abs=1e-6)
         assert abs(moment.from_truth.metres - moment.away.metres) <= 0.01 + 1e-6

@@ -75,7 +75,7 @@ def test_its_exercises_accept_the_answer_and_refuse_a_wrong_one(lesson: Path) ->
 def run(lesson: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "POISE_QUICK": "1", "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-W", "error", str(lesson)]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")
