@@ -2,23 +2,95 @@
 
 import os
 import sys
-from importlib import import_module
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from toolkit.commands import CHECKPOINT, ENV_SET, MAX_SIZE, OUT, RUNS, SET, TRANSLATOR, judging, looks, spoken
+Command = Callable[..., Any]
+
+
+RUNS = click.option(
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs lie."
+)
+
+
+OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="The film, .mp4 or .gif.")
+
+
+MAX_SIZE = click.option("--max-size", type=click.IntRange(32, 8192), help="Width and height at most (pixels).  [default: 1920]")
+
+
+CHECKPOINT = click.option("--checkpoint", metavar="STEP", help="latest, best, a step; or all, to record.  [default: the best]")
+
+
+TRANSLATOR = click.option("--translator", metavar="RUN", help="The run that reads pictures.  [default: POLICY itself]")
+
+
+ASSIGNING = {"env_set": "--env-set", "settings": "--set", "vary": "--vary"}
+
+
+SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of what learns, or of its training.")
+
+
+ENV_SET = click.option("--env-set", multiple=True, metavar="KEY=VALUE", help="A setting of the world; see `poise inspect`.")
+
+
+def judging(command: Command) -> Command:
+    """Give a command the options of those that judge runs."""
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    return RUNS(ENV_SET(as_json(command)))
+
+
+def looks(command: Command) -> Command:
+    """Give a command the options that say how a film of an episode looks."""
+    size = click.option("--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels).")
+    hud = click.option("--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it.")
+    annotate = click.option("--annotate", is_flag=True, help="Beside it, lines of rewards, value, actions and margins.")
+    slow = click.option(
+        "--slow", type=click.FloatRange(0.02, 1.0), default=1.0, help="Slow motion: 0.25 is a quarter of the speed."
+    )
+    return size(hud(annotate(slow(command))))
+
+
+def spoken(command: Command) -> Command:
+    """Turn KEY=VALUE into values, and errors into one line and the right exit code: 2 for wrong words, 1 for work that failed."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from poise.toolkit.errors import UserError, WorkError
+
+        try:
+            for name, option in ASSIGNING.items():
+                if name in kwargs:
+                    from poise.toolkit.settings import parse_assignments
+
+                    kwargs[name] = parse_assignments(kwargs[name], option)
+            return command(*args, **kwargs)
+        except UserError as error:
+            _fail(error, 2)
+        except (WorkError, FloatingPointError) as error:
+            _fail(error, 1)
+        except OSError as error:
+            place = f" {error.filename}" if error.filename else ""
+            _fail(f"{error.strerror or error}{place}; nothing that was finished is lost", 1)
+        except KeyboardInterrupt:
+            _fail("interrupted", 130)
+
+    return wrapped
+
+
+def _fail(message: object, code: int) -> None:
+    click.echo(f"poise: {' '.join(str(message).split())}", err=True)
+    sys.exit(code)
+
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
+
 VARIED = "Vary the pictures, 0 to 1: colours, background, widths, lighting, jitter, noise, bars; or all=1.  [default: 0]"
-
-
-def tool(name: str) -> Any:
-    """The function `module:name` of tools. A program is imported when it is called, so that `poise --help` answers at once."""
-    module, _, function = name.partition(":")
-    return getattr(import_module(f"tools.{module}"), function)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -35,7 +107,9 @@ def main() -> None:
 @spoken
 def list_worlds() -> None:
     """List the worlds and the algorithms."""
-    tool("show:show_list")()
+    from poise.tools.inspect import show_list
+
+    show_list()
 
 
 @main.command()
@@ -44,14 +118,18 @@ def list_worlds() -> None:
 @spoken
 def inspect(env: str, env_set: dict[str, Any]) -> None:
     """Show what ENV sees, does, pays and lets you set."""
-    tool("show:show_world")(env, env_set)
+    from poise.tools.inspect import show_world
+
+    show_world(env, env_set)
 
 
 @main.command()
 @spoken
 def doctor() -> None:
     """Check this machine: packages, drawing, films, window, devices."""
-    sys.exit(tool("doctor:show_doctor")())
+    from poise.tools.doctor import show_doctor
+
+    sys.exit(show_doctor())
 
 
 @main.command()
@@ -74,7 +152,9 @@ def doctor() -> None:
 @spoken
 def train(env: str | None, **words: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
-    sys.exit(tool("show_training:train_and_show")(env, **words))
+    from poise.tools.train.command import train_and_show
+
+    sys.exit(train_and_show(env, **words))
 
 
 @main.command()
@@ -89,7 +169,9 @@ def train(env: str | None, **words: Any) -> None:
 @spoken
 def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **looks: Any) -> None:
     """Open a window: watch a RUN balance, disturb it, take over; or take the controls of an ENV yourself."""
-    tool("show_playground:play")(what, runs_dir, checkpoint, env_set, **looks)
+    from poise.tools.play.command import play as run_play
+
+    run_play(what, runs_dir, checkpoint, env_set, **looks)
 
 
 @main.command()
@@ -106,7 +188,9 @@ def play(what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, A
 @spoken
 def record(run: str, **words: Any) -> None:
     """Film an episode of RUN's policy, as an .mp4 or a .gif; with --checkpoint all, how it learned."""
-    for path in tool("record_savings:record")(run, **words):
+    from poise.tools.record.record_savings import record as run_record
+
+    for path in run_record(run, **words):
         click.echo(f"film: {path}")
 
 
@@ -117,7 +201,9 @@ def record(run: str, **words: Any) -> None:
 @spoken
 def replay(tape: Path, **words: Any) -> None:
     """Film an episode again from its tape FILE, as large as you like."""
-    click.echo(f"film: {tool('replay_tape:film_tape')(tape, **words)}")
+    from poise.tools.record.record_run import film_tape
+
+    click.echo(f"film: {film_tape(tape, **words)}")
 
 
 @main.command()
@@ -131,7 +217,9 @@ def replay(tape: Path, **words: Any) -> None:
 @spoken
 def combine(videos: tuple[Path, ...], **words: Any) -> None:
     """Put many films into one: side by side, or one after the other with titles."""
-    click.echo(f"film: {tool('combine_recordings:combine')(videos, **words)}")
+    from poise.tools.record.combine_recordings import combine as run_combine
+
+    click.echo(f"film: {run_combine(videos, **words)}")
 
 
 @main.command()
@@ -142,7 +230,9 @@ def combine(videos: tuple[Path, ...], **words: Any) -> None:
 @spoken
 def images_to_video(folder: Path, **words: Any) -> None:
     """Make a film of the pictures in DIR, in the order of their numbers or dates."""
-    click.echo(f"film: {tool('images_to_video:images_to_video')(folder, **words)}")
+    from poise.tools.record.images_to_video import images_to_video as run_images_to_video
+
+    click.echo(f"film: {run_images_to_video(folder, **words)}")
 
 
 @main.command()
@@ -154,7 +244,9 @@ def images_to_video(folder: Path, **words: Any) -> None:
 @spoken
 def evaluate(run: str, **words: Any) -> None:
     """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
-    tool("show:evaluate_and_show")(run, **words)
+    from poise.tools.evaluate.evaluate import evaluate_and_show
+
+    evaluate_and_show(run, **words)
 
 
 @main.command()
@@ -166,7 +258,9 @@ def evaluate(run: str, **words: Any) -> None:
 @spoken
 def compare(one: str, two: str, **words: Any) -> None:
     """Compare two runs of one world on the same episodes: which is better, and how sure that is."""
-    tool("show_comparison:compare_and_show")(one, two, **words)
+    from poise.tools.evaluate.compare import compare_and_show
+
+    compare_and_show(one, two, **words)
 
 
 @main.command()
@@ -178,7 +272,9 @@ def compare(one: str, two: str, **words: Any) -> None:
 @spoken
 def robustness(run: str, **words: Any) -> None:
     """Push RUN's body from all sides, and change mass, friction and gravity: what does its policy withstand."""
-    tool("show_robustness:test_and_show")(run, **words)
+    from poise.tools.evaluate.robustness_plot import test_and_show
+
+    test_and_show(run, **words)
 
 
 @main.command()
@@ -196,7 +292,9 @@ def robustness(run: str, **words: Any) -> None:
 @spoken
 def dataset(env: str, **words: Any) -> None:
     """Collect pictures of ENV beside its signals; run again, it goes on where it was stopped."""
-    tool("show_dataset:collect_and_show")(env, **words)
+    from poise.tools.translate.collect_dataset import collect_and_show
+
+    collect_and_show(env, **words)
 
 
 @main.group()
@@ -213,7 +311,9 @@ def translate() -> None:
 @spoken
 def translate_train(dataset: Path | None, **words: Any) -> None:
     """Train a translator on DATASET until its error on held-out episodes is small; Ctrl-C saves."""
-    tool("show_translator:train_and_show")(dataset, **words)
+    from poise.tools.translate.command import train_and_show
+
+    train_and_show(dataset, **words)
 
 
 @translate.command(name="evaluate")
@@ -226,7 +326,9 @@ def translate_train(dataset: Path | None, **words: Any) -> None:
 @spoken
 def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
     """Judge RUN's translator on the held-out episodes of DATASET, joint by joint, beside always saying the mean."""
-    tool("show_translator:evaluate_and_show")(run, dataset, **words)
+    from poise.tools.translate.command import evaluate_and_show
+
+    evaluate_and_show(run, dataset, **words)
 
 
 @main.command()
@@ -243,7 +345,9 @@ def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
 @spoken
 def mimic(policy: str, **words: Any) -> None:
     """See a pose, take the pose: POLICY moves to what the translator reads from pictures."""
-    tool("show_mimic:mimic_and_show")(policy, **words)
+    from poise.tools.mimic.command import mimic_and_show
+
+    mimic_and_show(policy, **words)
 
 
 @main.command()
@@ -258,10 +362,14 @@ def mimic(policy: str, **words: Any) -> None:
 @spoken
 def duel(policy: str, **words: Any) -> None:
     """Two robots face to face: one is led, the other copies what it sees of it, as a mirror does."""
-    click.echo(tool("show_duel:show_duel")(policy, **words))
+    from poise.tools.mimic.duel import show_duel
+
+    click.echo(show_duel(policy, **words))
 
 
-@main.command(epilog=f"Suites: {', '.join(sorted(path.stem for path in Path(__file__).parent.glob('tools/suites/*.yaml')))}.")
+@main.command(
+    epilog=f"Suites: {', '.join(sorted(path.stem for path in Path(__file__).parent.glob('tools/benchmark/suites/*.yaml')))}."
+)
 @click.argument("suite")
 @click.option("--out", type=click.Path(path_type=Path), help="Where its runs and results.csv lie.  [default: benchmarks/SUITE]")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once.  [default: one for each core]")
@@ -269,7 +377,9 @@ def duel(policy: str, **words: Any) -> None:
 @spoken
 def benchmark(suite: str, **how: Any) -> None:
     """Train worlds x algorithms x variants x seeds: SUITE is named below or a YAML file. Given again, it goes on."""
-    sys.exit(tool("suite_run:benchmark")(suite, **how))
+    from poise.tools.benchmark.runner import benchmark as run_benchmark
+
+    sys.exit(run_benchmark(suite, **how))
 
 
 @main.command()
@@ -282,7 +392,9 @@ def benchmark(suite: str, **how: Any) -> None:
 @spoken
 def plot(what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path) -> None:
     """Plot returns or another kind of curve of WHAT: runs of one world, or one benchmark, folder of runs or results.csv."""
-    click.echo(f"plot: {tool('plot:plot')(what, runs_dir, by, out, kind, measure)}")
+    from poise.tools.plot.plot import plot as run_plot
+
+    click.echo(f"plot: {run_plot(what, runs_dir, by, out, kind, measure)}")
 
 
 @main.command()
@@ -293,7 +405,9 @@ def plot(what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str
 @spoken
 def report(runs: tuple[str, ...], **words: Any) -> None:
     """Put RUNs of one world on one page that opens offline: films, curves, settings, and why they fell."""
-    click.echo(f"report: {tool('report:report')(runs, **words)}")
+    from poise.tools.report.report import report as run_report
+
+    click.echo(f"report: {run_report(runs, **words)}")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
 """The replay buffer: a circle of transitions, preallocated. Pictures that many of them show are kept once."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
+from poise.algos.frame_store import Album
+from poise.algos.optim import tensor_of
+from poise.toolkit.errors import UserError
+from poise.toolkit.experience import Transition
+from poise.toolkit.spaces import Array
+from poise.toolkit.wrappers import PictureRows
 from torch import Tensor
-
-from algos.album import Album
-from toolkit.errors import UserError
-from toolkit.experience import Transition
-from toolkit.rows import PictureRows
-from toolkit.signals import Array
 
 
 class Batch(NamedTuple):
@@ -95,3 +95,60 @@ def _check_memory(capacity: int, each: int) -> None:
         raise UserError(
             f"a buffer of {capacity:,} transitions takes up to {needed:,.0f} GiB, the memory here is {there:,.0f}: {advice}"
         )
+
+
+class RolloutBuffer:
+    """Transitions of N worlds, one step after the other, up to `length`."""
+
+    def __init__(self, length: int) -> None:
+        self.length, self.steps = length, 0
+        self.transitions: list[Transition] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to learn."""
+        return len(self.transitions) >= self.length
+
+    def add(self, transition: Transition) -> None:
+        """Take one step of N worlds."""
+        self.transitions.append(transition)
+        self.steps += len(transition.reward)
+
+    def take(self, device: torch.device) -> list[Tensor]:
+        """The columns of Transition as tensors (T, N, ...), of float32 or of bytes; the buffer is empty then."""
+        columns = self._columns()
+        self.transitions = []
+        return [tensor_of(column, device) for column in columns.values()]
+
+    def state(self) -> dict[str, Any]:
+        """The steps so far, column by column, and how many there ever were."""
+        return {"steps": self.steps, **(self._columns() if self.transitions else {})}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take a saved state back."""
+        self.steps = state["steps"]
+        columns = [state[name] for name in Transition._fields if name in state]
+        self.transitions = [Transition(*row) for row in zip(*columns, strict=True)]
+
+    def _columns(self) -> dict[str, Array]:
+        return {
+            name: np.stack(column) for name, column in zip(Transition._fields, zip(*self.transitions, strict=True), strict=True)
+        }
+
+
+class Rollout(NamedTuple):
+    """Steps as rows: s (B, O), a (B, A) or (B,), log_pi_old (B,), v_old (B,), A (B,), R (B,)."""
+
+    s: Tensor
+    a: Tensor
+    log_pi_old: Tensor
+    v_old: Tensor
+    A: Tensor
+    R: Tensor
+
+    def minibatches(self, size: int, rng: np.random.Generator) -> Iterator["Rollout"]:
+        """All rows in a new order, `size` at a time."""
+        order = torch.from_numpy(rng.permutation(len(self.s))).to(self.s.device)
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            yield Rollout(*(column[rows] for column in self))

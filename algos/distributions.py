@@ -6,19 +6,33 @@ it a head in algos/heads.py. Chance comes from the generator that is handed in, 
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any, cast
 
+import gymnasium
 import numpy as np
 import torch
-from torch import Tensor
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from poise.toolkit.errors import unknown
+from torch import Tensor, nn
 from torch.nn import functional
 
 LOG_2 = math.log(2.0)
+
+
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
 EDGE = 1e-6
 """How near to the ends of (-1, 1) an action is taken at its word, where a density may be without bounds."""
+
+
 TINY = 1e-30
+
+
 # Integrals of f(u) N(u; 0, 1) du as sums of weights x f(nodes): Gauss-Hermite quadrature, exact for polynomials to degree 39.
 NODES, WEIGHTS = (torch.from_numpy(numbers).float() for numbers in np.polynomial.hermite_e.hermegauss(20))
+
+
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
@@ -150,3 +164,150 @@ class Beta(Distribution):
 def _log_slope(u: Tensor) -> Tensor:
     """log(da/du) of a = tanh(u), which is log(1 - tanh(u)^2)."""
     return 2.0 * (LOG_2 - u - functional.softplus(-2.0 * u))
+
+
+class Categorical(Distribution):
+    """One of K choices, numbered from `start`; pi(k) = softmax(logits)_k, logits (B, K). Actions are (B,)."""
+
+    def __init__(self, logits: Tensor, start: int = 0) -> None:
+        self.log_chances, self.start = functional.log_softmax(logits, -1), start
+
+    def mode(self) -> Tensor:
+        """The likeliest choice."""
+        return self.log_chances.argmax(-1) + self.start
+
+    def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Each choice as often as its chance."""
+        a = torch.multinomial(self.log_chances.exp(), 1, generator=generator).squeeze(-1) + self.start
+        return a, self.log_prob(a)
+
+    def log_prob(self, a: Tensor) -> Tensor:
+        """Log softmax(logits)_a."""
+        return self.log_chances.gather(-1, (a - self.start).long()[..., None]).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        """-sum_k pi_k log pi_k."""
+        return -(self.log_chances.exp() * self.log_chances).sum(-1)
+
+
+class MultiCategorical(Distribution):
+    """Several choices at once, each by itself; `parts` are their Categoricals. Actions are (B, number of parts)."""
+
+    def __init__(self, parts: list[Categorical]) -> None:
+        self.parts = parts
+
+    def mode(self) -> Tensor:
+        """Every part's likeliest choice."""
+        return torch.stack([part.mode() for part in self.parts], -1)
+
+    def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A sample of every part."""
+        a = torch.stack([part.sample(generator)[0] for part in self.parts], -1)
+        return a, self.log_prob(a)
+
+    def log_prob(self, a: Tensor) -> Tensor:
+        """The sum over the parts."""
+        return torch.stack([part.log_prob(choice) for part, choice in zip(self.parts, a.unbind(-1), strict=True)]).sum(0)
+
+    def entropy(self) -> Tensor:
+        """The sum over the parts."""
+        return torch.stack([part.entropy() for part in self.parts]).sum(0)
+
+
+LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+
+
+class Head(nn.Module, ABC):
+    """Takes `inputs` numbers a state and gives a Distribution. Your own: these two, and an entry in HEADS."""
+
+    inputs: int
+
+    def __call__(self, numbers: Tensor) -> Distribution:
+        """The distribution that numbers (B, inputs) mean."""
+        return cast(Distribution, super().__call__(numbers))
+
+    @abstractmethod
+    def forward(self, numbers: Tensor) -> Distribution:
+        """The distribution that numbers (B, inputs) mean."""
+
+
+class GaussianHead(Head):
+    """A Gaussian whose spread is the same in every state: log std is a weight of its own."""
+
+    def __init__(self, action: Box, log_std: float) -> None:
+        super().__init__()
+        self.inputs = action.shape[0]
+        self.log_std = nn.Parameter(torch.full((self.inputs,), log_std))
+
+    def forward(self, numbers: Tensor) -> Gaussian:
+        """N(numbers, exp(log_std)^2)."""
+        return Gaussian(numbers, self.log_std)
+
+
+class StateGaussianHead(Head):
+    """A Gaussian whose spread is told by the network, state by state, from exp(log_std) on."""
+
+    kind: type[Gaussian] | type[SquashedGaussian] = Gaussian
+
+    def __init__(self, action: Box, log_std: float) -> None:
+        super().__init__()
+        self.inputs, self.log_std = 2 * action.shape[0], log_std
+
+    def forward(self, numbers: Tensor) -> Gaussian | SquashedGaussian:
+        """The first half are means, the second half says how log std differs from where it began."""
+        mean, log_std = numbers.chunk(2, -1)
+        return self.kind(mean, (log_std + self.log_std).clamp(LOG_STD_MIN, LOG_STD_MAX))
+
+
+class SquashedGaussianHead(StateGaussianHead):
+    """The same through tanh."""
+
+    kind = SquashedGaussian
+
+
+class BetaHead(Head):
+    """alpha and beta = 1 + softplus(numbers), which keeps both above 1 and the density one hill."""
+
+    def __init__(self, action: Box, log_std: float) -> None:
+        super().__init__()
+        self.inputs = 2 * action.shape[0]
+
+    def forward(self, numbers: Tensor) -> Beta:
+        """The first half are for alpha, the second for beta."""
+        return Beta(*(1.0 + functional.softplus(numbers)).chunk(2, -1))
+
+
+class ChoiceHead(Head):
+    """A chance for each choice of a Discrete world, or of every part of a MultiDiscrete one."""
+
+    def __init__(self, action: Discrete | MultiDiscrete) -> None:
+        super().__init__()
+        self.several = isinstance(action, MultiDiscrete)
+        self.counts: list[int] = np.atleast_1d(action.nvec if isinstance(action, MultiDiscrete) else action.n).tolist()
+        self.starts: list[int] = np.atleast_1d(action.start).tolist()
+        self.inputs = sum(self.counts)
+
+    def forward(self, numbers: Tensor) -> Categorical | MultiCategorical:
+        """Numbers are logits, part after part."""
+        logits = torch.split(numbers, self.counts, -1)
+        parts = [Categorical(own, start) for own, start in zip(logits, self.starts, strict=True)]
+        return MultiCategorical(parts) if self.several else parts[0]
+
+
+HEADS: dict[str, Any] = {
+    "gaussian": GaussianHead,
+    "state_gaussian": StateGaussianHead,
+    "squashed_gaussian": SquashedGaussianHead,
+    "beta": BetaHead,
+}
+"""Heads for actions in a Box, by the name of their distribution; each is made with the space and the first log std."""
+
+
+def head(action: gymnasium.Space[Any], distribution: str, log_std: float = 0.0) -> Head:
+    """The head for a world's actions; `distribution` says which where the actions are numbers."""
+    if isinstance(action, Discrete | MultiDiscrete):
+        return ChoiceHead(action)
+    if distribution not in HEADS:
+        raise unknown("distribution", distribution, HEADS)
+    made: Head = HEADS[distribution](action, log_std)
+    return made

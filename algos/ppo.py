@@ -10,19 +10,91 @@ The policy stands still while it acts. So V_old, V(s2) and log pi_old are comput
 nothing but transitions has to be kept, and a time-out is bootstrapped from its true successor.
 """
 
+from typing import Any, cast
+
+import gymnasium
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from poise.algos.base import Learner, LearnerSettings, Space, Units
+from poise.algos.buffers import Rollout, RolloutBuffer
+from poise.algos.distributions import Distribution, head
+from poise.algos.encoders import actor, encoder
+from poise.algos.networks import mlp
+from poise.algos.normalization import ReturnScale, glasses
+from poise.algos.optim import Adam, descend, scheduled
+from poise.toolkit.errors import UserError
+from poise.toolkit.experience import Transition
+from poise.toolkit.spaces import Array
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
-from algos.actor_critic import ActorCritic
-from algos.advantages import gae
-from algos.base import Learner, LearnerSettings, Space, Units
-from algos.normalizer import ReturnScale
-from algos.rollout import Rollout, RolloutBuffer
-from algos.updates import Adam, descend, scheduled
-from toolkit.experience import Transition
-from toolkit.signals import Array
+
+class ActorCritic:
+    """The networks of PPO, by the names and numbers of its settings."""
+
+    def __init__(self, observation: gymnasium.spaces.Box, action: gymnasium.Space[Any], settings: "PPOSettings") -> None:
+        self.asymmetric = settings.asymmetric
+        self.normalizer = glasses(observation, settings.normalize)
+        self.encoder = encoder(observation, settings)
+        F, hidden, activation = self.encoder.features, settings.hidden, settings.activation
+        self.head = head(action, settings.distribution, settings.log_std)
+        if settings.shared and settings.asymmetric:
+            raise UserError("shared=true and asymmetric=true do not go together: actor and critic see different things")
+        # A shared trunk holds all hidden layers and leaves one layer each to actor and critic.
+        self.trunk = mlp((F, *hidden), activation, settings.trunk_gain, last=True) if settings.shared else nn.Identity()
+        sizes = hidden[-1:] if settings.shared else (F, *hidden)
+        self.actor = actor(observation, settings, (*sizes, self.head.inputs))
+        self.critic = mlp((*sizes, 1), activation, settings.critic_gain)
+        parts = {"encoder": self.encoder, "trunk": self.trunk, "actor": self.actor, "head": self.head}
+        self.policy_parts = nn.ModuleDict({"normalizer": self.normalizer, **parts})
+
+    def __call__(self, s: Tensor) -> tuple[Distribution, Tensor]:
+        """Pi(.|s) and V(s), (B,), at one look at normalized s."""
+        x = self._seen(s)
+        return self._policy(s, x), self._value(x)
+
+    def policy(self, s: Tensor) -> Distribution:
+        """Pi(.|s) alone."""
+        return self._policy(s, self._seen(s))
+
+    def value(self, s: Tensor) -> Tensor:
+        """V(s) alone."""
+        return self._value(self._seen(s))
+
+    def _seen(self, s: Tensor) -> Tensor:
+        return cast(Tensor, self.trunk(self.encoder(s)))
+
+    def _policy(self, s: Tensor, x: Tensor) -> Distribution:
+        return self.head(self.actor(s if self.asymmetric else x))
+
+    def _value(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.critic(x)).squeeze(-1)
+
+
+def gae(
+    r: Tensor,
+    v: Tensor,
+    v2: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    gamma: float,
+    lam: float,
+) -> Tensor:
+    """Advantages A (T, N) of a rollout of T steps in N worlds, from rewards, V(s), V(s2) and the ends of episodes.
+
+    delta_t = r_t + gamma (1 - terminated_t) V(s2_t) - V(s_t)
+    A_t     = delta_t + gamma lam (1 - terminated_t) (1 - truncated_t) A_(t+1),            A_T = 0
+
+    A time-out cuts the sum, as what follows belongs to another episode, but keeps the value of what would have
+    followed; death ends both.
+    """
+    delta = r + gamma * (1.0 - terminated) * v2 - v
+    keep = gamma * lam * (1.0 - terminated) * (1.0 - truncated)
+    advantages = torch.empty_like(delta)
+    following = torch.zeros_like(delta[0])
+    for t in range(len(r) - 1, -1, -1):
+        advantages[t] = following = torch.addcmul(delta[t], keep[t], following)
+    return advantages
 
 
 class PPOSettings(LearnerSettings):

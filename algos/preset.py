@@ -4,19 +4,21 @@
 `presets/translator.yaml` what differs from a translator's defaults.
 """
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import yaml
+from poise.algos.registry import ALGORITHMS, load
+from poise.toolkit.errors import UserError
+from poise.toolkit.settings import Settings
+from poise.toolkit.trainer import TrainSettings
 from pydantic import Field
 
-from algos import ALGORITHMS, load
-from toolkit.errors import UserError
-from toolkit.settings import Settings
-from toolkit.trainer import TrainSettings
+FOLDER = Path(str(files("poise.algos"))) / "presets"
 
-FOLDER = Path(__file__).parent / "presets"
+
 NAMED = {path.stem: path for path in sorted((FOLDER / "named").glob("*.yaml"))}
 """Presets that are not for one world but a variant of an algorithm, by name."""
 

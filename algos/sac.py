@@ -13,19 +13,17 @@ from copy import deepcopy
 
 import torch
 from gymnasium.spaces import Box
+from poise.algos.base import Learner
+from poise.algos.buffers import Batch
+from poise.algos.distributions import Distribution, SquashedGaussianHead
+from poise.algos.encoders import actor, encoder
+from poise.algos.networks import Ensemble
+from poise.algos.off_policy import Replay, ReplaySettings
+from poise.algos.optim import Adam, descend, track
+from poise.toolkit.experience import Transition
+from poise.toolkit.spaces import Array
 from pydantic import Field
 from torch import Tensor, nn
-
-from algos.base import Learner
-from algos.buffers import Batch
-from algos.distributions import Distribution
-from algos.encoder import actor, encoder
-from algos.heads import SquashedGaussianHead
-from algos.networks import Ensemble
-from algos.replay import Replay, ReplaySettings
-from algos.updates import Adam, descend, track
-from toolkit.experience import Transition
-from toolkit.signals import Array
 
 
 class SACSettings(ReplaySettings):

@@ -4,19 +4,32 @@ from typing import ClassVar
 
 import numpy as np
 import pymunk
+from poise.envs2d.canvas import BALL, WOOD, Canvas
+from poise.envs2d.figure import (
+    ARMS,
+    LEGS,
+    STRAIGHT_HEIGHT,
+    Figure,
+    FigureSettings,
+    WithFigure,
+    figure_actions,
+    figure_signals,
+    speed,
+)
+from poise.envs2d.planar import PlanarEnvironment
+from poise.toolkit.rewards import closeness, economy
+from poise.toolkit.spaces import Array, Effort, Signal
 from pydantic import Field
 
-from envs2d.canvas import BALL, WOOD, Canvas
-from envs2d.figure import Figure, FigureSettings
-from envs2d.limbs import ARMS, LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.with_figure import WithFigure
-from envs2d.world import PlanarEnvironment
-from toolkit.rewards import closeness, economy
-from toolkit.signals import Array, Effort, Signal
-
 BALL_RADIUS, BALL_MASS = 0.25, 10.0
+
+
 PLANK_LENGTH, PLANK_HEIGHT, PLANK_MASS = 1.2, 0.05, 2.0
+
+
 PLANK_LIMIT, TORSO_LIMIT = 0.8, 1.5
+
+
 LIMBS = ARMS + LEGS
 
 

@@ -3,25 +3,48 @@
 import math
 
 import pygame
-
-from toolkit.frames import frame_of
-from toolkit.look import PLAIN, STANDS_OUT, Colour, Look, contrast, mix
-from toolkit.signals import Array
+from poise.toolkit.appearance import PLAIN, STANDS_OUT, Colour, Look, contrast, mix
+from poise.toolkit.media.image import frame_of
+from poise.toolkit.spaces import Array
 
 Point = tuple[float, float]
 
+
 SKY_TOP: Colour = (235, 242, 250)
+
+
 SKY_BOTTOM: Colour = (253, 249, 240)
+
+
 GROUND: Colour = (92, 107, 115)
+
+
 GROUND_MARK: Colour = (139, 154, 161)
+
+
 INK: Colour = (38, 50, 56)
+
+
 BODY: Colour = (33, 118, 174)
+
+
 NEAR: Colour = (87, 160, 211)
+
+
 FAR: Colour = (24, 84, 128)
+
+
 WOOD: Colour = (196, 138, 79)
+
+
 BALL: Colour = (224, 90, 71)
+
+
 TARGET: Colour = (64, 178, 108)
+
+
 TRAIL: Colour = (160, 180, 195)
+
 
 FINE_SIZE = 1200
 """Pictures are drawn at about this size and scaled down smoothly: that is the anti-aliasing."""

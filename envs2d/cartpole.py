@@ -8,23 +8,35 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pymunk
+from poise.envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
+from poise.envs2d.interaction import trunk_of
+from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
+from poise.toolkit.environment import Trunk
+from poise.toolkit.rewards import closeness, economy
+from poise.toolkit.spaces import Array, Effort, Signal
 from pydantic import Field
 
-from envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
-from envs2d.hands import trunk_of
-from envs2d.settings import PlanarSettings
-from envs2d.world import PlanarEnvironment
-from toolkit.rewards import closeness, economy
-from toolkit.signals import Array, Effort, Signal
-from toolkit.trunk import Trunk
-
 CART_WIDTH, CART_HEIGHT, CART_MASS = 0.5, 0.3, 1.0
+
+
 POLE_LENGTH, POLE_WIDTH, POLE_MASS = 1.0, 0.1, 0.1
+
+
 RAIL_END = 3.0
+
+
 GROUND_LEVEL = -0.25
+
+
 POLE_LIMIT = 0.21
+
+
 FORCE = 10.0
+
+
 FAR_AWAY = 1e6
+
+
 SOFT = 1e-3
 
 

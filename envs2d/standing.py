@@ -4,14 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 import pymunk
-
-from envs2d.canvas import Canvas
-from envs2d.figure import Figure, FigureSettings
-from envs2d.limbs import LEGS, STRAIGHT_HEIGHT, figure_actions, figure_signals, speed
-from envs2d.with_figure import WithFigure
-from envs2d.world import PlanarEnvironment
-from toolkit.rewards import closeness, economy
-from toolkit.signals import Array, Effort
+from poise.envs2d.canvas import Canvas
+from poise.envs2d.figure import LEGS, STRAIGHT_HEIGHT, Figure, FigureSettings, WithFigure, figure_actions, figure_signals, speed
+from poise.envs2d.planar import PlanarEnvironment
+from poise.toolkit.rewards import closeness, economy
+from poise.toolkit.spaces import Array, Effort
 
 DROP_LIMIT = 0.32
 

@@ -4,35 +4,53 @@ import math
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from poise.envs3d.body import Point
+from poise.envs3d.camera import Marker
+from poise.envs3d.spatial import DATA, SpatialEnvironment, SpatialSettings
+from poise.toolkit.environment import Joint
+from poise.toolkit.rewards import effort_cost, progress
+from poise.toolkit.spaces import Array, Effort, Signal
 from pydantic import Field
 
-from envs3d.body import Point
-from envs3d.camera import Marker
-from envs3d.settings import SpatialSettings
-from envs3d.world import DATA, SpatialEnvironment
-from toolkit.joints import Joint
-from toolkit.rewards import effort_cost, progress
-from toolkit.signals import Array, Effort, Signal
-
 ARM = tuple(f"J{number}" for number in range(7))
+
+
 FINGERS = {"gripper_to_arm": 0.0, "base_left_finger_joint": -1.0, "left_base_tip_joint": 0.0,
            "base_right_finger_joint": 1.0, "right_base_tip_joint": 0.0}  # fmt: skip
 """The hand's joints, and which way each turns to open it."""
+
+
 TIPS = ("left_finger_tip", "right_finger_tip")
+
+
 HAND, AHEAD = (("base_link", (0.0, 0.024, along)) for along in (0.225, 1.225))
 """The hand's middle, between the tips of its fingers, and a point 1 m ahead of it."""
+
+
 READY = (0.0, 0.4, 0.0, -1.4, 0.0, 1.3, 0.0)
 """Angles of the arm (rad) at which the hand points down over the table."""
+
+
 SPEED, TORQUE = 1.5, 200.0
 """What a full action asks of a joint (rad/s), and the most its motor exerts for it (N m)."""
+
+
 OPEN, GRIP = 0.3, 10.0
 """Angle of an open finger (rad), and the most a finger's motor exerts (N m)."""
+
+
 SIZE, MASS = 0.05, 0.1
 """Edge (m) and mass (kg) of the cube that is lifted."""
+
+
 NEAR, FAR = (0.45, -0.25, SIZE / 2), (0.7, 0.25, 0.4)
 """Corners of the box over the table in which the object appears (m)."""
+
+
 REACH, HEIGHT, HOLD = 0.03, 0.1, 10
 """How close the hand must be (m), how high the cube must be lifted (m), and for how many steps in a row."""
+
+
 RED = (224, 90, 71)
 
 

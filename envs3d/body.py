@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-
-from toolkit.joints import Joint
-from toolkit.signals import Array
+from poise.toolkit.environment import Joint
+from poise.toolkit.spaces import Array
 
 Point = Sequence[float]
 """A place: x, y, z (m)."""
+
+
 Place = tuple[str, Point]
 """A point of a body: its link's name and the point in the frame of the joint that moves the link (m)."""
+
+
 OUT_OF_REACH = 1e4
 """A speed that no motor gets to (rad/s or m/s): on its way there it exerts all the torque it is allowed."""
 

@@ -8,15 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pygame
-
-from toolkit.frames import frame_of, surface_of
-from toolkit.look import Colour, Look
-from toolkit.signals import Array
+from poise.toolkit.appearance import Colour, Look
+from poise.toolkit.media.image import frame_of, surface_of
+from poise.toolkit.spaces import Array
 
 FIELD = math.radians(40.0)
 """The angle that the picture's height spans."""
+
+
 NEAR, FAR = 0.02, 60.0
 """What is nearer or farther is not seen (m)."""
+
+
 PRESETS = {
     "front": (0.0, 0.15),
     "side": (-math.pi / 2, 0.1),
@@ -24,6 +27,7 @@ PRESETS = {
     "follow": (-math.pi / 3, 0.35),
 }
 """Yaw and pitch of a camera's place, seen from what it looks at (rad): +x is the front."""
+
 
 Point = npt.ArrayLike
 

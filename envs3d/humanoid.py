@@ -4,29 +4,42 @@ import math
 from typing import ClassVar, Literal
 
 import numpy as np
+from poise.envs3d.spatial import DATA, SpatialEnvironment, SpatialSettings
+from poise.toolkit.environment import Joint, Trunk
+from poise.toolkit.rewards import closeness, effort_cost, tolerance
+from poise.toolkit.spaces import Array, Effort, Signal
 from pydantic import Field
-
-from envs3d.settings import SpatialSettings
-from envs3d.world import DATA, SpatialEnvironment
-from toolkit.joints import Joint
-from toolkit.rewards import closeness, effort_cost, tolerance
-from toolkit.signals import Array, Effort, Signal
-from toolkit.trunk import Trunk
 
 TORQUE = {"abdomen": 50.0, "hip_x": 50.0, "hip_z": 50.0, "hip_y": 100.0, "knee": 80.0, "shoulder": 15.0, "elbow": 15.0}
 """Of each motor (N m), by a part of its joint's name."""
+
+
 MOTOR_SPEED = 12.0
 """No-load speed of every motor (rad/s)."""
+
+
 FRICTION = 3.0
 """Torque of a joint's friction at 1 rad/s (N m s)."""
+
+
 JOINTS = 17
+
+
 FEET = ("right_foot", "left_foot")
+
+
 SOLE = ((0.0, 0.0, 0.1), 0.075)
 """The ball that is a foot: its middle in the foot's frame, and its radius (m)."""
+
+
 LOW, TILT = 0.8, 1.0
 """The torso lower than this (m) or tipped farther (rad): it has fallen."""
+
+
 PUSH_EVERY = 100
 """Steps between pushes."""
+
+
 SPEED_SCALE = 0.1
 """What a joint's speed (rad/s) is multiplied by to be of the size of the other signals."""
 

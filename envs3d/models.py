@@ -17,7 +17,11 @@ class ArmJoint(NamedTuple):
 
 COLOURS = ("0.15 0.20 0.22", "0.28 0.47 0.62", "0.93 0.58 0.32")
 """Of an arm's base, and of its links by turns (red, green, blue in [0, 1])."""
+
+
 FLOOR = (0.86, 0.89, 0.91, 1.0)
+
+
 SLEEVES = {
     f"{side}_{limb}_arm": (*map(float, colour.split()), 1.0)
     for side in ("right", "left")

@@ -2,18 +2,22 @@
 
 from typing import ClassVar
 
+from poise.envs3d.posed_arms import PosedArms, TakingPoses
+from poise.envs3d.spatial import SpatialEnvironment, SpatialSettings
+from poise.toolkit.spaces import Signal
 from pydantic import Field
 
-from envs3d.posed_arms import PosedArms, TakingPoses
-from envs3d.settings import SpatialSettings
-from envs3d.world import SpatialEnvironment
-from toolkit.signals import Signal
-
 TORQUE = 25.0
+
+
 FRICTION = 0.5
 """Torque of a joint's friction at 1 rad/s (N m s)."""
+
+
 REACH, HOLD = 0.05, 25
 """How close both elbows and hands must be to their targets (m), and for how many steps in a row."""
+
+
 PLACES = (
     ("right_lower_arm", (0.0, 0.0, 0.0)),
     ("right_lower_arm", (0.18, 0.18, 0.18)),
@@ -21,6 +25,8 @@ PLACES = (
     ("left_lower_arm", (0.18, -0.18, 0.18)),
 )
 """Elbow and hand, right and left."""
+
+
 SHOULDERS = (("right_upper_arm", (0.0, 0.0, 0.0)), ("left_upper_arm", (0.0, 0.0, 0.0)))
 
 

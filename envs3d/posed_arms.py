@@ -5,16 +5,15 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
-
-from envs3d.body import Body, Place
-from envs3d.camera import Marker
-from toolkit.errors import UserError
-from toolkit.joints import Joint
-from toolkit.poses import ORIGIN, PoseTask
-from toolkit.rewards import effort_cost
-from toolkit.settings import WorldSettings
-from toolkit.sight import Sight
-from toolkit.signals import Array, Effort, Signal
+from poise.envs3d.body import Body, Place
+from poise.envs3d.camera import Marker
+from poise.toolkit.environment import Joint
+from poise.toolkit.errors import UserError
+from poise.toolkit.observation import Sight
+from poise.toolkit.pose_task import ORIGIN, PoseTask
+from poise.toolkit.rewards import effort_cost
+from poise.toolkit.settings import WorldSettings
+from poise.toolkit.spaces import Array, Effort, Signal
 
 ELBOW, HAND = (33, 118, 174), (224, 90, 71)
 

@@ -4,22 +4,30 @@ import math
 from typing import ClassVar
 
 import numpy as np
+from poise.envs3d.models import ArmJoint, arm_urdf
+from poise.envs3d.posed_arms import PosedArms, TakingPoses
+from poise.envs3d.spatial import SpatialEnvironment, SpatialSettings
+from poise.toolkit.spaces import Array, Signal
 from pydantic import Field
 
-from envs3d.models import ArmJoint, arm_urdf
-from envs3d.posed_arms import PosedArms, TakingPoses
-from envs3d.settings import SpatialSettings
-from envs3d.world import SpatialEnvironment
-from toolkit.signals import Array, Signal
-
 LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
+
+
 TORQUE = 1.0
+
+
 FRICTION = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
+
+
 REACH = 0.02
 """How close elbow and hand must both be to their targets (m)."""
+
+
 HOLD = 25
 """For how many steps in a row."""
+
+
 PLACES = (("elbow_link", (0.0, 0.0, 0.0)), ("elbow_link", (LINK, 0.0, 0.0)))
 """Elbow and hand."""
 
@@ -74,3 +82,44 @@ class Reacher3D(TakingPoses, SpatialEnvironment):
     def any_angles(self, rng: np.random.Generator) -> Array:
         """Angles of turn, lift and elbow (rad) that spread the elbow evenly over its sphere and bend it evenly."""
         return np.array([rng.uniform(-math.pi, math.pi), math.asin(rng.uniform(-1.0, 1.0)), rng.uniform(-math.pi, math.pi)])
+
+
+class ReacherPlane3D(TakingPoses, SpatialEnvironment):
+    """Take one pose after another in a plane: Reacher2D's task, to the letter, in another physics.
+
+    Both held within 0.02 m of their targets for 25 steps: a pose achieved, and a new one appears. It never fails.
+    """
+
+    OBSERVATION = (
+        Signal("target", 4, -0.5, 0.5, "m", "where elbow (x, y) and hand (x, y) should be"),
+        Signal("pose", 4, -0.5, 0.5, "m", "where elbow (x, y) and hand (x, y) are"),
+        Signal("difference", 4, -1.0, 1.0, "m", "target minus pose"),
+        Signal("speed", 2, -60.0, 60.0, "rad/s", "angular velocities of shoulder and elbow"),
+    )
+    ACTION = (Signal("torque", 2, -TORQUE, TORQUE, "N m", "at shoulder and elbow"),)
+    REWARD: ClassVar = REWARD
+    SETTINGS = ReacherSettings
+    TURNS = ()  # Gravity pulls along the joints' axes.
+    SUBSTEPS = 20
+    VIEW = 1.0
+    settings: ReacherSettings
+    JOINTS: ClassVar = (ArmJoint("shoulder", (0, 0, 1), LINK), ArmJoint("elbow", (0, 0, 1), LINK))
+
+    def build(self) -> None:
+        """A floor and the arm."""
+        self.lay_floor(-0.05, 0.5)
+        body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
+        self.begin_with(PosedArms(body, PLACES, self.any_angles, REACH, HOLD))
+
+    def any_angles(self, rng: np.random.Generator) -> Array:
+        """Any angles of shoulder and elbow (rad)."""
+        return rng.uniform(-math.pi, math.pi, 2)
+
+    def pose_at(self, angles: Array) -> Array:
+        """Elbow (x, y) and hand (x, y) with the joints at these angles (rad)."""
+        return super().pose_at(angles).reshape(-1, 3)[:, :2].ravel()
+
+    def observe(self) -> Array:
+        """Target, pose, difference, speeds."""
+        target, pose = (np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose))
+        return np.concatenate((target, pose, target - pose, self.arms.speeds))

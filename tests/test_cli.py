@@ -17,46 +17,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from conftest import OUR_IDS, ROOT, TESTS, python, records_of, start_run
+from commands import assert_one_line, invoke, said, snapshot
+from poise.algos.preset import NAMED, preset_file
+from poise.algos.registry import ALGORITHMS
+from poise.toolkit import checkpoint, console
+from poise.toolkit.console import TrainingView
+from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.loggers import LENGTH, RETURN
+from poise.toolkit.media.video import read_video
+from poise.toolkit.registry import short_name
+from poise.toolkit.run import Run
+from poise.toolkit.tape import Tape
+from processes import HELPERS, ROOT, python
 from rich.console import Console
-
-import cli
-from algos import ALGORITHMS
-from algos.preset import NAMED, preset_file
-from toolkit import checkpoint, console
-from toolkit.console import TrainingView
-from toolkit.evaluation import Evaluator
-from toolkit.metrics import LENGTH, RETURN
-from toolkit.registry import short_name
-from toolkit.run import Run
-from toolkit.tape import Tape
-from toolkit.video import read_video
+from sample_envs import OUR_IDS
+from sample_runs import records_of, start_run
 
 QUICK = [
     *("--algo", "sac", "--steps", "120", "--set", "hidden=[8]", "--set", "batch=8", "--set", "warmup=20", "--set", "buffer=500"),
     *("--set", "evaluate_every=60", "--set", "evaluate_episodes=2", "--set", "solved_at=null", "--set", "log_every=20"),
 ]
 ABSENT = "mps" if sys.platform == "linux" else "cuda"
-
-
-def poise(*words: str | Path) -> Result:
-    """The command in this process."""
-    return CliRunner().invoke(cli.main, [str(word) for word in words])
-
-
-def said(result: Result) -> str:
-    """What a command that went well printed."""
-    assert result.exit_code == 0, (result.output, result.exception)
-    assert not result.stderr, result.stderr
-    return result.stdout
-
-
-def snapshot(folder: Path) -> dict[str, bytes | None]:
-    """Every file and folder below, with its content."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))
-    }
 
 
 @pytest.fixture(scope="session")
@@ -76,19 +57,19 @@ def place(trained: Path, elsewhere: Path) -> Path:
 
 
 def test_help_names_every_command():
-    told = said(poise("--help"))
+    told = said(invoke("--help"))
     for command in ("train", "play", "record", "evaluate", "compare", "robustness", "plot", "list", "inspect", "doctor"):
         assert f"\n  {command} " in told
-        assert said(poise(command, "--help")).startswith(f"Usage: main {command}")
+        assert said(invoke(command, "--help")).startswith(f"Usage: main {command}")
     assert "poise train cartpole" in told
 
 
 def test_version():
-    assert "poise" in said(poise("--version"))
+    assert "poise" in said(invoke("--version"))
 
 
 def test_list_shows_every_world_and_algorithm():
-    told = said(poise("list"))
+    told = said(invoke("list"))
     for world_id in OUR_IDS:
         assert world_id in told and short_name(world_id) in told
     assert "sac" in told
@@ -97,9 +78,9 @@ def test_list_shows_every_world_and_algorithm():
 @pytest.mark.parametrize("world_id", OUR_IDS)
 @pytest.mark.parametrize("by", ["id", "short name"])
 def test_inspect_shows_signals_rewards_and_settings(world_id, by):
-    from conftest import bare
+    from sample_envs import bare
 
-    told = said(poise("inspect", world_id if by == "id" else short_name(world_id)))
+    told = said(invoke("inspect", world_id if by == "id" else short_name(world_id)))
     world = bare(world_id)
     words = [signal.name for signal in (*world.OBSERVATION, *world.ACTION)]
     words += [*world.REWARD, *(name for name, *_ in world.SETTINGS.describe()), world_id]
@@ -107,13 +88,13 @@ def test_inspect_shows_signals_rewards_and_settings(world_id, by):
 
 
 def test_inspect_shows_other_peoples_worlds_and_chosen_settings():
-    assert "Box" in said(poise("inspect", "Pendulum-v1"))
-    assert "Discrete(2)" in said(poise("inspect", "CartPole-v1"))
-    assert "7.5" in said(poise("inspect", "cartpole", "--env-set", "force=7.5"))
+    assert "Box" in said(invoke("inspect", "Pendulum-v1"))
+    assert "Discrete(2)" in said(invoke("inspect", "CartPole-v1"))
+    assert "7.5" in said(invoke("inspect", "cartpole", "--env-set", "force=7.5"))
 
 
 def test_doctor_finds_this_machine_well():
-    told = said(poise("doctor"))
+    told = said(invoke("doctor"))
     assert "torch" in told and "films" in told and "FAILS" not in told
 
 
@@ -126,36 +107,36 @@ def config_of(name: str) -> dict[str, Any]:
 
 
 def test_a_world_of_choices_is_learned_by_the_algorithm_that_can(elsewhere):
-    said(poise("train", "CartPole-v1", *SHORT, "--worlds", "2", "--set", "rollout=32"))
+    said(invoke("train", "CartPole-v1", *SHORT, "--worlds", "2", "--set", "rollout=32"))
     assert config_of("cart-pole-ppo-0")["algorithm"] == "ppo"
-    said(poise("evaluate", "cart-pole-ppo-0", "--episodes", "2"))
-    said(poise("record", "cart-pole-ppo-0", "--out", "film.mp4"))
+    said(invoke("evaluate", "cart-pole-ppo-0", "--episodes", "2"))
+    said(invoke("record", "cart-pole-ppo-0", "--out", "film.mp4"))
     assert Path("film.mp4").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("world", ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"])
 def test_what_is_seen_as_a_choice_or_a_tuple_is_laid_out_flat_and_every_episode_ends(elsewhere, world):
     short = ("--worlds", "2", "--set", "rollout=32", "--env-set", "max_episode_steps=20")
-    said(poise("train", world, *SHORT, *short))
+    said(invoke("train", world, *SHORT, *short))
 
 
 def test_a_variant_by_name_brings_its_algorithm(elsewhere):
-    said(poise("train", "cartpole", "--preset", "ddpg", *SHORT, "--set", "hidden=[8]", "--set", "batch=8"))
+    said(invoke("train", "cartpole", "--preset", "ddpg", *SHORT, "--set", "hidden=[8]", "--set", "batch=8"))
     config = config_of("cartpole-td3-0")
     assert [config["settings"][name] for name in ("twin", "target_noise", "delay")] == [False, 0.0, 1]
 
 
 def test_workers_change_nothing_but_the_time(elsewhere):
     words = ("train", "cartpole", "--algo", "ppo", *SHORT, "--worlds", "3", "--set", "rollout=16")
-    said(poise(*words, "--run", "one"))
-    said(poise(*words, "--run", "two", "--workers", "2"))
+    said(invoke(*words, "--run", "one"))
+    said(invoke(*words, "--run", "two", "--workers", "2"))
     one, two = (Run(Path("runs") / name).load("latest")[1] for name in ("one", "two"))
     assert one["policy"].keys() == two["policy"].keys() and one["chance"]["numpy"] == two["chance"]["numpy"]
     assert all(np.array_equal(one["policy"][name], two["policy"][name]) for name in one["policy"])
 
 
 def test_train_record_evaluate_and_resume(elsewhere):
-    told = said(poise("train", "cartpole", *QUICK))
+    told = said(invoke("train", "cartpole", *QUICK))
     path = Path("runs/cartpole-sac-0")
     run = Run(path)
     assert "trained 120 steps" in told and str(path) in told and "poise play cartpole-sac-0" in told
@@ -164,32 +145,32 @@ def test_train_record_evaluate_and_resume(elsewhere):
     assert len(films) == 1 and films[0].name in told.replace("\n", "")
     assert run.config["command"].split()[0] == "poise"
 
-    told = said(poise("record", "cartpole-sac-0", "--out", "film.mp4", "--size", "64", "--hud", "--tape", "film.tape"))
+    told = said(invoke("record", "cartpole-sac-0", "--out", "film.mp4", "--size", "64", "--hud", "--tape", "film.tape"))
     assert "film.mp4" in told
     assert len(list(read_video(Path("film.mp4")))) == len(Tape.load(Path("film.tape")).actions) + 1
 
-    first = json.loads(said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", "--json")))
-    assert first == json.loads(said(poise("evaluate", str(path), "--episodes", "3", "--json")))
+    first = json.loads(said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--json")))
+    assert first == json.loads(said(invoke("evaluate", str(path), "--episodes", "3", "--json")))
     assert first["world"] == "poise/Cartpole-v0" and first["episodes"] == 3 == len(first["policy"]["returns"])
-    cut = json.loads(said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", "--steps", "2", "--json")))
+    cut = json.loads(said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--steps", "2", "--json")))
     assert cut["policy"]["length_mean"] == 2.0
     other = ("--env-set", "reward=survival", "--env-set", "width=48")
-    paid = json.loads(said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", *other[:2], "--json")))["policy"]
+    paid = json.loads(said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", *other[:2], "--json")))["policy"]
     assert np.mean(paid["returns"]) == paid["length_mean"] != first["policy"]["return_mean"]
-    said(poise("record", "cartpole-sac-0", "--out", "narrow.mp4", *other, "--env-set", "height=80", "--tape", "narrow.tape"))
+    said(invoke("record", "cartpole-sac-0", "--out", "narrow.mp4", *other, "--env-set", "height=80", "--tape", "narrow.tape"))
     assert next(iter(read_video(Path("narrow.mp4")))).shape[:2] == (80, 48)
     assert Tape.load(Path("narrow.tape")).settings["reward"] == "survival"
     assert first["policy"].keys() == first["random"].keys() >= {"return_mean", "return_std", "length_mean", "success"}
-    table = said(poise("evaluate", "cartpole-sac-0", "--episodes", "3", "--checkpoint", "latest"))
+    table = said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--checkpoint", "latest"))
     assert "policy" in table and "random" in table
 
-    said(poise("train", "--resume", "cartpole-sac-0", "--steps", "180", "--no-video"))
+    said(invoke("train", "--resume", "cartpole-sac-0", "--steps", "180", "--no-video"))
     assert run.summary()["steps"] == 180 and run.config["training"]["steps"] == 180
     assert len(list((path / "videos").iterdir())) == 1
 
 
 def test_record_without_out_films_into_the_run(place):
-    told = said(poise("record", "mine"))
+    told = said(invoke("record", "mine"))
     films = list(Path("runs/mine/videos").glob("*.mp4"))
     assert len(films) == 1 and films[0].name in told and "step_" in films[0].name
 
@@ -198,13 +179,13 @@ def test_record_without_out_films_into_the_run(place):
 def test_every_variant_with_a_name_fits_its_algorithm_and_stands_in_the_help(name):
     algorithm, found = preset_file(name, None, "ppo")
     assert algorithm in ALGORITHMS and found.settings
-    assert re.search(rf"variant: .*{name}", " ".join(said(poise("train", "--help")).split()))
+    assert re.search(rf"variant: .*{name}", " ".join(said(invoke("train", "--help")).split()))
 
 
 def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):
     Path("my.yaml").write_text("training: {steps: 50, worlds: 2}\nsettings: {batch: 16, hidden: [8], warmup: 20}\n")
     said(
-        poise(
+        invoke(
             *(
                 "train",
                 "standing",
@@ -231,32 +212,32 @@ def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):
 
 @pytest.mark.parametrize("world", ["Pendulum-v1", "probe/Named-v0", "probe/Uneven-v0"])
 def test_any_box_to_box_world_of_gymnasium_trains(elsewhere, world):
-    said(poise("train", world, *QUICK, "--no-video"))
+    said(invoke("train", world, *QUICK, "--no-video"))
     assert Run(next(Path("runs").iterdir())).summary()["steps"] == 120
 
 
 def test_a_world_without_a_renderer_trains_and_says_that_there_is_no_film(elsewhere):
-    told = said(poise("train", "probe/Counter-v0", *QUICK))
+    told = said(invoke("train", "probe/Counter-v0", *QUICK))
     assert "run:" in told and ".mp4" not in told
     assert Run(Path("runs/counter-sac-0")).summary()["steps"] == 120
 
 
 def test_solved_is_said(elsewhere):
-    told = said(poise("train", "cartpole", *QUICK, "--set", "solved_at=1", "--no-video"))
+    told = said(invoke("train", "cartpole", *QUICK, "--set", "solved_at=1", "--no-video"))
     assert "solved after 60 steps" in told
     assert Run(Path("runs/cartpole-sac-0")).summary()["solved"] is True
 
 
 def test_two_runs_of_one_kind_lie_side_by_side(elsewhere):
     for _ in range(2):
-        said(poise("train", "probe/Counter-v0", *QUICK, "--no-video"))
+        said(invoke("train", "probe/Counter-v0", *QUICK, "--no-video"))
     assert {path.name for path in Path("runs").iterdir()} == {"counter-sac-0", "counter-sac-0-2"}
 
 
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_used(place):
     newest = Run(Path("runs/mine")).checkpoints()[-1]
     (newest / "policy" / "arrays.safetensors").write_bytes(b"nonsense")
-    result = poise("evaluate", "mine", "--checkpoint", "latest", "--episodes", "2", "--json")
+    result = invoke("evaluate", "mine", "--checkpoint", "latest", "--episodes", "2", "--json")
     assert result.exit_code == 0
     assert newest.name in result.stderr and "damaged" in result.stderr
     told = json.loads(result.stdout)
@@ -364,24 +345,13 @@ PRESETS = {
 }
 
 
-def assert_one_line(result: Result, code: int, told: str) -> None:
-    """It failed with this code and one line that says why."""
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    lines = result.stderr.splitlines()
-    assert result.exit_code == code, result.output
-    assert len(lines) == 1 and lines[0].startswith("poise: "), result.stderr
-    assert told in lines[0] and len(lines[0]) < 400
-    assert "Traceback" not in result.output
-
-
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_exit_code_2_and_changes_nothing(name, place):
     words, told = MISTAKES[name]
     for preset, content in PRESETS.items():
         Path(preset).write_bytes(content)
     before = snapshot(place)
-    result = poise(*words)
+    result = invoke(*words)
     assert_one_line(result, 2, told)
     assert snapshot(place) == before
 
@@ -405,7 +375,7 @@ def test_a_mistake_is_one_line_exit_code_2_and_changes_nothing(name, place):
 )
 def test_a_mistaken_usage_ends_with_one_line_and_exit_code_2(words, told, place):
     before = snapshot(place)
-    result = poise(*words)
+    result = invoke(*words)
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
     *usage, last = result.stderr.strip().splitlines()
     assert last.startswith("Error: ") and told in last
@@ -439,7 +409,7 @@ def damage(pattern: str, content: bytes | None) -> None:
 def test_a_damaged_run_says_so_and_loses_nothing(place, command, pattern, content, told):
     damage(pattern, content)
     before = snapshot(place)
-    result = poise(*command)
+    result = invoke(*command)
     if isinstance(result.exception, Exception):
         raise result.exception
     lines = result.stderr.splitlines()
@@ -453,7 +423,7 @@ def test_a_damaged_run_says_so_and_loses_nothing(place, command, pattern, conten
 def test_a_damaged_csv_stops_a_resume_kindly_and_is_kept(place, name):
     damage(name, b"step,episode\nnonsense,1\n")
     before = snapshot(place)
-    assert_one_line(poise(*RESUME, "--steps", "220"), 1, name)
+    assert_one_line(invoke(*RESUME, "--steps", "220"), 1, name)
     after = snapshot(place)
     assert {key: value for key, value in before.items() if after.get(key) != value and not key.endswith("config.json")} == {}
     gc.collect()  # A file left open would be complained about here.
@@ -461,13 +431,13 @@ def test_a_damaged_csv_stops_a_resume_kindly_and_is_kept(place, name):
 
 def test_a_damaged_summary_does_not_matter(place):
     damage("summary.json", b"{")
-    said(poise("evaluate", "mine", "--episodes", "2"))
+    said(invoke("evaluate", "mine", "--episodes", "2"))
 
 
 def test_a_run_without_a_checkpoint_is_resumed_from_its_beginning(place):
     shutil.rmtree("runs/mine/checkpoints")
-    assert_one_line(poise("evaluate", "mine"), 2, "no checkpoint yet")
-    said(poise(*RESUME, "--steps", "60", "--no-video"))
+    assert_one_line(invoke("evaluate", "mine"), 2, "no checkpoint yet")
+    said(invoke(*RESUME, "--steps", "60", "--no-video"))
     assert Run(Path("runs/mine")).summary()["steps"] == 60
     with Path("runs/mine/episodes.csv").open(newline="") as file:
         episodes = [int(row["episode"]) for row in csv.DictReader(file)]
@@ -476,7 +446,7 @@ def test_a_run_without_a_checkpoint_is_resumed_from_its_beginning(place):
 
 def test_a_file_where_the_runs_should_lie(elsewhere):
     Path("runs").write_text("mine")
-    assert_one_line(poise(*TRAIN), 1, "runs")
+    assert_one_line(invoke(*TRAIN), 1, "runs")
     assert Path("runs").read_text() == "mine"
 
 
@@ -485,7 +455,7 @@ def test_a_folder_that_may_not_be_written(elsewhere, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "mkdir", refused)
-    assert_one_line(poise(*TRAIN), 1, "Permission denied")
+    assert_one_line(invoke(*TRAIN), 1, "Permission denied")
 
 
 @pytest.mark.parametrize(
@@ -502,7 +472,7 @@ def test_a_film_that_cannot_be_written(place, words, told):
     Path("file").write_text("mine")
     Path("folder.mp4").mkdir()
     before = snapshot(place / "runs")
-    assert_one_line(poise("record", "mine", "--size", "64", *words), 1, told)
+    assert_one_line(invoke("record", "mine", "--size", "64", *words), 1, told)
     after = snapshot(place / "runs")
     assert [name for name, content in before.items() if after.get(name) != content] == []
 
@@ -520,20 +490,20 @@ def test_a_film_onto_a_full_disk(place, name, limit):
 
 
 def test_a_world_that_cannot_draw_itself_cannot_be_recorded(elsewhere):
-    said(poise("train", "probe/Counter-v0", *QUICK, "--no-video"))
-    assert_one_line(poise("record", "counter-sac-0", "--out", "film.mp4"), 2, "cannot draw itself")
+    said(invoke("train", "probe/Counter-v0", *QUICK, "--no-video"))
+    assert_one_line(invoke("record", "counter-sac-0", "--out", "film.mp4"), 2, "cannot draw itself")
     assert not Path("film.mp4").exists()
 
 
 @pytest.mark.parametrize("what", ["observation", "reward"])
 def test_a_world_that_breaks_down(elsewhere, what):
     words = ("train", "probe/Breaks-v0", *QUICK, "--env-set", f"what={what}", "--set", "evaluate_every=0", "--env-set", "when=45")
-    assert_one_line(poise(*words), 1, f"the {what} of world 0 is not finite")
+    assert_one_line(invoke(*words), 1, f"the {what} of world 0 is not finite")
 
 
 def test_a_world_that_tells_another_story_is_not_resumed(elsewhere):
-    said(poise("train", "probe/Forgetful-v0", *QUICK, "--no-video", "--set", "evaluate_every=0"))
-    result = poise("train", "--resume", "forgetful-sac-0", "--steps", "200", "--no-video")
+    said(invoke("train", "probe/Forgetful-v0", *QUICK, "--no-video", "--set", "evaluate_every=0"))
+    result = invoke("train", "--resume", "forgetful-sac-0", "--steps", "200", "--no-video")
     assert_one_line(result, 1, "another story")
 
 
@@ -541,7 +511,7 @@ FULL_DISK = """
 import resource, sys
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # No file may grow beyond it: as on a full disk.
-import cli
+from poise import cli
 cli.main()
 """
 
@@ -569,7 +539,7 @@ def test_a_full_disk_loses_nothing_of_a_run_that_is_resumed(place, limit):
             assert after[name].startswith(content), f"{name} lost rows"
         elif name != "config.json":
             assert after.get(name) == content, name
-    said(poise(*RESUME, "--steps", "300", "--no-video"))  # When there is space again.
+    said(invoke(*RESUME, "--steps", "300", "--no-video"))  # When there is space again.
     assert Run(Path("runs/mine")).summary()["steps"] == 300
 
 
@@ -593,7 +563,7 @@ def begun(folder: Path, training: subprocess.Popen) -> Run:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_saves_everything_and_exits_with_its_code(elsewhere, number, code):
     command = [sys.executable, str(ROOT / "cli.py"), *ENDLESS]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=elsewhere, env=environment, **pipes) as training:
         run = begun(elsewhere, training)
@@ -604,13 +574,13 @@ def test_an_interrupt_saves_everything_and_exits_with_its_code(elsewhere, number
     stopped = int(run.checkpoints()[-1].name[5:])
     assert run.load("latest")[1]["progress"]["step"] == stopped
     assert max(int(row["step"]) for row in records_of(run)["episodes"]) <= stopped
-    said(poise("train", "--resume", "cartpole-sac-0", "--steps", stopped + 50, "--no-video"))
+    said(invoke("train", "--resume", "cartpole-sac-0", "--steps", stopped + 50, "--no-video"))
     assert run.summary()["steps"] == stopped + 50
 
 
 TWICE = """
 import pathlib, signal
-from conftest import start_run
+from sample_runs import start_run
 
 def listen(config):
     def hear(step, seconds, metrics):
@@ -638,7 +608,7 @@ def test_an_interrupt_in_the_last_evaluation_is_heard_too(elsewhere, monkeypatch
         return judge(self, act)
 
     monkeypatch.setattr(Evaluator, "__call__", interrupted)
-    result = poise("train", "cartpole", *QUICK, "--set", "evaluate_every=0")
+    result = invoke("train", "cartpole", *QUICK, "--set", "evaluate_every=0")
     assert result.exit_code == 130, result.output
     run = Run(Path("runs/cartpole-sac-0"))
     assert run.load("latest")[1]["progress"]["step"] == 120 and not list(run.path.glob("videos/*"))
@@ -648,8 +618,8 @@ def test_an_interrupt_while_filming_leaves_the_trained_run(elsewhere, monkeypatc
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tools.train_run.film_episode", interrupted)
-    result = poise("train", "cartpole", *QUICK)
+    monkeypatch.setattr("poise.tools.train.session.film_episode", interrupted)
+    result = invoke("train", "cartpole", *QUICK)
     assert result.exit_code == 130 and result.stderr == "poise: interrupted\n"
     run = Run(Path("runs/cartpole-sac-0"))
     assert run.summary()["steps"] == 120 and run.load("latest")[1]["progress"]["step"] == 120
@@ -716,10 +686,10 @@ def test_plain_lines_come_no_more_often_than_every_ten_seconds():
 
 
 def test_plot_draws_the_curves_of_runs(place):
-    assert "curves.png" in said(poise("plot", "mine", "mine"))
+    assert "curves.png" in said(invoke("plot", "mine", "mine"))
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
-    assert_one_line(poise("plot", "mine", "--out", "curves.txt"), 2, "curves.txt")
-    assert_one_line(poise("plot", "yours"), 2, "unknown run")
+    assert_one_line(invoke("plot", "mine", "--out", "curves.txt"), 2, "curves.txt")
+    assert_one_line(invoke("plot", "yours"), 2, "unknown run")
     damage("metrics.csv", b"nonsense\n1\n")
-    assert_one_line(poise("plot", "mine", "--out", "again.png"), 1, "metrics.csv")
+    assert_one_line(invoke("plot", "mine", "--out", "again.png"), 1, "metrics.csv")
     assert not Path("again.png").exists()

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from poise.toolkit.errors import WorkError
+from poise.toolkit.files import flush, sha256
 from safetensors import SafetensorError
 
-from toolkit.errors import WorkError
-from toolkit.files import flush, sha256
-
 MANIFEST = "manifest.json"
+
+
 BUFFER = "buffer"
+
+
 State = Mapping[str, Mapping[str, Any]]
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from toolkit.errors import UserError
-from toolkit.files import sha256, write_json
-from toolkit.signals import Array, Signal, layout
+from poise.toolkit.errors import UserError
+from poise.toolkit.files import sha256, write_json
+from poise.toolkit.spaces import Array, Signal, layout
 
 CARD = "card.json"
+
+
 HELD_OUT = 10
 """Every tenth episode is held out: it judges, and never teaches."""
 

@@ -1,19 +1,60 @@
 """BaseEnvironment: the template of every world, with one class for the physics between the two."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, final, runtime_checkable
 
 import gymnasium
 import numpy as np
+from poise.toolkit.appearance import PLAIN, Look
+from poise.toolkit.errors import unknown
+from poise.toolkit.interaction import Hands
+from poise.toolkit.observation import Sight
+from poise.toolkit.settings import WorldSettings
+from poise.toolkit.spaces import Array, Effort, Signal, effort_of
 
-from toolkit.errors import unknown
-from toolkit.hands import Hands
-from toolkit.look import PLAIN, Look
-from toolkit.settings import WorldSettings
-from toolkit.sight import Sight
-from toolkit.signals import Array, Effort, Signal, effort_of
-from toolkit.trunk import Pushable
+
+class Joint(NamedTuple):
+    """A joint now."""
+
+    name: str
+    angle: float
+    """How far it is bent (rad)."""
+    torque: float
+    """Of its motor, on the link that the joint moves (N m)."""
+
+
+@runtime_checkable
+class HasJoints(Protocol):
+    """A world whose body has joints with motors, one for each number of its action and in that order."""
+
+    def joints(self) -> list[Joint]:
+        """All of them, now."""
+
+
+@runtime_checkable
+class TouchesGround(Protocol):
+    """A world whose body stands on something."""
+
+    def touching(self) -> dict[str, bool]:
+        """What may stand on it, and whether it does now."""
+
+
+class Trunk(NamedTuple):
+    """The part of a body that is pushed."""
+
+    mass: float
+    """Of what is pushed (kg)."""
+    push: Callable[[Array], None]
+    """Pushes its middle with an impulse (N s), as it acts in the step to come: (2,) in the plane, (3,) in space."""
+
+
+class Pushable:
+    """The hook of a world whose body can lose its balance."""
+
+    def trunk(self) -> Trunk | None:
+        """What pushes hit; None where there is no balance to lose."""
+        return None
 
 
 class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
@@ -90,12 +131,12 @@ class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
             return None
         frame = self.look.finish(self.draw())
         if self.settings.hud:
-            from toolkit.hud import draw_hud
+            from poise.toolkit.media.hud import draw_hud
 
             frame = draw_hud(frame, self)
         if self.render_mode == "rgb_array":
             return frame
-        from toolkit.window import Window
+        from poise.toolkit.media.window import Window
 
         self._window = self._window or Window(type(self).__name__)
         self._window.show(frame, self.CONTROL_RATE)

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from toolkit.experience import Act
-from toolkit.registry import World, as_ours, make_world
-from toolkit.signals import Array
+from poise.toolkit.experience import Act
+from poise.toolkit.registry import World, as_ours, make_world
+from poise.toolkit.spaces import Array
 
 EVALUATION_SEED = 1_000_000
 """The seed of the first episode of every evaluation; the next ones follow on."""
+
+
 AT_ONCE = 20
 """Episodes that are lived side by side at most: a world in space takes 28 MB."""
+
 
 PAID, SPREAD = "eval/reward/", "eval/return_std"
 """How those metrics of an evaluation begin that tell what a term of the reward paid; and which one tells how returns spread."""

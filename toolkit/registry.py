@@ -9,15 +9,17 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-
-from toolkit.environment import BaseEnvironment
-from toolkit.errors import UserError, unknown
-from toolkit.rows import InRows, shows_pictures
-from toolkit.signals import Array
+from poise.toolkit.environment import BaseEnvironment
+from poise.toolkit.errors import UserError, unknown
+from poise.toolkit.spaces import Array
+from poise.toolkit.wrappers import InRows, shows_pictures
 
 NAMESPACE = "poise"
 
+
 World = gymnasium.Env[Any, Any]
+
+
 TIME_LIMIT = 1000
 """Steps after which an episode ends in a world of somebody else's that sets no limit; its setting `max_episode_steps` does."""
 

@@ -1,22 +1,31 @@
 """The run folder: where a training keeps what it was told, what it measured and what it learned."""
 
+import importlib.metadata
+import importlib.util
 import json
+import platform
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from toolkit import checkpoint
-from toolkit.errors import UserError, WorkError, unknown
-from toolkit.files import write_json
-from toolkit.registry import short_name
+from poise.toolkit import checkpoint
+from poise.toolkit.errors import UserError, WorkError, unknown
+from poise.toolkit.files import write_json
+from poise.toolkit.registry import short_name
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
 KEPT = 3
 """Checkpoints that stay, beside the best."""
+
+
 POLICIES = 24
 """Policies that stay, for films of how a run learned: tens to hundreds of kilobytes each."""
+
+
 CONFIG = ("world", "world_settings", "algorithm", "settings", "training", "device")
 """What a config holds at the least."""
 
@@ -157,3 +166,12 @@ def _numbered(name: str) -> Iterator[str]:
     yield name
     for number in range(2, 10_000):
         yield f"{name}-{number}"
+
+
+PACKAGES = ("gymnasium", "numpy", "pymunk", "torch", "pybullet")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide what a number will be."""
+    there = [name for name in PACKAGES if importlib.util.find_spec(name) is not None]
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in there}}

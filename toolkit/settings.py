@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 import yaml
+from poise.toolkit.errors import UserError, unknown
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from toolkit.errors import UserError, unknown
 
 BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.experience import Moment, episode
+from poise.toolkit.registry import World, make_world
+from poise.toolkit.spaces import Array
 from safetensors import SafetensorError, safe_open
-
-from toolkit.errors import UserError, WorkError
-from toolkit.experience import Moment, episode
-from toolkit.registry import World, make_world
-from toolkit.signals import Array
 
 FORMAT = 1
 """Tapes of another format cannot be read."""

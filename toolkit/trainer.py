@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from poise.toolkit.errors import WorkError
+from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.experience import Transition, WorkerWorlds, Worlds, collect
+from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, Listener
+from poise.toolkit.settings import Settings
+from poise.toolkit.spaces import Array
 from pydantic import Field
-
-from toolkit.errors import WorkError
-from toolkit.evaluation import Evaluator
-from toolkit.experience import Transition, Worlds, collect
-from toolkit.metrics import EPISODE, LENGTH, RETURN, Listener
-from toolkit.settings import Settings
-from toolkit.signals import Array
-from toolkit.workers import WorkerWorlds
 
 
 class Algorithm(Protocol):

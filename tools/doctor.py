@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from poise.toolkit.console import table
+from poise.toolkit.media.video import VideoRecorder, read_video
+from poise.toolkit.registry import make_world
 from rich.console import Console
-
-from toolkit.console import table
-from toolkit.registry import make_world
-from toolkit.video import VideoRecorder, read_video
 
 NEEDED = ("numpy", "gymnasium", "pymunk", "pygame-ce", "torch", "safetensors", "pydantic", "av", "matplotlib", "tensorboard")
 

@@ -18,13 +18,15 @@ import numpy as np
 import pymunk
 from gymnasium.utils.env_checker import check_env
 from matplotlib.figure import Figure
-
-from envs2d.canvas import BALL, INK, WOOD, Canvas
-from envs2d.world import PlanarEnvironment
-from toolkit.evaluation import Evaluator
-from toolkit.rewards import closeness, economy
-from toolkit.signals import Array, Effort, Signal
-from tools import plan_run, record_run, show, train_run
+from poise.envs2d.canvas import BALL, INK, WOOD, Canvas
+from poise.envs2d.planar import PlanarEnvironment
+from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.rewards import closeness, economy
+from poise.toolkit.spaces import Array, Effort, Signal
+from poise.tools.record import record_run
+from poise.tools.train import plan as plan_run
+from poise.tools.train import session as train_run
+from poise.tools.train.command import training_view
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 G, DT, LENGTH, THICK, BEAM_MASS, RADIUS, BALL_MASS, TORQUE = 9.81, 1 / 800, 1.6, 0.04, 2.0, 0.08, 0.5, 5.0
@@ -108,7 +110,7 @@ judge, rng = Evaluator(ID, {}, 20), np.random.default_rng(0)
 chance = judge(lambda seen: rng.uniform(-1, 1, (len(seen), 1))).metrics()["eval/return"]
 settings = {"hidden": [64, 64], "learning_rate": 0.002, "batch": 128, "warmup": 500, "tau": 0.01, "normalize": False}
 words = plan_run.Words(ID, "sac", {"steps": 2500 if QUICK else 10_000, "evaluate_every": 500}, settings, runs=OUT / "runs")
-with show.training_view() as view:
+with training_view() as view:
     outcome = train_run.start(words, view, video=False)
 assert outcome.score["eval/return"] > 2 * chance
 record_run.film_episode(outcome.run, OUT / "01_ball_on_beam.mp4", size=480, hud=True)

@@ -19,17 +19,18 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-
-import algos
-from envs2d.limbs import STRAIGHT_HEIGHT
-from envs2d.standing import DROP_LIMIT, Standing
-from toolkit.evaluation import EVALUATION_SEED, Evaluator
-from toolkit.experience import Act, episode
-from toolkit.registry import World, as_ours, make_world
-from toolkit.rewards import closeness, effort_cost
-from toolkit.signals import Array, layout
-from toolkit.video import VideoRecorder
-from tools import plan_run, show, train_run
+from poise import algos
+from poise.envs2d.figure import STRAIGHT_HEIGHT
+from poise.envs2d.standing import DROP_LIMIT, Standing
+from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
+from poise.toolkit.experience import Act, episode
+from poise.toolkit.media.video import VideoRecorder
+from poise.toolkit.registry import World, as_ours, make_world
+from poise.toolkit.rewards import closeness, effort_cost
+from poise.toolkit.spaces import Array, layout
+from poise.tools.train import plan as plan_run
+from poise.tools.train import session as train_run
+from poise.tools.train.command import training_view
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 ID, GAMMA, REWARDS, STEPS = "poise/Standing-v0", 0.99, ("survival", "posture"), 1000 if QUICK else 12_000
@@ -97,7 +98,7 @@ assert np.isclose(hints(phi), GAMMA ** (len(phi) - 1) * phi[-1] - phi[0])
 policies: dict[str, Act] = {}
 for reward in REWARDS:
     words = plan_run.Words(ID, "sac", {"steps": STEPS}, {"warmup": 400}, {"reward": reward}, runs=OUT / "runs")
-    with show.training_view() as view:
+    with training_view() as view:
         learner = algos.restore(train_run.start(words, view, video=False).run)
     policies[reward] = partial(learner.act, explore=False)
 

@@ -21,14 +21,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from poise.algos.buffers import Batch, ReplayBuffer
+from poise.algos.networks import Ensemble, mlp
+from poise.algos.sac import SAC, SACSettings
+from poise.envs2d.cartpole import Cartpole
+from poise.toolkit.experience import Worlds
+from poise.toolkit.spaces import box
 from torch import Tensor, nn
-
-from algos.buffers import Batch, ReplayBuffer
-from algos.networks import Ensemble, mlp
-from algos.sac import SAC, SACSettings
-from envs2d.cartpole import Cartpole
-from toolkit.experience import Worlds
-from toolkit.signals import box
 
 QUICK, OUT, GAMMA, TAU, WARMUP = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), 0.99, 0.01, 500
 OUT.mkdir(exist_ok=True)

@@ -25,14 +25,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-
-import algos
-from envs2d.standing import Standing
-from toolkit import checkpoint
-from toolkit.experience import episode
-from toolkit.metrics import Metrics
-from toolkit.tape import Tape, tape_of
-from tools import plan_run, train_run
+from poise import algos
+from poise.envs2d.standing import Standing
+from poise.toolkit import checkpoint
+from poise.toolkit.experience import episode
+from poise.toolkit.loggers import Metrics
+from poise.toolkit.tape import Tape, tape_of
+from poise.tools.train import plan as plan_run
+from poise.tools.train import session as train_run
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 STEPS = 600 if QUICK else 3000
@@ -76,10 +76,10 @@ assert rest.run.load("latest")[0] < b  # The run warns, and takes the one before
 
 # %% Step 3: whole or not at all. A process saves without a pause and we kill it, like a power cut, at any moment.
 program = """
-import itertools, numpy, pathlib, sys, toolkit.checkpoint
+import itertools, numpy, pathlib, sys, poise.toolkit.checkpoint
 for number in itertools.count():
     state = {"policy": {"w": numpy.full(100_000, float(number))}}
-    toolkit.checkpoint.save(pathlib.Path(sys.argv[1]) / f"step_{number}", state)
+    poise.toolkit.checkpoint.save(pathlib.Path(sys.argv[1]) / f"step_{number}", state)
 """
 for _ in range(3 if QUICK else 20):
     with TemporaryDirectory() as place:

@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from poise.algos.buffers import Rollout
+from poise.algos.optim import Adam, descend
+from poise.algos.ppo import PPO, PPOSettings
+from poise.envs2d.cartpole import Cartpole
+from poise.toolkit.experience import Worlds
+from poise.toolkit.spaces import Array, box
 from torch import Tensor
-
-from algos.ppo import PPO, PPOSettings
-from algos.rollout import Rollout
-from algos.updates import Adam, descend
-from envs2d.cartpole import Cartpole
-from toolkit.experience import Worlds
-from toolkit.signals import Array, box
 
 QUICK, OUT, SCALE = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), np.array([1, 1, 10, 2], np.float32)
 OUT.mkdir(exist_ok=True)

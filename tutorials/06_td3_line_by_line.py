@@ -19,16 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from poise.algos.buffers import Batch
+from poise.algos.optim import descend, track
+from poise.algos.sac import SAC, SACSettings
+from poise.algos.td3 import TD3, TD3Settings
+from poise.envs2d.cartpole import Cartpole
+from poise.toolkit.experience import Worlds, episode
+from poise.toolkit.registry import make_world
+from poise.toolkit.spaces import Array, box
 from torch import Tensor
-
-from algos.buffers import Batch
-from algos.sac import SAC, SACSettings
-from algos.td3 import TD3, TD3Settings
-from algos.updates import descend, track
-from envs2d.cartpole import Cartpole
-from toolkit.experience import Worlds, episode
-from toolkit.registry import make_world
-from toolkit.signals import Array, box
 
 QUICK, OUT, ID, GAMMA = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), "poise/Cartpole-v0", 0.98
 OUT.mkdir(exist_ok=True)

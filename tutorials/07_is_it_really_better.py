@@ -18,14 +18,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import poise  # noqa: F401  (registers the worlds in the plane)
 from matplotlib.figure import Figure
-
-import algos
-import envs2d  # noqa: F401  (registers the worlds in the plane)
-from toolkit.evaluation import EVALUATION_SEED, Evaluator
-from toolkit.experience import Worlds
-from toolkit.signals import Array
-from tools.statistics import bootstrap_interval, improvement_interval, interquartile_mean, probability_of_improvement
+from poise import algos
+from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
+from poise.toolkit.experience import Worlds
+from poise.toolkit.spaces import Array
+from poise.tools.plot.statistics import bootstrap_interval, improvement_interval, interquartile_mean, probability_of_improvement
 
 QUICK, OUT, ID, WORLD = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), "poise/Cartpole-v0", {"start_noise": 0.15}
 OUT.mkdir(exist_ok=True)

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+import poise  # noqa: F401  (registers the worlds, in the plane and in space)
 from matplotlib.figure import Figure
-
-import algos
-import tools  # noqa: F401  (registers the worlds, in the plane and in space)
-from algos.preset import preset
-from toolkit.experience import Worlds
-from toolkit.signals import Array
+from poise import algos
+from poise.algos.preset import preset
+from poise.toolkit.experience import Worlds
+from poise.toolkit.spaces import Array
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 PLANE, SPACE = "poise/Reacher2D-v0", "poise/ReacherPlane3D-v0"

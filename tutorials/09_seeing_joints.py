@@ -17,13 +17,12 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+import poise  # noqa: F401  (registers the worlds)
 import torch
 from matplotlib.figure import Figure
+from poise.algos.optim import Adam, descend, scheduled
+from poise.toolkit.spaces import Array, layout
 from torch import Tensor, nn
-
-import envs2d  # noqa: F401  (registers the worlds)
-from algos.updates import Adam, descend, scheduled
-from toolkit.signals import Array, layout
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 FRAMES, STEPS = (2500, 250) if QUICK else (20_000, 1500)

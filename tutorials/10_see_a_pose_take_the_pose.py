@@ -17,15 +17,14 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import poise  # noqa: F401  (registers the worlds)
 from matplotlib.figure import Figure
-
-import algos
-import envs2d  # noqa: F401  (registers the worlds)
-from algos.preset import preset
-from algos.translator import Translator, TranslatorSettings
-from toolkit.experience import Worlds
-from toolkit.poses import PoseTask
-from toolkit.signals import Array, layout
+from poise import algos
+from poise.algos.preset import preset
+from poise.algos.translator import Translator, TranslatorSettings
+from poise.toolkit.experience import Worlds
+from poise.toolkit.pose_task import PoseTask
+from poise.toolkit.spaces import Array, layout
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 STEPS, FRAMES, MINIBATCHES, POSES = (130_000, 2000, 200, 20) if QUICK else (330_000, 20_000, 3000, 100)

@@ -18,19 +18,18 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-
-import algos
-from toolkit.evaluation import EVALUATION_SEED
-from toolkit.experience import Moment, episode
-from toolkit.registry import make_world, random_actions
-from toolkit.signals import Array
-from toolkit.video import VideoRecorder, read_video
-from tools.episode_story import live
-from tools.plan_run import Words
-from tools.record_run import film_episode
-from tools.record_savings import film_history
-from tools.train_run import resume, start
-from tools.why_it_fell import alarming_value, in_words, why_it_fell
+from poise import algos
+from poise.toolkit.evaluation import EVALUATION_SEED
+from poise.toolkit.experience import Moment, episode
+from poise.toolkit.media.video import VideoRecorder, read_video
+from poise.toolkit.registry import make_world, random_actions
+from poise.toolkit.spaces import Array
+from poise.tools.record.episode_trace import live
+from poise.tools.record.record_run import film_episode
+from poise.tools.record.record_savings import film_history
+from poise.tools.report.episodes import alarming_value, in_words, why_it_fell
+from poise.tools.train.plan import Words
+from poise.tools.train.session import resume, start
 
 QUICK, OUT, STANDING, RATE = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), "poise/Standing-v0", 50
 EVERY, EPISODES, SIZE = (8192, 10, 128) if QUICK else (4096, 40, 240)

@@ -1,0 +1,604 @@
+"""The physics of the worlds in the plane, held against what Newton says."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pymunk
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+from poise.envs2d.bolla_rolla import PLANK_LENGTH
+from poise.envs2d.cartpole import POLE_LENGTH, POLE_LIMIT, POLE_MASS, POLE_WIDTH, RAIL_END
+from poise.envs2d.figure import IMPULSE
+from poise.envs2d.planar import PlanarEnvironment
+from poise.envs2d.reacher import HOLD, LINK, REACH, TORQUE
+from poise.envs2d.standing import DROP_LIMIT
+from sample_envs import ACTING, BALANCING, FIGURES, OUR_IDS, bang_bang_actions, bare, live, make, zero_actions
+
+GRAVITY = 9.81
+STEP = 1.0 / 50.0
+ACTUATED = [
+    ("poise/Cartpole-v0", {}),
+    ("poise/Reacher2D-v0", {}),
+    *[(world_id, {"actuation": actuation}) for world_id in FIGURES for actuation in ("motor", "impulse")],
+]
+
+
+def constraints(world: PlanarEnvironment, kind: type) -> list:
+    """The joints of one kind."""
+    return [constraint for constraint in world.space.constraints if isinstance(constraint, kind)]
+
+
+def watch(world: PlanarEnvironment, look: Callable[[], float]) -> list[float]:
+    """Look after every step of the physics, not only after those of the agent; the list fills as the world lives."""
+    seen: list[float] = []
+    advance = world.advance
+
+    def looked_at(dt: float) -> None:
+        advance(dt)
+        seen.append(look())
+
+    world.advance = looked_at
+    return seen
+
+
+def gap(world: PlanarEnvironment) -> float:
+    """The widest gap of any hinge (m)."""
+    hinges = constraints(world, pymunk.PivotJoint)
+    return max((hinge.a.local_to_world(hinge.anchor_a) - hinge.b.local_to_world(hinge.anchor_b)).length for hinge in hinges)
+
+
+def beyond_limit(world: PlanarEnvironment) -> float:
+    """How far the worst joint is beyond its range (rad); negative inside."""
+    limits = constraints(world, pymunk.RotaryLimitJoint)
+    turns = [(limit, limit.b.angle - limit.a.angle) for limit in limits]
+    return max(max(limit.min - turn, turn - limit.max) for limit, turn in turns)
+
+
+def energy(bodies: list[pymunk.Body], gravity: float = GRAVITY) -> float:
+    """Kinetic and potential energy (J)."""
+    return sum(
+        body.mass * (body.velocity.length**2 / 2 + gravity * body.position.y) + body.moment * body.angular_velocity**2 / 2
+        for body in bodies
+    )
+
+
+def momenta(bodies: list[pymunk.Body]) -> tuple[pymunk.Vec2d, float]:
+    """Linear momentum, and angular momentum about the common centre of mass."""
+    mass = sum(body.mass for body in bodies)
+    centre = sum((body.mass * body.position for body in bodies), pymunk.Vec2d.zero()) / mass
+    momentum = sum((body.mass * body.velocity for body in bodies), pymunk.Vec2d.zero())
+    turning = sum(
+        body.moment * body.angular_velocity + body.mass * (body.position - centre).cross(body.velocity - momentum / mass)
+        for body in bodies
+    )
+    return momentum, turning
+
+
+def lift(world: PlanarEnvironment, height: float) -> list[pymunk.Body]:
+    """The figure far above everything else, in free flight; its bodies."""
+    bodies = list(world.figure.bodies.values())
+    for body in bodies:
+        body.position += (0.0, height)
+    return bodies
+
+
+# Joints and limits.
+
+
+@pytest.mark.parametrize("acting", ["random", "bang-bang"])
+@pytest.mark.parametrize(("world_id", "settings"), ACTUATED)
+def test_joints_stay_joined_under_full_actions(world_id, settings, acting):
+    world = make(world_id, **settings)
+    gaps = watch(world.unwrapped, lambda: gap(world.unwrapped))
+    for _ in live(world, ACTING[acting](world, 400)):
+        pass
+    assert len(gaps) == 400 * world.unwrapped.SUBSTEPS
+    assert max(gaps) < 0.01
+
+
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_joints_stay_joined_long_after_the_fall(world_id):
+    world = bare(world_id)
+    world.reset(seed=1)
+    gaps = watch(world, lambda: gap(world))
+    for action in bang_bang_actions(world, 300):
+        world.step(action)
+    assert max(gaps) < 0.01
+
+
+@pytest.mark.parametrize("acting", ["random", "bang-bang"])
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_joints_keep_their_limits(world_id, acting):
+    world = make(world_id, start_noise=0.2)
+    beyond = watch(world.unwrapped, lambda: beyond_limit(world.unwrapped))
+    for _ in live(world, ACTING[acting](world, 600)):
+        pass
+    assert -0.5 < max(beyond) < 0.15, "the limits are reached, and hold"
+
+
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_impulse_actuation_knows_no_joint_limits_and_no_motors(world_id):
+    world = bare(world_id, actuation="impulse")
+    world.reset(seed=0)
+    assert not constraints(world, pymunk.RotaryLimitJoint)
+    assert not constraints(world, pymunk.SimpleMotor)
+
+
+def test_the_rail_keeps_the_cart_on_its_line_and_level():
+    world = bare("poise/Cartpole-v0", force=100.0)
+    world.reset(seed=0)
+    heights = watch(world, lambda: max(abs(world.cart.position.y), abs(world.cart.angle)))
+    for action in bang_bang_actions(world, 500):
+        world.step(action)
+        if abs(world.cart.position.x) > RAIL_END:
+            world.reset()
+    assert max(heights) < 0.001
+
+
+# Forces.
+
+
+def test_a_full_push_accelerates_the_cart_by_force_over_mass():
+    world = bare("poise/Cartpole-v0", start_noise=0.0)
+    world.reset(seed=0)
+    world.space.remove(*constraints(world, pymunk.PivotJoint))  # The cart alone, 1 kg.
+    world.step(np.array([1.0]))
+    assert world.cart.velocity.x == pytest.approx(10.0 * STEP, rel=1e-3)
+    world.step(np.array([-0.5]))
+    assert world.cart.velocity.x == pytest.approx(5.0 * STEP, rel=1e-3)
+    world.step(np.array([0.0]))
+    assert world.cart.velocity.x == pytest.approx(5.0 * STEP, rel=1e-3), "a force lasts for its own step only"
+
+
+def test_the_push_is_the_same_wherever_the_cart_is():
+    gained = []
+    for x in (-2.5, 0.0, 2.5):
+        world = bare("poise/Cartpole-v0", start_noise=0.0)
+        world.reset(seed=0)
+        for body in world.space.bodies:
+            body.position += (x, 0.0)
+        world.step(np.array([1.0]))
+        gained.append(world.cart.velocity.x)
+    assert gained == pytest.approx([gained[1]] * 3, rel=1e-3)
+
+
+def test_cart_and_pole_mirror_under_a_mirrored_push():
+    left, right = bare("poise/Cartpole-v0", start_noise=0.0), bare("poise/Cartpole-v0", start_noise=0.0)
+    left.reset(seed=0), right.reset(seed=0)
+    for action in np.linspace(-1.0, 1.0, 20):
+        seen, mirrored = left.step(np.array([action]))[0], right.step(np.array([-action]))[0]
+        np.testing.assert_allclose(seen, -mirrored, atol=1e-5)
+
+
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_motors_turn_limb_and_parent_oppositely(world_id):
+    world = bare(world_id, start_noise=0.0)
+    world.reset(seed=0)
+    bodies = lift(world, 500.0)
+    momentum, turning = momenta(bodies)
+    assert turning == pytest.approx(0.0, abs=1e-9)
+    start = momentum.y
+    for number, action in enumerate(bang_bang_actions(world, 50), 1):
+        world.step(action)
+        momentum, turning = momenta(bodies)
+        spin = sum(abs(body.moment * body.angular_velocity) for body in bodies)
+        assert abs(turning) < 0.01 * max(1.0, spin), "torques inside a body turn it by nothing"
+        assert momentum.x == pytest.approx(0.0, abs=0.01)
+        fallen = -GRAVITY * sum(body.mass for body in bodies) * number * STEP
+        assert momentum.y - start == pytest.approx(fallen, rel=1e-6)
+
+
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_a_full_action_gives_the_torque_that_the_action_names(world_id):
+    world = bare(world_id, start_noise=0.0)
+    for index, (limb, signal) in enumerate(zip(world_limbs(world), world.ACTION, strict=True)):
+        assert signal.high == -signal.low == limb.torque
+        world.reset(seed=0)
+        lift(world, 500.0)
+        parent, body = world.figure.bodies[limb.parent], world.figure.bodies[limb.name]
+        motors = constraints(world, pymunk.SimpleMotor)  # They alone, so that torque shows as turning.
+        world.space.remove(*set(world.space.constraints).difference(motors))
+        action = np.zeros(len(world.ACTION))
+        action[index] = 0.1
+        world.step(action)
+        assert body.moment * body.angular_velocity == pytest.approx(0.1 * limb.torque * STEP, rel=1e-3)
+        assert parent.moment * parent.angular_velocity == pytest.approx(-0.1 * limb.torque * STEP, rel=1e-3)
+
+
+def world_limbs(world: PlanarEnvironment) -> tuple:
+    """The limbs of a world's figure."""
+    world.reset(seed=0)
+    return world.figure.limbs
+
+
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_an_impulse_kicks_the_limb_alone(world_id):
+    world = bare(world_id, actuation="impulse", start_noise=0.0)
+    assert IMPULSE == 0.2
+    for index, limb in enumerate(world_limbs(world)):
+        for share in (1.0, -0.5):
+            world.reset(seed=0)
+            before = {name: body.angular_velocity for name, body in world.figure.bodies.items()}
+            effort = [0.0] * len(world.ACTION)
+            effort[index] = share
+            world.apply(effort)
+            for name, body in world.figure.bodies.items():
+                kick = share * 0.2 if name == limb.name else 0.0
+                assert body.moment * (body.angular_velocity - before[name]) == pytest.approx(kick, abs=1e-12)
+    thigh = next(body for name, body in world.figure.bodies.items() if "thigh" in name)
+    assert 0.2 / thigh.moment == pytest.approx(3.7, abs=0.05), "the reference's 3.7 rad/s a step on an upper leg"
+
+
+def test_the_reachers_torques_are_what_the_action_names():
+    world = bare("poise/Reacher2D-v0", start_noise=0.0, friction=0.0)
+    for index in range(2):
+        world.reset(seed=0)
+        for hinge in constraints(world, pymunk.PivotJoint):
+            world.space.remove(hinge)
+        effort = np.zeros(2)
+        effort[index] = 0.1
+        world.step(effort)
+        upper, lower = (link.moment * link.angular_velocity for link in world.arm.links)
+        given_torque = 0.1 * TORQUE * STEP
+        expected = (given_torque, 0.0) if index == 0 else (-given_torque, given_torque)
+        assert (upper, lower) == pytest.approx(expected, rel=1e-3, abs=1e-9)
+
+
+# Motion and energy.
+
+
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_free_fall_is_half_g_t_squared(world_id):
+    world = bare(world_id, start_noise=0.0)
+    world.reset(seed=0)
+    bodies = lift(world, 500.0)
+    start = [body.position for body in bodies]
+    for number, action in enumerate(zero_actions(world, 50), 1):
+        world.step(action)
+        time = number * STEP
+        fallen = [(before - body.position).y for before, body in zip(start, bodies, strict=True)]
+        expected = GRAVITY * time**2 / 2
+        # Symplectic Euler falls g t dt / 2 further than the parabola.
+        assert fallen == pytest.approx([expected] * len(bodies), abs=GRAVITY * time * world._dt / 2 * 1.05 + 1e-9)
+        assert [body.angle for body in bodies] == pytest.approx([0.0] * len(bodies), abs=1e-9)
+
+
+def hanging_pole(angle: float) -> PlanarEnvironment:
+    """The pole hanging down from a cart too heavy to move, `angle` (rad) off the vertical."""
+    world = bare("poise/Cartpole-v0", start_noise=0.0)
+    world.reset(seed=0)
+    hinge = constraints(world, pymunk.PivotJoint)[0]
+    turned = math.pi + angle
+    at = world.cart.local_to_world(hinge.anchor_a)
+    world.cart.mass = 1e9
+    world.pole.angle = turned
+    world.pole.position = at + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(turned)
+    return world
+
+
+def test_a_hanging_pole_swings_with_the_period_of_a_compound_pendulum():
+    small = 0.05
+    world = hanging_pole(small)
+    angles = watch(world, lambda: world.pole.angle - math.pi)
+    for action in zero_actions(world, 500):
+        world.step(action)
+    falling = [index for index in range(1, len(angles)) if angles[index - 1] > 0.0 >= angles[index]]
+    measured = (falling[-1] - falling[0]) / (len(falling) - 1) * world._dt
+    moment = POLE_MASS * (POLE_LENGTH**2 + POLE_WIDTH**2) / 12 + POLE_MASS * (POLE_LENGTH / 2) ** 2
+    period = 2 * math.pi * math.sqrt(moment / (POLE_MASS * GRAVITY * POLE_LENGTH / 2)) * (1 + small**2 / 16)
+    assert len(falling) >= 5
+    assert measured == pytest.approx(period, rel=0.002)
+    assert max(angles) < small * 1.01, "it never swings higher than it was let go"
+
+
+@pytest.mark.parametrize("angle", [0.05, 1.0, 2.5])
+def test_a_pendulum_left_alone_keeps_its_energy(angle):
+    world = hanging_pole(angle)
+    lowest = world.cart.position.y + 0.15 - POLE_LENGTH / 2
+    energies = watch(world, lambda: energy([world.pole]) - POLE_MASS * GRAVITY * lowest)
+    begins = energy([world.pole]) - POLE_MASS * GRAVITY * lowest
+    for action in zero_actions(world, 300):
+        world.step(action)
+    assert max(energies) < begins * 1.01
+    assert min(energies) > begins * 0.9, "there is no friction in the hinge"
+
+
+def falls(world_id: str, actuation: str, seed: int) -> tuple[float, np.ndarray]:
+    """The energy of everything before and through an episode without effort (J)."""
+    world = bare(world_id, actuation=actuation)
+    world.reset(seed=seed)
+    bodies = list(world.space.bodies)
+    begins = energy(bodies)
+    energies = watch(world, lambda: energy(bodies))
+    for action in zero_actions(world, 400):
+        if world.step(action)[2]:
+            break
+    return begins, np.array(energies)
+
+
+@pytest.mark.parametrize("actuation", ["motor", "impulse"])
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_a_passive_body_never_has_more_energy_than_it_began_with(world_id, actuation):
+    for seed in range(10):
+        begins, energies = falls(world_id, actuation, seed)
+        assert max(energies) < begins + 1.0
+
+
+@pytest.mark.parametrize("actuation", ["motor", "impulse"])
+@pytest.mark.parametrize("world_id", FIGURES)
+def test_a_passive_body_gains_no_energy_at_its_joints_and_limits(world_id, actuation):
+    """A blow may be elastic, and give back within two steps what it took; but it may give back no more."""
+    gained = []
+    for seed in range(20):
+        energies = falls(world_id, actuation, seed)[1]
+        upper = sliding_window_view(energies, 2 * PlanarEnvironment.SUBSTEPS).max(axis=1)
+        gained.append(float((upper - np.minimum.accumulate(upper)).max()))
+    assert max(gained) < 5.0, "more than lifts the body by a centimetre"
+    assert np.median(gained) < 1.0
+
+
+@pytest.mark.parametrize("friction", [0.0, 0.15, 1.0])
+def test_the_reacher_left_alone_slows_down_by_its_friction_alone(friction):
+    world = bare("poise/Reacher2D-v0", friction=friction)
+    world.reset(seed=3)
+    world.arm.links[0].angular_velocity = 3.0
+    world.arm.links[1].angular_velocity = -2.0
+    world.step(np.zeros(2))  # The joints agree on the links' velocities.
+    energies = watch(world, lambda: energy(world.arm.links, gravity=0.0))
+    begins = energy(world.arm.links, gravity=0.0)
+    for action in zero_actions(world, 100):
+        world.step(action)
+    assert max(energies) < begins * 1.01
+    if friction:
+        assert energies[-1] < begins * 0.05
+    else:
+        assert energies[-1] > begins * 0.95
+
+
+def test_a_ball_rolls_without_slipping():
+    world = bare("poise/BollaRolla-v0", start_noise=0.0)
+    world.reset(seed=0)
+    for body in list(world.space.bodies):
+        if body is not world.ball:
+            body.position += (0.0, 500.0)
+    world.ball.apply_impulse_at_local_point((5.0, 0.0))
+    for _ in range(50):
+        world.step(np.zeros(8))
+    # 2/3 of the push stays as rolling in a disc, the rest went into turning it.
+    assert world.ball.velocity.x == pytest.approx(0.5 * 2 / 3, rel=0.02)
+    assert world.ball.angular_velocity * 0.25 == pytest.approx(-world.ball.velocity.x, rel=0.01)
+
+
+# Failures.
+
+
+@pytest.mark.parametrize("acting", ["random", "zero"])
+@pytest.mark.parametrize(("world_id", "settings"), [(i, s) for i, s in ACTUATED if i in BALANCING])
+def test_a_body_without_skill_fails_soon(world_id, settings, acting):
+    world = make(world_id, **settings)
+    lengths = []
+    for seed in range(31):
+        world.reset(seed=seed)
+        lengths.append(0)
+        for action in ACTING[acting](world, 400, seed):
+            lengths[-1] += 1
+            if any(world.step(action)[2:4]):
+                break
+    assert 5 < np.median(lengths) < 100
+
+
+def failure_after(world: PlanarEnvironment) -> tuple[bool, str | None]:
+    """One step without effort."""
+    _, _, terminated, _, info = world.step(np.zeros(world.action_space.shape))
+    return terminated, info.get("failure")
+
+
+def shifted(world: PlanarEnvironment, x: float, *bodies: pymunk.Body) -> PlanarEnvironment:
+    """The world with some bodies moved sideways."""
+    for body in bodies:
+        body.position += (x, 0.0)
+    return world
+
+
+@pytest.fixture
+def bolla() -> PlanarEnvironment:
+    """A ball rider high in the air and in two parts, so that what fails is what the test made fail."""
+    world = bare("poise/BollaRolla-v0", start_noise=0.0)
+    world.reset(seed=0)
+    return world
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+@pytest.mark.parametrize(("beyond", "ends"), [(0.1, True), (-0.1, False)])
+class TestTheBallRiderFails:
+    """The four ways, each just beyond its limit and just before it."""
+
+    def test_when_the_plank_tips(self, bolla, side, beyond, ends):
+        for body in bolla.space.bodies:
+            if body is not bolla.ball:
+                body.position += (0.0, 500.0)
+        bolla.plank.angle = side * (0.8 + beyond)
+        bolla.plank.position -= (0.0, 100.0)
+        assert failure_after(bolla) == (ends, "plank tips" if ends else None)
+
+    def test_when_the_torso_tips(self, bolla, side, beyond, ends):
+        centre = bolla.figure.torso.position
+        for body in bolla.figure.bodies.values():
+            turned = (body.position - centre).rotated(side * (1.5 + beyond))
+            body.position = turned + centre + pymunk.Vec2d(0.0, 500.0)
+            body.angle += side * (1.5 + beyond)
+        assert failure_after(bolla) == (ends, "torso tips" if ends else None)
+
+    def test_when_the_torso_leaves_the_plank(self, bolla, side, beyond, ends):
+        for body in bolla.figure.bodies.values():
+            body.position += (side * (PLANK_LENGTH / 2 + beyond), 500.0)
+        assert failure_after(bolla) == (ends, "torso leaves the plank" if ends else None)
+
+    def test_when_the_ball_leaves_the_plank(self, bolla, side, beyond, ends):
+        for body in bolla.space.bodies:
+            if body is not bolla.ball:
+                body.position += (0.0, 500.0)
+        shifted(bolla, side * (PLANK_LENGTH / 2 + beyond), bolla.ball)
+        assert failure_after(bolla) == (ends, "ball leaves the plank" if ends else None)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+@pytest.mark.parametrize(("beyond", "ends"), [(0.02, True), (-0.02, False)])
+def test_the_cart_pole_fails_when_the_pole_tips_or_the_rail_ends(side, beyond, ends):
+    world = bare("poise/Cartpole-v0", start_noise=0.0)
+    world.reset(seed=0)
+    angle = side * (POLE_LIMIT + beyond)
+    world.pole.angle = angle
+    hinge = world.cart.local_to_world((0.0, 0.15))
+    world.pole.position = hinge + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(angle)
+    assert failure_after(world) == (ends, "pole" if ends else None)
+    world.reset(seed=0)
+    shifted(world, side * (RAIL_END + beyond), *world.space.bodies)
+    assert failure_after(world) == (ends, "rail" if ends else None)
+    assert (POLE_LIMIT, RAIL_END) == (0.21, 3.0)
+
+
+@pytest.mark.parametrize(("beyond", "ends"), [(0.02, True), (-0.02, False)])
+def test_standing_fails_when_the_torso_has_dropped(beyond, ends):
+    world = bare("poise/Standing-v0", start_noise=0.0)
+    world.reset(seed=0)
+    assert DROP_LIMIT == 0.32
+    lift(world, 500.0)
+    world.start_height += 500.0 + DROP_LIMIT + beyond
+    assert failure_after(world) == (ends, "height" if ends else None)
+
+
+# The reacher.
+
+
+@given(seed=st.integers(0, 2**31))
+def test_a_target_is_always_a_pose_that_the_arm_can_take(seed):
+    world = bare("poise/Reacher2D-v0")
+    seen, _ = world.reset(seed=seed)
+    elbow, hand = seen[:2], seen[2:4]
+    assert np.hypot(*elbow) == pytest.approx(LINK, abs=1e-5)
+    assert np.hypot(*(hand - elbow)) == pytest.approx(LINK, abs=1e-5)
+    np.testing.assert_allclose(seen[8:12], seen[:4] - seen[4:8], atol=1e-6)
+    np.testing.assert_allclose(np.hypot(*seen[4:6]), LINK, atol=1e-5)
+
+
+def test_targets_are_everywhere():
+    world = bare("poise/Reacher2D-v0")
+    targets = np.array([world.reset(seed=seed)[0][:4] for seed in range(300)])
+    turns = np.arctan2(targets[:, 1], targets[:, 0])
+    assert np.histogram(turns, 6, (-math.pi, math.pi))[0].min() > 20
+    assert np.hypot(targets[:, 2], targets[:, 3]).min() < 0.05, "also close to the shoulder"
+
+
+def what_the_arm_sees_is_where_it_is(world: PlanarEnvironment, seen: np.ndarray) -> None:
+    """Elbow and hand of the observation, held against the bodies themselves."""
+    elbow, hand = (link.local_to_world((LINK / 2, 0.0)) for link in world.arm.links)
+    np.testing.assert_allclose(seen[4:8], (*elbow, *hand), atol=1e-3)
+
+
+def test_the_reacher_sees_where_its_arm_is():
+    world = bare("poise/Reacher2D-v0")
+    world.reset(seed=0)
+    for action in bang_bang_actions(world, 100):
+        what_the_arm_sees_is_where_it_is(world, world.step(action)[0])
+
+
+def test_a_pose_counts_after_25_steps_in_a_row_and_makes_room_for_a_new_target():
+    world = bare("poise/Reacher2D-v0", start_noise=0.0)
+    world.reset(seed=0)
+    world.task.aim(world.pose, world.pose)  # The target where the arm is, and the arm at rest.
+    told = [world.step(np.zeros(2)) for _ in range(2 * HOLD)]
+    assert HOLD == 25 and REACH == 0.02
+    assert [info["success"] for *_, info in told] == [False] * (HOLD - 1) + [True] + [False] * HOLD
+    assert [info["poses"] for *_, info in told] == [0] * (HOLD - 1) + [1] * (HOLD + 1)
+    assert [info["reward_terms"]["achieved"] for *_, info in told] == [0.0] * (HOLD - 1) + [1.0] + [0.0] * HOLD
+    before, after = told[HOLD - 2][0][:4], told[HOLD - 1][0][:4]
+    assert not np.allclose(before, after), "the step that achieves a pose shows the next target"
+    assert abs(told[HOLD][4]["reward_terms"]["progress"]) < 1e-3, "a new target is no loss of progress"
+
+
+def test_a_pose_left_in_between_counts_from_the_start_again():
+    world = bare("poise/Reacher2D-v0", start_noise=0.0)
+    world.reset(seed=0)
+    here, away = world.pose, ((0.2, 0.0), (0.0, 0.0))
+    world.task.aim(here, world.pose)
+    assert not any(world.step(np.zeros(2))[4]["success"] for _ in range(HOLD - 1))
+    world.task.target = away
+    assert not world.step(np.zeros(2))[4]["success"]
+    world.task.target = here
+    successes = [world.step(np.zeros(2))[4]["success"] for _ in range(HOLD)]
+    assert successes == [False] * (HOLD - 1) + [True]
+
+
+@pytest.mark.parametrize("point", [0, 1])
+def test_both_points_must_be_near(point):
+    world = bare("poise/Reacher2D-v0", start_noise=0.0)
+    world.reset(seed=0)
+    target = [list(place) for place in world.pose]
+    target[point][0] += REACH * 1.05
+    world.task.aim(target, world.pose)
+    assert not any(world.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD))
+    target[point][0] -= REACH * 0.1
+    assert any(world.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD))
+
+
+def test_progress_adds_up_to_the_way_made_and_cannot_be_farmed():
+    world = bare("poise/Reacher2D-v0")
+    world.reset(seed=5)
+    begins = world.task.potential
+    gains = []
+    for action in bang_bang_actions(world, 100):
+        info = world.step(action)[4]
+        assert not info["success"]
+        gains.append(info["reward_terms"]["progress"])
+    assert sum(gains) == pytest.approx(world.task.potential - begins, abs=1e-9)
+
+
+def test_a_simple_controller_takes_pose_after_pose():
+    """A proportional-derivative controller on the two joint angles, which is all that the task needs."""
+    world = make("poise/Reacher2D-v0")
+    poses = []
+    for seed in range(3):
+        seen, _ = world.reset(seed=seed)
+        truncated = False
+        while not truncated:
+            wish, have = joint_angles(seen[:4]), joint_angles(seen[4:8])
+            gap = (wish - have + math.pi) % (2 * math.pi) - math.pi
+            seen, _, terminated, truncated, info = world.step(np.clip((2.0, 0.7) * gap - (0.3, 0.05) * seen[12:14], -1.0, 1.0))
+            assert not terminated
+        poses.append(info["poses"])
+    assert min(poses) >= 2
+
+
+def joint_angles(points: np.ndarray) -> np.ndarray:
+    """Angles of shoulder and elbow that put elbow and hand at `points` (4,)."""
+    shoulder = math.atan2(points[1], points[0])
+    return np.array([shoulder, math.atan2(points[3] - points[1], points[2] - points[0]) - shoulder])
+
+
+@pytest.mark.parametrize("world_id", OUR_IDS)
+def test_the_signals_are_the_numbers_of_the_issue(world_id):
+    sizes = {
+        "poise/Cartpole-v0": (4, 1),
+        "poise/Standing-v0": (30, 4),
+        "poise/BollaRolla-v0": (60, 8),
+        "poise/Reacher2D-v0": (14, 2),
+    }
+    world = bare(world_id)
+    assert world.CONTROL_RATE == 50
+    if world_id in sizes:
+        assert (world.observation_space.shape[0], world.action_space.shape[0]) == sizes[world_id]
+
+
+def test_the_bodies_are_the_references():
+    def masses(world_id: str) -> list[float]:
+        world = bare(world_id)
+        world.reset(seed=0)
+        return sorted(body.mass for body in world.space.bodies)
+
+    assert masses("poise/Cartpole-v0") == [0.1, 1.0]
+    assert masses("poise/Standing-v0") == [5.0] * 4 + [30.0]
+    assert masses("poise/BollaRolla-v0") == [2.0] + [5.0] * 8 + [10.0, 30.0]

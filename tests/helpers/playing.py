@@ -1,0 +1,59 @@
+"""A playground without a display, and a person at it."""
+
+import pygame
+import pytest
+from poise.toolkit.media.window import Window
+from poise.tools.play.playground import Playground
+from poise.tools.play.session import LiveWorld
+from poise.tools.record.record_run import drawable_world
+from poise.tools.train import session as train_run
+from poise.tools.train.plan import Words
+
+TICK = 0.02
+
+
+SMALL = {"width": 64, "height": 64}
+
+
+@pytest.fixture(autouse=True)
+def dummy_display(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    yield
+    pygame.display.quit()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run too short to have learned anything, with two checkpoints."""
+    runs = tmp_path_factory.mktemp("runs")
+    training = {"steps": 40, "checkpoint_every": 20, "evaluate_every": 0}
+    settings = {"hidden": [8], "warmup": 10, "batch": 8, "evaluate_episodes": 1}
+    return train_run.start(Words("cartpole", "sac", training, settings, runs=runs, name="tiny"), video=False).run
+
+
+def make(world_id="poise/Cartpole-v0", policy=None, running=True, **how):
+    looks = {**SMALL, "hud": True} if world_id.startswith("poise/") else {}
+    live = LiveWorld(drawable_world(world_id, {}, looks), policy, **how)
+    playground = Playground(Window("test", column=True), live)
+    playground.frame(0.0)
+    live.paused = not running
+    return playground
+
+
+def key(name, event_type=pygame.KEYDOWN):
+    pygame.event.post(pygame.event.Event(event_type, key=pygame.key.key_code(name)))
+
+
+def press(playground, name):
+    """Press a key while no time passes."""
+    key(name)
+    key(name, pygame.KEYUP)
+    playground.frame(0.0)
+
+
+def mouse(playground, event_type, x, y, button=pygame.BUTTON_LEFT):
+    """Move or press the mouse at a fraction of the picture."""
+    picture = playground.window.picture
+    pos = (picture.left + round(x * picture.width), picture.top + round(y * picture.height))
+    more = {"rel": (0, 0), "buttons": (1, 0, 0)} if event_type == pygame.MOUSEMOTION else {"button": button}
+    pygame.event.post(pygame.event.Event(event_type, pos=pos, **more))

@@ -1,0 +1,83 @@
+"""Small runs for tests."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import poise  # noqa: F401  (registers the environments)
+from sample_envs import bare
+
+# Small runs.
+
+SMALL_SETTINGS = {"hidden": [8], "batch": 8, "warmup": 30, "buffer": 500}
+
+
+SMALL_TRAINING = {
+    "steps": 200,
+    "evaluate_every": 60,
+    "evaluate_episodes": 2,
+    "checkpoint_every": 50,
+    "log_every": 20,
+    "solved_at": None,
+}
+
+
+def start_run(
+    runs: Path, name: str = "run", world: str = "cartpole", video: bool = False, listen: Any = None, **training: Any
+) -> Any:
+    """Train a small run, and how it ended."""
+    from poise.tools.train import session as train_run
+    from poise.tools.train.plan import Words
+
+    wanted = {**SMALL_TRAINING, **training}
+    return train_run.start(Words(world, "sac", wanted, SMALL_SETTINGS, name=name, runs=runs), listen, video)
+
+
+def state_of(run: Any, checkpoint: str = "latest") -> dict[str, Any]:
+    """All that a checkpoint holds but the seconds of a clock, flat and as bytes, so that two can be compared."""
+    flat = {}
+    for group, values in run.load(checkpoint)[1].items():
+        for name, value in values.items():
+            exact = (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+            flat[f"{group}.{name}"] = exact
+    del flat["progress.seconds"]
+    return flat
+
+
+def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
+    """The rows of both CSV files, without what a clock measured."""
+    records = {}
+    for name in ("episodes", "metrics"):
+        with (run.path / f"{name}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows and all(float(row.pop("seconds")) >= 0.0 for row in rows)
+        records[name] = [row for row in rows if row.get("name") != "charts/SPS"]
+    return records
+
+
+def seeing_runs(runs: Path, world_id: str) -> tuple[Any, Any]:
+    """A policy `mover` and a translator `eye` of 32 x 32 pixels for a world that takes poses; they have learned nothing."""
+    from poise.algos.translator import Translator, TranslatorSettings
+    from poise.toolkit.run import Run
+    from poise.toolkit.spaces import layout
+    from poise.tools.train import session as train_run
+    from poise.tools.train.plan import Words
+
+    training = {"steps": 32, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
+    train_run.start(Words(world_id, "ppo", training, {"rollout": 32}, runs=runs, name="mover"), video=False)
+    place = layout(bare(world_id).OBSERVATION)["pose"]
+    settings = TranslatorSettings(channels=(4, 8), hidden=8)
+    eye = Run.create(runs, "eye", world_id, "translator", 0)
+    seen = {"width": 32, "height": 32, "markers": False}
+    told = {"world": world_id, "world_settings": seen, "algorithm": "translator", "settings": settings.plain()}
+    eye.write(
+        "config.json", {**told, "training": {"seed": 0}, "device": "cpu", "size": [32, 32], "outputs": place.stop - place.start}
+    )
+    eye.save(1, Translator((32, 32), place.stop - place.start, settings, seed=0).state(), 0.0)
+    return Run.open(runs, "mover"), eye
+
+
+JUDGED = {f"eval/{name}" for name in ("return", "length", "success", "return_std")}
+JUDGED |= {f"eval/reward/{term}" for term in ("upright", "centred", "quiet", "economy")}
+"""What an evaluation of the cart-pole tells."""

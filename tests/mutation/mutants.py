@@ -1,0 +1,155 @@
+"""Mutants: break the learners on purpose, one small thing at a time, and see whether the tests notice.
+
+python tests/mutation/mutants.py [NAME...]
+
+The mutants are listed in mutants.yaml beside this file: what each breaks, the text it replaces and by what. Each is put into a
+copy of the checkout, and the fast tests that judge algos run there: a test that fails has killed it; one that none kills has
+survived, and shows what the tests do not hold. A mutant whose text is no longer found exactly once is stale, and an error.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import yaml
+from poise.toolkit.console import table
+from poise.toolkit.errors import UserError, unknown
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TESTS = ("tests/algos", "tests/toolkit/test_observation.py")
+WANTED = 0.9
+"""The part of all mutants that has to be killed."""
+PYTEST_FAILED = 1
+"""How pytest exits when tests ran and some failed; 2 and more say that it could not run them."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One small thing done wrong: `old`, which stands once in `file`, becomes `new`."""
+
+    name: str
+    file: str
+    breaks: str
+    old: str
+    new: str
+
+    def mutated(self, text: str) -> str:
+        """The text of its file with the mutant in it; a UserError where it does not fit."""
+        found = text.count(self.old)
+        if found != 1 or self.old == self.new:
+            raise UserError(f"mutant {self.name} is stale: its text stands {found} times in {self.file}")
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the tests said of one mutant: killed, survived, timed out, or broken where they could not even start."""
+
+    mutant: Mutant
+    word: str
+    by: str
+    seconds: float
+
+
+def read_mutants() -> list[Mutant]:
+    """All mutants of the list."""
+    files = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+    return [Mutant(name, file, **texts) for file, own in files.items() for name, texts in own.items()]
+
+
+def choose(names: Sequence[str]) -> list[Mutant]:
+    """The mutants of these names, or all of them where none is named."""
+    mutants = {mutant.name: mutant for mutant in read_mutants()}
+    for name in names:
+        if name not in mutants:
+            raise unknown("mutant", name, mutants)
+    return [mutants[name] for name in names or mutants]
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy all that git knows of or would add, as it stands now: once, so that all mutants are put into the same code."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: float) -> Verdict:
+    """Run the tests over a mutant of the checkout, up to the first that fails; over the checkout itself where there is none."""
+    began = time.monotonic()
+    with TemporaryDirectory(prefix="mutant-") as place:
+        folder = shutil.copytree(checkout, Path(place) / "poise")
+        if mutant is None:
+            mutant = Mutant("none", "", "nothing", "", "")
+        else:
+            path = folder / mutant.file
+            path.write_text(mutant.mutated(path.read_text()))
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        # One thread each, as there are as many mutants at once as cores; the copy comes before what is installed.
+        environment = {**os.environ, "PYTHONPATH": place, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            told = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Verdict(mutant, "timed out", "", time.monotonic() - began)
+    failed = [line.split("::", 1)[1].split(" - ")[0] for line in told.stdout.splitlines() if line.startswith("FAILED")]
+    word = {0: "survived", PYTEST_FAILED: "killed"}.get(told.returncode, "broken")
+    by = failed[0] if failed else told.stdout[-300:] if word == "broken" else ""
+    return Verdict(mutant, word, by, time.monotonic() - began)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option(
+    "--tests", multiple=True, default=TESTS, help="Test file that judges; may be given again.  [default: those of algos]"
+)
+@click.option("--limit", default=300.0, show_default=True, help="Seconds after which a mutant has timed out.")
+@click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Mutants at once.")
+def main(names: tuple[str, ...], tests: tuple[str, ...], limit: float, jobs: int) -> None:
+    """Put each mutant, or those named, before the tests; exit 1 where less than 90 % of them are killed."""
+    console, verdicts = Console(width=150), []
+    with TemporaryDirectory(prefix="checkout-") as place:
+        checkout = copy_checkout(Path(place))
+        try:
+            mutants = choose(names)
+            for mutant in mutants:
+                mutant.mutated((checkout / mutant.file).read_text())
+        except UserError as error:
+            raise click.UsageError(str(error)) from None
+        judged = partial(judge, checkout=checkout, tests=tests, limit=limit)
+        healthy = judged(None)
+        if healthy.word != "survived":
+            raise click.ClickException(f"without any mutant the tests are not green: {healthy.by or healthy.word}")
+        console.print(f"{len(mutants)} mutants, {jobs} at once; without any, the tests take {healthy.seconds:.0f} s")
+        with ThreadPoolExecutor(jobs) as pool:
+            for verdict in pool.map(judged, mutants):
+                verdicts.append(verdict)
+                console.print(f"{len(verdicts):4}  {verdict.word:9}  {verdict.mutant.name}", highlight=False)
+    rows = [(v.mutant.name, v.mutant.breaks, v.word, v.by, f"{v.seconds:.0f}") for v in verdicts]
+    console.print(table("Mutants", ["mutant", "what it breaks", "", "killed by", "s"], rows))
+    killed = sum(verdict.word == "killed" for verdict in verdicts)
+    console.print(f"killed {killed} of {len(verdicts)} ({killed / len(verdicts):.0%})")
+    for verdict in verdicts:
+        if verdict.word != "killed":
+            console.print(
+                f"{verdict.word}: {verdict.mutant.name} in {verdict.mutant.file}: {verdict.mutant.breaks}", soft_wrap=True
+            )
+    sys.exit(killed < WANTED * len(verdicts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Settings: frozen, validated, and kind to typing mistakes; and the words they are read from."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from poise.toolkit.errors import UserError, unknown
+from poise.toolkit.settings import Settings, parse_assignments
+from pydantic import Field, ValidationError
+
+
+class Recipe(Settings):
+    """Settings to try things on."""
+
+    rate: float = Field(0.1, gt=0, le=1, description="how fast")
+    steps: int = Field(100, ge=1, description="how long")
+    hidden: tuple[int, ...] = Field((8, 8), description="how wide")
+    name: str = Field("plain", pattern="^[a-z]+$", description="how called")
+    goal: float | None = Field(None, description="how good")
+    loud: bool = Field(False, description="how loud")
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "expected"),
+    [
+        ({}, "rate", 0.1),
+        ({"rate": 1}, "rate", 1.0),
+        ({"rate": "0.5"}, "rate", 0.5),
+        ({"hidden": [1, 2, 3]}, "hidden", (1, 2, 3)),
+        ({"goal": None}, "goal", None),
+        ({"goal": 3}, "goal", 3.0),
+        ({"loud": True}, "loud", True),
+        ({"steps": 5.0}, "steps", 5),
+    ],
+)
+def test_good_values(values, name, expected):
+    value = getattr(Recipe.parse(values), name)
+    assert value == expected and type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"rat": 0.1}, r"unknown setting 'rat': did you mean 'rate'\?"),
+        ({"zzzzz": 0.1}, "choose from goal, hidden, loud, name, rate, steps"),
+        ({"rate": 0}, "setting rate=0: .*greater than 0"),
+        ({"rate": 2}, "setting rate=2: .*less than or equal to 1"),
+        ({"rate": "fast"}, "setting rate='fast': .*number"),
+        ({"rate": math.nan}, "setting rate=nan: .*finite"),
+        ({"rate": None}, "setting rate=None"),
+        ({"steps": 1.5}, "setting steps=1.5: .*integer"),
+        ({"steps": 0}, "setting steps=0"),
+        ({"hidden": 8}, "setting hidden=8"),
+        ({"hidden": [8, "x"]}, "setting hidden.1='x'"),
+        ({"name": "A B"}, "setting name='A B'"),
+        ({"loud": "maybe"}, "setting loud='maybe'"),
+        ({"goal": math.inf}, "setting goal=inf"),
+    ],
+)
+def test_bad_values_are_one_line_that_names_the_culprit(values, told):
+    with pytest.raises(UserError, match=told) as refused:
+        Recipe.parse(values)
+    assert "\n" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None, "no second traceback behind it"
+
+
+def test_the_kind_of_setting_is_named():
+    with pytest.raises(UserError, match="world setting rate=0"):
+        Recipe.parse({"rate": 0}, kind="world setting")
+
+
+def test_settings_do_not_change():
+    settings = Recipe()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.rate = 0.5
+    assert hash(settings) == hash(Recipe())
+
+
+@given(rate=st.floats(1e-6, 1), steps=st.integers(1), hidden=st.lists(st.integers()), goal=st.none() | st.floats(-9, 9))
+def test_plain_values_go_round(rate, steps, hidden, goal):
+    settings = Recipe.parse({"rate": rate, "steps": steps, "hidden": hidden, "goal": goal})
+    assert Recipe.parse(settings.plain()) == settings
+    assert all(isinstance(value, int | float | str | bool | list | None) for value in settings.plain().values())
+
+
+def test_a_description_tells_name_type_default_and_meaning():
+    rows = {name: (kind, default, meaning) for name, kind, default, meaning in Recipe.describe()}
+    assert list(rows) == ["rate", "steps", "hidden", "name", "goal", "loud"]
+    assert rows["rate"][0].startswith("float") and rows["rate"][1:] == ("0.1", "how fast")
+    assert "0" in rows["rate"][0] and "1" in rows["rate"][0], "the bounds are told"
+    assert rows["goal"][0] == "float | None"
+
+
+# Words.
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "expected"),
+    [
+        ("a=3", "a", 3),
+        ("a=0.5", "a", 0.5),
+        ("a=1e-3", "a", 0.001),
+        ("a=3E5", "a", 3e5),
+        ("a=true", "a", True),
+        ("a=null", "a", None),
+        ("a=", "a", None),
+        ("a=[64, 64]", "a", [64, 64]),
+        ("a=posture", "a", "posture"),
+        (" a =3", "a", 3),
+        ("a=b=c", "a", "b=c"),
+        ("a='3'", "a", 3.0),
+    ],
+)
+def test_words_are_read_as_people_mean_them(word, key, expected):
+    value = parse_assignments([word], "--set")[key]
+    assert value == expected and (expected is None) == (value is None)
+
+
+@pytest.mark.parametrize("word", ["a", "=3", "", " =3", "a=[1,", "a={", "a=*x", "a=!!python/object:os.system x", 'a="'])
+def test_words_that_cannot_be_read_are_one_line_that_names_the_option(word):
+    with pytest.raises(UserError, match="--set") as refused:
+        parse_assignments([word], "--set")
+    assert "\n" not in str(refused.value) and repr(word) in str(refused.value)
+
+
+@given(words=st.lists(st.text(max_size=20), max_size=3))
+def test_whatever_is_typed_is_read_or_refused_kindly(words):
+    try:
+        read = parse_assignments(words, "--env-set")
+    except UserError as refused:
+        assert "\n" not in str(refused)
+    else:
+        assert all(isinstance(key, str) and key for key in read)
+
+
+def test_the_last_word_for_a_key_counts():
+    assert parse_assignments(["a=1", "b=2", "a=3"], "--set") == {"a": 3, "b": 2}
+
+
+@given(number=st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_that_python_writes_is_read_back(number):
+    assert parse_assignments([f"x={number!r}"], "--set")["x"] == number
+
+
+# Unknown words.
+
+
+def test_an_unknown_word_gets_the_nearest_or_all():
+    assert str(unknown("world", "cartpol", ["cartpole", "standing"])) == "unknown world 'cartpol': did you mean 'cartpole'?"
+    assert str(unknown("world", "x", ["b", "a"])) == "unknown world 'x': choose from a, b"
+    assert str(unknown("world", "x", [])) == "unknown world 'x': choose from (there are none)"
+
+
+@given(word=st.text(max_size=10), known=st.lists(st.text("abc", min_size=1, max_size=5)))
+def test_an_unknown_word_is_always_a_user_error_of_one_line(word, known):
+    error = unknown("thing", word, known)
+    assert isinstance(error, UserError) and isinstance(error, ValueError)
+    assert "\n" not in str(error)

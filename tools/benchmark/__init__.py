@@ -1,0 +1,1 @@
+"""`poise benchmark`, and benchmarks beside peers: `python -m poise.tools.benchmark`."""

@@ -1,0 +1,1 @@
+"""`poise evaluate`, `poise compare` and `poise robustness`."""

@@ -1,0 +1,1 @@
+"""`poise mimic` and `poise duel`."""

@@ -1,0 +1,1 @@
+"""`poise play`: an interactive window."""

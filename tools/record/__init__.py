@@ -1,0 +1,1 @@
+"""`poise record`, `replay`, `combine` and `images-to-video`."""

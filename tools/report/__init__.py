@@ -1,0 +1,1 @@
+"""`poise report`: one HTML page about runs."""

@@ -1,0 +1,1 @@
+"""`poise dataset` and `poise translate`."""
