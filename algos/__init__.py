@@ -1,5 +1,17 @@
 """Everything that learns; the only package with torch. `load` finds an algorithm by its name."""
 
-from poise.algos.registry import ALGORITHMS, algorithm_of, load, make, restore
+from poise.algos.registry import (
+    ALGORITHMS,
+    get_algorithm_class,
+    get_algorithm_name,
+    make_learner,
+    restore_learner,
+)
 
-__all__ = ["ALGORITHMS", "algorithm_of", "load", "make", "restore"]
+__all__ = [
+    "ALGORITHMS",
+    "get_algorithm_class",
+    "get_algorithm_name",
+    "make_learner",
+    "restore_learner",
+]

@@ -7,83 +7,96 @@ from typing import Annotated, Any, ClassVar, Protocol
 import gymnasium
 import numpy as np
 import torch
+from pydantic import Field
+from torch import Tensor, nn
+
 from poise import algos
-from poise.algos.optim import Adam, tensor_of
+from poise.algos.optim import Adam, to_tensor
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import Transition
 from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array
-from pydantic import Field
-from torch import Tensor, nn
 
 State = dict[str, dict[str, Any]]
 """Groups of numpy arrays and plain values."""
 
 
-class Part(Protocol):
+class Stateful(Protocol):
     """A piece of a learner that remembers something."""
 
-    def state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """What it remembers, as numpy arrays and plain values."""
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def set_state(self, state: Mapping[str, Any]) -> None:
         """Take a saved state back."""
 
 
-class Saved(Protocol):
+class Checkpointable(Protocol):
     """What has a state that makes going on exact."""
 
     networks: dict[str, nn.Module]
     """All that has weights, by name; `policy` is what acts."""
     optimizers: dict[str, Adam]
-    parts: dict[str, Part]
+    stateful: dict[str, Stateful]
     """Whatever else makes going on exact: buffers, counters, statistics."""
     rng: np.random.Generator
     generator: torch.Generator
 
 
-def state_of(owner: Saved) -> State:
+def state_dict(owner: Checkpointable) -> State:
     """All that makes going on exact."""
-    state: State = {group_of(name): _arrays(module) for name, module in owner.networks.items()}
-    state |= {name: part.state() for name, part in _parts(owner).items()}
-    state["chance"] = {"numpy": owner.rng.bit_generator.state, "torch": owner.generator.get_state().numpy()}
+    state: State = {group_name(name): _to_numpy(module) for name, module in owner.networks.items()}
+    state |= {name: part.get_state() for name, part in _all_stateful(owner).items()}
+    state["rng"] = {
+        "numpy": owner.rng.bit_generator.state,
+        "torch": owner.generator.get_state().numpy(),
+    }
     return state
 
 
-def load_into(owner: Saved, state: Mapping[str, Mapping[str, Any]]) -> None:
+def load_state_dict(owner: Checkpointable, state: Mapping[str, Mapping[str, Any]]) -> None:
     """Let `owner` go on from a saved state, or from those groups of one that are there."""
     for name, module in owner.networks.items():
-        if group_of(name) in state:
+        if group_name(name) in state:
             try:
-                module.load_state_dict({key: torch.tensor(value) for key, value in state[group_of(name)].items()})
+                module.load_state_dict(
+                    {key: torch.tensor(value) for key, value in state[group_name(name)].items()}
+                )
             except RuntimeError:  # Of several lines, one for every weight.
                 told = f"the weights of its {name} are those of another network, or of another version: train it anew"
                 raise WorkError(f"this run cannot be used: {told}") from None
-    for name, part in _parts(owner).items():
+    for name, part in _all_stateful(owner).items():
         if name in state:
             try:
-                part.load_state(state[name])
+                part.set_state(state[name])
             except (KeyError, ValueError):
-                raise WorkError(f"this run cannot go on: its {name} was saved by another version: train it anew") from None
-    if "chance" in state:
-        owner.rng.bit_generator.state = state["chance"]["numpy"]
-        owner.generator.set_state(torch.as_tensor(state["chance"]["torch"]))
+                raise WorkError(
+                    f"this run cannot go on: its {name} was saved by another version: train it anew"
+                ) from None
+    if "rng" in state:
+        owner.rng.bit_generator.state = state["rng"]["numpy"]
+        owner.generator.set_state(torch.as_tensor(state["rng"]["torch"]))
 
 
-def group_of(network: str) -> str:
+def group_name(network: str) -> str:
     """The group that holds a network's weights."""
     return "policy" if network == "policy" else f"network_{network}"
 
 
-def _parts(owner: Saved) -> dict[str, Part]:
-    return {**{f"optimizer_{name}": optimizer for name, optimizer in owner.optimizers.items()}, **owner.parts}
+def _all_stateful(owner: Checkpointable) -> dict[str, Stateful]:
+    return {
+        **{f"optimizer_{name}": optimizer for name, optimizer in owner.optimizers.items()},
+        **owner.stateful,
+    }
 
 
-def _arrays(module: nn.Module) -> dict[str, Any]:
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+def _to_numpy(module: nn.Module) -> dict[str, Any]:
+    return {
+        name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()
+    }
 
 
-Units = Annotated[int, Field(ge=1, le=65536)]
+LayerSize = Annotated[int, Field(ge=1, le=65536)]
 
 
 Space = gymnasium.Space[Any]
@@ -93,65 +106,97 @@ class LearnerSettings(Settings):
     """What every algorithm lets its user choose."""
 
     gamma: float = Field(0.99, ge=0, lt=1, description="discount of the next step's reward")
-    hidden: tuple[Units, ...] = Field((256, 256), min_length=1, description="units of each hidden layer")
-    activation: str = Field("relu", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu")
-    orthogonal: bool = Field(False, description="begin with orthogonal weights, and with actions near the middle")
-    channels: tuple[Units, ...] = Field((32, 64), min_length=1, max_length=6, description="of convolutions that see pictures")
-    patch: int = Field(4, ge=0, le=16, description="pixels across of what the first of these sees at once; 0: three, overlapping")
-    asymmetric: bool = Field(False, description="the actor sees the picture alone, the critic the numbers (arXiv:1710.06542)")
-    features: int = Field(64, ge=1, le=65536, description="numbers that these make of a picture")
-    threads: int = Field(1, ge=1, le=256, description="torch threads; part of what makes a run exact")
+    hidden_sizes: tuple[LayerSize, ...] = Field(
+        (256, 256), min_length=1, description="units of each hidden layer"
+    )
+    activation: str = Field(
+        "relu", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu"
+    )
+    orthogonal_init: bool = Field(
+        False, description="begin with orthogonal weights, and with actions near the middle"
+    )
+    conv_channels: tuple[LayerSize, ...] = Field(
+        (32, 64), min_length=1, max_length=6, description="of convolutions that see pictures"
+    )
+    patch_size: int = Field(
+        4,
+        ge=0,
+        le=16,
+        description="pixels across of what the first of these sees at once; 0: three, overlapping",
+    )
+    asymmetric_critic: bool = Field(
+        False,
+        description="the actor sees the picture alone, the critic the numbers (arXiv:1710.06542)",
+    )
+    feature_dim: int = Field(64, ge=1, le=65536, description="numbers that these make of a picture")
+    threads: int = Field(
+        1, ge=1, le=256, description="torch threads; part of what makes a run exact"
+    )
 
     @property
     def actor_gain(self) -> float | None:
         """How large an actor's last weights begin: small, so that all states begin alike. None: as torch has it."""
-        return 0.01 if self.orthogonal else None
+        return 0.01 if self.orthogonal_init else None
 
     @property
     def trunk_gain(self) -> float | None:
         """The same for a trunk, whose last layer is a hidden one."""
-        return 2.0**0.5 if self.orthogonal else None
+        return 2.0**0.5 if self.orthogonal_init else None
 
     @property
     def critic_gain(self) -> float | None:
         """The same for a critic."""
-        return 1.0 if self.orthogonal else None
+        return 1.0 if self.orthogonal_init else None
 
 
 class Learner(ABC):
     """The base of all algorithms; it fulfils toolkit.trainer.Algorithm."""
 
     SETTINGS: ClassVar[type[LearnerSettings]]
-    ACTIONS: ClassVar[tuple[type[Space], ...]] = (gymnasium.spaces.Box,)
+    ACTION_SPACES: ClassVar[tuple[type[Space], ...]] = (gymnasium.spaces.Box,)
     """The kinds of actions it can learn."""
     settings: LearnerSettings
     checkpoint: str | None = None
     """Where it was restored from, if it was."""
-    can_judge: bool = True
+    has_critic: bool = True
     """Whether it knows the value of what it sees; with a policy alone it does not."""
     observation_space: gymnasium.spaces.Box
     action_space: Space
     networks: dict[str, nn.Module]
     """All that has weights, by name; `policy` is what acts."""
     optimizers: dict[str, Adam]
-    parts: dict[str, Part]  # whatever else makes going on exact: buffers, counters, statistics
+    stateful: dict[
+        str, Stateful
+    ]  # whatever else makes going on exact: buffers, counters, statistics
 
     def __init__(
         self,
-        observation: Space,
-        action: Space,
+        observation_space: Space,
+        action_space: Space,
         settings: LearnerSettings,
         seed: int,
         device: str = "cpu",
     ) -> None:
-        if not isinstance(observation, gymnasium.spaces.Box) or len(observation.shape) != 1:
-            raise UserError(f"{self.name()} needs observations in a flat Box, this world gives {observation}")
-        if not self.takes(action):
-            others = [name for name in algos.ALGORITHMS if algos.load(name).takes(action)]
-            kinds = " or ".join(kind.__name__ for kind in self.ACTIONS)
+        if (
+            not isinstance(observation_space, gymnasium.spaces.Box)
+            or len(observation_space.shape) != 1
+        ):
+            raise UserError(
+                f"{self.name()} needs observations in a flat Box, this environment gives {observation_space}"
+            )
+        if not self.supports(action_space):
+            others = [
+                name
+                for name in algos.ALGORITHMS
+                if algos.get_algorithm_class(name).supports(action_space)
+            ]
+            kinds = " or ".join(kind.__name__ for kind in self.ACTION_SPACES)
             advice = f"; --algo {others[0]} takes those" if others else ""
-            raise UserError(f"{self.name()} needs actions in a flat {kinds}, this world takes {action}{advice}")
-        self.observation_space, self.action_space = observation, action
+            raise UserError(
+                f"{self.name()} needs actions in a flat {kinds}, this environment takes {action_space}{advice}"
+            )
+        self.observation_space = observation_space
+        self.action_space = action_space
         self.settings = settings
         self.device = torch.device(device)
         torch.set_num_threads(settings.threads)
@@ -167,44 +212,44 @@ class Learner(ABC):
         return cls.__name__
 
     @classmethod
-    def takes(cls, action: Space) -> bool:
+    def supports(cls, action_space: Space) -> bool:
         """Whether it can learn to act in this space."""
-        flat = action.shape is not None and len(action.shape) <= 1
-        return isinstance(action, cls.ACTIONS) and flat
+        flat = action_space.shape is not None and len(action_space.shape) <= 1
+        return isinstance(action_space, cls.ACTION_SPACES) and flat
 
     def to_device(self) -> None:
         """Bring all networks to the device."""
         for network in self.networks.values():
             network.to(self.device)
 
-    def tensor(self, rows: Array) -> Tensor:
+    def to_tensor(self, rows: Array) -> Tensor:
         """Rows of numbers as a float32 tensor on the device; rows of bytes stay bytes."""
-        return tensor_of(rows, self.device)
+        return to_tensor(rows, self.device)
 
-    def looked_at(self, rows: Tensor, s: Tensor) -> Tensor:
+    def actor_input(self, rows: Tensor, s: Tensor) -> Tensor:
         """What an actor begins with: s, which the encoder has made of rows; the rows, where it looks for itself."""
-        return rows if self.settings.asymmetric else s
+        return rows if self.settings.asymmetric_critic else s
 
     @abstractmethod
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the worlds, or (N,) choices."""
+        """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the environments, or (N,) choices."""
 
     @abstractmethod
-    def outlook(self, observation: Array) -> tuple[Array, Array]:
+    def value_and_std(self, observation: Array) -> tuple[Array, Array]:
         """What it expects to be paid from here on, discounted, (N,), and how far exploring strays from what it does, (N, A)."""
 
     @abstractmethod
     def observe(self, transition: Transition) -> None:
-        """Take in one step of N worlds."""
+        """Take in one step of N environments."""
 
     @abstractmethod
-    def learn(self) -> dict[str, float]:
+    def update(self) -> dict[str, float]:
         """Improve; the losses by name, or {} when it is not yet time."""
 
-    def state(self) -> State:
+    def state_dict(self) -> State:
         """All that makes going on exact; the group `policy` is all that acting without exploring needs."""
-        return state_of(self)
+        return state_dict(self)
 
-    def load_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Go on from a saved state; a state with the group `policy` alone is enough to act."""
-        load_into(self, state)
+        load_state_dict(self, state)

@@ -9,75 +9,107 @@ from collections.abc import Sequence
 
 import torch
 from gymnasium.spaces import Box
-from poise.algos.base import LearnerSettings
-from poise.algos.networks import Convolutions, mlp
-from poise.algos.normalization import numbers_of
-from poise.toolkit.errors import UserError
-from poise.toolkit.wrappers import FLOAT, PictureRows
 from torch import Tensor, nn
 
-PORTION = 128
+from poise.algos.base import LearnerSettings
+from poise.algos.networks import CoordConvNet, mlp
+from poise.algos.normalization import decode_vector
+from poise.toolkit.errors import UserError
+from poise.toolkit.wrappers import FLOAT32_BYTES, PixelVectorSpace
+
+CHUNK_SIZE = 128
 """Pictures that are looked at at once where no gradient is wanted."""
 
 
-class Encoder(nn.Module):
+class PixelEncoder(nn.Module):
     """Rows (..., bytes) of pictures, and of numbers before them, to features (..., F); of pictures alone, without `numbers`."""
 
-    def __init__(self, rows: PictureRows, settings: LearnerSettings, *, numbers: bool = True) -> None:
+    def __init__(
+        self,
+        observation_space: PixelVectorSpace,
+        settings: LearnerSettings,
+        *,
+        include_vector: bool = True,
+    ) -> None:
         super().__init__()
-        self.rows, self.told = rows, rows.numbers if numbers else 0
-        self.features = self.told + settings.features
-        height, width, channels = rows.picture
-        convolutions = Convolutions((height, width), channels, settings.channels, settings.patch, of_bytes=True)
-        last = nn.Linear(math.prod(convolutions.shape), settings.features)
-        self.layers = nn.Sequential(convolutions, nn.Flatten(), last, nn.LayerNorm(settings.features), nn.Tanh())
+        self.observation_space = observation_space
+        self.vector_size = observation_space.state_size if include_vector else 0
+        self.feature_dim = self.vector_size + settings.feature_dim
+        height, width, channels = observation_space.image_shape
+        convolutions = CoordConvNet(
+            (height, width), channels, settings.conv_channels, settings.patch_size, is_uint8=True
+        )
+        last = nn.Linear(math.prod(convolutions.output_shape), settings.feature_dim)
+        self.layers = nn.Sequential(
+            convolutions, nn.Flatten(), last, nn.LayerNorm(settings.feature_dim), nn.Tanh()
+        )
         # A pixel's colours lie side by side in a row; so laid out, convolutions take two thirds of the time.
         nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
 
     def forward(self, rows: Tensor) -> Tensor:
         """X."""
         flat = rows.reshape(-1, rows.shape[-1])
-        portions = (flat,) if torch.is_grad_enabled() else torch.split(flat, PORTION)
-        return torch.cat([self._see(portion) for portion in portions]).reshape(*rows.shape[:-1], -1)
+        portions = (flat,) if torch.is_grad_enabled() else torch.split(flat, CHUNK_SIZE)
+        return torch.cat([self._encode(portion) for portion in portions]).reshape(
+            *rows.shape[:-1], -1
+        )
 
-    def _see(self, rows: Tensor) -> Tensor:
-        picture = rows[:, FLOAT * self.rows.numbers :].reshape(-1, *self.rows.picture)
-        return torch.cat((numbers_of(rows, self.told), self.layers(picture.permute(0, 3, 1, 2).float())), -1)
+    def _encode(self, rows: Tensor) -> Tensor:
+        picture = rows[:, FLOAT32_BYTES * self.observation_space.state_size :].reshape(
+            -1, *self.observation_space.image_shape
+        )
+        return torch.cat(
+            (
+                decode_vector(rows, self.vector_size),
+                self.layers(picture.permute(0, 3, 1, 2).float()),
+            ),
+            -1,
+        )
 
 
-class Numbers(nn.Module):
+class StateEncoder(nn.Module):
     """The numbers alone of rows that hold a picture too."""
 
-    def __init__(self, rows: PictureRows) -> None:
+    def __init__(self, observation_space: PixelVectorSpace) -> None:
         super().__init__()
-        self.features = rows.numbers
+        self.feature_dim = observation_space.state_size
 
     def forward(self, rows: Tensor) -> Tensor:
         """X."""
-        return numbers_of(rows, self.features)
+        return decode_vector(rows, self.feature_dim)
 
 
-class Plain(nn.Identity):
+class Identity(nn.Identity):
     """Rows of numbers, which need no encoder."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, feature_dim: int) -> None:
         super().__init__()
-        self.features = features
+        self.feature_dim = feature_dim
 
 
-def encoder(observation: Box, settings: LearnerSettings) -> Encoder | Numbers | Plain:
-    """What a world's rows are seen through, by actor and critic; where these are `asymmetric`, by the critic alone."""
-    if settings.asymmetric:
-        if not isinstance(observation, PictureRows) or not observation.numbers:
-            raise UserError("asymmetric=true needs numbers beside a picture: --env-set observation=both --env-set goal=both")
-        return Numbers(observation)
-    return Encoder(observation, settings) if isinstance(observation, PictureRows) else Plain(observation.shape[0])
+def make_encoder(
+    observation_space: Box, settings: LearnerSettings
+) -> PixelEncoder | StateEncoder | Identity:
+    """What an environment's rows are seen through, by actor and critic; where these are `asymmetric`, by the critic alone."""
+    if settings.asymmetric_critic:
+        if not isinstance(observation_space, PixelVectorSpace) or not observation_space.state_size:
+            raise UserError(
+                "asymmetric_critic=true needs numbers beside a picture: --env-set observation=both --env-set goal=both"
+            )
+        return StateEncoder(observation_space)
+    return (
+        PixelEncoder(observation_space, settings)
+        if isinstance(observation_space, PixelVectorSpace)
+        else Identity(observation_space.shape[0])
+    )
 
 
-def actor(observation: Box, settings: LearnerSettings, sizes: Sequence[int]) -> nn.Sequential:
+def make_actor(
+    observation_space: Box, settings: LearnerSettings, sizes: Sequence[int]
+) -> nn.Sequential:
     """An actor's layers, of these sizes, from an encoder's features on; if `asymmetric`, from rows on, with an eye of its own."""
     eye: list[nn.Module] = []
-    if isinstance(observation, PictureRows) and settings.asymmetric:
-        eye = [Encoder(observation, settings, numbers=False)]
-        sizes = (settings.features, *sizes[1:])
+    if isinstance(observation_space, PixelVectorSpace) and settings.asymmetric_critic:
+        eye = [PixelEncoder(observation_space, settings, include_vector=False)]
+        sizes = (settings.feature_dim, *sizes[1:])
     return nn.Sequential(*eye, *mlp(sizes, settings.activation, settings.actor_gain))

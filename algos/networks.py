@@ -18,22 +18,26 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def mlp(sizes: Sequence[int], activation: str, gain: float | None = None, last: bool = False) -> nn.Sequential:
-    """Linear layers of the given sizes with the activation between them, and after the `last` if that is wanted.
+def mlp(
+    sizes: Sequence[int], activation: str, gain: float | None = None, activate_last: bool = False
+) -> nn.Sequential:
+    """Linear layers of the given sizes with the activation between them, and after the `activate_last` if that is wanted.
 
     With a `gain` all weights begin orthogonal and all biases 0, the last layer's weights scaled by it.
     """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
-    network = nn.Sequential(*layers[: None if last else -1])
+    network = nn.Sequential(*layers[: None if activate_last else -1])
     if gain is not None:
         linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-        _orthogonal([[layer.weight] for layer in linear], [layer.bias for layer in linear], gain)
+        _init_orthogonal(
+            [[layer.weight] for layer in linear], [layer.bias for layer in linear], gain
+        )
     return network
 
 
-class Convolutions(nn.Sequential):
+class CoordConvNet(nn.Sequential):
     """Pictures (N, inputs, H, W) to what is seen at fewer places (N, *shape); each convolution halves them, and ReLU follows.
 
     With a `patch`, the first looks at patches of so many pixels instead, side by side (arXiv:2010.11929). A convolution knows
@@ -45,30 +49,49 @@ class Convolutions(nn.Sequential):
     """
 
     def __init__(
-        self, size: tuple[int, int], inputs: int, channels: Sequence[int], patch: int = 0, *, of_bytes: bool = False
+        self,
+        image_size: tuple[int, int],
+        in_channels: int,
+        channels: Sequence[int],
+        patch_size: int = 0,
+        *,
+        is_uint8: bool = False,
     ) -> None:
-        height, width = size
-        rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+        height, width = image_size
+        rows, columns = torch.meshgrid(
+            torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
+        )
         layers: list[nn.Module] = []
-        for index, (before, after) in enumerate(pairwise((inputs + 2, *channels))):
-            kernel, stride = (patch, patch) if patch and index == 0 else (3, 2)
+        for index, (before, after) in enumerate(pairwise((in_channels + 2, *channels))):
+            kernel, stride = (patch_size, patch_size) if patch_size and index == 0 else (3, 2)
             # As much around the picture as makes every pixel seen.
-            around = [1, 1] if kernel > stride else [(-pixels % patch + 1) // 2 for pixels in (height, width)]
-            layers += [nn.Conv2d(before, after, kernel, stride, padding=(around[0], around[1])), nn.ReLU()]
+            around = (
+                [1, 1]
+                if kernel > stride
+                else [(-pixels % patch_size + 1) // 2 for pixels in (height, width)]
+            )
+            layers += [
+                nn.Conv2d(before, after, kernel, stride, padding=(around[0], around[1])),
+                nn.ReLU(),
+            ]
             height, width = math.ceil(height / stride), math.ceil(width / stride)
         super().__init__(*layers)
-        self.shape = (channels[-1], height, width)
-        self.scale = 1.0 / 127.5 if of_bytes else 1.0
-        always = torch.full((inputs, *size), -1.0 if of_bytes else 0.0)
-        self.register_buffer("always", torch.cat((always, torch.stack((columns, rows))))[None], persistent=False)
+        self.output_shape = (channels[-1], height, width)
+        self.input_scale = 1.0 / 127.5 if is_uint8 else 1.0
+        always = torch.full((in_channels, *image_size), -1.0 if is_uint8 else 0.0)
+        self.register_buffer(
+            "always", torch.cat((always, torch.stack((columns, rows))))[None], persistent=False
+        )
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """What is seen."""
         first, *others = self
         assert isinstance(first, nn.Conv2d)
-        of_pictures = self.scale * first.weight[:, : pictures.shape[1]]
-        seen = functional.conv2d(pictures, of_pictures, None, first.stride, first.padding)
-        seen = seen + functional.conv2d(self.get_buffer("always"), first.weight, first.bias, first.stride, first.padding)
+        of_pictures = self.input_scale * first.weight[:, : images.shape[1]]
+        seen = functional.conv2d(images, of_pictures, None, first.stride, first.padding)
+        seen = seen + functional.conv2d(
+            self.get_buffer("always"), first.weight, first.bias, first.stride, first.padding
+        )
         for layer in others:
             seen = layer(seen)
         return seen
@@ -80,17 +103,24 @@ class Ensemble(nn.Module):
     One batched product instead of one for each member: half the calls for twin critics. Initialised as nn.Linear is.
     """
 
-    def __init__(self, members: int, sizes: Sequence[int], activation: str, gain: float | None = None) -> None:
+    def __init__(
+        self, members: int, sizes: Sequence[int], activation: str, gain: float | None = None
+    ) -> None:
         super().__init__()
         self.members = members
         self.activation = ACTIVATIONS[activation]()
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
         for inputs, outputs in pairwise(sizes):
             bound = 1.0 / math.sqrt(inputs)
-            self.weights.append(nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound)))
-            self.biases.append(nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound)))
+            self.weights.append(
+                nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
+            )
+            self.biases.append(
+                nn.Parameter(torch.empty(members, 1, outputs).uniform_(-bound, bound))
+            )
         if gain is not None:
-            _orthogonal(list(self.weights), self.biases, gain)
+            _init_orthogonal(list(self.weights), self.biases, gain)
 
     def __call__(self, inputs: Tensor, members: int | None = None) -> Tensor:
         """The value of each row of `inputs` to each member, or to the first few."""
@@ -99,7 +129,8 @@ class Ensemble(nn.Module):
     def forward(self, inputs: Tensor, members: int | None = None) -> Tensor:
         """The value of each row of `inputs` to each member, or to the first few."""
         hidden: Tensor = inputs.expand(members or self.members, *inputs.shape)
-        weights, biases = list(self.weights), list(self.biases)
+        weights = list(self.weights)
+        biases = list(self.biases)
         if members is not None:
             weights, biases = ([part[:members] for part in parts] for parts in (weights, biases))
         for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
@@ -113,7 +144,9 @@ class Ensemble(nn.Module):
 
 
 @torch.no_grad()
-def _orthogonal(weights: Sequence[Iterable[Tensor]], biases: Iterable[Tensor], gain: float) -> None:
+def _init_orthogonal(
+    weights: Sequence[Iterable[Tensor]], biases: Iterable[Tensor], gain: float
+) -> None:
     """Orthogonal weights (arXiv:1312.6120), layer by layer and member by member; sqrt(2) for all layers but the last."""
     for layer, matrices in enumerate(weights, 1):
         for matrix in matrices:

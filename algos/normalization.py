@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 from gymnasium.spaces import Box
-from poise.toolkit.wrappers import FLOAT, PictureRows
 from torch import Tensor, nn
+
+from poise.toolkit.wrappers import FLOAT32_BYTES, PixelVectorSpace
 
 CLIP = 10.0
 
@@ -33,7 +34,7 @@ class Normalizer(nn.Module):
         self.register_buffer("scale", torch.ones(size))
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether it has seen nothing yet."""
         return not self.count
 
@@ -56,69 +57,90 @@ class Normalizer(nn.Module):
         return ((rows - self.shift) * self.scale).clamp(-CLIP, CLIP)
 
 
-class PictureNormalizer(Normalizer):
+class PixelVectorNormalizer(Normalizer):
     """The same for the numbers in rows of bytes; their pictures stay what they are."""
 
     def update(self, rows: Tensor) -> None:
         """Fold in the numbers of rows (B, bytes)."""
-        super().update(numbers_of(rows, len(self.mean)))
+        super().update(decode_vector(rows, len(self.mean)))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows (B, bytes) as the learner sees them."""
-        numbers = super().forward(numbers_of(rows, len(self.mean)))
-        return torch.cat((numbers.view(torch.uint8), rows[..., FLOAT * len(self.mean) :]), -1)
+        numbers = super().forward(decode_vector(rows, len(self.mean)))
+        return torch.cat(
+            (numbers.view(torch.uint8), rows[..., FLOAT32_BYTES * len(self.mean) :]), -1
+        )
 
 
-class Unchanged(nn.Identity):
+class IdentityNormalizer(nn.Identity):
     """What stands in a normalizer's place where nothing is to be normalized."""
 
-    empty = False
+    is_empty = False
 
     def update(self, rows: Tensor) -> None:
         """There is nothing to keep."""
 
 
-def glasses(observation: Box, wanted: bool) -> Normalizer | Unchanged:
+def make_normalizer(observation_space: Box, enabled: bool) -> Normalizer | IdentityNormalizer:
     """What a learner looks through: a normalizer of the numbers that it sees, where one is wanted."""
-    if isinstance(observation, PictureRows):
-        return PictureNormalizer(observation.numbers) if wanted and observation.numbers else Unchanged()
-    return Normalizer(observation.shape[0]) if wanted else Unchanged()
+    if isinstance(observation_space, PixelVectorSpace):
+        return (
+            PixelVectorNormalizer(observation_space.state_size)
+            if enabled and observation_space.state_size
+            else IdentityNormalizer()
+        )
+    return Normalizer(observation_space.shape[0]) if enabled else IdentityNormalizer()
 
 
-def numbers_of(rows: Tensor, number: int) -> Tensor:
+def decode_vector(rows: Tensor, size: int) -> Tensor:
     """The first numbers (..., number) float32 of rows of bytes."""
-    return rows[..., : FLOAT * number].contiguous().view(torch.float32)
+    return rows[..., : FLOAT32_BYTES * size].contiguous().view(torch.float32)
 
 
-class ReturnScale:
-    """r -> r / spread of the discounted return, so that values stay near 1 whatever a world pays; clipped to +-10.
+class RewardNormalizer:
+    """r -> r / spread of the discounted return, so that values stay near 1 whatever an environment pays; clipped to +-10.
 
     The return is run forwards, R_t = gamma R_(t-1) + r_t, from 0 at the start of every episode. Rewards are not shifted: that
     would change the task wherever an episode can end.
     """
 
     def __init__(self, gamma: float) -> None:
-        self.gamma, self.statistics = gamma, Normalizer(1)
-        self.running: Tensor | None = None
+        self.gamma = gamma
+        self.statistics = Normalizer(1)
+        self.running_return: Tensor | None = None
 
-    def __call__(self, r: Tensor, over: Tensor) -> Tensor:
-        """Rewards (T, N) of the next T steps in N worlds, scaled; `over` (T, N) is 1 where an episode ended."""
-        running = torch.zeros_like(r[0]) if self.running is None else self.running.to(r.device)
+    def __call__(self, r: Tensor, episode_ended: Tensor) -> Tensor:
+        """Rewards (T, N) of the next T steps in N environments, scaled; `episode_ended` (T, N) is 1 where an episode ended."""
+        running = (
+            torch.zeros_like(r[0])
+            if self.running_return is None
+            else self.running_return.to(r.device)
+        )
         returns = torch.empty_like(r)
         for t in range(len(r)):
             returns[t] = running = self.gamma * running + r[t]
-            running = running * (1.0 - over[t])
-        self.running = running
+            running = running * (1.0 - episode_ended[t])
+        self.running_return = running
         self.statistics.to(r.device).update(returns.reshape(-1, 1))
         return (r * self.statistics.scale).clamp(-CLIP, CLIP)
 
-    def state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """The statistics, and the returns that are running."""
-        running = {} if self.running is None else {"running": self.running.cpu().numpy().copy()}
-        return {**{name: tensor.cpu().numpy().copy() for name, tensor in self.statistics.state_dict().items()}, **running}
+        running = (
+            {}
+            if self.running_return is None
+            else {"running": self.running_return.cpu().numpy().copy()}
+        )
+        return {
+            **{
+                name: tensor.cpu().numpy().copy()
+                for name, tensor in self.statistics.state_dict().items()
+            },
+            **running,
+        }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def set_state(self, state: Mapping[str, Any]) -> None:
         """Take a saved state back."""
         tensors = {name: torch.tensor(value) for name, value in state.items()}
-        self.running = tensors.pop("running", None)
+        self.running_return = tensors.pop("running", None)
         self.statistics.load_state_dict(tensors)

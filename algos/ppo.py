@@ -1,6 +1,6 @@
 """Proximal Policy Optimization (Schulman et al., 2017, arXiv:1707.06347).
 
-Act for T steps in N worlds; then go through these T N steps for some epochs, in minibatches, against
+Act for T steps in N environments; then go through these T N steps for some epochs, in minibatches, against
            L = L_clip + c_V L_V - c_H E[ H(pi(.|s)) ]
 policy     L_clip = -E[ min( ratio A, clip(ratio, 1 - eps, 1 + eps) A ) ],                ratio = pi(a|s) / pi_old(a|s)
 value      L_V = E[ (V(s) - R)^2 ] / 2,                                                   R = A + V_old(s)
@@ -15,53 +15,72 @@ from typing import Any, cast
 import gymnasium
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
-from poise.algos.base import Learner, LearnerSettings, Space, Units
+from pydantic import Field
+from torch import Tensor, nn
+
+from poise.algos.base import LayerSize, Learner, LearnerSettings, Space
 from poise.algos.buffers import Rollout, RolloutBuffer
-from poise.algos.distributions import Distribution, head
-from poise.algos.encoders import actor, encoder
+from poise.algos.distributions import Distribution, make_head
+from poise.algos.encoders import make_actor, make_encoder
 from poise.algos.networks import mlp
-from poise.algos.normalization import ReturnScale, glasses
-from poise.algos.optim import Adam, descend, scheduled
+from poise.algos.normalization import RewardNormalizer, make_normalizer
+from poise.algos.optim import Adam, gradient_step, scheduled_lr
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import Transition
 from poise.toolkit.spaces import Array
-from pydantic import Field
-from torch import Tensor, nn
 
 
 class ActorCritic:
     """The networks of PPO, by the names and numbers of its settings."""
 
-    def __init__(self, observation: gymnasium.spaces.Box, action: gymnasium.Space[Any], settings: "PPOSettings") -> None:
-        self.asymmetric = settings.asymmetric
-        self.normalizer = glasses(observation, settings.normalize)
-        self.encoder = encoder(observation, settings)
-        F, hidden, activation = self.encoder.features, settings.hidden, settings.activation
-        self.head = head(action, settings.distribution, settings.log_std)
-        if settings.shared and settings.asymmetric:
-            raise UserError("shared=true and asymmetric=true do not go together: actor and critic see different things")
+    def __init__(
+        self,
+        observation_space: gymnasium.spaces.Box,
+        action_space: gymnasium.Space[Any],
+        settings: "PPOSettings",
+    ) -> None:
+        self.asymmetric = settings.asymmetric_critic
+        self.normalizer = make_normalizer(observation_space, settings.normalize_observations)
+        self.encoder = make_encoder(observation_space, settings)
+        F = self.encoder.feature_dim
+        hidden = settings.hidden_sizes
+        activation = settings.activation
+        self.head = make_head(action_space, settings.distribution, settings.log_std_init)
+        if settings.shared_trunk and settings.asymmetric_critic:
+            raise UserError(
+                "shared_trunk=true and asymmetric_critic=true do not go together: actor and critic see different things"
+            )
         # A shared trunk holds all hidden layers and leaves one layer each to actor and critic.
-        self.trunk = mlp((F, *hidden), activation, settings.trunk_gain, last=True) if settings.shared else nn.Identity()
-        sizes = hidden[-1:] if settings.shared else (F, *hidden)
-        self.actor = actor(observation, settings, (*sizes, self.head.inputs))
+        self.trunk = (
+            mlp((F, *hidden), activation, settings.trunk_gain, activate_last=True)
+            if settings.shared_trunk
+            else nn.Identity()
+        )
+        sizes = hidden[-1:] if settings.shared_trunk else (F, *hidden)
+        self.actor = make_actor(observation_space, settings, (*sizes, self.head.in_features))
         self.critic = mlp((*sizes, 1), activation, settings.critic_gain)
-        parts = {"encoder": self.encoder, "trunk": self.trunk, "actor": self.actor, "head": self.head}
-        self.policy_parts = nn.ModuleDict({"normalizer": self.normalizer, **parts})
+        parts = {
+            "encoder": self.encoder,
+            "trunk": self.trunk,
+            "actor": self.actor,
+            "head": self.head,
+        }
+        self.policy_modules = nn.ModuleDict({"normalizer": self.normalizer, **parts})
 
     def __call__(self, s: Tensor) -> tuple[Distribution, Tensor]:
         """Pi(.|s) and V(s), (B,), at one look at normalized s."""
-        x = self._seen(s)
+        x = self._features(s)
         return self._policy(s, x), self._value(x)
 
     def policy(self, s: Tensor) -> Distribution:
         """Pi(.|s) alone."""
-        return self._policy(s, self._seen(s))
+        return self._policy(s, self._features(s))
 
     def value(self, s: Tensor) -> Tensor:
         """V(s) alone."""
-        return self._value(self._seen(s))
+        return self._value(self._features(s))
 
-    def _seen(self, s: Tensor) -> Tensor:
+    def _features(self, s: Tensor) -> Tensor:
         return cast(Tensor, self.trunk(self.encoder(s)))
 
     def _policy(self, s: Tensor, x: Tensor) -> Distribution:
@@ -71,7 +90,7 @@ class ActorCritic:
         return cast(Tensor, self.critic(x)).squeeze(-1)
 
 
-def gae(
+def compute_gae(
     r: Tensor,
     v: Tensor,
     v2: Tensor,
@@ -80,7 +99,7 @@ def gae(
     gamma: float,
     lam: float,
 ) -> Tensor:
-    """Advantages A (T, N) of a rollout of T steps in N worlds, from rewards, V(s), V(s2) and the ends of episodes.
+    """Advantages A (T, N) of a rollout of T steps in N environments, from rewards, V(s), V(s2) and the ends of episodes.
 
     delta_t = r_t + gamma (1 - terminated_t) V(s2_t) - V(s_t)
     A_t     = delta_t + gamma lam (1 - terminated_t) (1 - truncated_t) A_(t+1),            A_T = 0
@@ -100,133 +119,192 @@ def gae(
 class PPOSettings(LearnerSettings):
     """PPO's own settings; the defaults are the paper's for motor control, with everything normalized."""
 
-    hidden: tuple[Units, ...] = Field((64, 64), min_length=1, description="units of each hidden layer")
-    activation: str = Field("tanh", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu")
-    orthogonal: bool = Field(True, description="begin with orthogonal weights, and with actions near the middle")
-    shared: bool = Field(False, description="one trunk for actor and critic, instead of one each")
-    distribution: str = Field("gaussian", description="of actions: gaussian, state_gaussian, squashed_gaussian or beta")
-    log_std: float = Field(0.0, ge=-5, le=2, description="log of a Gaussian's first spread")
-    rollout: int = Field(128, ge=1, le=65536, description="steps in each world before it learns, T")
+    hidden_sizes: tuple[LayerSize, ...] = Field(
+        (64, 64), min_length=1, description="units of each hidden layer"
+    )
+    activation: str = Field(
+        "tanh", pattern="^(relu|tanh|elu|silu)$", description="relu, tanh, elu or silu"
+    )
+    orthogonal_init: bool = Field(
+        True, description="begin with orthogonal weights, and with actions near the middle"
+    )
+    shared_trunk: bool = Field(
+        False, description="one trunk for actor and critic, instead of one each"
+    )
+    distribution: str = Field(
+        "gaussian", description="of actions: gaussian, state_gaussian, squashed_gaussian or beta"
+    )
+    log_std_init: float = Field(0.0, ge=-5, le=2, description="log of a Gaussian's first spread")
+    rollout_steps: int = Field(
+        128, ge=1, le=65536, description="steps in each environment before it learns, T"
+    )
     epochs: int = Field(10, ge=1, le=1000, description="times it goes through a rollout")
-    batch: int = Field(64, ge=1, le=2**20, description="steps in a minibatch")
-    gae_lambda: float = Field(0.95, ge=0, le=1, description="how far advantages look; 0: one step, 1: to the end")
-    clip: float = Field(0.2, gt=0, le=10, description="how far a ratio may leave 1, eps")
-    clip_value: float | None = Field(None, gt=0, description="how far a value may leave its old one; empty: any way")
-    entropy_bonus: float = Field(0.0, ge=0, le=1, description="weight of the entropy, c_H")
-    value_weight: float = Field(0.5, ge=0, le=100, description="weight of the value's loss, c_V")
-    max_gradient: float = Field(0.5, gt=0, description="length to which longer gradients are shortened")
-    target_kl: float | None = Field(None, gt=0, description="divergence from pi_old that ends the epochs; empty: none")
+    batch_size: int = Field(64, ge=1, le=2**20, description="steps in a minibatch")
+    gae_lambda: float = Field(
+        0.95, ge=0, le=1, description="how far advantages look; 0: one step, 1: to the end"
+    )
+    clip_range: float = Field(0.2, gt=0, le=10, description="how far a ratio may leave 1, eps")
+    value_clip_range: float | None = Field(
+        None, gt=0, description="how far a value may leave its old one; empty: any way"
+    )
+    entropy_coef: float = Field(0.0, ge=0, le=1, description="weight of the entropy, c_H")
+    value_coef: float = Field(0.5, ge=0, le=100, description="weight of the value's loss, c_V")
+    max_grad_norm: float = Field(
+        0.5, gt=0, description="length to which longer gradients are shortened"
+    )
+    target_kl: float | None = Field(
+        None, gt=0, description="divergence from pi_old that ends the epochs; empty: none"
+    )
     learning_rate: float = Field(3e-4, gt=0, le=1, description="step size to start from")
-    schedule: str = Field("constant", pattern="^(constant|linear|exponential)$", description="constant, linear or exponential")
-    horizon: int = Field(1_000_000, ge=1, description="steps that a linear or exponential schedule takes")
-    final: float = Field(0.1, gt=0, le=1, description="part of the learning rate that is left at the horizon")
-    normalize: bool = Field(True, description="bring observations to mean 0 and spread 1")
+    schedule: str = Field(
+        "constant",
+        pattern="^(constant|linear|exponential)$",
+        description="constant, linear or exponential",
+    )
+    schedule_steps: int = Field(
+        1_000_000, ge=1, description="steps that a linear or exponential schedule takes"
+    )
+    final_lr_fraction: float = Field(
+        0.1, gt=0, le=1, description="part of the learning rate that is left at the horizon"
+    )
+    normalize_observations: bool = Field(
+        True, description="bring observations to mean 0 and spread 1"
+    )
     normalize_reward: bool = Field(True, description="bring the discounted return to spread 1")
-    normalize_advantage: bool = Field(True, description="bring every minibatch's advantages to mean 0 and spread 1")
+    normalize_advantage: bool = Field(
+        True, description="bring every minibatch's advantages to mean 0 and spread 1"
+    )
 
 
 class PPO(Learner):
     """Proximal Policy Optimization."""
 
     SETTINGS = PPOSettings
-    ACTIONS = (Box, Discrete, MultiDiscrete)
+    ACTION_SPACES = (Box, Discrete, MultiDiscrete)
     settings: PPOSettings
 
-    def __init__(self, observation: Box, action: Space, settings: PPOSettings, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self, observation: Box, action: Space, settings: PPOSettings, seed: int, device: str = "cpu"
+    ) -> None:
         super().__init__(observation, action, settings, seed, device)
         self.net = ActorCritic(observation, action, settings)
-        self.return_scale = ReturnScale(settings.gamma)
-        self.networks = {"policy": self.net.policy_parts, "critic": self.net.critic}
+        self.reward_normalizer = RewardNormalizer(settings.gamma)
+        self.networks = {"policy": self.net.policy_modules, "critic": self.net.critic}
         self.to_device()
         self.optimizers = {"all": Adam(settings.learning_rate, *self.networks.values())}
-        self.buffer = RolloutBuffer(settings.rollout)
-        self.parts = {"rollout": self.buffer, "returns": self.return_scale}
+        self.buffer = RolloutBuffer(settings.rollout_steps)
+        self.stateful = {"rollout": self.buffer, "returns": self.reward_normalizer}
 
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
         """A sample of the policy, or its mode when not exploring."""
-        pi = self.net.policy(self.net.normalizer(self.tensor(observation)))
+        pi = self.net.policy(self.net.normalizer(self.to_tensor(observation)))
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
     @torch.no_grad()
-    def outlook(self, observation: Array) -> tuple[Array, Array]:
-        """V(s), in what the world pays, and the spread of the policy."""
-        s = self.net.normalizer(self.tensor(observation))
-        scale = self.return_scale.statistics.scale if self.settings.normalize_reward else 1.0
-        return (self.net.value(s) / scale).cpu().numpy(), self.net.policy(s).spread().cpu().numpy()
+    def value_and_std(self, observation: Array) -> tuple[Array, Array]:
+        """V(s), in what the environment pays, and the spread of the policy."""
+        s = self.net.normalizer(self.to_tensor(observation))
+        scale = self.reward_normalizer.statistics.scale if self.settings.normalize_reward else 1.0
+        return (self.net.value(s) / scale).cpu().numpy(), self.net.policy(s).std().cpu().numpy()
 
     def observe(self, transition: Transition) -> None:
         """Keep it until the rollout is complete."""
         self.buffer.add(transition)
 
-    def learn(self) -> dict[str, float]:
+    def update(self) -> dict[str, float]:
         """The algorithm box, once a rollout is complete."""
-        if not self.buffer.full:
+        if not self.buffer.is_full:
             return {}
-        c, optimizer = self.settings, self.optimizers["all"]
-        optimizer.learning_rate = scheduled(c.learning_rate, c.schedule, self.buffer.steps / c.horizon, c.final)
-        s, *others = self.buffer.take(self.device)
-        if first := self.net.normalizer.empty:
+        c = self.settings
+        optimizer = self.optimizers["all"]
+        optimizer.learning_rate = scheduled_lr(
+            c.learning_rate, c.schedule, self.buffer.steps / c.schedule_steps, c.final_lr_fraction
+        )
+        s, *others = self.buffer.drain(self.device)
+        if first := self.net.normalizer.is_empty:
             self.net.normalizer.update(s.flatten(0, 1))
-        rollout = self.look_back(s, *others)
+        rollout = self.prepare_rollout(s, *others)
         for _ in range(c.epochs):
-            for batch in rollout.minibatches(c.batch, self.rng):
-                descend(optimizer, self.loss(batch), c.max_gradient)
-            if c.target_kl is not None and self.measure(rollout)["losses/approx_kl"] > c.target_kl:
+            for batch in rollout.minibatches(c.batch_size, self.rng):
+                gradient_step(optimizer, self.loss(batch), c.max_grad_norm)
+            if (
+                c.target_kl is not None
+                and self.diagnostics(rollout)["losses/approx_kl"] > c.target_kl
+            ):
                 break
-        metrics = {**self.measure(rollout), "charts/learning_rate": optimizer.learning_rate}
+        metrics = {**self.diagnostics(rollout), "charts/learning_rate": optimizer.learning_rate}
         # Only now: all of the above looked through the glasses that the policy wore when it acted.
         if not first:
             self.net.normalizer.update(s.flatten(0, 1))
         return metrics
 
     @torch.no_grad()
-    def look_back(self, s: Tensor, a: Tensor, r: Tensor, s2: Tensor, terminated: Tensor, truncated: Tensor) -> Rollout:
+    def prepare_rollout(
+        self, s: Tensor, a: Tensor, r: Tensor, s2: Tensor, terminated: Tensor, truncated: Tensor
+    ) -> Rollout:
         """A rollout (T, N, ...) as rows, with what the policy and the value that made it say of it."""
-        s, s2 = self.net.normalizer(s), self.net.normalizer(s2)
+        s = self.net.normalizer(s)
+        s2 = self.net.normalizer(s2)
         if self.settings.normalize_reward:
-            r = self.return_scale(r, torch.maximum(terminated, truncated))
+            r = self.reward_normalizer(r, torch.maximum(terminated, truncated))
         pi, v_old = self.net(s)
-        A = gae(r, v_old, self.net.value(s2), terminated, truncated, self.settings.gamma, self.settings.gae_lambda)
+        A = compute_gae(
+            r,
+            v_old,
+            self.net.value(s2),
+            terminated,
+            truncated,
+            self.settings.gamma,
+            self.settings.gae_lambda,
+        )
         columns = (s, a, pi.log_prob(a), v_old, A, A + v_old)
         return Rollout(*(column.flatten(0, 1) for column in columns))
 
-    def loss(self, b: Rollout) -> Tensor:
+    def loss(self, batch: Rollout) -> Tensor:
         """L."""
-        pi, v = self.net(b.s)
-        policy_loss = self.policy_loss((pi.log_prob(b.a) - b.log_pi_old).exp(), b.A)
-        value_loss = self.value_loss(v, b.v_old, b.R)
-        return policy_loss + self.settings.value_weight * value_loss - self.settings.entropy_bonus * pi.entropy().mean()
+        pi, v = self.net(batch.s)
+        policy_loss = self.policy_loss((pi.log_prob(batch.a) - batch.log_pi_old).exp(), batch.A)
+        value_loss = self.value_loss(v, batch.v_old, batch.R)
+        return (
+            policy_loss
+            + self.settings.value_coef * value_loss
+            - self.settings.entropy_coef * pi.entropy().mean()
+        )
 
     def policy_loss(self, ratio: Tensor, A: Tensor) -> Tensor:
         """L_clip."""
         if self.settings.normalize_advantage:
             A = (A - A.mean()) / (A.std(correction=0) + 1e-8)
-        clipped = ratio.clamp(1.0 - self.settings.clip, 1.0 + self.settings.clip)
+        clipped = ratio.clamp(1.0 - self.settings.clip_range, 1.0 + self.settings.clip_range)
         return -torch.minimum(ratio * A, clipped * A).mean()
 
     def value_loss(self, v: Tensor, v_old: Tensor, R: Tensor) -> Tensor:
-        """L_V; with `clip_value`, the larger of the errors of V and of V kept near V_old."""
+        """L_V; with `value_clip_range`, the larger of the errors of V and of V kept near V_old."""
         error = (v - R).square()
-        if self.settings.clip_value is not None:
-            near = v_old + (v - v_old).clamp(-self.settings.clip_value, self.settings.clip_value)
+        if self.settings.value_clip_range is not None:
+            near = v_old + (v - v_old).clamp(
+                -self.settings.value_clip_range, self.settings.value_clip_range
+            )
             error = torch.maximum(error, (near - R).square())
         return 0.5 * error.mean()
 
     @torch.no_grad()
-    def measure(self, rollout: Rollout) -> dict[str, float]:
+    def diagnostics(self, rollout: Rollout) -> dict[str, float]:
         """What the epochs did to the policy and the value, over the whole rollout."""
         pi, v = self.net(rollout.s)
         log_ratio = pi.log_prob(rollout.a) - rollout.log_pi_old
         ratio = log_ratio.exp()
-        unexplained = (rollout.R - rollout.v_old).var(correction=0) / rollout.R.var(correction=0).clamp(min=1e-8)
+        unexplained = (rollout.R - rollout.v_old).var(correction=0) / rollout.R.var(
+            correction=0
+        ).clamp(min=1e-8)
         metrics = {
             "losses/policy_loss": self.policy_loss(ratio, rollout.A),
             "losses/value_loss": self.value_loss(v, rollout.v_old, rollout.R),
             "losses/entropy": pi.entropy().mean(),
             "losses/approx_kl": (ratio - 1.0 - log_ratio).mean(),
-            "losses/clipfrac": ((ratio - 1.0).abs() > self.settings.clip).float().mean(),
+            "losses/clipfrac": ((ratio - 1.0).abs() > self.settings.clip_range).float().mean(),
             "losses/explained_variance": 1.0 - unexplained,
         }
         return {name: metric.item() for name, metric in metrics.items()}

@@ -1,6 +1,6 @@
-"""Presets: settings that are known to work for a world, with what to expect of them.
+"""Presets: settings that are known to work for an environment, with what to expect of them.
 
-`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned world; `presets/named/` variants with a name;
+`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned environment; `presets/named/` variants with a name;
 `presets/translator.yaml` what differs from a translator's defaults.
 """
 
@@ -10,20 +10,21 @@ from typing import Any
 
 import gymnasium
 import yaml
-from poise.algos.registry import ALGORITHMS, load
+from pydantic import Field
+
+from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError
 from poise.toolkit.settings import Settings
 from poise.toolkit.trainer import TrainSettings
-from pydantic import Field
 
-FOLDER = Path(str(files("poise.algos"))) / "presets"
-
-
-NAMED = {path.stem: path for path in sorted((FOLDER / "named").glob("*.yaml"))}
-"""Presets that are not for one world but a variant of an algorithm, by name."""
+PRESETS_DIR = Path(str(files("poise.algos"))) / "presets"
 
 
-class Expect(Settings):
+NAMED_PRESETS = {path.stem: path for path in sorted((PRESETS_DIR / "named").glob("*.yaml"))}
+"""Presets that are not for one environment but a variant of an algorithm, by name."""
+
+
+class ExpectedResult(Settings):
     """What a tuned preset reached: medians over seeds, on two cores."""
 
     steps: int
@@ -34,50 +35,70 @@ class Expect(Settings):
 class Preset(Settings):
     """One entry: settings of the training and of the algorithm, each on top of their defaults."""
 
-    algorithm: str | None = Field(None, description="the algorithm it is for; only in files of their own")
-    training: dict[str, Any] = Field({}, description="settings of the training: steps, worlds, ...")
+    algorithm: str | None = Field(
+        None, description="the algorithm it is for; only in files of their own"
+    )
+    training: dict[str, Any] = Field(
+        {}, description="settings of the training: steps, environments, ..."
+    )
     settings: dict[str, Any] = Field({}, description="settings of the algorithm")
-    expect: Expect | None = Field(None, description="what it reached")
+    expect: ExpectedResult | None = Field(None, description="what it reached")
 
 
-def preset(algorithm: str, world_id: str) -> Preset:
-    """The preset of `algorithm` for a world; the algorithm's `default` where it has none of its own."""
-    entries = _read(FOLDER / f"{algorithm}.yaml")
-    return _parse(entries.get(world_id, entries["default"]), algorithm, f"preset of {world_id}")
+def load_preset(algorithm: str, env_id: str) -> Preset:
+    """The preset of `algorithm` for an environment; the algorithm's `default` where it has none of its own."""
+    entries = _read_yaml(PRESETS_DIR / f"{algorithm}.yaml")
+    return _validate_preset(
+        entries.get(env_id, entries["default"]), algorithm, f"preset of {env_id}"
+    )
 
 
-def translator_preset(world_id: str) -> dict[str, Any]:
-    """Settings of a translator and of its training for pictures of a world; none where the defaults do."""
-    return dict(_read(FOLDER / "translator.yaml").get(world_id, {}))
+def load_translator_preset(env_id: str) -> dict[str, Any]:
+    """Settings of a translator and of its training for pictures of an environment; none where the defaults do."""
+    return dict(_read_yaml(PRESETS_DIR / "translator.yaml").get(env_id, {}))
 
 
-def preset_file(word: str, algorithm: str | None, otherwise: str) -> tuple[str, Preset]:
+def resolve_preset(
+    name_or_path: str, algorithm: str | None, default_algorithm: str
+) -> tuple[str, Preset]:
     """An algorithm and a preset for it: one of ours by its name, or a user's YAML file with `training` and `settings`.
 
-    The algorithm is the one asked for, or the one that the preset names, or `otherwise`; two different ones are a UserError.
+    The algorithm is the one asked for, or the one that the preset names, or `default_algorithm`; two different ones are a UserError.
     """
-    path = NAMED.get(word, Path(word))
-    entry = _read(path)
+    path = NAMED_PRESETS.get(name_or_path, Path(name_or_path))
+    entry = _read_yaml(path)
     told = entry.get("algorithm")
     if told is not None and algorithm not in (None, told):
-        raise UserError(f"preset {word} is for {told}, not for {algorithm}: leave --algo away")
-    chosen = str(told or algorithm or otherwise)
-    return chosen, _parse(entry, chosen, str(path))
+        raise UserError(
+            f"preset {name_or_path} is for {told}, not for {algorithm}: leave --algo away"
+        )
+    chosen = str(told or algorithm or default_algorithm)
+    return chosen, _validate_preset(entry, chosen, str(path))
 
 
-def recommended(world_id: str, action: gymnasium.Space[Any]) -> str:
-    """The algorithm to take when the user names none: the quickest of those tuned for the world, or the first that can."""
-    seconds = {name: found.expect.seconds for name in ALGORITHMS if (found := preset(name, world_id)).expect is not None}
-    able = (name for name in ALGORITHMS if load(name).takes(action))
-    return min(seconds, key=lambda name: seconds[name], default=None) or next(able, next(iter(ALGORITHMS)))
+def recommend_algorithm(env_id: str, action_space: gymnasium.Space[Any]) -> str:
+    """The algorithm to take when the user names none: the quickest of those tuned for the environment, or the first that can."""
+    seconds = {
+        name: found.expect.seconds
+        for name in ALGORITHMS
+        if (found := load_preset(name, env_id)).expect is not None
+    }
+    able = (name for name in ALGORITHMS if get_algorithm_class(name).supports(action_space))
+    return min(seconds, key=lambda name: seconds[name], default=None) or next(
+        able, next(iter(ALGORITHMS))
+    )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         entries = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        known = f"; presets with a name: {', '.join(NAMED)}" if isinstance(error, FileNotFoundError) else ""
+        known = (
+            f"; presets with a name: {', '.join(NAMED_PRESETS)}"
+            if isinstance(error, FileNotFoundError)
+            else ""
+        )
         raise UserError(f"preset {path} cannot be read: {reason}{known}") from None
     except yaml.YAMLError as error:
         raise UserError(f"preset {path} is no YAML: {str(error).splitlines()[0]}") from None
@@ -86,8 +107,10 @@ def _read(path: Path) -> dict[str, Any]:
     return entries
 
 
-def _parse(entry: dict[str, Any], algorithm: str, where: str) -> Preset:
-    found = Preset.parse(entry, kind=f"{where}: preset key")
-    TrainSettings.parse(found.training, kind=f"{where}: training setting")
-    load(algorithm).SETTINGS.parse(found.settings, kind=f"{where}: {algorithm} setting")
+def _validate_preset(entry: dict[str, Any], algorithm: str, source: str) -> Preset:
+    found = Preset.parse(entry, kind=f"{source}: preset key")
+    TrainSettings.parse(found.training, kind=f"{source}: training setting")
+    get_algorithm_class(algorithm).SETTINGS.parse(
+        found.settings, kind=f"{source}: {algorithm} setting"
+    )
     return found

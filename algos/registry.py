@@ -5,70 +5,83 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from poise.toolkit.checkpoint import load as load_groups
-from poise.toolkit.errors import UserError, unknown
+from poise.toolkit.errors import UserError, unknown_name_error
 
 if TYPE_CHECKING:
     from poise.algos.base import Learner
     from poise.toolkit.run import Run
 
 
-ALGORITHMS = {"sac": "poise.algos.sac:SAC", "ppo": "poise.algos.ppo:PPO", "td3": "poise.algos.td3:TD3"}
+ALGORITHMS = {
+    "sac": "poise.algos.sac:SAC",
+    "ppo": "poise.algos.ppo:PPO",
+    "td3": "poise.algos.td3:TD3",
+}
 
 
-CRITIC = ("network_critic", "returns")
+CRITIC_GROUPS = ("network_critic", "returns")
 """The groups of a learner's state that say what is worth how much."""
 
 
-def load(name: str) -> "type[Learner]":
+def get_algorithm_class(name: str) -> "type[Learner]":
     """The class of the algorithm called `name`; an unknown name is a UserError."""
     if name not in ALGORITHMS:
-        from poise.algos.preset import NAMED
+        from poise.algos.preset import NAMED_PRESETS
 
-        if name in NAMED:
+        if name in NAMED_PRESETS:
             raise UserError(f"{name} is a preset: write --preset {name}")
-        raise unknown("algorithm", name, ALGORITHMS)
+        raise unknown_name_error("algorithm", name, ALGORITHMS)
     module, _, attribute = ALGORITHMS[name].partition(":")
     found: type[Learner] = getattr(importlib.import_module(module), attribute)
     return found
 
 
-def algorithm_of(run: "Run") -> str:
+def get_algorithm_name(run: "Run") -> str:
     """The name of the algorithm that trained a run's policy; a UserError where the run holds none."""
     name: str = run.config["algorithm"]
     if name not in ALGORITHMS:
-        raise UserError(f"run {run.path.name!r} holds a {name} and no policy: name a run that `poise train` made")
+        raise UserError(
+            f"run {run.path.name!r} holds a {name} and no policy: name a run that `poise train` made"
+        )
     return name
 
 
-def restore(run: "Run", checkpoint: str | None = None, *, judge: bool = False) -> "Learner":
-    """The learner of a run, ready to act; it loads the small `policy` of a checkpoint, and to `judge` its critic too."""
+def restore_learner(
+    run: "Run", checkpoint: str | None = None, *, with_critic: bool = False
+) -> "Learner":
+    """The learner of a run, ready to act; it loads the small `policy` of a checkpoint, and to `with_critic` its critic too."""
     config = run.config
-    folder, state = run.load(checkpoint, groups=["policy"])
+    folder, state = run.load_checkpoint(checkpoint, groups=["policy"])
     # Whoever only acts remembers nothing: no memory is reserved for it.
-    settings = {**config["settings"], **({"buffer": 1} if "buffer" in config["settings"] else {})}
-    learner = make(algorithm_of(run), config["world"], config["world_settings"], settings)
-    learner.load_state(state)
-    critic = [name for name in CRITIC if (folder / name).is_dir()]
-    learner.can_judge = judge and bool(critic)  # Of an early checkpoint the policy alone is left.
-    if learner.can_judge:
-        learner.load_state(load_groups(folder, critic))
+    settings = {
+        **config["settings"],
+        **({"buffer_size": 1} if "buffer_size" in config["settings"] else {}),
+    }
+    learner = make_learner(get_algorithm_name(run), config["env"], config["env_settings"], settings)
+    learner.load_state_dict(state)
+    critic = [name for name in CRITIC_GROUPS if (folder / name).is_dir()]
+    learner.has_critic = with_critic and bool(
+        critic
+    )  # Of an early checkpoint the policy alone is left.
+    if learner.has_critic:
+        learner.load_state_dict(load_groups(folder, critic))
     learner.checkpoint = folder.name
     return learner
 
 
-def make(
+def make_learner(
     algorithm: str,
-    world_id: str,
-    world_settings: Mapping[str, Any],
+    env_id: str,
+    env_settings: Mapping[str, Any],
     settings: Mapping[str, Any],
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    """A new learner for a world."""
-    from poise.toolkit.registry import make_world
+    """A new learner for an environment."""
+    from poise.toolkit.registry import make_env
 
-    kind = load(algorithm)
-    world = make_world(world_id, world_settings)
-    spaces = world.observation_space, world.action_space
-    world.close()
+    kind = get_algorithm_class(algorithm)
+    env = make_env(env_id, env_settings)
+    spaces = env.observation_space, env.action_space
+    env.close()
     return kind(*spaces, kind.SETTINGS.parse(settings, kind=f"{algorithm} setting"), seed, device)

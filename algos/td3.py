@@ -13,26 +13,33 @@ from copy import deepcopy
 
 import torch
 from gymnasium.spaces import Box
-from poise.algos.base import Learner
-from poise.algos.buffers import Batch
-from poise.algos.encoders import actor, encoder
-from poise.algos.networks import Ensemble
-from poise.algos.off_policy import Replay, ReplaySettings
-from poise.algos.optim import Adam, descend, track
-from poise.toolkit.experience import Transition
-from poise.toolkit.spaces import Array
 from pydantic import Field
 from torch import Tensor, nn
 
+from poise.algos.base import Learner
+from poise.algos.buffers import Batch
+from poise.algos.encoders import make_actor, make_encoder
+from poise.algos.networks import Ensemble
+from poise.algos.off_policy import OffPolicyReplay, OffPolicySettings
+from poise.algos.optim import Adam, gradient_step, soft_update
+from poise.toolkit.experience import Transition
+from poise.toolkit.spaces import Array
 
-class TD3Settings(ReplaySettings):
+
+class TD3Settings(OffPolicySettings):
     """TD3's own settings; the defaults are the paper's."""
 
-    exploration: float = Field(0.1, ge=0, le=2, description="spread of the noise on explored actions")
-    target_noise: float = Field(0.2, ge=0, le=2, description="spread of the noise on the targets' actions")
+    exploration_noise: float = Field(
+        0.1, ge=0, le=2, description="spread of the noise on explored actions"
+    )
+    policy_noise: float = Field(
+        0.2, ge=0, le=2, description="spread of the noise on the targets' actions"
+    )
     noise_clip: float = Field(0.5, ge=0, le=2, description="where that noise is clipped")
-    twin: bool = Field(True, description="two critics, of which the smaller is believed")
-    delay: int = Field(2, ge=1, le=100, description="updates of the critics for one of the actor")
+    twin_critics: bool = Field(True, description="two critics, of which the smaller is believed")
+    policy_delay: int = Field(
+        2, ge=1, le=100, description="updates of the critics for one of the actor"
+    )
 
 
 class TD3(Learner):
@@ -41,18 +48,28 @@ class TD3(Learner):
     SETTINGS = TD3Settings
     settings: TD3Settings
 
-    def __init__(self, observation: Box, action: Box, settings: TD3Settings, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self, observation: Box, action: Box, settings: TD3Settings, seed: int, device: str = "cpu"
+    ) -> None:
         super().__init__(observation, action, settings, seed, device)
-        self.replay = Replay(observation, action, settings, self.rng, self.device)
-        self.encoder = encoder(observation, settings)
-        F, A = self.encoder.features, action.shape[0]
-        self.actor = actor(observation, settings, (F, *settings.hidden, A))
+        self.replay = OffPolicyReplay(observation, action, settings, self.rng, self.device)
+        self.encoder = make_encoder(observation, settings)
+        F = self.encoder.feature_dim
+        A = action.shape[0]
+        self.actor = make_actor(observation, settings, (F, *settings.hidden_sizes, A))
         self.actor_target = deepcopy(self.actor).requires_grad_(False)
-        self.critic = Ensemble(1 + settings.twin, (F + A, *settings.hidden, 1), settings.activation, settings.critic_gain)
+        self.critic = Ensemble(
+            1 + settings.twin_critics,
+            (F + A, *settings.hidden_sizes, 1),
+            settings.activation,
+            settings.critic_gain,
+        )
         self.critic_target = deepcopy(self.critic).requires_grad_(False)
         self.encoder_target = deepcopy(self.encoder).requires_grad_(False)
         self.networks = {
-            "policy": nn.ModuleDict({"normalizer": self.replay.normalizer, "encoder": self.encoder, "actor": self.actor}),
+            "policy": nn.ModuleDict(
+                {"normalizer": self.replay.normalizer, "encoder": self.encoder, "actor": self.actor}
+            ),
             "actor_target": self.actor_target,
             "critic": nn.ModuleList((self.encoder, self.critic)),
             "critic_target": nn.ModuleList((self.encoder_target, self.critic_target)),
@@ -60,14 +77,16 @@ class TD3(Learner):
         self.to_device()
         # The critics' loss alone teaches an encoder that both have what to see (arXiv:1910.01741).
         learned = {"policy": self.actor, "critic": self.networks["critic"]}
-        self.optimizers = {name: Adam(settings.learning_rate, network) for name, network in learned.items()}
-        self.parts = {"counters": self.replay, "buffer": self.replay.buffer}
+        self.optimizers = {
+            name: Adam(settings.learning_rate, network) for name, network in learned.items()
+        }
+        self.stateful = {"counters": self.replay, "buffer": self.replay.buffer}
 
-    def see(self, observation: Array) -> tuple[Tensor, Tensor]:
+    def encode_and_act(self, observation: Array) -> tuple[Tensor, Tensor]:
         """Observations (N, O) as s, and mu(s)."""
-        rows = self.replay.normalizer(self.tensor(observation))
+        rows = self.replay.normalizer(self.to_tensor(observation))
         s: Tensor = self.encoder(rows)
-        return s, self.mu(self.looked_at(rows, s))
+        return s, self.mu(self.actor_input(rows, s))
 
     def mu(self, s: Tensor) -> Tensor:
         """The action for encoded s."""
@@ -77,21 +96,21 @@ class TD3(Learner):
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
         """Uniform while warming up; then mu(s), with noise when exploring."""
-        if explore and self.replay.warming_up:
-            return self.replay.random_actions(len(observation))
-        _, a = self.see(observation)
+        if explore and self.replay.is_warming_up:
+            return self.replay.sample_random_actions(len(observation))
+        _, a = self.encode_and_act(observation)
         if explore:
-            a = (a + self.settings.exploration * self.noise(a)).clamp(-1.0, 1.0)
+            a = (a + self.settings.exploration_noise * self.sample_noise(a)).clamp(-1.0, 1.0)
         return a.cpu().numpy()
 
     @torch.no_grad()
-    def outlook(self, observation: Array) -> tuple[Array, Array]:
+    def value_and_std(self, observation: Array) -> tuple[Array, Array]:
         """min_j Q_j(s, mu(s)), and the spread of the noise, which is everywhere the same."""
-        s, a = self.see(observation)
+        s, a = self.encode_and_act(observation)
         q = self.critic(torch.cat((s, a), -1)).amin(0)
-        return q.cpu().numpy(), torch.full_like(a, self.settings.exploration).cpu().numpy()
+        return q.cpu().numpy(), torch.full_like(a, self.settings.exploration_noise).cpu().numpy()
 
-    def noise(self, like: Tensor) -> Tensor:
+    def sample_noise(self, like: Tensor) -> Tensor:
         """Standard normal numbers, as many as in `like`."""
         return torch.empty_like(like).normal_(generator=self.generator)
 
@@ -99,25 +118,25 @@ class TD3(Learner):
         """Remember."""
         self.replay.add(transition)
 
-    def learn(self) -> dict[str, float]:
+    def update(self) -> dict[str, float]:
         """Make the updates that the steps taken since have earned."""
         metrics: dict[str, float] = {}
-        for batch in self.replay.due():
-            metrics |= self.update(batch)
+        for batch in self.replay.pending_batches():
+            metrics |= self.train_on_batch(batch)
         return metrics
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def train_on_batch(self, batch: Batch) -> dict[str, float]:
         """The algorithm box: the critics every time; the actor and all targets every `delay` times."""
         q_loss = self.critic_loss(batch)
-        descend(self.optimizers["critic"], q_loss)
+        gradient_step(self.optimizers["critic"], q_loss)
         metrics = {"losses/qf_loss": q_loss.item()}
 
-        if self.replay.updates % self.settings.delay == 0:
+        if self.replay.updates % self.settings.policy_delay == 0:
             s = self.encoder(batch.s).detach()
-            mu_loss = self.actor_loss(s, self.mu(self.looked_at(batch.s, s)))
-            descend(self.optimizers["policy"], mu_loss)
-            track(self.networks["critic_target"], self.networks["critic"], self.settings.tau)
-            track(self.actor_target, self.actor, self.settings.tau)
+            mu_loss = self.actor_loss(s, self.mu(self.actor_input(batch.s, s)))
+            gradient_step(self.optimizers["policy"], mu_loss)
+            soft_update(self.networks["critic_target"], self.networks["critic"], self.settings.tau)
+            soft_update(self.actor_target, self.actor, self.settings.tau)
             metrics["losses/actor_loss"] = mu_loss.item()
         return metrics
 
@@ -126,8 +145,10 @@ class TD3(Learner):
         c = self.settings.noise_clip
         with torch.no_grad():
             s2 = self.encoder_target(batch.s2)
-            mu2 = self.actor_target(self.looked_at(batch.s2, s2)).tanh()
-            a2 = (mu2 + (self.settings.target_noise * self.noise(mu2)).clamp(-c, c)).clamp(-1.0, 1.0)
+            mu2 = self.actor_target(self.actor_input(batch.s2, s2)).tanh()
+            a2 = (mu2 + (self.settings.policy_noise * self.sample_noise(mu2)).clamp(-c, c)).clamp(
+                -1.0, 1.0
+            )
             q2 = self.critic_target(torch.cat((s2, a2), -1)).amin(0)
             y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
         q = self.critic(torch.cat((self.encoder(batch.s), batch.a), -1))

@@ -8,18 +8,23 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pymunk
-from poise.envs2d.canvas import BODY, GROUND, INK, WOOD, Canvas
-from poise.envs2d.interaction import trunk_of
-from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
-from poise.toolkit.environment import Trunk
-from poise.toolkit.rewards import closeness, economy
-from poise.toolkit.spaces import Array, Effort, Signal
 from pydantic import Field
 
-CART_WIDTH, CART_HEIGHT, CART_MASS = 0.5, 0.3, 1.0
+from poise.envs2d.canvas import BODY_COLOUR, GROUND_COLOUR, INK_COLOUR, WOOD_COLOUR, Canvas
+from poise.envs2d.interaction import make_push_target
+from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
+from poise.toolkit.environment import PushTarget
+from poise.toolkit.rewards import control_saving, gaussian_tolerance
+from poise.toolkit.spaces import Action, Array, Signal
+
+CART_WIDTH = 0.5
+CART_HEIGHT = 0.3
+CART_MASS = 1.0
 
 
-POLE_LENGTH, POLE_WIDTH, POLE_MASS = 1.0, 0.1, 0.1
+POLE_LENGTH = 1.0
+POLE_WIDTH = 0.1
+POLE_MASS = 0.1
 
 
 RAIL_END = 3.0
@@ -28,25 +33,26 @@ RAIL_END = 3.0
 GROUND_LEVEL = -0.25
 
 
-POLE_LIMIT = 0.21
+POLE_ANGLE_LIMIT = 0.21
 
 
-FORCE = 10.0
+MAX_FORCE = 10.0
 
 
-FAR_AWAY = 1e6
+SPRING_LENGTH = 1e6
 
 
-SOFT = 1e-3
+SPRING_STIFFNESS = 1e-3
 
 
 class CartpoleSettings(PlanarSettings):
     """What the cart-pole lets its user choose."""
 
     actuation: Literal["motor", "impulse"] = Field(
-        "motor", description="motor: a force that lasts through the step; impulse: the same push all at once"
+        "motor",
+        description="motor: a force that lasts through the step; impulse: the same push all at once",
     )
-    force: float = Field(FORCE, ge=0.1, le=100, description="force of a full action (N)")
+    force: float = Field(MAX_FORCE, ge=0.1, le=100, description="force of a full action (N)")
 
 
 class Cartpole(PlanarEnvironment):
@@ -63,94 +69,109 @@ class Cartpole(PlanarEnvironment):
         Signal("angle", 1, -0.6, 0.6, "rad", "the pole's angle from upright, positive to the left"),
         Signal("angular velocity", 1, -20.0, 20.0, "rad/s", "the pole's angular velocity"),
     )
-    ACTION = (Signal("force", 1, -FORCE, FORCE, "N", "push on the cart along the rail"),)
+    ACTION = (Signal("force", 1, -MAX_FORCE, MAX_FORCE, "N", "push on the cart along the rail"),)
     REWARD: ClassVar = {
         "posture": {"upright": 0.4, "centred": 0.3, "quiet": 0.2, "economy": 0.1},
         "survival": {"alive": 1.0},
     }
     SETTINGS = CartpoleSettings
-    TURNS = ("gravity", "force")
-    SUBSTEPS = 20
+    LIVE_SETTINGS = ("gravity", "force")
+    PHYSICS_STEPS = 20
     settings: CartpoleSettings
 
-    def place(self, rng: np.random.Generator) -> None:
+    def initialize_episode(self, rng: np.random.Generator) -> None:
         """A cart on its rail and a pole on the cart, all four state variables a little off zero."""
-        x, v, angle, angular_velocity = rng.normal(0.0, self.settings.start_noise, 4).tolist()
+        x, v, angle, angular_velocity = rng.normal(0.0, self.settings.reset_noise_scale, 4).tolist()
         static = self.space.static_body
         self.cart = pymunk.Body(CART_MASS, float("inf"))
-        self.cart.position, self.cart.velocity = (x, 0.0), (v, 0.0)
+        self.cart.position = (x, 0.0)
+        self.cart.velocity = (v, 0.0)
         hinge = pymunk.Vec2d(x, CART_HEIGHT / 2)
-        self.pole = pymunk.Body(POLE_MASS, pymunk.moment_for_box(POLE_MASS, (POLE_WIDTH, POLE_LENGTH)))
-        self.pole.angle, self.pole.angular_velocity = angle, angular_velocity
+        self.pole = pymunk.Body(
+            POLE_MASS, pymunk.moment_for_box(POLE_MASS, (POLE_WIDTH, POLE_LENGTH))
+        )
+        self.pole.angle = angle
+        self.pole.angular_velocity = angular_velocity
         middle = pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(angle)
         self.pole.position = hinge + middle
         self.pole.velocity = pymunk.Vec2d(v, 0.0) + angular_velocity * middle.perpendicular()
         self.space.add(self.cart, self.pole)
-        self.join(pymunk.GrooveJoint(static, self.cart, (-2 * RAIL_END, 0), (2 * RAIL_END, 0), (0, 0)))
-        self.join(pymunk.PivotJoint(self.cart, self.pole, hinge))
+        self.add_joint(
+            pymunk.GrooveJoint(static, self.cart, (-2 * RAIL_END, 0), (2 * RAIL_END, 0), (0, 0))
+        )
+        self.add_joint(pymunk.PivotJoint(self.cart, self.pole, hinge))
         # A force that lasts through the substeps at no cost: a spring so long and soft that moving along
         # the rail does not change its pull, which the action sets through its rest length.
-        self.drive = pymunk.DampedSpring(static, self.cart, (-FAR_AWAY, 0), (0, 0), FAR_AWAY, SOFT, 0.0)
-        self.space.add(self.drive)
+        self.drive_spring = pymunk.DampedSpring(
+            static, self.cart, (-SPRING_LENGTH, 0), (0, 0), SPRING_LENGTH, SPRING_STIFFNESS, 0.0
+        )
+        self.space.add(self.drive_spring)
 
-    def apply(self, effort: Effort) -> None:
+    def apply_action(self, action: Action) -> None:
         """Push the cart."""
         if self.settings.actuation == "impulse":
-            self.cart.velocity += (effort[0] * self.settings.force / self.CONTROL_RATE / self.cart.mass, 0.0)
+            self.cart.velocity += (
+                action[0] * self.settings.force / self.CONTROL_HZ / self.cart.mass,
+                0.0,
+            )
             return
-        self.drive.rest_length = FAR_AWAY + effort[0] * self.settings.force / SOFT
+        self.drive_spring.rest_length = (
+            SPRING_LENGTH + action[0] * self.settings.force / SPRING_STIFFNESS
+        )
 
-    def sense(self) -> None:
+    def read_state(self) -> None:
         """Keep the state as plain numbers: x, v, angle, angular velocity."""
-        super().sense()
-        cart, pole = self.states.tolist()
+        super().read_state()
+        cart, pole = self.body_states.tolist()
         self.state = (cart[0], cart[3], pole[2], pole[5])
 
-    def solids(self) -> list[pymunk.Shape]:
+    def collision_shapes(self) -> list[pymunk.Shape]:
         """Cart, pole and ground."""
-        ground = pymunk.Segment(self.space.static_body, (-100.0, GROUND_LEVEL - 1.0), (100.0, GROUND_LEVEL - 1.0), 1.0)
+        ground = pymunk.Segment(
+            self.space.static_body, (-100.0, GROUND_LEVEL - 1.0), (100.0, GROUND_LEVEL - 1.0), 1.0
+        )
         sizes = ((self.cart, (CART_WIDTH, CART_HEIGHT)), (self.pole, (POLE_WIDTH, POLE_LENGTH)))
         return [ground, *(pymunk.Poly.create_box(body, size) for body, size in sizes)]
 
-    def reward_terms(self, effort: Effort) -> dict[str, float]:
+    def reward_terms(self, action: Action) -> dict[str, float]:
         """Upright, in the middle, quiet, with little force; each in [0, 1]."""
         x, v, angle, angular_velocity = self.state
         return {
             "alive": 1.0,
-            "upright": closeness(angle, 0.1),
-            "centred": closeness(x, 1.0),
-            "quiet": closeness(v, 1.0) * closeness(angular_velocity, 1.0),
-            "economy": economy(effort),
+            "upright": gaussian_tolerance(angle, 0.1),
+            "centred": gaussian_tolerance(x, 1.0),
+            "quiet": gaussian_tolerance(v, 1.0) * gaussian_tolerance(angular_velocity, 1.0),
+            "economy": control_saving(action),
         }
 
-    def margins(self) -> dict[str, float]:
+    def failure_margins(self) -> dict[str, float]:
         """The pole may tip by 0.21 rad and the cart may go to the rail's end."""
         x, _, angle, _ = self.state
-        return {"pole": 1.0 - abs(angle) / POLE_LIMIT, "rail": 1.0 - abs(x) / RAIL_END}
+        return {"pole": 1.0 - abs(angle) / POLE_ANGLE_LIMIT, "rail": 1.0 - abs(x) / RAIL_END}
 
-    def observe(self) -> Array:
+    def get_observation(self) -> Array:
         """x, v, angle, angular velocity."""
         return np.array(self.state)
 
-    def trunk(self) -> Trunk:
+    def push_target(self) -> PushTarget:
         """Pushes hit the pole."""
-        return trunk_of(self.pole)
+        return make_push_target(self.pole)
 
-    def focus(self) -> tuple[float, float]:
+    def camera_target(self) -> tuple[float, float]:
         """The camera follows the cart."""
         return self.state[0], 0.45
 
-    def paint(self, canvas: Canvas) -> None:
+    def draw_scene(self, canvas: Canvas) -> None:
         """Rail, cart, wheels, pole."""
         x, _, angle, _ = self.state
-        canvas.ground(GROUND_LEVEL)
+        canvas.draw_ground(GROUND_LEVEL)
         for end in (-RAIL_END, RAIL_END):
-            canvas.box((end, -0.1), 0.0, 0.06, 0.3, INK, 0.01)
-        canvas.capsule((-RAIL_END, -0.2), (RAIL_END, -0.2), 0.03, GROUND)
-        canvas.box((x, 0.0), 0.0, CART_WIDTH, CART_HEIGHT, BODY)
+            canvas.draw_box((end, -0.1), 0.0, 0.06, 0.3, INK_COLOUR, 0.01)
+        canvas.draw_capsule((-RAIL_END, -0.2), (RAIL_END, -0.2), 0.03, GROUND_COLOUR)
+        canvas.draw_box((x, 0.0), 0.0, CART_WIDTH, CART_HEIGHT, BODY_COLOUR)
         for wheel in (-0.15, 0.15):
-            canvas.disc((x + wheel, -0.13), 0.07, INK)
+            canvas.draw_disc((x + wheel, -0.13), 0.07, INK_COLOUR)
         hinge = (x, CART_HEIGHT / 2)
         tip = pymunk.Vec2d(*hinge) + pymunk.Vec2d(0.0, POLE_LENGTH).rotated(angle)
-        canvas.capsule(hinge, (tip.x, tip.y), POLE_WIDTH * 0.8, WOOD)
-        canvas.joint(hinge, 0.03, INK)
+        canvas.draw_capsule(hinge, (tip.x, tip.y), POLE_WIDTH * 0.8, WOOD_COLOUR)
+        canvas.draw_joint(hinge, 0.03, INK_COLOUR)

@@ -1,4 +1,4 @@
-"""PlanarEnvironment: a world whose bodies live in a pymunk space. SI units, y up."""
+"""PlanarEnvironment: an environment whose bodies live in a pymunk space. SI units, y up."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,19 +7,22 @@ from typing import Any, ClassVar
 import numpy as np
 import pymunk
 import pymunk.batch
-from poise.envs2d.canvas import Canvas
-from poise.envs2d.interaction import MOST_BALLS, PlanarHands
-from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError
-from poise.toolkit.settings import WorldSettings
-from poise.toolkit.spaces import Array
 from pydantic import Field
 
+from poise.envs2d.canvas import Canvas
+from poise.envs2d.interaction import MAX_BALLS, PlanarInteraction
+from poise.toolkit.environment import BaseEnvironment
+from poise.toolkit.errors import UserError
+from poise.toolkit.settings import EnvSettings
+from poise.toolkit.spaces import Array
 
-class PlanarSettings(WorldSettings):
-    """What every world in the plane lets its user choose."""
 
-    gravity: float = Field(9.81, ge=0, le=40, description="gravity, towards the picture's bottom (m/s2)")
+class PlanarSettings(EnvSettings):
+    """What every environment in the plane lets its user choose."""
+
+    gravity: float = Field(
+        9.81, ge=0, le=40, description="gravity, towards the picture's bottom (m/s2)"
+    )
 
 
 BODY_FIELDS = (
@@ -39,9 +42,17 @@ class PlanarEnvironment(BaseEnvironment):
     """The plane: one pymunk space, rebuilt at every reset because pymunk remembers what it solved before."""
 
     SETTINGS = PlanarSettings
-    TURNS: ClassVar[tuple[str, ...]] = ("gravity",)  # settings that `tune` lets act within an episode
-    VIEW = 2.4
-    VARIES = ("colours", "background", "widths", "jitter", *BaseEnvironment.VARIES)
+    LIVE_SETTINGS: ClassVar[tuple[str, ...]] = (
+        "gravity",
+    )  # settings that `tune` lets act within an episode
+    VIEW_HEIGHT = 2.4
+    RANDOMIZABLE = (
+        "colours",
+        "background",
+        "widths",
+        "camera_jitter",
+        *BaseEnvironment.RANDOMIZABLE,
+    )
     settings: PlanarSettings
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
@@ -49,118 +60,129 @@ class PlanarEnvironment(BaseEnvironment):
         self._canvases: dict[tuple[int, int], Canvas] = {}
         self._buffer = pymunk.batch.Buffer()
 
-    def clear(self) -> None:
+    def reset_physics(self) -> None:
         """Start from an empty space."""
         self.space = pymunk.Space()
         self.space.gravity = (0.0, -self.settings.gravity)
         self.space.collision_slop = 0.001
-        self.states: Array = np.empty((0, 6))
-        self._hands: PlanarHands | None = None
+        self.body_states: Array = np.empty((0, 6))
+        self._interaction: PlanarInteraction | None = None
 
-    def tune(self) -> None:
+    def apply_settings(self) -> None:
         """Let the settings that it TURNS act, whatever they were before."""
         self.space.gravity = (0.0, -self.settings.gravity)
 
-    def rub(self, friction: float) -> None:
+    def set_friction(self, friction: float) -> None:
         """Let any two surfaces that touch have this coefficient of friction; the engine multiplies theirs."""
         # What is being placed is scaled once all of it is there.
-        scale = self.settings.friction_scale if len(self.states) else 1.0
+        scale = self.settings.friction_scale if len(self.body_states) else 1.0
         for shape in self.space.shapes:
             shape.friction = math.sqrt(friction * scale)
 
-    def hands(self) -> PlanarHands:
+    def interaction(self) -> PlanarInteraction:
         """What disturbs this episode."""
-        self._hands = self._hands or PlanarHands(self)
-        return self._hands
+        self._interaction = self._interaction or PlanarInteraction(self)
+        return self._interaction
 
-    def solids(self) -> list[pymunk.Shape]:
-        """The shapes that thrown balls hit, where the world's own physics has none."""
+    def collision_shapes(self) -> list[pymunk.Shape]:
+        """The shapes that thrown balls hit, where the environment's own physics has none."""
         return []
 
-    def advance(self, dt: float) -> None:
+    def step_physics(self, dt: float) -> None:
         """One step of the physics, `dt` seconds."""
         self.space.step(dt)
 
-    def sense(self) -> None:
+    def read_state(self) -> None:
         """Read all bodies at once into `states` (B, 6): x, y, angle, vx, vy, angular velocity, in the order added."""
-        if not len(self.states):
-            self._scale()
+        if not len(self.body_states):
+            self._scale_mass_and_friction()
             # Thrown balls and the static body come last and are not shown; one more row because pymunk would
             # grow a full buffer, and this memory is not its own to grow.
-            memory = np.zeros((len(self.space.bodies) + MOST_BALLS + 2, 6))
+            memory = np.zeros((len(self.space.bodies) + MAX_BALLS + 2, 6))
             self._buffer.set_float_buf(memory)
-            self.states = memory[: len(self.space.bodies)]
+            self.body_states = memory[: len(self.space.bodies)]
         self._buffer.clear()
         pymunk.batch.get_space_bodies(self.space, BODY_FIELDS, self._buffer)
 
-    def _scale(self) -> None:
+    def _scale_mass_and_friction(self) -> None:
         """Make what was just placed as heavy and as rough as the settings want it."""
-        mass, friction = self.settings.mass_scale, self.settings.friction_scale
+        mass = self.settings.mass_scale
+        friction = self.settings.friction_scale
         for body in self.space.bodies:
-            body.mass, body.moment = mass * body.mass, mass * body.moment
+            body.mass = mass * body.mass
+            body.moment = mass * body.moment
         for shape in self.space.shapes:
             shape.friction *= math.sqrt(friction)
         for joint in self.space.constraints:
             if isinstance(joint, pymunk.DampedRotarySpring):
                 joint.damping *= friction
 
-    def join(self, joint: pymunk.Constraint) -> pymunk.Constraint:
+    def add_joint(self, joint: pymunk.Constraint) -> pymunk.Constraint:
         """Add a joint that closes its gaps quickly."""
         joint.error_bias = (1.0 - JOINT_CORRECTION) ** (1.0 / self._dt)
         self.space.add(joint)
         return joint
 
-    def draw(self) -> Array:
+    def render_frame(self) -> Array:
         """The picture now; the camera follows `focus`."""
-        return self._drawn(self.settings.width, self.settings.height, self._paint_all)
+        return self._render_image(
+            self.settings.width, self.settings.height, self._draw_scene_and_interaction
+        )
 
-    def glance(self, size: int, *, goal: bool = False) -> Array:
+    def render_observation(self, size: int, *, at_target: bool = False) -> Array:
         """A bare picture (size, size, 3) for the agent."""
-        return self._drawn(size, size, self.paint_goal if goal else self.paint_body)
+        return self._render_image(size, size, self.draw_goal if at_target else self.draw_body)
 
-    def seen_at(self, point: Sequence[float]) -> tuple[float, float]:
+    def world_to_image(self, point: Sequence[float]) -> tuple[float, float]:
         """Where a point (m) is in the picture: fractions of its width and height, from the top left."""
-        left, top = self.to_world(0.0, 0.0)
-        right, bottom = self.to_world(1.0, 1.0)
+        left, top = self.image_to_world(0.0, 0.0)
+        right, bottom = self.image_to_world(1.0, 1.0)
         return (point[0] - left) / (right - left), (point[1] - top) / (bottom - top)
 
-    def to_world(self, x: float, y: float) -> tuple[float, float]:
-        """The world's point (m) under a point of the picture (fractions of its width and height, from the top left)."""
-        (centre_x, centre_y), height = self._framed()
+    def image_to_world(self, x: float, y: float) -> tuple[float, float]:
+        """The environment's point (m) under a point of the picture (fractions of its width and height, from the top left)."""
+        (centre_x, centre_y), height = self._camera_view()
         width = height * self.settings.width / self.settings.height
         return centre_x + (x - 0.5) * width, centre_y + (0.5 - y) * height
 
-    def focus(self) -> tuple[float, float]:
+    def camera_target(self) -> tuple[float, float]:
         """The point (m) at the picture's centre."""
         return 0.0, 0.0
 
-    def paint(self, canvas: Canvas) -> None:
-        """Draw the world on the canvas."""
+    def draw_scene(self, canvas: Canvas) -> None:
+        """Draw the environment on the canvas."""
         raise NotImplementedError
 
-    def paint_body(self, canvas: Canvas) -> None:
+    def draw_body(self, canvas: Canvas) -> None:
         """Draw it without its targets."""
-        self.paint(canvas)
+        self.draw_scene(canvas)
 
-    def paint_goal(self, canvas: Canvas) -> None:
+    def draw_goal(self, canvas: Canvas) -> None:
         """Draw what is to be reached."""
-        raise UserError(f"{type(self).__name__} cannot draw its body at the target: leave goal=state")
+        raise UserError(
+            f"{type(self).__name__} cannot draw its body at the target: leave goal=state"
+        )
 
-    def _paint_all(self, canvas: Canvas) -> None:
-        self.paint(canvas)
-        if self._hands:
-            self._hands.paint(canvas)
+    def _draw_scene_and_interaction(self, canvas: Canvas) -> None:
+        self.draw_scene(canvas)
+        if self._interaction:
+            self._interaction.draw_balls(canvas)
 
-    def _drawn(self, width: int, height: int, paint: Callable[[Canvas], None]) -> Array:
+    def _render_image(
+        self, width: int, height: int, draw_function: Callable[[Canvas], None]
+    ) -> Array:
         if (width, height) not in self._canvases:
             self._canvases[width, height] = Canvas(width, height)
         canvas = self._canvases[width, height]
-        canvas.begin(*self._framed(), self.look)
-        paint(canvas)
-        return canvas.frame()
+        canvas.begin_frame(*self._camera_view(), self.appearance)
+        draw_function(canvas)
+        return canvas.get_frame()
 
-    def _framed(self) -> tuple[tuple[float, float], float]:
+    def _camera_view(self) -> tuple[tuple[float, float], float]:
         """The point at the picture's centre and how much its height shows (m), as the look has moved the camera."""
-        x, y = self.focus()
-        view = self.VIEW / self.look.zoom
-        return (x + self.look.shift[0] * view, y + self.look.shift[1] * view), view
+        x, y = self.camera_target()
+        view = self.VIEW_HEIGHT / self.appearance.camera_zoom
+        return (
+            x + self.appearance.camera_shift[0] * view,
+            y + self.appearance.camera_shift[1] * view,
+        ), view

@@ -7,106 +7,133 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pymunk
-from poise.envs2d.canvas import BODY, INK, NEAR, TARGET, Canvas, Point
+from pydantic import Field
+
+from poise.envs2d.canvas import (
+    BODY_COLOUR,
+    INK_COLOUR,
+    NEAR_LIMB_COLOUR,
+    TARGET_COLOUR,
+    Canvas,
+    Point,
+)
 from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
 from poise.toolkit.appearance import Colour
 from poise.toolkit.environment import Joint
 from poise.toolkit.pose_task import PoseTask
-from poise.toolkit.rewards import effort_cost
-from poise.toolkit.spaces import Array, Effort, Signal
-from pydantic import Field
+from poise.toolkit.rewards import control_cost
+from poise.toolkit.spaces import Action, Array, Signal
 
-LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
-
-
-TORQUE = 1.0
+LINK_LENGTH = 0.2
+LINK_WIDTH = 0.04
+LINK_MASS = 0.5
 
 
-SHOULDER = (0.0, 0.0)
+MAX_TORQUE = 1.0
 
 
-PALE = (208, 216, 222)
+SHOULDER_POSITION = (0.0, 0.0)
+
+
+REACH_RING_COLOUR = (208, 216, 222)
 
 
 class Arm:
-    """An arm in a world's empty space: its joints' angles (rad), speeds (rad/s) and friction (N m s)."""
+    """An arm in an environment's empty space: its joints' angles (rad), speeds (rad/s) and friction (N m s)."""
 
-    def __init__(self, world: PlanarEnvironment, angles: Array, speeds: Array, friction: float) -> None:
-        parent, angle, speed = world.space.static_body, 0.0, 0.0
+    def __init__(
+        self, env: PlanarEnvironment, angles: Array, speeds: Array, damping: float
+    ) -> None:
+        parent = env.space.static_body
+        angle = 0.0
+        speed = 0.0
         at = velocity = pymunk.Vec2d(0.0, 0.0)
         self.links: list[pymunk.Body] = []
         self.motors: list[pymunk.SimpleMotor] = []
         self.dampers: list[pymunk.DampedRotarySpring] = []
         for turn, rate in zip(angles.tolist(), speeds.tolist(), strict=True):
-            angle, speed = angle + turn, speed + rate
-            along = pymunk.Vec2d(LINK, 0.0).rotated(angle)
-            link = pymunk.Body(LINK_MASS, pymunk.moment_for_box(LINK_MASS, (LINK, LINK_WIDTH)))
-            link.position, link.angle = at + along / 2, angle
-            link.velocity, link.angular_velocity = velocity + speed * along.perpendicular() / 2, speed
+            angle = angle + turn
+            speed = speed + rate
+            along = pymunk.Vec2d(LINK_LENGTH, 0.0).rotated(angle)
+            link = pymunk.Body(
+                LINK_MASS, pymunk.moment_for_box(LINK_MASS, (LINK_LENGTH, LINK_WIDTH))
+            )
+            link.position = at + along / 2
+            link.angle = angle
+            link.velocity = velocity + speed * along.perpendicular() / 2
+            link.angular_velocity = speed
             motor = pymunk.SimpleMotor(parent, link, 0.0)
             motor.max_force = 0.0
-            damper = pymunk.DampedRotarySpring(parent, link, 0.0, 0.0, friction)
-            world.space.add(link, motor, damper)
-            world.join(pymunk.PivotJoint(parent, link, at))
+            damper = pymunk.DampedRotarySpring(parent, link, 0.0, 0.0, damping)
+            env.space.add(link, motor, damper)
+            env.add_joint(pymunk.PivotJoint(parent, link, at))
             self.links.append(link)
             self.motors.append(motor)
             self.dampers.append(damper)
-            parent, at, velocity = link, at + along, velocity + speed * along.perpendicular()
+            parent = link
+            at = at + along
+            velocity = velocity + speed * along.perpendicular()
 
-    def apply(self, effort: Effort) -> None:
+    def apply_action(self, action: Action) -> None:
         """Turn effort in [-1, 1] into torques at the joints."""
-        for motor, share in zip(self.motors, effort, strict=True):
+        for motor, share in zip(self.motors, action, strict=True):
             motor.rate = -1e6 if share > 0.0 else 1e6
-            motor.max_force = abs(share) * TORQUE
+            motor.max_force = abs(share) * MAX_TORQUE
 
-    def damp(self, friction: float) -> None:
+    def set_joint_damping(self, damping: float) -> None:
         """Give the joints another friction (N m s)."""
         for damper in self.dampers:
-            damper.damping = friction
+            damper.damping = damping
 
-    def solids(self) -> list[pymunk.Shape]:
+    def collision_shapes(self) -> list[pymunk.Shape]:
         """The links as shapes; the arm itself moves without."""
-        return [pymunk.Poly.create_box(link, (LINK, LINK_WIDTH)) for link in self.links]
+        return [pymunk.Poly.create_box(link, (LINK_LENGTH, LINK_WIDTH)) for link in self.links]
 
 
-def pose_of(shoulder: float, elbow: float) -> tuple[Point, Point]:
+def forward_kinematics(shoulder: float, elbow: float) -> tuple[Point, Point]:
     """Where elbow and hand are (m) for the angles of shoulder and elbow (rad)."""
-    bend = (LINK * math.cos(shoulder), LINK * math.sin(shoulder))
-    return bend, (bend[0] + LINK * math.cos(shoulder + elbow), bend[1] + LINK * math.sin(shoulder + elbow))
+    bend = (LINK_LENGTH * math.cos(shoulder), LINK_LENGTH * math.sin(shoulder))
+    return bend, (
+        bend[0] + LINK_LENGTH * math.cos(shoulder + elbow),
+        bend[1] + LINK_LENGTH * math.sin(shoulder + elbow),
+    )
 
 
-def paint_arm(canvas: Canvas, pose: Sequence[Point]) -> None:
+def draw_arm(canvas: Canvas, pose: Sequence[Point]) -> None:
     """An arm in a pose, and how far it reaches."""
-    canvas.ring(SHOULDER, 2 * LINK + 0.02, PALE, 0.003)
-    paint_links(canvas, pose, (BODY, NEAR))
-    for point, radius in zip((SHOULDER, *pose), (0.03, 0.012, 0.012), strict=True):
-        canvas.joint(point, radius, INK)
+    canvas.draw_ring(SHOULDER_POSITION, 2 * LINK_LENGTH + 0.02, REACH_RING_COLOUR, 0.003)
+    draw_links(canvas, pose, (BODY_COLOUR, NEAR_LIMB_COLOUR))
+    for point, radius in zip((SHOULDER_POSITION, *pose), (0.03, 0.012, 0.012), strict=True):
+        canvas.draw_joint(point, radius, INK_COLOUR)
 
 
-def paint_links(canvas: Canvas, pose: Sequence[Point], colours: Sequence[Colour]) -> None:
+def draw_links(canvas: Canvas, pose: Sequence[Point], colours: Sequence[Colour]) -> None:
     """The links of an arm in a pose."""
-    for start, end, colour in zip((SHOULDER, pose[0]), pose, colours, strict=True):
-        canvas.capsule(start, end, LINK_WIDTH, colour)
+    for start, end, colour in zip((SHOULDER_POSITION, pose[0]), pose, colours, strict=True):
+        canvas.draw_capsule(start, end, LINK_WIDTH, colour)
 
 
-FRICTION = 0.15
+JOINT_DAMPING = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
 
 
-REACH, HOLD = 0.02, 25
+POSITION_TOLERANCE = 0.02
+HOLD_STEPS = 25
 """How close elbow and hand must both be to their targets (m), and for how many steps in a row."""
 
 
-SHADOW = (205, 232, 216)
+TARGET_ARM_COLOUR = (205, 232, 216)
 
 
 class ReacherSettings(PlanarSettings):
     """What the reacher lets its user choose."""
 
-    reward: str = Field("reach", description="which of the world's named rewards it pays")
-    gravity: float = Field(0.0, ge=0, le=40, description="gravity (m/s2); 0 where the arm is seen from above")
-    friction: float = Field(FRICTION, ge=0, le=1, description="friction of each joint (N m s)")
-    markers: bool = Field(True, description="draw targets, and the hand's trail")
+    reward: str = Field("reach", description="which of the environment's named rewards it pays")
+    gravity: float = Field(
+        0.0, ge=0, le=40, description="gravity (m/s2); 0 where the arm is seen from above"
+    )
+    friction: float = Field(JOINT_DAMPING, ge=0, le=1, description="friction of each joint (N m s)")
+    show_markers: bool = Field(True, description="draw targets, and the hand's trail")
 
 
 class Reacher2D(PlanarEnvironment):
@@ -122,7 +149,7 @@ class Reacher2D(PlanarEnvironment):
         Signal("difference", 4, -1.0, 1.0, "m", "target minus pose"),
         Signal("speed", 2, -60.0, 60.0, "rad/s", "angular velocities of shoulder and elbow"),
     )
-    ACTION = (Signal("torque", 2, -TORQUE, TORQUE, "N m", "at shoulder and elbow"),)
+    ACTION = (Signal("torque", 2, -MAX_TORQUE, MAX_TORQUE, "N m", "at shoulder and elbow"),)
     REWARD: ClassVar = {
         "reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0},
         "likeness": {"likeness": 1.0, "effort": -0.05},
@@ -130,96 +157,110 @@ class Reacher2D(PlanarEnvironment):
         "survival": {"alive": 1.0},
     }
     SETTINGS = ReacherSettings
-    TURNS = ("gravity", "friction")
-    SUBSTEPS = 20
-    VIEW = 1.0
+    LIVE_SETTINGS = ("gravity", "friction")
+    PHYSICS_STEPS = 20
+    VIEW_HEIGHT = 1.0
     settings: ReacherSettings
 
-    def place(self, rng: np.random.Generator) -> None:
+    def initialize_episode(self, rng: np.random.Generator) -> None:
         """The arm in any pose, at rest but for the start noise, and its first target."""
-        angles = self.any_angles(rng)
-        self.arm = Arm(self, angles, rng.normal(0.0, self.settings.start_noise, 2), self.settings.friction)
-        self.task = PoseTask(REACH, HOLD)
-        self.pose = pose_of(*angles)
-        self.aim_at(self.pose_at(self.any_angles(rng)))
+        angles = self.sample_joint_angles(rng)
+        self.arm = Arm(
+            self,
+            angles,
+            rng.normal(0.0, self.settings.reset_noise_scale, 2),
+            self.settings.friction,
+        )
+        self.task = PoseTask(POSITION_TOLERANCE, HOLD_STEPS)
+        self.pose = forward_kinematics(*angles)
+        self.set_target(self.forward_kinematics(self.sample_joint_angles(rng)))
         self.trail: deque[Point] = deque(maxlen=40)
 
-    def put(self, angles: Array) -> None:
+    def set_joint_angles(self, angles: Array) -> None:
         """Put the joints at these angles (rad), at rest."""
-        self.clear()
+        self.reset_physics()
         self.arm = Arm(self, angles, np.zeros(2), self.settings.friction)
-        self.sense()
+        self.read_state()
 
-    def pose_at(self, angles: Array) -> Array:
+    def forward_kinematics(self, angles: Array) -> Array:
         """Elbow (x, y) and hand (x, y) with the joints at these angles (rad)."""
-        return np.array(pose_of(*angles.tolist())).ravel()
+        return np.array(forward_kinematics(*angles.tolist())).ravel()
 
-    def any_angles(self, rng: np.random.Generator) -> Array:
+    def sample_joint_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of shoulder and elbow (rad)."""
         return rng.uniform(-math.pi, math.pi, 2)
 
-    def tune(self) -> None:
+    def apply_settings(self) -> None:
         """Gravity and the joints' friction act at once."""
-        super().tune()
-        self.arm.damp(self.settings.friction * self.settings.friction_scale)
+        super().apply_settings()
+        self.arm.set_joint_damping(self.settings.friction * self.settings.friction_scale)
 
-    def solids(self) -> list[pymunk.Shape]:
+    def collision_shapes(self) -> list[pymunk.Shape]:
         """Both links."""
-        return self.arm.solids()
+        return self.arm.collision_shapes()
 
-    def apply(self, effort: Effort) -> None:
+    def apply_action(self, action: Action) -> None:
         """Turn shoulder and elbow."""
-        self.arm.apply(effort)
+        self.arm.apply_action(action)
 
-    def sense(self) -> None:
+    def read_state(self) -> None:
         """Joint angles (rad), elbow and hand (m), joint speeds (rad/s)."""
-        super().sense()
-        (_, _, first, _, _, first_speed), (_, _, second, _, _, second_speed) = self.states.tolist()
+        super().read_state()
+        (_, _, first, _, _, first_speed), (_, _, second, _, _, second_speed) = (
+            self.body_states.tolist()
+        )
         self.angles = (first, second - first)
-        self.pose = pose_of(*self.angles)
+        self.pose = forward_kinematics(*self.angles)
         self.speeds = (first_speed, second_speed - first_speed)
 
-    def reward_terms(self, effort: Effort) -> dict[str, float]:
+    def reward_terms(self, action: Action) -> dict[str, float]:
         """Progress towards the pose, effort, and whether a pose was achieved just now; where it is paid for, likeness too."""
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.pose), **self.sight.likeness()}
+        return {
+            "alive": 1.0,
+            "effort": control_cost(action),
+            **self.task.step(self.pose),
+            **self.agent_view.image_similarity(),
+        }
 
-    def renew(self, info: dict[str, Any]) -> None:
+    def update_task(self, info: dict[str, Any]) -> None:
         """A pose held long enough counts, and makes room for a new target."""
-        info["success"], info["poses"] = self.task.achieved, self.task.poses
-        if self.task.achieved:
-            self.aim_at(self.pose_at(self.any_angles(self.np_random)))
+        info["success"] = self.task.is_achieved
+        info["poses"] = self.task.num_achieved
+        if self.task.is_achieved:
+            self.set_target(self.forward_kinematics(self.sample_joint_angles(self.np_random)))
         self.trail.append(self.pose[1])
 
-    def observe(self) -> Array:
+    def get_observation(self) -> Array:
         """Target, pose, difference, speeds."""
-        target, pose = np.array(self.target).ravel(), np.array(self.pose).ravel()
+        target = np.array(self.target).ravel()
+        pose = np.array(self.pose).ravel()
         return np.concatenate((target, pose, target - pose, self.speeds))
 
     def joints(self) -> list[Joint]:
         """Shoulder and elbow."""
-        shoulder, elbow = (TORQUE * share for share in self.effort or (0.0, 0.0))
+        shoulder, elbow = (MAX_TORQUE * share for share in self.last_action or (0.0, 0.0))
         return [Joint("shoulder", self.angles[0], shoulder), Joint("elbow", self.angles[1], elbow)]
 
-    def aim_at(self, pose: Array) -> None:
+    def set_target(self, pose: Array) -> None:
         """Set a target: elbow (x, y) and hand (x, y), in m."""
         elbow_x, elbow_y, hand_x, hand_y = pose.tolist()
         self.target = ((elbow_x, elbow_y), (hand_x, hand_y))
-        self.task.aim(self.target, self.pose)
+        self.task.set_target(self.target, self.pose)
 
-    def paint(self, canvas: Canvas) -> None:
+    def draw_scene(self, canvas: Canvas) -> None:
         """Target pose, the hand's trail, the arm."""
-        if self.settings.markers:
-            paint_links(canvas, self.target, (SHADOW, SHADOW))
-            canvas.trail(list(self.trail), width=0.006)
-        self.paint_body(canvas)
-        if self.settings.markers:
+        if self.settings.show_markers:
+            draw_links(canvas, self.target, (TARGET_ARM_COLOUR, TARGET_ARM_COLOUR))
+            canvas.draw_trail(list(self.trail), width=0.006)
+        self.draw_body(canvas)
+        if self.settings.show_markers:
             for aim in self.target:
-                canvas.ring(aim, REACH, TARGET, 0.005)
+                canvas.draw_ring(aim, POSITION_TOLERANCE, TARGET_COLOUR, 0.005)
 
-    def paint_body(self, canvas: Canvas) -> None:
+    def draw_body(self, canvas: Canvas) -> None:
         """The arm, and how far it reaches."""
-        paint_arm(canvas, self.pose)
+        draw_arm(canvas, self.pose)
 
-    def paint_goal(self, canvas: Canvas) -> None:
+    def draw_goal(self, canvas: Canvas) -> None:
         """The arm in its target pose."""
-        paint_arm(canvas, self.target)
+        draw_arm(canvas, self.target)

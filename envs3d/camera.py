@@ -8,15 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pygame
-from poise.toolkit.appearance import Colour, Look
-from poise.toolkit.media.image import frame_of, surface_of
+
+from poise.toolkit.appearance import Appearance, Colour
+from poise.toolkit.media.image import frame_to_surface, surface_to_frame
 from poise.toolkit.spaces import Array
 
-FIELD = math.radians(40.0)
+FIELD_OF_VIEW = math.radians(40.0)
 """The angle that the picture's height spans."""
 
 
-NEAR, FAR = 0.02, 60.0
+NEAR_PLANE = 0.02
+FAR_PLANE = 60.0
 """What is nearer or farther is not seen (m)."""
 
 
@@ -43,11 +45,11 @@ class Marker(NamedTuple):
 class Camera:
     """Looks at `focus` (3,) from `distance`, at a yaw about z and a pitch above the horizon; SI units and radians."""
 
-    def __init__(self, preset: str, view: float, width: int, height: int) -> None:
+    def __init__(self, preset: str, view_height: float, width: int, height: int) -> None:
         self.yaw, self.pitch = PRESETS[preset]
-        self.distance = view / 2.0 / math.tan(FIELD / 2.0)
+        self.distance = view_height / 2.0 / math.tan(FIELD_OF_VIEW / 2.0)
         self.width, self.height = width, height
-        self.focus: Array = np.zeros(3)
+        self.target: Array = np.zeros(3)
 
     def orbit(self, right: float, down: float) -> None:
         """Go round what is looked at, as if the scene were dragged by fractions of the picture's width and height."""
@@ -56,48 +58,56 @@ class Camera:
 
     def zoom(self, notches: float) -> None:
         """Come nearer by 10 % a notch, or go back where negative."""
-        self.distance = min(FAR / 2, max(4 * NEAR, self.distance * 0.9**notches))
+        self.distance = min(FAR_PLANE / 2, max(4 * NEAR_PLANE, self.distance * 0.9**notches))
 
-    def reflect(self, other: "Camera") -> None:
+    def mirror(self, other: "Camera") -> None:
         """Stand where the mirror y = 0 shows another camera."""
-        self.yaw, self.pitch, self.distance = -other.yaw, other.pitch, other.distance
+        self.yaw = -other.yaw
+        self.pitch = other.pitch
+        self.distance = other.distance
 
-    def moved(self, look: Look) -> "Camera":
+    def with_appearance(self, appearance: Appearance) -> "Camera":
         """A camera like this one where a look has moved it."""
         moved = copy.copy(self)
-        moved.yaw, moved.pitch = self.yaw + look.turn[0], self.pitch + look.turn[1]
-        moved.distance = self.distance / look.zoom
-        height = 2.0 * moved.distance * math.tan(FIELD / 2.0)
+        moved.yaw = self.yaw + appearance.camera_rotation[0]
+        moved.pitch = self.pitch + appearance.camera_rotation[1]
+        moved.distance = self.distance / appearance.camera_zoom
+        height = 2.0 * moved.distance * math.tan(FIELD_OF_VIEW / 2.0)
         right, up, _ = moved.axes()
-        moved.focus = self.focus + height * (look.shift[0] * right + look.shift[1] * up)
+        moved.target = self.target + height * (
+            appearance.camera_shift[0] * right + appearance.camera_shift[1] * up
+        )
         return moved
 
     def axes(self) -> Array:
-        """The camera's right, up and backwards in the world, one a row (3, 3)."""
-        cos_yaw, sin_yaw, cos_pitch, sin_pitch = _turns(self.yaw, self.pitch)
+        """The camera's right, up and backwards in the environment, one a row (3, 3)."""
+        cos_yaw, sin_yaw, cos_pitch, sin_pitch = _cosines_and_sines(self.yaw, self.pitch)
         backwards = np.array([cos_pitch * cos_yaw, cos_pitch * sin_yaw, sin_pitch])
         right = np.array([-sin_yaw, cos_yaw, 0.0])
         return np.stack([right, np.cross(backwards, right), backwards])
 
-    def eye(self) -> Array:
+    def position(self) -> Array:
         """Where the camera stands (3,)."""
-        eye: Array = self.focus + self.distance * self.axes()[2]
+        eye: Array = self.target + self.distance * self.axes()[2]
         return eye
 
     def view_matrix(self) -> Array:
-        """From the world to the camera, (4, 4), for column vectors."""
+        """From the environment to the camera, (4, 4), for column vectors."""
         matrix = np.eye(4)
         matrix[:3, :3] = self.axes()
-        matrix[:3, 3] = -matrix[:3, :3] @ self.eye()
+        matrix[:3, 3] = -matrix[:3, :3] @ self.position()
         return matrix
 
     def projection_matrix(self) -> Array:
         """From the camera to OpenGL's clip space, (4, 4), for column vectors."""
-        scale = 1.0 / math.tan(FIELD / 2.0)
-        depth = NEAR - FAR
+        scale = 1.0 / math.tan(FIELD_OF_VIEW / 2.0)
+        depth = NEAR_PLANE - FAR_PLANE
         matrix = np.zeros((4, 4))
-        matrix[0, 0], matrix[1, 1] = scale * self.height / self.width, scale
-        matrix[2, 2], matrix[2, 3], matrix[3, 2] = (FAR + NEAR) / depth, 2.0 * FAR * NEAR / depth, -1.0
+        matrix[0, 0] = scale * self.height / self.width
+        matrix[1, 1] = scale
+        matrix[2, 2] = (FAR_PLANE + NEAR_PLANE) / depth
+        matrix[2, 3] = 2.0 * FAR_PLANE * NEAR_PLANE / depth
+        matrix[3, 2] = -1.0
         return matrix
 
     def project(self, point: Point) -> tuple[float, float, float]:
@@ -108,24 +118,29 @@ class Camera:
 
     def unproject(self, x: float, y: float, depth: float) -> Array:
         """The point (3,) that is seen at a place of the picture, `depth` metres in front of the camera's eye."""
-        half = math.tan(FIELD / 2.0) * depth
+        half = math.tan(FIELD_OF_VIEW / 2.0) * depth
         right, up, backwards = self.axes()
-        sideways, upwards = (2.0 * x - 1.0) * half * self.width / self.height, (1.0 - 2.0 * y) * half
-        point: Array = self.eye() + right * sideways + up * upwards - backwards * depth
+        sideways = (2.0 * x - 1.0) * half * self.width / self.height
+        upwards = (1.0 - 2.0 * y) * half
+        point: Array = self.position() + right * sideways + up * upwards - backwards * depth
         return point
 
-    def mark(self, picture: Array, markers: Iterable[Marker]) -> Array:
+    def draw_markers(self, image: Array, markers: Iterable[Marker]) -> Array:
         """The picture (H, W, 3) uint8 with translucent discs painted over it."""
-        surface = surface_of(picture)
+        surface = frame_to_surface(image)
         pane = pygame.Surface((self.width, self.height), pygame.SRCALPHA)
         for marker in markers:
             x, y, depth = self.project(marker.centre)
-            if depth > NEAR:
-                radius = max(1.5, marker.radius / (2.0 * depth * math.tan(FIELD / 2.0)) * self.height)
-                pygame.draw.aacircle(pane, (*marker.colour, 150), (x * self.width, y * self.height), radius)
+            if depth > NEAR_PLANE:
+                radius = max(
+                    1.5, marker.radius / (2.0 * depth * math.tan(FIELD_OF_VIEW / 2.0)) * self.height
+                )
+                pygame.draw.aacircle(
+                    pane, (*marker.colour, 150), (x * self.width, y * self.height), radius
+                )
         surface.blit(pane, (0, 0))
-        return frame_of(surface)
+        return surface_to_frame(surface)
 
 
-def _turns(yaw: float, pitch: float) -> tuple[float, float, float, float]:
+def _cosines_and_sines(yaw: float, pitch: float) -> tuple[float, float, float, float]:
     return math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)

@@ -1,6 +1,6 @@
 """A PyBullet client.
 
-Only client.py, body.py, world.py, hold.py and photograph.py touch PyBullet, so that another engine could stand here one day.
+Only client.py, body.py, environment.py, hold.py and photograph.py touch PyBullet, so that another engine could stand here one day.
 """
 
 import contextlib
@@ -14,32 +14,32 @@ from typing import Any
 
 from poise.toolkit.errors import UserError, WorkError
 
-TROUBLE = ("error", "cannot", "fail", "not found")
+ERROR_WORDS = ("error", "cannot", "fail", "not found")
 """A line with one of these words is no chatter."""
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
+def suppress_c_output() -> Iterator[None]:
     """Hold back what C code prints meanwhile, on either output; what tells of trouble goes to standard error after all."""
     with tempfile.TemporaryFile() as held:
-        _flush()
+        _flush_output()
         outputs = {number: os.dup(number) for number in (1, 2)}
         for number in outputs:
             os.dup2(held.fileno(), number)
         try:
             yield
         finally:
-            _flush()
+            _flush_output()
             for number, output in outputs.items():
                 os.dup2(output, number)
                 os.close(output)
             held.seek(0)
             for line in held.read().decode(errors="replace").splitlines():
-                if any(word in line.lower() for word in TROUBLE):
+                if any(word in line.lower() for word in ERROR_WORDS):
                     print(line, file=sys.stderr)
 
 
-def _flush() -> None:
+def _flush_output() -> None:
     """Python and C have a buffer each."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -47,11 +47,13 @@ def _flush() -> None:
 
 
 try:
-    with silenced():
+    with suppress_c_output():
         import pybullet
         from pybullet_utils.bullet_client import BulletClient
 except ModuleNotFoundError:
-    raise UserError("worlds in space need pybullet: pip install -e '.[3d]' (Python 3.11; elsewhere from conda-forge)") from None
+    raise UserError(
+        "environments in space need pybullet: pip install -e '.[3d]' (Python 3.11; elsewhere from conda-forge)"
+    ) from None
 
 
 class Client(BulletClient):  # type: ignore[misc]
@@ -63,7 +65,8 @@ class Client(BulletClient):  # type: ignore[misc]
 
     def __init__(self, mass_scale: float, friction_scale: float) -> None:
         super().__init__(pybullet.DIRECT)
-        self.mass_scale, self.friction_scale = mass_scale, friction_scale
+        self.mass_scale = mass_scale
+        self.friction_scale = friction_scale
 
     def __getattr__(self, name: str) -> Any:
         found = super().__getattr__(name)
@@ -77,6 +80,9 @@ class Client(BulletClient):  # type: ignore[misc]
         self.__dict__[name] = function if callable(found) else found
         return self.__dict__[name]
 
-    def is_sound(self) -> bool:
+    def has_finite_state(self) -> bool:
         """Whether all bodies are somewhere; a number that is not finite spreads, and no restoring cures it."""
-        return all(math.isfinite(sum(self.getBasePositionAndOrientation(body)[0])) for body in range(self.getNumBodies()))
+        return all(
+            math.isfinite(sum(self.getBasePositionAndOrientation(body)[0]))
+            for body in range(self.getNumBodies())
+        )

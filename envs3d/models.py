@@ -15,44 +15,52 @@ class ArmJoint(NamedTuple):
     length: float
 
 
-COLOURS = ("0.15 0.20 0.22", "0.28 0.47 0.62", "0.93 0.58 0.32")
+LINK_COLOURS = ("0.15 0.20 0.22", "0.28 0.47 0.62", "0.93 0.58 0.32")
 """Of an arm's base, and of its links by turns (red, green, blue in [0, 1])."""
 
 
-FLOOR = (0.86, 0.89, 0.91, 1.0)
+FLOOR_RGBA = (0.86, 0.89, 0.91, 1.0)
 
 
-SLEEVES = {
+HUMANOID_ARM_RGBA = {
     f"{side}_{limb}_arm": (*map(float, colour.split()), 1.0)
     for side in ("right", "left")
-    for limb, colour in zip(("upper", "lower"), COLOURS[1:], strict=True)
+    for limb, colour in zip(("upper", "lower"), LINK_COLOURS[1:], strict=True)
 }
 """Colours of the humanoid's arms. All else is white; arms that are not can be read from a picture."""
 
 
-def arm_urdf(joints: Sequence[ArmJoint], width: float, mass: float, friction: float) -> str:
+def make_arm_urdf(joints: Sequence[ArmJoint], width: float, mass: float, damping: float) -> str:
     """An arm on a base: boxes in a row along x.
 
-    `width` of the links (m), `mass` of each (kg), `friction` of the joints (N m s). Links are named after their joints.
+    `width` of the links (m), `mass` of each (kg), `damping` of the joints (N m s). Links are named after their joints.
     """
-    parts = ['<robot name="arm">', _link("base", 1.5 * width, 0.0, 1.0, COLOURS[0])]
-    parent, end = "base", 0.0
+    parts = ['<robot name="arm">', _make_link("base", 1.5 * width, 0.0, 1.0, LINK_COLOURS[0])]
+    parent = "base"
+    end = 0.0
     for index, joint in enumerate(joints, start=len(joints)):
         # A bare pivot joins two hinges at one place; it weighs little, but something, or the solver would divide by it.
         parts.append(
-            _link(joint.name + "_link", width, joint.length, mass if joint.length else 0.05 * mass, COLOURS[1 + index % 2])
+            _make_link(
+                joint.name + "_link",
+                width,
+                joint.length,
+                mass if joint.length else 0.05 * mass,
+                LINK_COLOURS[1 + index % 2],
+            )
         )
         axis = " ".join(map(str, joint.axis))
         parts.append(
             f'<joint name="{joint.name}" type="continuous"><parent link="{parent}"/><child link="{joint.name}_link"/>'
-            f'<origin xyz="{end} 0 0"/><axis xyz="{axis}"/><dynamics damping="{friction}" friction="0"/></joint>'
+            f'<origin xyz="{end} 0 0"/><axis xyz="{axis}"/><dynamics damping="{damping}" friction="0"/></joint>'
         )
-        parent, end = joint.name + "_link", joint.length
+        parent = joint.name + "_link"
+        end = joint.length
     parts.append("</robot>")
     return "\n".join(parts)
 
 
-def _link(name: str, width: float, length: float, mass: float, colour: str) -> str:
+def _make_link(name: str, width: float, length: float, mass: float, colour: str) -> str:
     """A box from the joint along x; a cube about the joint where it has no length."""
     size = (length or width, width, width)
     square = np.square(size)
@@ -67,21 +75,26 @@ def _link(name: str, width: float, length: float, mass: float, colour: str) -> s
     )
 
 
-def humanoid_mjcf(original: str, *, bust: bool = False) -> str:
-    """The humanoid's MJCF text with every joint's axis of length 1; as a `bust`, fixed in the air and without its lower body.
+def make_humanoid_mjcf(mjcf: str, *, upper_body_only: bool = False) -> str:
+    """The humanoid's MJCF text with every joint's axis of length 1; as a `upper_body_only`, fixed in the air and without its lower body.
 
     Its shoulders turn about (2, 1, 1), and Bullet takes a joint's speed times that axis for the limb's: the arm would
     move 2.4 times as fast as its angle changes (tests/test_space.py).
     """
-    root = ElementTree.fromstring(original)
+    root = ElementTree.fromstring(mjcf)
     for joint in root.iter("joint"):
         if text := joint.get("axis"):
             axis = np.array(text.split(), float)
             joint.set("axis", " ".join(map(str, (axis / np.linalg.norm(axis)).tolist())))
     torso = root.find("worldbody/body[@name='torso']")
-    if bust and torso is not None:
+    if upper_body_only and torso is not None:
         torso.set("pos", "0 0 0")
-        torso.insert(0, ElementTree.Element("joint", name="root", type="fixed", axis="0 0 1", pos="0 0 0", limited="false"))
+        torso.insert(
+            0,
+            ElementTree.Element(
+                "joint", name="root", type="fixed", axis="0 0 1", pos="0 0 0", limited="false"
+            ),
+        )
         for part in torso.findall("body[@name='lwaist']"):
             torso.remove(part)
     return ElementTree.tostring(root, encoding="unicode")

@@ -2,23 +2,25 @@
 
 from typing import ClassVar
 
-from poise.envs3d.posed_arms import PosedArms, TakingPoses
-from poise.envs3d.spatial import SpatialEnvironment, SpatialSettings
-from poise.toolkit.spaces import Signal
 from pydantic import Field
 
-TORQUE = 25.0
+from poise.envs3d.posed_arms import PosedArms, PoseEnvironment
+from poise.envs3d.spatial import SpatialEnvironment, SpatialSettings
+from poise.toolkit.spaces import Signal
+
+MAX_TORQUE = 25.0
 
 
-FRICTION = 0.5
+JOINT_DAMPING = 0.5
 """Torque of a joint's friction at 1 rad/s (N m s)."""
 
 
-REACH, HOLD = 0.05, 25
+POSITION_TOLERANCE = 0.05
+HOLD_STEPS = 25
 """How close both elbows and hands must be to their targets (m), and for how many steps in a row."""
 
 
-PLACES = (
+LINK_POINTS = (
     ("right_lower_arm", (0.0, 0.0, 0.0)),
     ("right_lower_arm", (0.18, 0.18, 0.18)),
     ("left_lower_arm", (0.0, 0.0, 0.0)),
@@ -27,28 +29,51 @@ PLACES = (
 """Elbow and hand, right and left."""
 
 
-SHOULDERS = (("right_upper_arm", (0.0, 0.0, 0.0)), ("left_upper_arm", (0.0, 0.0, 0.0)))
+SHOULDER_POINTS = (("right_upper_arm", (0.0, 0.0, 0.0)), ("left_upper_arm", (0.0, 0.0, 0.0)))
 
 
 class PoseHumanoidSettings(SpatialSettings):
     """What the bust lets its user choose."""
 
-    reward: str = Field("reach", description="which of the world's named rewards it pays")
+    reward: str = Field("reach", description="which of the environment's named rewards it pays")
 
 
-class PoseHumanoid3D(TakingPoses, SpatialEnvironment):
+class PoseHumanoid3D(PoseEnvironment, SpatialEnvironment):
     """Take one pose after another with both arms: shoulders of two joints, elbows of one.
 
     Both elbows and both hands held within 0.05 m for 25 steps: a pose achieved, and a new one appears. It never fails.
     """
 
     OBSERVATION = (
-        Signal("pose", 12, -1.0, 1.0, "m", "where right elbow and hand, left elbow and hand are (x, y, z)"),
+        Signal(
+            "pose",
+            12,
+            -1.0,
+            1.0,
+            "m",
+            "where right elbow and hand, left elbow and hand are (x, y, z)",
+        ),
         Signal("target", 12, -1.0, 1.0, "m", "where they should be"),
         Signal("difference", 12, -2.0, 2.0, "m", "target minus pose"),
-        Signal("speed", 6, -100.0, 100.0, "rad/s", "angular velocities of two shoulder joints and elbow, right and left"),
+        Signal(
+            "speed",
+            6,
+            -100.0,
+            100.0,
+            "rad/s",
+            "angular velocities of two shoulder joints and elbow, right and left",
+        ),
     )
-    ACTION = (Signal("torque", 6, -TORQUE, TORQUE, "N m", "at two shoulder joints and elbow, right and left"),)
+    ACTION = (
+        Signal(
+            "torque",
+            6,
+            -MAX_TORQUE,
+            MAX_TORQUE,
+            "N m",
+            "at two shoulder joints and elbow, right and left",
+        ),
+    )
     REWARD: ClassVar = {
         "reach": {"progress": 1.0, "effort": -0.05, "achieved": 2.0},
         "likeness": {"likeness": 1.0, "effort": -0.05},
@@ -56,13 +81,22 @@ class PoseHumanoid3D(TakingPoses, SpatialEnvironment):
         "survival": {"alive": 1.0},
     }
     SETTINGS = PoseHumanoidSettings
-    SUBSTEPS = 10
-    VIEW = 1.8
+    PHYSICS_STEPS = 10
+    VIEW_HEIGHT = 1.8
     settings: PoseHumanoidSettings
 
-    def build(self) -> None:
+    def load_bodies(self) -> None:
         """A floor and the bust."""
-        self.lay_floor(-0.6, 1.3)
-        body = self.load_humanoid(bust=True)
-        body.rub(FRICTION)
-        self.begin_with(PosedArms(body, PLACES, body.any_angles, REACH, HOLD, SHOULDERS))
+        self.add_floor(-0.6, 1.3)
+        body = self.load_humanoid(upper_body_only=True)
+        body.set_joint_damping(JOINT_DAMPING)
+        self.set_arms(
+            PosedArms(
+                body,
+                LINK_POINTS,
+                body.sample_joint_angles,
+                POSITION_TOLERANCE,
+                HOLD_STEPS,
+                SHOULDER_POINTS,
+            )
+        )

@@ -1,21 +1,23 @@
-"""Arms of a body that take poses: their targets, the judge, what is painted of it, and the hooks of worlds about it."""
+"""Arms of a body that take poses: their targets, the judge, what is painted of it, and the hooks of environments about it."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
-from poise.envs3d.body import Body, Place
+
+from poise.envs3d.body import Body, LinkPoint
 from poise.envs3d.camera import Marker
 from poise.toolkit.environment import Joint
 from poise.toolkit.errors import UserError
-from poise.toolkit.observation import Sight
+from poise.toolkit.observation import AgentObservation
 from poise.toolkit.pose_task import ORIGIN, PoseTask
-from poise.toolkit.rewards import effort_cost
-from poise.toolkit.settings import WorldSettings
-from poise.toolkit.spaces import Array, Effort, Signal
+from poise.toolkit.rewards import control_cost
+from poise.toolkit.settings import EnvSettings
+from poise.toolkit.spaces import Action, Array, Signal
 
-ELBOW, HAND = (33, 118, 174), (224, 90, 71)
+ELBOW_COLOUR = (33, 118, 174)
+HAND_COLOUR = (224, 90, 71)
 
 
 class PosedArms:
@@ -27,116 +29,137 @@ class PosedArms:
     def __init__(
         self,
         body: Body,
-        places: Sequence[Place],
-        draw: Callable[[np.random.Generator], Array],
-        reach: float,
-        hold: int,
-        roots: Sequence[Place] = (),
+        link_points: Sequence[LinkPoint],
+        sample_angles: Callable[[np.random.Generator], Array],
+        position_tolerance: float,
+        hold_steps: int,
+        root_points: Sequence[LinkPoint] = (),
     ) -> None:
-        self.body, self.places, self.draw = body, places, draw
-        self.task = PoseTask(reach, hold, body.points(roots) if roots else ORIGIN)
+        self.body = body
+        self.link_points = link_points
+        self.sample_angles = sample_angles
+        self.task = PoseTask(
+            position_tolerance,
+            hold_steps,
+            body.point_positions(root_points) if root_points else ORIGIN,
+        )
 
-    def begin(self, rng: np.random.Generator) -> None:
+    def reset_task(self, rng: np.random.Generator) -> None:
         """Read the pose that the body was placed in, and set the first target."""
-        self.sense()
-        self.task.poses = 0
-        self.aim(rng)
+        self.read_state()
+        self.task.num_achieved = 0
+        self.sample_target(rng)
 
-    def aim(self, rng: np.random.Generator) -> None:
+    def sample_target(self, rng: np.random.Generator) -> None:
         """Set a new target: the pose of random angles."""
-        self.goal: Array | None = self.draw(rng)
-        self.task.aim(self.body.points_at(self.goal, self.places), self.pose)
+        self.target_angles: Array | None = self.sample_angles(rng)
+        self.task.set_target(
+            self.body.forward_kinematics(self.target_angles, self.link_points), self.pose
+        )
 
-    def aim_at(self, pose: Array) -> None:
+    def set_target(self, pose: Array) -> None:
         """Set a target: the places laid end to end, x and y of each where z is not told (m)."""
-        self.goal = None
-        points = pose.reshape(len(self.places), -1)
-        self.task.aim(np.pad(points, ((0, 0), (0, 3 - points.shape[1]))).tolist(), self.pose)
+        self.target_angles = None
+        points = pose.reshape(len(self.link_points), -1)
+        self.task.set_target(np.pad(points, ((0, 0), (0, 3 - points.shape[1]))).tolist(), self.pose)
 
-    def sense(self) -> None:
+    def read_state(self) -> None:
         """Read joints (rad, rad/s) and points (m)."""
-        self.angles, self.speeds = self.body.angles_and_speeds()
-        self.pose = self.body.points(self.places)
+        self.angles, self.speeds = self.body.joint_state()
+        self.pose = self.body.point_positions(self.link_points)
 
-    def renew(self, rng: np.random.Generator, info: dict[str, Any]) -> None:
+    def update_task(self, rng: np.random.Generator, info: dict[str, Any]) -> None:
         """A pose held long enough counts, and makes room for a new target."""
-        info["success"], info["poses"] = self.task.achieved, self.task.poses
-        if self.task.achieved:
-            self.aim(rng)
+        info["success"] = self.task.is_achieved
+        info["poses"] = self.task.num_achieved
+        if self.task.is_achieved:
+            self.sample_target(rng)
 
-    def at_goal(self) -> AbstractContextManager[None]:
+    def posed_at_target(self) -> AbstractContextManager[None]:
         """The body at its target, for as long as one looks at it. A UserError where the target was told in numbers."""
-        if self.goal is None:
+        if self.target_angles is None:
             raise UserError("a target that was told in numbers cannot be drawn: leave goal=state")
-        return self.body.posed(self.goal)
+        return self.body.posed_at(self.target_angles)
 
     def markers(self) -> list[Marker]:
         """The targets of elbows and hands."""
-        colours = (ELBOW, HAND) * (len(self.pose) // 2)
-        return [Marker(aim, self.task.reach, colour) for aim, colour in zip(self.task.target, colours, strict=True)]
+        colours = (ELBOW_COLOUR, HAND_COLOUR) * (len(self.pose) // 2)
+        return [
+            Marker(aim, self.task.position_tolerance, colour)
+            for aim, colour in zip(self.task.target, colours, strict=True)
+        ]
 
 
-class TakingPoses:
-    """The hooks that worlds whose body takes poses with its `arms` have in common, beside SpatialEnvironment."""
+class PoseEnvironment:
+    """The hooks that environments whose body takes poses with its `arms` have in common, beside SpatialEnvironment."""
 
     arms: PosedArms
-    sight: Sight
+    agent_view: AgentObservation
     np_random: np.random.Generator
-    settings: WorldSettings
+    settings: EnvSettings
     ACTION: ClassVar[tuple[Signal, ...]]
 
-    def begin_with(self, arms: PosedArms) -> None:
+    def set_arms(self, arms: PosedArms) -> None:
         """Take poses with these arms from now on."""
-        self.arms, self.task = arms, arms.task
+        self.arms = arms
+        self.task = arms.task
 
-    def any_angles(self, rng: np.random.Generator) -> Array:
+    def sample_joint_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of all joints (rad)."""
-        return self.arms.body.any_angles(rng)
+        return self.arms.body.sample_joint_angles(rng)
 
-    def place(self, rng: np.random.Generator) -> None:
+    def initialize_episode(self, rng: np.random.Generator) -> None:
         """The arms in any pose, at rest but for the start noise, and their first target."""
-        angles = self.any_angles(rng)
-        self.arms.body.place(angles, rng.normal(0.0, self.settings.start_noise, len(angles)))
-        self.arms.begin(rng)
+        angles = self.sample_joint_angles(rng)
+        self.arms.body.set_joint_state(
+            angles, rng.normal(0.0, self.settings.reset_noise_scale, len(angles))
+        )
+        self.arms.reset_task(rng)
 
-    def pose_at(self, angles: Array) -> Array:
+    def forward_kinematics(self, angles: Array) -> Array:
         """The places of elbows and hands, laid end to end, with the joints at these angles (rad)."""
-        return np.array(self.arms.body.points_at(angles, self.arms.places)).ravel()
+        return np.array(self.arms.body.forward_kinematics(angles, self.arms.link_points)).ravel()
 
-    def put(self, angles: Array) -> None:
+    def set_joint_angles(self, angles: Array) -> None:
         """Put the joints at these angles (rad), at rest."""
-        self.arms.body.place(angles, np.zeros(len(angles)))
-        self.sense()
+        self.arms.body.set_joint_state(angles, np.zeros(len(angles)))
+        self.read_state()
 
-    def apply(self, effort: Effort) -> None:
+    def apply_action(self, action: Action) -> None:
         """Turn the arms' joints; a full effort is the action's own bound."""
-        self.arms.body.torque([share * self.ACTION[0].high for share in effort])
+        self.arms.body.apply_torques([share * self.ACTION[0].high for share in action])
 
-    def sense(self) -> None:
+    def read_state(self) -> None:
         """Joint angles (rad), elbows and hands (m), joint speeds (rad/s)."""
-        self.arms.sense()
+        self.arms.read_state()
         self.angles = self.arms.angles
 
-    def reward_terms(self, effort: Effort) -> dict[str, float]:
+    def reward_terms(self, action: Action) -> dict[str, float]:
         """Progress towards the pose, effort, and whether a pose was achieved just now; where it is paid for, likeness too."""
-        return {"alive": 1.0, "effort": effort_cost(effort), **self.task.judge(self.arms.pose), **self.sight.likeness()}
+        return {
+            "alive": 1.0,
+            "effort": control_cost(action),
+            **self.task.step(self.arms.pose),
+            **self.agent_view.image_similarity(),
+        }
 
-    def renew(self, info: dict[str, Any]) -> None:
+    def update_task(self, info: dict[str, Any]) -> None:
         """A pose held long enough counts, and makes room for a new target."""
-        self.arms.renew(self.np_random, info)
+        self.arms.update_task(self.np_random, info)
 
-    def observe(self) -> Array:
+    def get_observation(self) -> Array:
         """Pose, target, difference, speeds."""
-        target, pose = np.array(self.task.target).ravel(), np.array(self.arms.pose).ravel()
+        target = np.array(self.task.target).ravel()
+        pose = np.array(self.arms.pose).ravel()
         return np.concatenate((pose, target, target - pose, self.arms.speeds))
 
-    def aim_at(self, pose: Array) -> None:
+    def set_target(self, pose: Array) -> None:
         """Set a target: the places of the signal `pose` (m)."""
-        self.arms.aim_at(pose)
+        self.arms.set_target(pose)
 
-    def at_goal(self) -> AbstractContextManager[None]:
+    def posed_at_target(self) -> AbstractContextManager[None]:
         """The body at its target, for as long as one looks at it."""
-        return self.arms.at_goal()
+        return self.arms.posed_at_target()
 
     def joints(self) -> list[Joint]:
         """All joints of the arms."""

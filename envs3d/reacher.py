@@ -4,40 +4,45 @@ import math
 from typing import ClassVar
 
 import numpy as np
-from poise.envs3d.models import ArmJoint, arm_urdf
-from poise.envs3d.posed_arms import PosedArms, TakingPoses
-from poise.envs3d.spatial import SpatialEnvironment, SpatialSettings
-from poise.toolkit.spaces import Array, Signal
 from pydantic import Field
 
-LINK, LINK_WIDTH, LINK_MASS = 0.2, 0.04, 0.5
+from poise.envs3d.models import ArmJoint, make_arm_urdf
+from poise.envs3d.posed_arms import PosedArms, PoseEnvironment
+from poise.envs3d.spatial import SpatialEnvironment, SpatialSettings
+from poise.toolkit.spaces import Array, Signal
+
+LINK_LENGTH = 0.2
+LINK_WIDTH = 0.04
+LINK_MASS = 0.5
 
 
-TORQUE = 1.0
+MAX_TORQUE = 1.0
 
 
-FRICTION = 0.15
+JOINT_DAMPING = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
 
 
-REACH = 0.02
+POSITION_TOLERANCE = 0.02
 """How close elbow and hand must both be to their targets (m)."""
 
 
-HOLD = 25
+HOLD_STEPS = 25
 """For how many steps in a row."""
 
 
-PLACES = (("elbow_link", (0.0, 0.0, 0.0)), ("elbow_link", (LINK, 0.0, 0.0)))
+LINK_POINTS = (("elbow_link", (0.0, 0.0, 0.0)), ("elbow_link", (LINK_LENGTH, 0.0, 0.0)))
 """Elbow and hand."""
 
 
 class ReacherSettings(SpatialSettings):
     """What the reachers let their user choose."""
 
-    reward: str = Field("reach", description="which of the world's named rewards it pays")
-    gravity: float = Field(0.0, ge=0, le=40, description="gravity (m/s2); 0 lets the arms move as in the plane")
-    friction: float = Field(FRICTION, ge=0, le=1, description="friction of each joint (N m s)")
+    reward: str = Field("reach", description="which of the environment's named rewards it pays")
+    gravity: float = Field(
+        0.0, ge=0, le=40, description="gravity (m/s2); 0 lets the arms move as in the plane"
+    )
+    friction: float = Field(JOINT_DAMPING, ge=0, le=1, description="friction of each joint (N m s)")
 
 
 REWARD = {
@@ -48,7 +53,7 @@ REWARD = {
 }
 
 
-class Reacher3D(TakingPoses, SpatialEnvironment):
+class Reacher3D(PoseEnvironment, SpatialEnvironment):
     """Take one pose after another all round the shoulder, which turns about z and lifts about y; the elbow bends about y.
 
     The elbow's target lies anywhere on a sphere of 0.2 m, the hand's on one of 0.2 m about it, both where the three
@@ -61,30 +66,49 @@ class Reacher3D(TakingPoses, SpatialEnvironment):
         Signal("difference", 6, -1.0, 1.0, "m", "target minus pose"),
         Signal("speed", 3, -100.0, 100.0, "rad/s", "angular velocities of turn, lift and elbow"),
     )
-    ACTION = (Signal("torque", 3, -TORQUE, TORQUE, "N m", "at the shoulder's turn and lift, and the elbow"),)
+    ACTION = (
+        Signal(
+            "torque",
+            3,
+            -MAX_TORQUE,
+            MAX_TORQUE,
+            "N m",
+            "at the shoulder's turn and lift, and the elbow",
+        ),
+    )
     REWARD: ClassVar = REWARD
     SETTINGS = ReacherSettings
-    SUBSTEPS = 20
-    VIEW = 1.0
+    PHYSICS_STEPS = 20
+    VIEW_HEIGHT = 1.0
     settings: ReacherSettings
     JOINTS: ClassVar = (
         ArmJoint("turn", (0, 0, 1), 0.0),
-        ArmJoint("lift", (0, 1, 0), LINK),
-        ArmJoint("elbow", (0, 1, 0), LINK),
+        ArmJoint("lift", (0, 1, 0), LINK_LENGTH),
+        ArmJoint("elbow", (0, 1, 0), LINK_LENGTH),
     )
 
-    def build(self) -> None:
+    def load_bodies(self) -> None:
         """A floor and the arm."""
-        self.lay_floor(-0.45, 0.8)
-        body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, self.any_angles, REACH, HOLD))
+        self.add_floor(-0.45, 0.8)
+        body = self.load_body_from_text(
+            make_arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction)
+        )
+        self.set_arms(
+            PosedArms(body, LINK_POINTS, self.sample_joint_angles, POSITION_TOLERANCE, HOLD_STEPS)
+        )
 
-    def any_angles(self, rng: np.random.Generator) -> Array:
+    def sample_joint_angles(self, rng: np.random.Generator) -> Array:
         """Angles of turn, lift and elbow (rad) that spread the elbow evenly over its sphere and bend it evenly."""
-        return np.array([rng.uniform(-math.pi, math.pi), math.asin(rng.uniform(-1.0, 1.0)), rng.uniform(-math.pi, math.pi)])
+        return np.array(
+            [
+                rng.uniform(-math.pi, math.pi),
+                math.asin(rng.uniform(-1.0, 1.0)),
+                rng.uniform(-math.pi, math.pi),
+            ]
+        )
 
 
-class ReacherPlane3D(TakingPoses, SpatialEnvironment):
+class ReacherPlane3D(PoseEnvironment, SpatialEnvironment):
     """Take one pose after another in a plane: Reacher2D's task, to the letter, in another physics.
 
     Both held within 0.02 m of their targets for 25 steps: a pose achieved, and a new one appears. It never fails.
@@ -96,30 +120,39 @@ class ReacherPlane3D(TakingPoses, SpatialEnvironment):
         Signal("difference", 4, -1.0, 1.0, "m", "target minus pose"),
         Signal("speed", 2, -60.0, 60.0, "rad/s", "angular velocities of shoulder and elbow"),
     )
-    ACTION = (Signal("torque", 2, -TORQUE, TORQUE, "N m", "at shoulder and elbow"),)
+    ACTION = (Signal("torque", 2, -MAX_TORQUE, MAX_TORQUE, "N m", "at shoulder and elbow"),)
     REWARD: ClassVar = REWARD
     SETTINGS = ReacherSettings
-    TURNS = ()  # Gravity pulls along the joints' axes.
-    SUBSTEPS = 20
-    VIEW = 1.0
+    LIVE_SETTINGS = ()  # Gravity pulls along the joints' axes.
+    PHYSICS_STEPS = 20
+    VIEW_HEIGHT = 1.0
     settings: ReacherSettings
-    JOINTS: ClassVar = (ArmJoint("shoulder", (0, 0, 1), LINK), ArmJoint("elbow", (0, 0, 1), LINK))
+    JOINTS: ClassVar = (
+        ArmJoint("shoulder", (0, 0, 1), LINK_LENGTH),
+        ArmJoint("elbow", (0, 0, 1), LINK_LENGTH),
+    )
 
-    def build(self) -> None:
+    def load_bodies(self) -> None:
         """A floor and the arm."""
-        self.lay_floor(-0.05, 0.5)
-        body = self.load_text(arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction))
-        self.begin_with(PosedArms(body, PLACES, self.any_angles, REACH, HOLD))
+        self.add_floor(-0.05, 0.5)
+        body = self.load_body_from_text(
+            make_arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction)
+        )
+        self.set_arms(
+            PosedArms(body, LINK_POINTS, self.sample_joint_angles, POSITION_TOLERANCE, HOLD_STEPS)
+        )
 
-    def any_angles(self, rng: np.random.Generator) -> Array:
+    def sample_joint_angles(self, rng: np.random.Generator) -> Array:
         """Any angles of shoulder and elbow (rad)."""
         return rng.uniform(-math.pi, math.pi, 2)
 
-    def pose_at(self, angles: Array) -> Array:
+    def forward_kinematics(self, angles: Array) -> Array:
         """Elbow (x, y) and hand (x, y) with the joints at these angles (rad)."""
-        return super().pose_at(angles).reshape(-1, 3)[:, :2].ravel()
+        return super().forward_kinematics(angles).reshape(-1, 3)[:, :2].ravel()
 
-    def observe(self) -> Array:
+    def get_observation(self) -> Array:
         """Target, pose, difference, speeds."""
-        target, pose = (np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose))
+        target, pose = (
+            np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose)
+        )
         return np.concatenate((target, pose, target - pose, self.arms.speeds))

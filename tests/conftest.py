@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
-import poise  # noqa: F401  (registers the worlds)
-import probes  # noqa: F401  (registers the probe worlds)
+import poise  # noqa: F401  (registers the environments)
+import probes  # noqa: F401  (registers the probe environments)
 import pytest
 
 # Ctrl-C is tested too, even where tests are run in the background and a shell has let it be ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-hypothesis.settings.register_profile("poise", deadline=None, max_examples=40, derandomize=True, database=None)
+hypothesis.settings.register_profile(
+    "poise", deadline=None, max_examples=40, derandomize=True, database=None
+)
 hypothesis.settings.load_profile("poise")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said, snapshot
-from poise.algos.preset import NAMED, preset_file
+from poise.algos.preset import NAMED_PRESETS, resolve_preset
 from poise.algos.registry import ALGORITHMS
 from poise.toolkit import checkpoint, console
 from poise.toolkit.console import TrainingView
@@ -34,8 +34,30 @@ from sample_envs import OUR_IDS
 from sample_runs import records_of, start_run
 
 QUICK = [
-    *("--algo", "sac", "--steps", "120", "--set", "hidden=[8]", "--set", "batch=8", "--set", "warmup=20", "--set", "buffer=500"),
-    *("--set", "evaluate_every=60", "--set", "evaluate_episodes=2", "--set", "solved_at=null", "--set", "log_every=20"),
+    *(
+        "--algo",
+        "sac",
+        "--steps",
+        "120",
+        "--set",
+        "hidden_sizes=[8]",
+        "--set",
+        "batch_size=8",
+        "--set",
+        "learning_starts=20",
+        "--set",
+        "buffer_size=500",
+    ),
+    *(
+        "--set",
+        "evaluate_every=60",
+        "--set",
+        "evaluate_episodes=2",
+        "--set",
+        "solved_at=null",
+        "--set",
+        "log_every=20",
+    ),
 ]
 ABSENT = "mps" if sys.platform == "linux" else "cuda"
 
@@ -58,7 +80,18 @@ def place(trained: Path, elsewhere: Path) -> Path:
 
 def test_help_names_every_command():
     told = said(invoke("--help"))
-    for command in ("train", "play", "record", "evaluate", "compare", "robustness", "plot", "list", "inspect", "doctor"):
+    for command in (
+        "train",
+        "play",
+        "record",
+        "evaluate",
+        "compare",
+        "robustness",
+        "plot",
+        "list",
+        "inspect",
+        "doctor",
+    ):
         assert f"\n  {command} " in told
         assert said(invoke(command, "--help")).startswith(f"Usage: main {command}")
     assert "poise train cartpole" in told
@@ -70,20 +103,20 @@ def test_version():
 
 def test_list_shows_every_world_and_algorithm():
     told = said(invoke("list"))
-    for world_id in OUR_IDS:
-        assert world_id in told and short_name(world_id) in told
+    for env_id in OUR_IDS:
+        assert env_id in told and short_name(env_id) in told
     assert "sac" in told
 
 
-@pytest.mark.parametrize("world_id", OUR_IDS)
+@pytest.mark.parametrize("env_id", OUR_IDS)
 @pytest.mark.parametrize("by", ["id", "short name"])
-def test_inspect_shows_signals_rewards_and_settings(world_id, by):
+def test_inspect_shows_signals_rewards_and_settings(env_id, by):
     from sample_envs import bare
 
-    told = said(invoke("inspect", world_id if by == "id" else short_name(world_id)))
-    world = bare(world_id)
-    words = [signal.name for signal in (*world.OBSERVATION, *world.ACTION)]
-    words += [*world.REWARD, *(name for name, *_ in world.SETTINGS.describe()), world_id]
+    told = said(invoke("inspect", env_id if by == "id" else short_name(env_id)))
+    env = bare(env_id)
+    words = [signal.name for signal in (*env.OBSERVATION, *env.ACTION)]
+    words += [*env.REWARD, *(name for name, *_ in env.SETTINGS.describe()), env_id]
     assert [word for word in words if word not in told] == []
 
 
@@ -107,31 +140,59 @@ def config_of(name: str) -> dict[str, Any]:
 
 
 def test_a_world_of_choices_is_learned_by_the_algorithm_that_can(elsewhere):
-    said(invoke("train", "CartPole-v1", *SHORT, "--worlds", "2", "--set", "rollout=32"))
+    said(invoke("train", "CartPole-v1", *SHORT, "--num-envs", "2", "--set", "rollout_steps=32"))
     assert config_of("cart-pole-ppo-0")["algorithm"] == "ppo"
     said(invoke("evaluate", "cart-pole-ppo-0", "--episodes", "2"))
     said(invoke("record", "cart-pole-ppo-0", "--out", "film.mp4"))
     assert Path("film.mp4").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("world", ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"])
-def test_what_is_seen_as_a_choice_or_a_tuple_is_laid_out_flat_and_every_episode_ends(elsewhere, world):
-    short = ("--worlds", "2", "--set", "rollout=32", "--env-set", "max_episode_steps=20")
-    said(invoke("train", world, *SHORT, *short))
+@pytest.mark.parametrize("env", ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"])
+def test_what_is_seen_as_a_choice_or_a_tuple_is_laid_out_flat_and_every_episode_ends(
+    elsewhere, env
+):
+    short = ("--num-envs", "2", "--set", "rollout_steps=32", "--env-set", "max_episode_steps=20")
+    said(invoke("train", env, *SHORT, *short))
 
 
 def test_a_variant_by_name_brings_its_algorithm(elsewhere):
-    said(invoke("train", "cartpole", "--preset", "ddpg", *SHORT, "--set", "hidden=[8]", "--set", "batch=8"))
+    said(
+        invoke(
+            "train",
+            "cartpole",
+            "--preset",
+            "ddpg",
+            *SHORT,
+            "--set",
+            "hidden_sizes=[8]",
+            "--set",
+            "batch_size=8",
+        )
+    )
     config = config_of("cartpole-td3-0")
-    assert [config["settings"][name] for name in ("twin", "target_noise", "delay")] == [False, 0.0, 1]
+    assert [
+        config["settings"][name] for name in ("twin_critics", "policy_noise", "policy_delay")
+    ] == [False, 0.0, 1]
 
 
 def test_workers_change_nothing_but_the_time(elsewhere):
-    words = ("train", "cartpole", "--algo", "ppo", *SHORT, "--worlds", "3", "--set", "rollout=16")
+    words = (
+        "train",
+        "cartpole",
+        "--algo",
+        "ppo",
+        *SHORT,
+        "--num-envs",
+        "3",
+        "--set",
+        "rollout_steps=16",
+    )
     said(invoke(*words, "--run", "one"))
-    said(invoke(*words, "--run", "two", "--workers", "2"))
-    one, two = (Run(Path("runs") / name).load("latest")[1] for name in ("one", "two"))
-    assert one["policy"].keys() == two["policy"].keys() and one["chance"]["numpy"] == two["chance"]["numpy"]
+    said(invoke(*words, "--run", "two", "--num-workers", "2"))
+    one, two = (Run(Path("runs") / name).load_checkpoint("latest")[1] for name in ("one", "two"))
+    assert (
+        one["policy"].keys() == two["policy"].keys() and one["rng"]["numpy"] == two["rng"]["numpy"]
+    )
     assert all(np.array_equal(one["policy"][name], two["policy"][name]) for name in one["policy"])
 
 
@@ -145,22 +206,56 @@ def test_train_record_evaluate_and_resume(elsewhere):
     assert len(films) == 1 and films[0].name in told.replace("\n", "")
     assert run.config["command"].split()[0] == "poise"
 
-    told = said(invoke("record", "cartpole-sac-0", "--out", "film.mp4", "--size", "64", "--hud", "--tape", "film.tape"))
+    told = said(
+        invoke(
+            "record",
+            "cartpole-sac-0",
+            "--out",
+            "film.mp4",
+            "--size",
+            "64",
+            "--hud",
+            "--tape",
+            "film.tape",
+        )
+    )
     assert "film.mp4" in told
     assert len(list(read_video(Path("film.mp4")))) == len(Tape.load(Path("film.tape")).actions) + 1
 
     first = json.loads(said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--json")))
     assert first == json.loads(said(invoke("evaluate", str(path), "--episodes", "3", "--json")))
-    assert first["world"] == "poise/Cartpole-v0" and first["episodes"] == 3 == len(first["policy"]["returns"])
-    cut = json.loads(said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--steps", "2", "--json")))
+    assert first["env"] == "poise/Cartpole-v0" and first["episodes"] == 3 == len(
+        first["policy"]["returns"]
+    )
+    cut = json.loads(
+        said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--steps", "2", "--json"))
+    )
     assert cut["policy"]["length_mean"] == 2.0
     other = ("--env-set", "reward=survival", "--env-set", "width=48")
-    paid = json.loads(said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", *other[:2], "--json")))["policy"]
+    paid = json.loads(
+        said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", *other[:2], "--json"))
+    )["policy"]
     assert np.mean(paid["returns"]) == paid["length_mean"] != first["policy"]["return_mean"]
-    said(invoke("record", "cartpole-sac-0", "--out", "narrow.mp4", *other, "--env-set", "height=80", "--tape", "narrow.tape"))
+    said(
+        invoke(
+            "record",
+            "cartpole-sac-0",
+            "--out",
+            "narrow.mp4",
+            *other,
+            "--env-set",
+            "height=80",
+            "--tape",
+            "narrow.tape",
+        )
+    )
     assert next(iter(read_video(Path("narrow.mp4")))).shape[:2] == (80, 48)
     assert Tape.load(Path("narrow.tape")).settings["reward"] == "survival"
-    assert first["policy"].keys() == first["random"].keys() >= {"return_mean", "return_std", "length_mean", "success"}
+    assert (
+        first["policy"].keys()
+        == first["random"].keys()
+        >= {"return_mean", "return_std", "length_mean", "success"}
+    )
     table = said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--checkpoint", "latest"))
     assert "policy" in table and "random" in table
 
@@ -175,15 +270,17 @@ def test_record_without_out_films_into_the_run(place):
     assert len(films) == 1 and films[0].name in told and "step_" in films[0].name
 
 
-@pytest.mark.parametrize("name", sorted(NAMED))
+@pytest.mark.parametrize("name", sorted(NAMED_PRESETS))
 def test_every_variant_with_a_name_fits_its_algorithm_and_stands_in_the_help(name):
-    algorithm, found = preset_file(name, None, "ppo")
+    algorithm, found = resolve_preset(name, None, "ppo")
     assert algorithm in ALGORITHMS and found.settings
     assert re.search(rf"variant: .*{name}", " ".join(said(invoke("train", "--help")).split()))
 
 
 def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):
-    Path("my.yaml").write_text("training: {steps: 50, worlds: 2}\nsettings: {batch: 16, hidden: [8], warmup: 20}\n")
+    Path("my.yaml").write_text(
+        "training: {steps: 50, num_envs: 2}\nsettings: {batch_size: 16, hidden_sizes: [8], learning_starts: 20}\n"
+    )
     said(
         invoke(
             *(
@@ -194,25 +291,38 @@ def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):
                 "--preset",
                 "my.yaml",
                 "--set",
-                "batch=4",
-                "--worlds",
+                "batch_size=4",
+                "--num-envs",
                 "1",
                 "--seed",
                 "3",
                 "--no-video",
             ),
-            *("--env-set", "actuation=impulse", "--set", "evaluate_every=0", "--run", "named", "--runs-dir", "there"),
+            *(
+                "--env-set",
+                "actuation=impulse",
+                "--set",
+                "evaluate_every=0",
+                "--run",
+                "named",
+                "--runs-dir",
+                "there",
+            ),
         )
     )
     config = Run(Path("there/named")).config
-    assert (config["settings"]["batch"], config["settings"]["hidden"]) == (4, [8])
-    assert (config["training"]["steps"], config["training"]["worlds"], config["training"]["seed"]) == (50, 1, 3)
-    assert config["world_settings"]["actuation"] == "impulse"
+    assert (config["settings"]["batch_size"], config["settings"]["hidden_sizes"]) == (4, [8])
+    assert (
+        config["training"]["steps"],
+        config["training"]["num_envs"],
+        config["training"]["seed"],
+    ) == (50, 1, 3)
+    assert config["env_settings"]["actuation"] == "impulse"
 
 
-@pytest.mark.parametrize("world", ["Pendulum-v1", "probe/Named-v0", "probe/Uneven-v0"])
-def test_any_box_to_box_world_of_gymnasium_trains(elsewhere, world):
-    said(invoke("train", world, *QUICK, "--no-video"))
+@pytest.mark.parametrize("env", ["Pendulum-v1", "probe/Named-v0", "probe/Uneven-v0"])
+def test_any_box_to_box_world_of_gymnasium_trains(elsewhere, env):
+    said(invoke("train", env, *QUICK, "--no-video"))
     assert Run(next(Path("runs").iterdir())).summary()["steps"] == 120
 
 
@@ -249,52 +359,85 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_used(place):
 TRAIN = ("train", "cartpole", *QUICK, "--no-video")
 RESUME = ("train", "--resume", "mine")
 MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
-    # worlds
-    "misspelt world": (("train", "cartpol"), "did you mean 'cartpole'"),
+    # environments
+    "misspelt environment": (("train", "cartpol"), "did you mean 'cartpole'"),
     "unknown id": (("train", "Pendulum-v9"), "did you mean 'Pendulum-v1'"),
-    "no such module": (("train", "no_such_module:World-v0"), "needs the module 'no_such_module', which is not installed"),
-    "module without the world": (("train", "math:World-v0"), "'math:World-v0'"),
-    "missing extra": (("train", "probe/NeedsMore-v0"), "'module_of_an_extra', which is not installed"),
-    "choices for actions": (("train", "CartPole-v1", "--algo", "sac"), "takes Discrete(2); --algo ppo takes those"),
-    "variant for an algorithm": ((*TRAIN, "--algo", "ddpg"), "ddpg is a preset: write --preset ddpg"),
-    "variant of another algorithm": ((*TRAIN, "--preset", "ddpg", "--algo", "sac"), "is for td3, not for sac"),
+    "no such module": (
+        ("train", "no_such_module:Environment-v0"),
+        "needs the module 'no_such_module', which is not installed",
+    ),
+    "module without the environment": (("train", "math:Environment-v0"), "'math:Environment-v0'"),
+    "missing extra": (
+        ("train", "probe/NeedsMore-v0"),
+        "'module_of_an_extra', which is not installed",
+    ),
+    "choices for actions": (
+        ("train", "CartPole-v1", "--algo", "sac"),
+        "takes Discrete(2); --algo ppo takes those",
+    ),
+    "variant for an algorithm": (
+        (*TRAIN, "--algo", "ddpg"),
+        "ddpg is a preset: write --preset ddpg",
+    ),
+    "variant of another algorithm": (
+        (*TRAIN, "--preset", "ddpg", "--algo", "sac"),
+        "is for td3, not for sac",
+    ),
     "misspelt variant": ((*TRAIN, "--preset", "dpg"), "presets with a name: ddpg, pixels"),
-    "no worker": ((*TRAIN, "--workers", "0"), "workers=0"),
-    "unknown distribution": (("train", "cartpole", "--algo", "ppo", "--set", "distribution=gauss"), "did you mean 'gaussian'"),
+    "no worker": ((*TRAIN, "--num-workers", "0"), "num_workers=0"),
+    "unknown distribution": (
+        ("train", "cartpole", "--algo", "ppo", "--set", "distribution=gauss"),
+        "did you mean 'gaussian'",
+    ),
     "actions without bounds": (("train", "probe/Boundless-v0", *QUICK), "without bounds"),
-    "inspect an unknown world": (("inspect", "standin"), "did you mean 'standing'"),
-    "play an unknown world": (("play", "standin"), "standing"),
-    # settings of a world
-    "misspelt world setting": ((*TRAIN, "--env-set", "forse=3"), "did you mean 'force'"),
+    "inspect an unknown environment": (("inspect", "standin"), "did you mean 'standing'"),
+    "play an unknown environment": (("play", "standin"), "standing"),
+    # settings of an environment
+    "misspelt environment setting": ((*TRAIN, "--env-set", "forse=3"), "did you mean 'force'"),
     "unknown reward": ((*TRAIN, "--env-set", "reward=postur"), "did you mean 'posture'"),
-    "world setting of a wrong type": ((*TRAIN, "--env-set", "force=strong"), "force='strong'"),
-    "world setting out of range": ((*TRAIN, "--env-set", "force=-1"), "force=-1"),
-    "world setting without =": ((*TRAIN, "--env-set", "force"), "key=value"),
-    "world setting that is no choice": (("train", "standing", "--env-set", "actuation=magic"), "actuation='magic'"),
+    "environment setting of a wrong type": (
+        (*TRAIN, "--env-set", "force=strong"),
+        "force='strong'",
+    ),
+    "environment setting out of range": ((*TRAIN, "--env-set", "force=-1"), "force=-1"),
+    "environment setting without =": ((*TRAIN, "--env-set", "force"), "key=value"),
+    "environment setting that is no choice": (
+        ("train", "standing", "--env-set", "actuation=magic"),
+        "actuation='magic'",
+    ),
     "picture too small": ((*TRAIN, "--env-set", "width=3"), "width=3"),
-    "setting unknown to another's world": (("train", "Pendulum-v1", *QUICK, "--env-set", "gg=3"), "gg"),
-    "setting that breaks another's world": (("train", "Pendulum-v1", *QUICK, "--env-set", "g=heavy"), "Pendulum-v1"),
-    "inspect with a misspelt setting": (("inspect", "cartpole", "--env-set", "forse=3"), "did you mean 'force'"),
+    "setting unknown to another's environment": (
+        ("train", "Pendulum-v1", *QUICK, "--env-set", "gg=3"),
+        "gg",
+    ),
+    "setting that breaks another's environment": (
+        ("train", "Pendulum-v1", *QUICK, "--env-set", "g=heavy"),
+        "Pendulum-v1",
+    ),
+    "inspect with a misspelt setting": (
+        ("inspect", "cartpole", "--env-set", "forse=3"),
+        "did you mean 'force'",
+    ),
     # settings of the algorithm and the training
     "misspelt algorithm": ((*TRAIN, "--algo", "sca"), "did you mean 'sac'"),
-    "misspelt setting": ((*TRAIN, "--set", "bach=3"), "did you mean 'batch'"),
-    "setting of a wrong type": ((*TRAIN, "--set", "batch=many"), "batch='many'"),
-    "setting out of range": ((*TRAIN, "--set", "batch=0"), "batch=0"),
+    "misspelt setting": ((*TRAIN, "--set", "bach_size=3"), "did you mean 'batch_size'"),
+    "setting of a wrong type": ((*TRAIN, "--set", "batch_size=many"), "batch_size='many'"),
+    "setting out of range": ((*TRAIN, "--set", "batch_size=0"), "batch_size=0"),
     "negative step size": ((*TRAIN, "--set", "learning_rate=-1"), "learning_rate=-1"),
     "discount above 1": ((*TRAIN, "--set", "gamma=1.5"), "gamma=1.5"),
-    "number for a list": ((*TRAIN, "--set", "hidden=8"), "hidden=8"),
-    "layer without units": ((*TRAIN, "--set", "hidden=[8, 0]"), "hidden"),
-    "negative layer": ((*TRAIN, "--set", "hidden=[-8]"), "hidden"),
+    "number for a list": ((*TRAIN, "--set", "hidden_sizes=8"), "hidden_sizes=8"),
+    "layer without units": ((*TRAIN, "--set", "hidden_sizes=[8, 0]"), "hidden_sizes"),
+    "negative layer": ((*TRAIN, "--set", "hidden_sizes=[-8]"), "hidden_sizes"),
     "unknown activation": ((*TRAIN, "--set", "activation=rel"), "activation='rel'"),
-    "setting without =": ((*TRAIN, "--set", "batch"), "key=value"),
-    "setting that cannot be read": ((*TRAIN, "--set", "hidden=[8"), "cannot be read"),
+    "setting without =": ((*TRAIN, "--set", "batch_size"), "key=value"),
+    "setting that cannot be read": ((*TRAIN, "--set", "hidden_sizes=[8"), "cannot be read"),
     "not a number": ((*TRAIN, "--set", "learning_rate=.nan"), "learning_rate=nan"),
-    "buffer larger than any memory": ((*TRAIN, "--set", "buffer=1000000000000000"), "memory"),
+    "buffer larger than any memory": ((*TRAIN, "--set", "buffer_size=1000000000000000"), "memory"),
     "no steps": (("train", "cartpole", "--steps", "0"), "steps=0"),
     "negative steps": (("train", "cartpole", "--steps", "-1"), "steps=-1"),
     "negative seed": ((*TRAIN, "--seed", "-1"), "seed=-1"),
-    "no worlds": ((*TRAIN, "--worlds", "0"), "worlds=0"),
-    "too many worlds": ((*TRAIN, "--worlds", "99999"), "worlds=99999"),
+    "no environments": ((*TRAIN, "--num-envs", "0"), "num_envs=0"),
+    "too many environments": ((*TRAIN, "--num-envs", "99999"), "num_envs=99999"),
     "unknown device": ((*TRAIN, "--device", "gpu"), "unknown device 'gpu'"),
     "device that is not there": ((*TRAIN, "--device", ABSENT), "not on this machine"),
     # presets
@@ -305,32 +448,47 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "preset that is no text": ((*TRAIN, "--preset", "binary.yaml"), "it is no text"),
     "misspelt preset key": ((*TRAIN, "--preset", "key.yaml"), "did you mean 'training'"),
     "number for a preset key": ((*TRAIN, "--preset", "number.yaml"), "number.yaml"),
-    "misspelt setting in a preset": ((*TRAIN, "--preset", "setting.yaml"), "did you mean 'batch'"),
-    "bad value in a preset": ((*TRAIN, "--preset", "value.yaml"), "worlds='three'"),
+    "misspelt setting in a preset": (
+        (*TRAIN, "--preset", "setting.yaml"),
+        "did you mean 'batch_size'",
+    ),
+    "bad value in a preset": ((*TRAIN, "--preset", "value.yaml"), "num_envs='three'"),
     "preset part that is no table": ((*TRAIN, "--preset", "part.yaml"), "training"),
     # runs
     "nothing to train": (("train",), "say what to train"),
-    "a world and a run": (("train", "cartpole", "--resume", "mine"), "say what to train"),
+    "an environment and a run": (("train", "cartpole", "--resume", "mine"), "say what to train"),
     "run name with a path": ((*TRAIN, "--run", "a/b"), "no path"),
     "run name that climbs": ((*TRAIN, "--run", "../mine"), "no path"),
     "run name of dots": ((*TRAIN, "--run", ".."), "no path"),
     "empty run name": ((*TRAIN, "--run", ""), "no path"),
     "run name that is taken": ((*TRAIN, "--run", "mine"), "exists already"),
     "resume an unknown run": (("train", "--resume", "mien"), "did you mean 'mine'"),
-    "resume with --set": ((*RESUME, "--set", "batch=3"), "--resume goes on as the run began"),
-    "resume with --env-set": ((*RESUME, "--env-set", "force=3"), "--resume goes on as the run began"),
+    "resume with --set": ((*RESUME, "--set", "batch_size=3"), "--resume goes on as the run began"),
+    "resume with --env-set": (
+        (*RESUME, "--env-set", "force=3"),
+        "--resume goes on as the run began",
+    ),
     "resume with --algo": ((*RESUME, "--algo", "sac"), "--resume goes on as the run began"),
-    "resume with --preset": ((*RESUME, "--preset", "list.yaml"), "--resume goes on as the run began"),
+    "resume with --preset": (
+        (*RESUME, "--preset", "list.yaml"),
+        "--resume goes on as the run began",
+    ),
     "resume with --run": ((*RESUME, "--run", "other"), "--resume goes on as the run began"),
     "resume with --seed": ((*RESUME, "--seed", "4"), "--resume goes on as the run began"),
-    "resume with --worlds": ((*RESUME, "--worlds", "2"), "--resume goes on as the run began"),
+    "resume with --num-envs": ((*RESUME, "--num-envs", "2"), "--resume goes on as the run began"),
     "resume with --device": ((*RESUME, "--device", "cuda"), "--resume goes on as the run began"),
     "resume with no steps": ((*RESUME, "--steps", "0"), "steps=0"),
     "record an unknown run": (("record", "mien"), "did you mean 'mine'"),
-    "record an unknown checkpoint": (("record", "mine", "--checkpoint", "7"), "unknown checkpoint '7'"),
+    "record an unknown checkpoint": (
+        ("record", "mine", "--checkpoint", "7"),
+        "unknown checkpoint '7'",
+    ),
     "record another kind of film": (("record", "mine", "--out", "film.avi"), ".mp4"),
     "evaluate an unknown run": (("evaluate", "mien"), "did you mean 'mine'"),
-    "evaluate a misspelt checkpoint": (("evaluate", "mine", "--checkpoint", "bst"), "did you mean 'best'"),
+    "evaluate a misspelt checkpoint": (
+        ("evaluate", "mine", "--checkpoint", "bst"),
+        "did you mean 'best'",
+    ),
     "evaluate what is no run": (("evaluate", "."), "unknown run"),
 }
 PRESETS = {
@@ -339,8 +497,8 @@ PRESETS = {
     "binary.yaml": b"\xff\xfe\x00\x80",
     "key.yaml": b"trainin: {steps: 5}\n",
     "number.yaml": b"1: {steps: 5}\n",
-    "setting.yaml": b"settings: {bach: 5}\n",
-    "value.yaml": b"training: {worlds: three}\n",
+    "setting.yaml": b"settings: {bach_size: 5}\n",
+    "value.yaml": b"training: {num_envs: three}\n",
     "part.yaml": b"training: 5\n",
 }
 
@@ -394,7 +552,11 @@ def damage(pattern: str, content: bytes | None) -> None:
         path.unlink() if content is None else path.write_bytes(content)
 
 
-@pytest.mark.parametrize("command", [("evaluate", "mine"), ("record", "mine"), ("train", "--resume", "mine")], ids=lambda w: w[0])
+@pytest.mark.parametrize(
+    "command",
+    [("evaluate", "mine"), ("record", "mine"), ("train", "--resume", "mine")],
+    ids=lambda w: w[0],
+)
 @pytest.mark.parametrize(
     ("pattern", "content", "told"),
     [
@@ -425,7 +587,11 @@ def test_a_damaged_csv_stops_a_resume_kindly_and_is_kept(place, name):
     before = snapshot(place)
     assert_one_line(invoke(*RESUME, "--steps", "220"), 1, name)
     after = snapshot(place)
-    assert {key: value for key, value in before.items() if after.get(key) != value and not key.endswith("config.json")} == {}
+    assert {
+        key: value
+        for key, value in before.items()
+        if after.get(key) != value and not key.endswith("config.json")
+    } == {}
     gc.collect()  # A file left open would be complained about here.
 
 
@@ -497,8 +663,18 @@ def test_a_world_that_cannot_draw_itself_cannot_be_recorded(elsewhere):
 
 @pytest.mark.parametrize("what", ["observation", "reward"])
 def test_a_world_that_breaks_down(elsewhere, what):
-    words = ("train", "probe/Breaks-v0", *QUICK, "--env-set", f"what={what}", "--set", "evaluate_every=0", "--env-set", "when=45")
-    assert_one_line(invoke(*words), 1, f"the {what} of world 0 is not finite")
+    words = (
+        "train",
+        "probe/Breaks-v0",
+        *QUICK,
+        "--env-set",
+        f"what={what}",
+        "--set",
+        "evaluate_every=0",
+        "--env-set",
+        "when=45",
+    )
+    assert_one_line(invoke(*words), 1, f"the {what} of environment 0 is not finite")
 
 
 def test_a_world_that_tells_another_story_is_not_resumed(elsewhere):
@@ -546,7 +722,16 @@ def test_a_full_disk_loses_nothing_of_a_run_that_is_resumed(place, limit):
 # Real processes.
 
 
-ENDLESS = ("train", "cartpole", *QUICK, "--steps", "10000000", "--set", "evaluate_every=0", "--no-video")
+ENDLESS = (
+    "train",
+    "cartpole",
+    *QUICK,
+    "--steps",
+    "10000000",
+    "--set",
+    "evaluate_every=0",
+    "--no-video",
+)
 
 
 def begun(folder: Path, training: subprocess.Popen) -> Run:
@@ -563,16 +748,23 @@ def begun(folder: Path, training: subprocess.Popen) -> Run:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_saves_everything_and_exits_with_its_code(elsewhere, number, code):
     command = [sys.executable, str(ROOT / "cli.py"), *ENDLESS]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]),
+    }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=elsewhere, env=environment, **pipes) as training:
         run = begun(elsewhere, training)
         training.send_signal(number)
         output, errors = training.communicate(timeout=60)
     assert training.returncode == code
-    assert errors == "" and "everything is saved" in output and "poise train --resume cartpole-sac-0" in output
+    assert (
+        errors == ""
+        and "everything is saved" in output
+        and "poise train --resume cartpole-sac-0" in output
+    )
     stopped = int(run.checkpoints()[-1].name[5:])
-    assert run.load("latest")[1]["progress"]["step"] == stopped
+    assert run.load_checkpoint("latest")[1]["progress"]["step"] == stopped
     assert max(int(row["step"]) for row in records_of(run)["episodes"]) <= stopped
     said(invoke("train", "--resume", "cartpole-sac-0", "--steps", stopped + 50, "--no-video"))
     assert run.summary()["steps"] == stopped + 50
@@ -611,41 +803,54 @@ def test_an_interrupt_in_the_last_evaluation_is_heard_too(elsewhere, monkeypatch
     result = invoke("train", "cartpole", *QUICK, "--set", "evaluate_every=0")
     assert result.exit_code == 130, result.output
     run = Run(Path("runs/cartpole-sac-0"))
-    assert run.load("latest")[1]["progress"]["step"] == 120 and not list(run.path.glob("videos/*"))
+    assert run.load_checkpoint("latest")[1]["progress"]["step"] == 120 and not list(
+        run.path.glob("videos/*")
+    )
 
 
 def test_an_interrupt_while_filming_leaves_the_trained_run(elsewhere, monkeypatch):
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("poise.tools.train.session.film_episode", interrupted)
+    monkeypatch.setattr("poise.tools.train.session.record_episode", interrupted)
     result = invoke("train", "cartpole", *QUICK)
     assert result.exit_code == 130 and result.stderr == "poise: interrupted\n"
     run = Run(Path("runs/cartpole-sac-0"))
-    assert run.summary()["steps"] == 120 and run.load("latest")[1]["progress"]["step"] == 120
+    assert (
+        run.summary()["steps"] == 120
+        and run.load_checkpoint("latest")[1]["progress"]["step"] == 120
+    )
 
 
 def test_cli_py_is_the_poise_command(elsewhere):
     one = python(ROOT / "cli.py", "--help", cwd=elsewhere)
     two = subprocess.run(
-        [Path(sys.executable).parent / "poise", "--help"], cwd=elsewhere, capture_output=True, text=True, check=False
+        [Path(sys.executable).parent / "poise", "--help"],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert one.returncode == two.returncode == 0
     assert one.stdout.partition("\n")[2] == two.stdout.partition("\n")[2]
 
 
 def test_a_world_of_ones_own_trains_by_its_module(elsewhere):
-    told = python(ROOT / "cli.py", "train", "probes:probe/Counter-v0", *QUICK, "--no-video", cwd=elsewhere)
+    told = python(
+        ROOT / "cli.py", "train", "probes:probe/Counter-v0", *QUICK, "--no-video", cwd=elsewhere
+    )
     assert told.returncode == 0, told.stderr
     assert Run(elsewhere / "runs" / "counter-sac-0").summary()["steps"] == 120
-    told = python(ROOT / "cli.py", "evaluate", "counter-sac-0", "--episodes", "2", "--json", cwd=elsewhere)
-    assert json.loads(told.stdout)["world"] == "probes:probe/Counter-v0", told.stderr
+    told = python(
+        ROOT / "cli.py", "evaluate", "counter-sac-0", "--episodes", "2", "--json", cwd=elsewhere
+    )
+    assert json.loads(told.stdout)["env"] == "probes:probe/Counter-v0", told.stderr
 
 
 def test_a_mistake_has_no_traceback_in_a_real_process_either(elsewhere):
     told = python(ROOT / "cli.py", "train", "cartpol", cwd=elsewhere)
     assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr == "poise: unknown world 'cartpol': did you mean 'cartpole'?\n"
+    assert told.stderr == "poise: unknown environment 'cartpol': did you mean 'cartpole'?\n"
 
 
 # What is shown while training.
@@ -653,9 +858,11 @@ def test_a_mistake_has_no_traceback_in_a_real_process_either(elsewhere):
 
 def view_of(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a short training shows."""
-    monkeypatch.setattr(console, "PLAIN_EVERY", 0.0)
+    monkeypatch.setattr(console, "PLAIN_LINE_INTERVAL", 0.0)
     page = io.StringIO()
-    with TrainingView("cartpole sac", 200, 360.0, Console(file=page, force_terminal=terminal, width=120)) as view:
+    with TrainingView(
+        "cartpole sac", 200, 360.0, Console(file=page, force_terminal=terminal, width=120)
+    ) as view:
         for step in (50, 100):
             view(step, step / 10, {"charts/SPS": 123.0})
             view(step, step / 10, {RETURN: 7.5, LENGTH: 30.0})
@@ -673,7 +880,12 @@ def test_where_there_is_no_terminal_plain_lines_tell_how_it_goes(monkeypatch):
 
 def test_on_a_terminal_there_is_a_bar_with_an_eta_and_no_colour_where_none_is_wanted(monkeypatch):
     shown = view_of(True, monkeypatch)
-    assert "ETA" in shown and "cartpole sac" in shown and "150/200 steps" in shown and "solved at 360" in shown
+    assert (
+        "ETA" in shown
+        and "cartpole sac" in shown
+        and "150/200 steps" in shown
+        and "solved at 360" in shown
+    )
     assert os.environ["NO_COLOR"] and "\x1b[3" not in shown
 
 
@@ -682,7 +894,7 @@ def test_plain_lines_come_no_more_often_than_every_ten_seconds():
     with TrainingView("x", 200, None, Console(file=page, force_terminal=False)) as view:
         for step in range(100):
             view(step, 0.0, {"charts/SPS": 1.0})
-    assert page.getvalue() == "" and console.PLAIN_EVERY == 10.0
+    assert page.getvalue() == "" and console.PLAIN_LINE_INTERVAL == 10.0
 
 
 def test_plot_draws_the_curves_of_runs(place):

@@ -1,4 +1,4 @@
-"""The stage: what worlds and learners share. toolkit is imported, tools are run.
+"""The stage: what environments and learners share. toolkit is imported, tools are run.
 
 This package imports none of our other packages; envs2d, envs3d and algos import it and never each other.
 """

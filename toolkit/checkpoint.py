@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from poise.toolkit.errors import WorkError
-from poise.toolkit.files import flush, sha256
 from safetensors import SafetensorError
+
+from poise.toolkit.errors import WorkError
+from poise.toolkit.files import fsync, sha256
 
 MANIFEST = "manifest.json"
 
 
-BUFFER = "buffer"
+BUFFER_GROUP = "buffer"
 
 
 State = Mapping[str, Mapping[str, Any]]
@@ -44,10 +45,10 @@ def save(folder: Path, state: State) -> None:
         manifest = {path.relative_to(aside).as_posix(): sha256(path) for path in files}
         _write_json(aside / MANIFEST, manifest)
         for path in (*files, aside / MANIFEST, *(aside / group for group in state), aside):
-            flush(path)
+            fsync(path)
         remove(folder)
         aside.replace(folder)
-        flush(folder.parent)
+        fsync(folder.parent)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -68,7 +69,9 @@ def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[st
         wanted = set(groups) if groups is not None else {name.split("/")[0] for name in manifest}
         for name, digest in manifest.items():
             if name.split("/")[0] in wanted and sha256(folder / name) != digest:
-                raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {name} has changed since it was written")
+                raise DamagedCheckpointError(
+                    f"checkpoint {folder} is damaged: {name} has changed since it was written"
+                )
         return {group: _read_group(folder / group) for group in sorted(wanted)}
     except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
         raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {error}") from None
@@ -76,9 +79,16 @@ def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[st
 
 def _write_group(folder: Path, group: str, values: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True)
-    arrays = {name: np.asarray(value, order="C") for name, value in values.items() if isinstance(value, np.ndarray)}
-    _write_json(folder / "values.json", {name: value for name, value in values.items() if name not in arrays})
-    if group == BUFFER:
+    arrays = {
+        name: np.asarray(value, order="C")
+        for name, value in values.items()
+        if isinstance(value, np.ndarray)
+    }
+    _write_json(
+        folder / "values.json",
+        {name: value for name, value in values.items() if name not in arrays},
+    )
+    if group == BUFFER_GROUP:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
     elif arrays:

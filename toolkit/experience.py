@@ -1,4 +1,4 @@
-"""Experience: what worlds give and learners take. `collect` for training, `episode` for everything else."""
+"""Experience: what environments give and learners take. `collect` for training, `episode` for everything else."""
 
 import importlib
 import math
@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+
 from poise.toolkit.errors import WorkError
-from poise.toolkit.registry import World, make_world
+from poise.toolkit.registry import Env, make_env
 from poise.toolkit.spaces import Array
 
-Act = Callable[[Array], Array]
-"""What chooses: observations (N, O) to actions: (N, A) numbers, which worlds clip to [-1, 1], or (N,) choices."""
+Policy = Callable[[Array], Array]
+"""What chooses: observations (N, O) to actions: (N, A) numbers, which environments clip to [-1, 1], or (N,) choices."""
 
 
 class Transition(NamedTuple):
-    """One step of N worlds."""
+    """One step of N environments."""
 
     observation: Array
     action: Array
@@ -33,105 +34,122 @@ class Transition(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ended:
+class EpisodeStats:
     """An episode that has just ended: its score, its length in steps and whether it ever was a success."""
 
-    total: float
+    total_reward: float
     length: int
-    success: bool
+    is_success: bool
 
 
-class Worlds:
-    """N worlds side by side, for ever: an ended episode is followed by the next one at once.
+class EnvBatch:
+    """N environments side by side, for ever: an ended episode is followed by the next one at once.
 
-    Every episode begins from a seed of its own, drawn from (seed, world, episode); so where a world stands is told
+    Every episode begins from a seed of its own, drawn from (seed, environment, episode); so where an environment stands is told
     by its episode number and the actions since, which is what `state` keeps: physics engines cannot be copied bit
-    for bit, but they can be told the same story again. `first` is the number of the first world, where these are
+    for bit, but they can be told the same story again. `first` is the number of the first environment, where these are
     some of many.
     """
 
     def __init__(
         self,
-        world_id: str,
-        number: int,
+        env_id: str,
+        num_envs: int,
         seed: int,
         settings: Mapping[str, Any] | None = None,
-        first: int = 0,
+        first_env_index: int = 0,
     ) -> None:
-        self.worlds = [make_world(world_id, settings) for _ in range(number)]
-        self.observation_space = self.worlds[0].observation_space
-        self.action_space = self.worlds[0].action_space
-        self.seed, self.first = seed, first
-        self.ended: list[Ended] = []
-        self._episode = [0] * number
-        self._actions: list[list[Array]] = [[] for _ in range(number)]
-        self._total = [0.0] * number
-        self._success = [False] * number
-        self.observation = np.stack([self._begin(index) for index in range(number)])
+        self.envs = [make_env(env_id, settings) for _ in range(num_envs)]
+        self.observation_space = self.envs[0].observation_space
+        self.action_space = self.envs[0].action_space
+        self.seed = seed
+        self.first_env_index = first_env_index
+        self.finished_episodes: list[EpisodeStats] = []
+        self._episode_indices = [0] * num_envs
+        self._actions: list[list[Array]] = [[] for _ in range(num_envs)]
+        self._total_rewards = [0.0] * num_envs
+        self._successes = [False] * num_envs
+        self.observation = np.stack([self._reset_env(index) for index in range(num_envs)])
 
     def step(self, action: Array) -> Transition:
-        """One step of every world; `ended` then tells which episodes it ended."""
-        _refuse_non_finite("action", action, self.first)
-        observation, self.ended = self.observation, []
-        number = len(self.worlds)
+        """One step of every environment; `ended` then tells which episodes it ended."""
+        _check_finite("action", action, self.first_env_index)
+        observation = self.observation
+        self.finished_episodes = []
+        number = len(self.envs)
         successor = np.empty_like(observation)
-        reward, terminated, truncated = np.empty(number, np.float32), np.zeros(number, bool), np.zeros(number, bool)
-        for index, world in enumerate(self.worlds):
-            seen, gain, terminated[index], truncated[index], info = world.step(action[index])
-            successor[index], reward[index] = seen, gain
+        reward = np.empty(number, np.float32)
+        terminated = np.zeros(number, bool)
+        truncated = np.zeros(number, bool)
+        for index, env in enumerate(self.envs):
+            seen, gain, terminated[index], truncated[index], info = env.step(action[index])
+            successor[index] = seen
+            reward[index] = gain
             self._actions[index].append(action[index])
-            self._total[index] += float(gain)
-            self._success[index] |= bool(info.get("success", False))
+            self._total_rewards[index] += float(gain)
+            self._successes[index] |= bool(info.get("success", False))
             if terminated[index] or truncated[index]:
                 length = len(self._actions[index])
-                self.ended.append(Ended(self._total[index], length, self._success[index]))
-        _refuse_non_finite("reward", reward, self.first)
-        _refuse_non_finite("observation", successor, self.first)
+                self.finished_episodes.append(
+                    EpisodeStats(self._total_rewards[index], length, self._successes[index])
+                )
+        _check_finite("reward", reward, self.first_env_index)
+        _check_finite("observation", successor, self.first_env_index)
         self.observation = successor
-        if self.ended:
+        if self.finished_episodes:
             self.observation = successor.copy()
             for index in np.flatnonzero(terminated | truncated).tolist():
-                self._episode[index] += 1
-                self.observation[index] = self._begin(index)
+                self._episode_indices[index] += 1
+                self.observation[index] = self._reset_env(index)
         return Transition(observation, action, reward, successor, terminated, truncated)
 
-    def state(self) -> dict[str, Any]:
-        """Where all worlds stand."""
-        tapes = {f"actions_{index}": np.array(actions) for index, actions in enumerate(self._actions, self.first) if actions}
-        return {"episode": list(self._episode), "observation": self.observation, **tapes}
+    def get_state(self) -> dict[str, Any]:
+        """Where all environments stand."""
+        tapes = {
+            f"actions_{index}": np.array(actions)
+            for index, actions in enumerate(self._actions, self.first_env_index)
+            if actions
+        }
+        return {"episode": list(self._episode_indices), "observation": self.observation, **tapes}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Bring all worlds to where `state` was taken, by living the running episodes again."""
-        for index, world in enumerate(self.worlds):
-            self._episode[index] = state["episode"][index]
-            self.observation[index] = self._begin(index)
-            for action in state.get(f"actions_{self.first + index}", ()):
-                self.observation[index], gain, _, _, info = world.step(action)
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Bring all environments to where `state` was taken, by living the running episodes again."""
+        for index, env in enumerate(self.envs):
+            self._episode_indices[index] = state["episode"][index]
+            self.observation[index] = self._reset_env(index)
+            for action in state.get(f"actions_{self.first_env_index + index}", ()):
+                self.observation[index], gain, _, _, info = env.step(action)
                 self._actions[index].append(action)
-                self._total[index] += float(gain)
-                self._success[index] |= bool(info.get("success", False))
+                self._total_rewards[index] += float(gain)
+                self._successes[index] |= bool(info.get("success", False))
         if not np.array_equal(self.observation, state["observation"]):
-            raise WorkError("the world told another story for the same seed and actions, so the run cannot go on exactly")
+            raise WorkError(
+                "the environment told another story for the same seed and actions, so the run cannot go on exactly"
+            )
 
     def close(self) -> None:
-        """Close every world."""
-        for world in self.worlds:
-            world.close()
+        """Close every environment."""
+        for env in self.envs:
+            env.close()
 
-    def _begin(self, index: int) -> Array:
-        self._actions[index], self._total[index], self._success[index] = [], 0.0, False
-        seeds = np.random.SeedSequence([self.seed, self.first + index, self._episode[index]])
-        observation: Array = self.worlds[index].reset(seed=int(seeds.generate_state(1)[0]))[0]
+    def _reset_env(self, index: int) -> Array:
+        self._actions[index] = []
+        self._total_rewards[index] = 0.0
+        self._successes[index] = False
+        seeds = np.random.SeedSequence(
+            [self.seed, self.first_env_index + index, self._episode_indices[index]]
+        )
+        observation: Array = self.envs[index].reset(seed=int(seeds.generate_state(1)[0]))[0]
         return observation
 
 
-def collect(worlds: "Worlds | WorkerWorlds", act: Act) -> Iterator[Transition]:
-    """The endless stream of experience that `act` makes in `worlds`."""
+def collect(envs: "EnvBatch | SubprocessEnvBatch", policy: Policy) -> Iterator[Transition]:
+    """The endless stream of experience that `policy` makes in `envs`."""
     while True:
-        yield worlds.step(act(worlds.observation))
+        yield envs.step(policy(envs.observation))
 
 
-class Moment(NamedTuple):
+class EpisodeStep(NamedTuple):
     """A moment of one episode: what is seen now, and what the step before it did (no action at the start)."""
 
     observation: Array
@@ -142,49 +160,53 @@ class Moment(NamedTuple):
     info: Mapping[str, Any]
 
 
-def episode(world: World, act: Act, seed: int) -> Iterator[Moment]:
-    """One episode of one world, moment by moment: the start first, then one for every step."""
-    observation, info = world.reset(seed=seed)
-    moment = Moment(observation, None, 0.0, False, False, info)
+def run_episode(env: Env, policy: Policy, seed: int) -> Iterator[EpisodeStep]:
+    """One episode of one environment, moment by moment: the start first, then one for every step."""
+    observation, info = env.reset(seed=seed)
+    moment = EpisodeStep(observation, None, 0.0, False, False, info)
     yield moment
     while not (moment.terminated or moment.truncated):
-        action = act(moment.observation[None])[0]
-        observation, reward, terminated, truncated, info = world.step(action)
-        moment = Moment(observation, action, float(reward), bool(terminated), bool(truncated), info)
+        action = policy(moment.observation[None])[0]
+        observation, reward, terminated, truncated, info = env.step(action)
+        moment = EpisodeStep(
+            observation, action, float(reward), bool(terminated), bool(truncated), info
+        )
         yield moment
 
 
-def _refuse_non_finite(name: str, values: Array, first: int) -> None:
+def _check_finite(name: str, values: Array, first_env_index: int) -> None:
     # A sum is the quickest look; only when it is not finite is it worth looking closer.
     if not math.isfinite(values.sum()) and not np.isfinite(values).all():
         index = int(np.argwhere(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0, 0])
-        raise WorkError(f"the {name} of world {first + index} is not finite")
+        raise WorkError(f"the {name} of environment {first_env_index + index} is not finite")
 
 
-class WorkerWorlds:
-    """What Worlds is, with the worlds dealt out to `workers` processes. How many they are changes nothing but the time.
+class SubprocessEnvBatch:
+    """What Environments is, with the environments dealt out to `workers` processes. How many they are changes nothing but the time.
 
     An error in a worker is raised here; a worker that dies is a WorkError.
     """
 
     def __init__(
         self,
-        world_id: str,
-        number: int,
+        env_id: str,
+        num_envs: int,
         seed: int,
         settings: Mapping[str, Any] | None = None,
-        workers: int = 2,
+        num_workers: int = 2,
     ) -> None:
-        shares = [len(share) for share in np.array_split(np.arange(number), min(workers, number))]
-        self._ends = np.cumsum(shares)[:-1]
+        shares = [
+            len(share) for share in np.array_split(np.arange(num_envs), min(num_workers, num_envs))
+        ]
+        self._split_indices = np.cumsum(shares)[:-1]
         self._connections: list[Connection] = []
         # Spawned, not forked: a fork would inherit torch's threads half alive.
         context = multiprocessing.get_context("spawn")
         self._processes = []
-        for share, first in zip(shares, [0, *self._ends.tolist()], strict=True):
+        for share, first in zip(shares, [0, *self._split_indices.tolist()], strict=True):
             here, there = context.Pipe()
-            words = (there, gymnasium.spec(world_id), dict(settings or {}), share, seed, first)
-            process = context.Process(target=_serve, args=words, daemon=True)
+            words = (there, gymnasium.spec(env_id), dict(settings or {}), share, seed, first)
+            process = context.Process(target=_run_worker, args=words, daemon=True)
             process.start()
             there.close()
             self._connections.append(here)
@@ -192,18 +214,20 @@ class WorkerWorlds:
         told = self._gather()
         self.observation_space, self.action_space = told[0][:2]
         self.observation = np.concatenate([observation for _, _, observation in told])
-        self.ended: list[Any] = []
+        self.finished_episodes: list[Any] = []
 
     def step(self, action: Array) -> Transition:
-        """One step of every world; `ended` then tells which episodes it ended."""
-        self._scatter("step", np.split(action, self._ends))
+        """One step of every environment; `ended` then tells which episodes it ended."""
+        self._scatter("step", np.split(action, self._split_indices))
         told = self._gather()
         self.observation = np.concatenate([observation for _, observation, _ in told])
-        self.ended = [ended for _, _, own in told for ended in own]
-        return Transition(*(np.concatenate(column) for column in zip(*(row for row, _, _ in told), strict=True)))
+        self.finished_episodes = [ended for _, _, own in told for ended in own]
+        return Transition(
+            *(np.concatenate(column) for column in zip(*(row for row, _, _ in told), strict=True))
+        )
 
-    def state(self) -> dict[str, Any]:
-        """Where all worlds stand."""
+    def get_state(self) -> dict[str, Any]:
+        """Where all environments stand."""
         self._scatter("state", [None] * len(self._connections))
         merged: dict[str, Any] = {"episode": [], "observation": self.observation}
         for own in self._gather():
@@ -211,10 +235,10 @@ class WorkerWorlds:
             merged |= {name: value for name, value in own.items() if name.startswith("actions_")}
         return merged
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Bring all worlds to where `state` was taken."""
-        episodes = np.split(np.array(state["episode"]), self._ends)
-        observations = np.split(np.asarray(state["observation"]), self._ends)
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Bring all environments to where `state` was taken."""
+        episodes = np.split(np.array(state["episode"]), self._split_indices)
+        observations = np.split(np.asarray(state["observation"]), self._split_indices)
         own = [
             {**state, "episode": episode.tolist(), "observation": observation}
             for episode, observation in zip(episodes, observations, strict=True)
@@ -247,22 +271,35 @@ class WorkerWorlds:
         return answers
 
 
-def worlds_of(world_id: str, number: int, seed: int, settings: Mapping[str, Any], workers: int) -> Worlds | WorkerWorlds:
-    """N worlds, in this process where one worker is enough."""
-    if workers == 1:
-        return Worlds(world_id, number, seed, settings)
-    return WorkerWorlds(world_id, number, seed, settings, workers)
+def make_env_batch(
+    env_id: str, num_envs: int, seed: int, settings: Mapping[str, Any], num_workers: int
+) -> EnvBatch | SubprocessEnvBatch:
+    """N environments, in this process where one worker is enough."""
+    if num_workers == 1:
+        return EnvBatch(env_id, num_envs, seed, settings)
+    return SubprocessEnvBatch(env_id, num_envs, seed, settings, num_workers)
 
 
-def _serve(connection: Connection, spec: Any, settings: Mapping[str, Any], number: int, seed: int, first: int) -> None:
-    """A worker: makes its share of the worlds, and does what it is told until nobody listens any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the learner, which finishes its step and saves.
+def _run_worker(
+    connection: Connection,
+    spec: Any,
+    settings: Mapping[str, Any],
+    num_envs: int,
+    seed: int,
+    first_env_index: int,
+) -> None:
+    """A worker: makes its share of the environments, and does what it is told until nobody listens any more."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the learner, which finishes its step and saves.
     try:
         if isinstance(spec.entry_point, str):
-            importlib.import_module(spec.entry_point.partition(":")[0])  # Which may register the world, and others.
+            importlib.import_module(
+                spec.entry_point.partition(":")[0]
+            )  # Which may register the environment, and others.
         gymnasium.registry.setdefault(spec.id, spec)
-        worlds = Worlds(spec.id, number, seed, settings, first)
-        answer: Any = (worlds.observation_space, worlds.action_space, worlds.observation)
+        envs = EnvBatch(spec.id, num_envs, seed, settings, first_env_index)
+        answer: Any = (envs.observation_space, envs.action_space, envs.observation)
     except Exception as error:
         connection.send(error)
         return
@@ -271,15 +308,15 @@ def _serve(connection: Connection, spec: Any, settings: Mapping[str, Any], numbe
             connection.send(answer)
             command, argument = connection.recv()
             try:
-                answer = _obey(worlds, command, argument)
+                answer = _handle_command(envs, command, argument)
             except Exception as error:
                 answer = error
 
 
-def _obey(worlds: Worlds, command: str, argument: Any) -> Any:
+def _handle_command(envs: EnvBatch, command: str, argument: Any) -> Any:
     if command == "step":
-        return worlds.step(argument), worlds.observation, worlds.ended
+        return envs.step(argument), envs.observation, envs.finished_episodes
     if command == "state":
-        return worlds.state()
-    worlds.load_state(argument)
-    return worlds.observation
+        return envs.get_state()
+    envs.set_state(argument)
+    return envs.observation

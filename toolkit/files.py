@@ -10,7 +10,7 @@ from typing import Any
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Where to write a file first: beside its place, into which it is renamed once it is whole; where that fails, it is gone."""
     aside = path.with_name(f".{path.name}.partial")
     try:
@@ -25,7 +25,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a file whole or not at all; what no file can hold is written as question marks."""
-    with whole_file(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(text, encoding="utf-8", errors="replace")
     return path
 
@@ -35,11 +35,12 @@ def write_json(path: Path, values: Any) -> Path:
     return write_text(path, json.dumps(values, indent=2) + "\n")
 
 
-class Sink:
+class ErrorTrackingFile:
     """A file for a library that cannot bear errors, or keeps the last ones to itself: it hears of none, `check` tells."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._file = path, path.open("wb")
+        self._path = path
+        self._file = path.open("wb")
         self._error: OSError | None = None
 
     def write(self, data: bytes) -> int:
@@ -48,9 +49,9 @@ class Sink:
         self._try(self._file.flush)
         return len(data)
 
-    def seek(self, place: int, whence: int = 0) -> int:
+    def seek(self, offset: int, whence: int = 0) -> int:
         """Go on at another place."""
-        self._try(self._file.seek, place, whence)
+        self._try(self._file.seek, offset, whence)
         return self.tell()
 
     def tell(self) -> int:
@@ -61,15 +62,15 @@ class Sink:
         """Close the file; closing twice is no error."""
         self._try(self._file.close)
 
-    def check(self) -> None:
+    def raise_pending_error(self) -> None:
         """Raise the first error, which names the file."""
         if self._error is not None:
             raise OSError(self._error.errno, self._error.strerror, str(self._path))
 
-    def _try(self, work: Callable[..., object], *words: object) -> None:
+    def _try(self, function: Callable[..., object], *args: object) -> None:
         if self._error is None:
             try:
-                work(*words)
+                function(*args)
             except OSError as error:
                 self._error = error
 
@@ -80,7 +81,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def flush(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def signals_caught() -> Iterator[list[int]]:
+def catch_signals() -> Iterator[list[int]]:
     """The signals caught so far. The first asks the loop to stop and save; a second stops at once."""
     caught: list[int] = []
 
@@ -27,6 +27,6 @@ def signals_caught() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def cores() -> int:
+def count_cores() -> int:
     """How many processor cores we may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """Signals: the named parts of an observation or an action, with bounds, unit and meaning.
 
-A world writes its signals down once; its spaces, `poise inspect` and the tests are derived from them.
+An environment writes its signals down once; its spaces, `poise inspect` and the tests are derived from them.
 """
 
 import math
@@ -11,13 +11,14 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+
 from poise.toolkit.errors import UserError
 
 Array = npt.NDArray[Any]
 
 
-Effort = Sequence[float]
-"""An action as a world's hooks see it: one plain number in [-1, 1] for each part."""
+Action = Sequence[float]
+"""An action as an environment's hooks see it: one plain number in [-1, 1] for each part."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Signal:
     meaning: str
 
 
-def box(signals: Sequence[Signal]) -> gymnasium.spaces.Box:
+def box_space(signals: Sequence[Signal]) -> gymnasium.spaces.Box:
     """The float32 space of all signals laid end to end, with their bounds."""
     low = np.concatenate([np.full(signal.size, signal.low, np.float32) for signal in signals])
     high = np.concatenate([np.full(signal.size, signal.high, np.float32) for signal in signals])
     return gymnasium.spaces.Box(low, high, dtype=np.float32)
 
 
-def layout(signals: Sequence[Signal]) -> dict[str, slice]:
+def slices(signals: Sequence[Signal]) -> dict[str, slice]:
     """Where each signal stands in the flat array, by name."""
     places: dict[str, slice] = {}
     start = 0
@@ -51,7 +52,7 @@ def layout(signals: Sequence[Signal]) -> dict[str, slice]:
     return places
 
 
-def parts(signals: Sequence[Signal]) -> list[tuple[str, Signal]]:
+def component_names(signals: Sequence[Signal]) -> list[tuple[str, Signal]]:
     """A name for every number of the signals, and its signal: `force`; `torque 1`, `torque 2`."""
     return [
         (signal.name if signal.size == 1 else f"{signal.name} {index}", signal)
@@ -62,7 +63,7 @@ def parts(signals: Sequence[Signal]) -> list[tuple[str, Signal]]:
 
 def flatten(signals: Sequence[Signal], values: Mapping[str, npt.ArrayLike]) -> Array:
     """The flat float32 array of `values`, one entry for each signal; a missing or extra name is a KeyError."""
-    places = layout(signals)
+    places = slices(signals)
     if places.keys() != values.keys():
         raise KeyError(f"signals {sorted(places)} were asked for, {sorted(values)} given")
     flat = np.empty(sum(signal.size for signal in signals), np.float32)
@@ -71,7 +72,7 @@ def flatten(signals: Sequence[Signal], values: Mapping[str, npt.ArrayLike]) -> A
     return flat
 
 
-def effort_of(action: npt.ArrayLike, size: int) -> list[float]:
+def validate_action(action: npt.ArrayLike, size: int) -> list[float]:
     """An agent's action as effort, clipped to [-1, 1]; a wrong shape or a number that is not finite is a UserError."""
     array = np.asarray(action)
     if array.shape != (size,):

@@ -6,47 +6,55 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from pydantic import Field
+
 from poise.toolkit.errors import WorkError
 from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.experience import Transition, WorkerWorlds, Worlds, collect
-from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, Listener
+from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, Transition, collect
+from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, MetricLogger
 from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array
-from pydantic import Field
 
 
 class Algorithm(Protocol):
     """What the loop asks of a learner."""
 
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the worlds, or (N,) choices."""
+        """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the environments, or (N,) choices."""
 
     def observe(self, transition: Transition) -> None:
-        """Take in one step of N worlds."""
+        """Take in one step of N environments."""
 
-    def learn(self) -> dict[str, float]:
+    def update(self) -> dict[str, float]:
         """Improve, and return the losses by name; {} when it is not yet time."""
 
-    def state(self) -> Mapping[str, Mapping[str, Any]]:
+    def state_dict(self) -> Mapping[str, Mapping[str, Any]]:
         """All that makes going on exact, as groups of numpy arrays and plain values."""
 
-    def load_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Go on from a saved state."""
 
 
 class TrainSettings(Settings):
-    """How long to train, on how many worlds, and how often to look."""
+    """How long to train, on how many environments, and how often to look."""
 
-    steps: int = Field(100_000, ge=1, description="steps to train, counted over all worlds")
+    steps: int = Field(100_000, ge=1, description="steps to train, counted over all environments")
     seed: int = Field(0, ge=0, lt=2**32, description="seed of everything that chance decides")
-    worlds: int = Field(1, ge=1, le=4096, description="worlds side by side")
-    workers: int = Field(1, ge=1, le=256, description="processes that step them; changes the time and nothing else")
+    num_envs: int = Field(1, ge=1, le=4096, description="environments side by side")
+    num_workers: int = Field(
+        1, ge=1, le=256, description="processes that step them; changes the time and nothing else"
+    )
     evaluate_every: int = Field(2000, ge=0, description="steps between evaluations; 0: never")
     evaluate_episodes: int = Field(20, ge=1, le=1000, description="episodes of an evaluation")
     checkpoint_every: int = Field(10_000, ge=1, description="steps between checkpoints")
     log_every: int = Field(1000, ge=1, description="steps between rows of losses")
-    solved_at: float | None = Field(None, description="mean evaluation return at which the world counts as solved; empty: never")
-    keep_going: bool = Field(False, description="train on to the last step even when solved")
+    solved_at: float | None = Field(
+        None,
+        description="mean evaluation return at which the environment counts as solved; empty: never",
+    )
+    stop_when_solved: bool = Field(
+        True, description="end the training at the evaluation that reaches solved_at"
+    )
 
 
 @dataclass
@@ -62,41 +70,44 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def add(self, losses: Mapping[str, float]) -> None:
+    def accumulate(self, losses: Mapping[str, float]) -> None:
         """Fold the losses of one `learn` into the means that are logged."""
         for name, value in losses.items():
             if not np.isfinite(value):
-                raise WorkError(f"{name} is not finite at step {self.step}; a smaller learning_rate may help")
+                raise WorkError(
+                    f"{name} is not finite at step {self.step}; a smaller learning_rate may help"
+                )
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 
-    def means(self) -> dict[str, float]:
+    def pop_means(self) -> dict[str, float]:
         """The mean losses since the last call."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
-        self.sums, self.counts = {}, {}
+        self.sums = {}
+        self.counts = {}
         return means
 
 
 def train(
     algorithm: Algorithm,
-    worlds: Worlds | WorkerWorlds,
+    envs: EnvBatch | SubprocessEnvBatch,
     settings: TrainSettings,
     progress: Progress,
     *,
-    evaluate: Evaluator | None = None,
-    listeners: Sequence[Listener] = (),
+    evaluator: Evaluator | None = None,
+    loggers: Sequence[MetricLogger] = (),
     save: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Train until the budget is spent, the world is solved, or `should_stop`; `progress` says from where.
+    """Train until the budget is spent, the environment is solved, or `should_stop`; `progress` says from where.
 
     Evaluating, saving and listening draw no chance from the learner: the weights come out the same without them.
     """
     began = time.perf_counter() - progress.seconds
-    number = settings.worlds
+    number = settings.num_envs
 
     def tell(metrics: Mapping[str, float]) -> None:
-        for listener in listeners:
+        for listener in loggers:
             listener(progress.step, progress.seconds, metrics)
 
     def due(every: int) -> bool:
@@ -109,31 +120,34 @@ def train(
         return algorithm.act(observation, explore=False)
 
     def done() -> bool:
-        return progress.step >= settings.steps or (progress.solved_step is not None and not settings.keep_going)
+        return progress.step >= settings.steps or (
+            progress.solved_step is not None and settings.stop_when_solved
+        )
 
     if done():
         return progress
     logged = (progress.step, progress.seconds)
-    for transition in collect(worlds, explore):
+    for transition in collect(envs, explore):
         algorithm.observe(transition)
         progress.step += number
-        progress.add(algorithm.learn())
+        progress.accumulate(algorithm.update())
         progress.seconds = time.perf_counter() - began
-        for ended in worlds.ended:
+        for ended in envs.finished_episodes:
             progress.episode += 1
-            tell({EPISODE: progress.episode, RETURN: ended.total, LENGTH: ended.length})
+            tell({EPISODE: progress.episode, RETURN: ended.total_reward, LENGTH: ended.length})
         if due(settings.log_every):
             speed = (progress.step - logged[0]) / max(1e-9, progress.seconds - logged[1])
             logged = (progress.step, progress.seconds)
-            tell({"charts/SPS": speed, **progress.means()})
-        if evaluate is not None and due(settings.evaluate_every):
-            score = evaluate(exploit).metrics()
+            tell({"charts/SPS": speed, **progress.pop_means()})
+        if evaluator is not None and due(settings.evaluate_every):
+            score = evaluator(exploit).metrics()
             progress.seconds = time.perf_counter() - began
             tell(score)
             if settings.solved_at is not None and score["eval/return"] >= settings.solved_at:
                 progress.solved_step = progress.solved_step or progress.step
             if progress.best_return is None or score["eval/return"] > progress.best_return:
-                progress.best_return, progress.best_step = score["eval/return"], progress.step
+                progress.best_return = score["eval/return"]
+                progress.best_step = progress.step
                 save(progress)
         if due(settings.checkpoint_every):
             save(progress)

@@ -19,37 +19,51 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+
 from poise import algos
 from poise.envs2d.figure import STRAIGHT_HEIGHT
 from poise.envs2d.standing import DROP_LIMIT, Standing
 from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
-from poise.toolkit.experience import Act, episode
+from poise.toolkit.experience import Policy, run_episode
 from poise.toolkit.media.video import VideoRecorder
-from poise.toolkit.registry import World, as_ours, make_world
-from poise.toolkit.rewards import closeness, effort_cost
-from poise.toolkit.spaces import Array, layout
+from poise.toolkit.registry import Env, make_env, unwrap_poise_env
+from poise.toolkit.rewards import control_cost, gaussian_tolerance
+from poise.toolkit.spaces import Array, slices
 from poise.tools.train import plan as plan_run
 from poise.tools.train import session as train_run
 from poise.tools.train.command import training_view
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
-ID, GAMMA, REWARDS, STEPS = "poise/Standing-v0", 0.99, ("survival", "posture"), 1000 if QUICK else 12_000
-LIMBS, PARENTS = ("left thigh", "left shin", "right thigh", "right shin"), ("torso", "left thigh", "torso", "right thigh")
+ID, GAMMA, REWARDS, STEPS = (
+    "poise/Standing-v0",
+    0.99,
+    ("survival", "posture"),
+    1000 if QUICK else 12_000,
+)
+LIMBS, PARENTS = (
+    ("left thigh", "left shin", "right thigh", "right shin"),
+    ("torso", "left thigh", "torso", "right thigh"),
+)
 
 
 # %% Step 1: two bodies made by hand. Springs hold hips and knees at a fixed bend, a little in one and much in the other.
 def columns(names: tuple[str, ...], what: str) -> list[int]:
-    """Where the observation holds a number of each named part: worlds name their signals, so nobody counts."""
-    return [layout(Standing.OBSERVATION)[f"{name} {what}"].start for name in names]
+    """Where the observation holds a number of each named part: environments name their signals, so nobody counts."""
+    return [slices(Standing.OBSERVATION)[f"{name} {what}"].start for name in names]
 
 
-def crouch(bend: float) -> Act:
+def crouch(bend: float) -> Policy:
     """The policy that pulls all joints towards `bend` (rad) like springs with dampers."""
 
     def act(seen: Array) -> Array:
         bends = seen[:, columns(LIMBS, "angle")] - seen[:, columns(PARENTS, "angle")]
-        rates = seen[:, columns(LIMBS, "angular velocity")] - seen[:, columns(PARENTS, "angular velocity")]
-        return np.asarray(np.clip(3.0 * (bend * np.array([-1, 1, 1, -1]) - bends) - 0.3 * rates, -1, 1))
+        rates = (
+            seen[:, columns(LIMBS, "angular velocity")]
+            - seen[:, columns(PARENTS, "angular velocity")]
+        )
+        return np.asarray(
+            np.clip(3.0 * (bend * np.array([-1, 1, 1, -1]) - bends) - 0.3 * rates, -1, 1)
+        )
 
     return act
 
@@ -58,10 +72,16 @@ judges = {reward: Evaluator(ID, {"reward": reward}, 20) for reward in REWARDS}
 a_step = []
 for bend in (0.6, 0.9):
     survival, posture = (judges[reward](crouch(bend)) for reward in REWARDS)
-    assert survival.successes.any() and set(survival.returns[survival.successes]) == {400.0}  # All who stay up are equal,
-    assert np.array_equal(survival.returns, survival.lengths)  # because survival counts steps and sees nothing else.
+    assert survival.successes.any() and set(survival.returns[survival.successes]) == {
+        400.0
+    }  # All who stay up are equal,
+    assert np.array_equal(
+        survival.returns, survival.lengths
+    )  # because survival counts steps and sees nothing else.
     a_step.append(posture.returns[posture.successes].mean() / 400)
-print(f"survival pays 1 a step for each; posture pays {a_step[0]:.2f} for bent knees and {a_step[1]:.2f} for a deep crouch")
+print(
+    f"survival pays 1 a step for each; posture pays {a_step[0]:.2f} for bent knees and {a_step[1]:.2f} for a deep crouch"
+)
 assert a_step[0] > a_step[1] + 0.1
 
 # %% Step 2: R under survival. A body that never falls has 1 / (1 - gamma) = 100 points, however it stays up. So the best
@@ -69,17 +89,23 @@ assert a_step[0] > a_step[1] + 0.1
 # first. It starts by falling: what it meets first is a slower fall, then a low pose, on its shins perhaps.
 steps = np.arange(400)
 assert np.isclose((GAMMA**steps).sum(), (1 - GAMMA**400) / (1 - GAMMA))
-assert (GAMMA**steps).sum() > 0.98 / (1 - GAMMA)  # Even a fall after 8 s costs only 2 %: far away counts little.
+assert (GAMMA**steps).sum() > 0.98 / (
+    1 - GAMMA
+)  # Even a fall after 8 s costs only 2 %: far away counts little.
 
 
 # %% Step 3: would a hint help, some potential phi, the torso's height perhaps? Watch an episode and add up the hints.
-def watch(world: World, act: Act, seed: int = EVALUATION_SEED) -> dict[str, Array]:
+def watch(env: Env, act: Policy, seed: int = EVALUATION_SEED) -> dict[str, Array]:
     """An episode as columns, one number for each step: the reward terms, the torso's height (m) and lean (rad), the effort."""
-    rows, body = [], as_ours(world)
+    rows, body = [], unwrap_poise_env(env)
     assert isinstance(body, Standing)
-    for moment in episode(world, act, seed):
+    for moment in run_episode(env, act, seed):
         if moment.action is not None:
-            own = {"torso": body.torso[1], "lean": abs(body.torso[2]), "effort": effort_cost(moment.action.tolist())}
+            own = {
+                "torso": body.torso_state[1],
+                "lean": abs(body.torso_state[2]),
+                "effort": control_cost(moment.action.tolist()),
+            }
             rows.append({**moment.info["reward_terms"], **own})
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
@@ -89,49 +115,87 @@ def hints(phi: Array) -> float:
     return float((GAMMA ** np.arange(len(phi) - 1) * (GAMMA * phi[1:] - phi[:-1])).sum())
 
 
-phi = watch(make_world(ID), crouch(0.9))["torso"]
+phi = watch(make_env(ID), crouch(0.9))["torso"]
 assert np.isclose(hints(phi), GAMMA ** (len(phi) - 1) * phi[-1] - phi[0])
 # The sum forgets the way; start and end are left, and for bodies that never fall the end fades too. So a hint may make
 # learning quicker but cannot tell sitting from standing. `posture` is no hint: it asks for something else.
 
 # %% Step 4: the same learner, asked both questions. The score of each is taken from its best moment in training.
-policies: dict[str, Act] = {}
+policies: dict[str, Policy] = {}
 for reward in REWARDS:
-    words = plan_run.Words(ID, "sac", {"steps": STEPS}, {"warmup": 400}, {"reward": reward}, runs=OUT / "runs")
+    words = plan_run.TrainRequest(
+        ID,
+        "sac",
+        {"steps": STEPS},
+        {"learning_starts": 400},
+        {"reward": reward},
+        runs_dir=OUT / "runs",
+    )
     with training_view() as view:
-        learner = algos.restore(train_run.start(words, view, video=False).run)
+        learner = algos.restore_learner(
+            train_run.start_training(words, view, record_video=False).run
+        )
     policies[reward] = partial(learner.act, explore=False)
 
 # %% Step 5: do not ask how many points it has; look at what it does.
 mean: dict[str, dict[str, float]] = {}
 height, *panels = Figure(figsize=(13, 4), layout="constrained").subplots(1, 3)
 for reward, panel in zip(REWARDS, panels, strict=True):
-    lived = [watch(make_world(ID), policies[reward], seed) for seed in range(10)]
-    mean[reward] = {name: float(np.concatenate([one[name] for one in lived]).mean()) for name in lived[0]}
-    print(f"{reward}: " + ", ".join(f"mean {name} {mean[reward][name]:.2f}" for name in ("torso", "lean", "effort", "quiet")))
+    lived = [watch(make_env(ID), policies[reward], seed) for seed in range(10)]
+    mean[reward] = {
+        name: float(np.concatenate([one[name] for one in lived]).mean()) for name in lived[0]
+    }
+    print(
+        f"{reward}: "
+        + ", ".join(
+            f"mean {name} {mean[reward][name]:.2f}" for name in ("torso", "lean", "effort", "quiet")
+        )
+    )
     terms = [weight * lived[0][term] for term, weight in Standing.REWARD["posture"].items()]
     assert np.all(sum(terms) <= 1.0 + 1e-9) and np.all(lived[0]["alive"] == 1.0)
     height.plot(lived[0]["torso"], label=f"trained with {reward}")
     panel.stackplot(range(len(terms[0])), *terms, labels=Standing.REWARD["posture"])
-    panel.set(title=f"Trained with {reward}: what posture pays", xlabel="step", ylabel="reward", xlim=(0, 400), ylim=(0, 1))
+    panel.set(
+        title=f"Trained with {reward}: what posture pays",
+        xlabel="step",
+        ylabel="reward",
+        xlim=(0, 400),
+        ylim=(0, 1),
+    )
 if not QUICK:
-    assert abs(mean["posture"]["torso"] - STRAIGHT_HEIGHT) < 0.05 < STRAIGHT_HEIGHT - mean["survival"]["torso"]
+    assert (
+        abs(mean["posture"]["torso"] - STRAIGHT_HEIGHT)
+        < 0.05
+        < STRAIGHT_HEIGHT - mean["survival"]["torso"]
+    )
     assert mean["posture"]["lean"] < mean["survival"]["lean"]
 panels[0].legend(loc="upper right")
 height.hlines((STRAIGHT_HEIGHT, STRAIGHT_HEIGHT - DROP_LIMIT), 0, 400, ("grey", "red"), ":")
-height.set(title="The torso (dotted: straight legs, fallen)", xlabel="step", ylabel="height (m)", xlim=(0, 400))
+height.set(
+    title="The torso (dotted: straight legs, fallen)",
+    xlabel="step",
+    ylabel="height (m)",
+    xlim=(0, 400),
+)
 height.legend()
 height.figure.savefig(OUT / "02_what_a_reward_does.png")
-stage = [make_world(ID, {"reward": reward, "hud": True, "width": 480, "height": 480}, "rgb_array") for reward in REWARDS]
+stage = [
+    make_env(ID, {"reward": reward, "hud": True, "width": 480, "height": 480}, "rgb_array")
+    for reward in REWARDS
+]
 with VideoRecorder(OUT / "02_survival_and_posture.mp4", 50) as film:
-    for _ in zip_longest(*(episode(world, policies[reward], 0) for world, reward in zip(stage, REWARDS, strict=True))):
-        film.add(np.hstack([np.asarray(world.render()) for world in stage]))
+    for _ in zip_longest(
+        *(run_episode(env, policies[reward], 0) for env, reward in zip(stage, REWARDS, strict=True))
+    ):
+        film.add(np.hstack([np.asarray(env.render()) for env in stage]))
 
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(gamma: float) -> bool:
     """1. A learner should care for the first second (50 steps) as much as for all that follows. Which gamma is that?"""
-    return bool(np.isclose((gamma ** np.arange(50)).sum(), (gamma ** np.arange(50, 5000)).sum(), rtol=1e-3))
+    return bool(
+        np.isclose((gamma ** np.arange(50)).sum(), (gamma ** np.arange(50, 5000)).sum(), rtol=1e-3)
+    )
 
 
 def check_exercise_2(term: Callable[[float], float]) -> bool:
@@ -147,5 +211,9 @@ def check_exercise_3(total: Callable[[Array], float]) -> bool:
 
 # %% The answers, each with a wrong one that the check refuses. Look when you have tried.
 assert check_exercise_1(0.5 ** (1 / 50)) and not check_exercise_1(0.99)
-assert check_exercise_2(lambda y: closeness(y - STRAIGHT_HEIGHT + 0.2, 0.1)) and not check_exercise_2(lambda y: 1.0)
-assert check_exercise_3(lambda y: 10 * (GAMMA ** (len(y) - 1) * y[-1] - y[0])) and not check_exercise_3(lambda y: 0.0)
+assert check_exercise_2(
+    lambda y: gaussian_tolerance(y - STRAIGHT_HEIGHT + 0.2, 0.1)
+) and not check_exercise_2(lambda y: 1.0)
+assert check_exercise_3(
+    lambda y: 10 * (GAMMA ** (len(y) - 1) * y[-1] - y[0])
+) and not check_exercise_3(lambda y: 0.0)

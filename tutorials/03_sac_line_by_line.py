@@ -21,20 +21,35 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor, nn
+
 from poise.algos.buffers import Batch, ReplayBuffer
 from poise.algos.networks import Ensemble, mlp
 from poise.algos.sac import SAC, SACSettings
 from poise.envs2d.cartpole import Cartpole
-from poise.toolkit.experience import Worlds
-from poise.toolkit.spaces import box
-from torch import Tensor, nn
+from poise.toolkit.experience import EnvBatch
+from poise.toolkit.spaces import box_space
 
-QUICK, OUT, GAMMA, TAU, WARMUP = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), 0.99, 0.01, 500
+QUICK, OUT, GAMMA, TAU, WARMUP = (
+    bool(os.environ.get("POISE_QUICK")),
+    Path("lessons_out"),
+    0.99,
+    0.01,
+    500,
+)
 OUT.mkdir(exist_ok=True)
 torch.set_num_threads(1)
 torch.manual_seed(0)
-generator, rng, cpu = torch.Generator().manual_seed(0), np.random.default_rng(0), torch.device("cpu")
-O, A, SCALE = 4, 1, np.array([1, 1, 10, 2], np.float32)  # Numbers seen, numbers done; units in which all spread alike.
+generator, rng, cpu = (
+    torch.Generator().manual_seed(0),
+    np.random.default_rng(0),
+    torch.device("cpu"),
+)
+O, A, SCALE = (
+    4,
+    1,
+    np.array([1, 1, 10, 2], np.float32),
+)  # Numbers seen, numbers done; units in which all spread alike.
 actor, critics = mlp((O, 64, 64, 2 * A), "relu"), Ensemble(2, (O + A, 64, 64, 1), "relu")
 targets, log_alpha = deepcopy(critics), nn.Parameter(torch.zeros(()))
 learned = [list(critics.parameters()), list(actor.parameters()), [log_alpha]]
@@ -56,8 +71,13 @@ def pi(s: Tensor) -> tuple[Tensor, Tensor]:
 
 
 grid, zero, far = torch.linspace(-1, 1, 20_001)[1:-1], torch.zeros(1, 1), torch.full((1, 1), 20.0)
-density = [log_density(torch.atanh(grid)[:, None], torch.tensor(0.5), torch.tensor(log_std)).exp() for log_std in (-1, -0.2, 0.5)]
-assert all(torch.isclose(torch.trapezoid(p, grid), torch.ones(()), atol=1e-2) for p in density)  # All chances sum to 1.
+density = [
+    log_density(torch.atanh(grid)[:, None], torch.tensor(0.5), torch.tensor(log_std)).exp()
+    for log_std in (-1, -0.2, 0.5)
+]
+assert all(
+    torch.isclose(torch.trapezoid(p, grid), torch.ones(()), atol=1e-2) for p in density
+)  # All chances sum to 1.
 assert log_density(far, far, zero).isfinite() and (1 - torch.tanh(far) ** 2).log().isinf()
 
 # %% Step 2: why two critics? Let ten actions be worth 0, and let critics see that but for noise of size 1: to one critic the
@@ -72,32 +92,51 @@ def losses(b: Batch) -> tuple[Tensor, Tensor, Tensor]:
     alpha = log_alpha.exp().detach()
     with torch.no_grad():
         a2, log_pi2 = pi(b.s2)
-        y = b.r + GAMMA * (1 - b.terminated) * (targets(torch.cat((b.s2, a2), -1)).amin(0) - alpha * log_pi2)
+        y = b.r + GAMMA * (1 - b.terminated) * (
+            targets(torch.cat((b.s2, a2), -1)).amin(0) - alpha * log_pi2
+        )
     l_q = ((critics(torch.cat((b.s, b.a), -1)) - y) ** 2).mean(-1).sum()
     a, log_pi = pi(b.s)
     l_pi = (alpha * log_pi - critics(torch.cat((b.s, a), -1)).amin(0)).mean()
-    return l_q, l_pi, -(log_alpha * (log_pi.detach() - A)).mean()  # Slope: entropy - H. Too little chance: alpha grows.
+    return (
+        l_q,
+        l_pi,
+        -(log_alpha * (log_pi.detach() - A)).mean(),
+    )  # Slope: entropy - H. Too little chance: alpha grows.
 
 
 def slopes(three: Sequence[Tensor], weights: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     """The slope of each loss in its own weights, and in no others."""
-    return [slope for loss, own in zip(three, weights, strict=True) for slope in torch.autograd.grad(loss, own)]
+    return [
+        slope
+        for loss, own in zip(three, weights, strict=True)
+        for slope in torch.autograd.grad(loss, own)
+    ]
 
 
 s, a, r = torch.zeros(1, O), torch.zeros(1, A), torch.ones(1)
-assert torch.isclose(losses(Batch(s, a, r, s, r))[0], ((critics(torch.cat((s, a), -1)) - 1) ** 2).sum())  # The end: y = r.
+assert torch.isclose(
+    losses(Batch(s, a, r, s, r))[0], ((critics(torch.cat((s, a), -1)) - 1) ** 2).sum()
+)  # The end: y = r.
 
 # %% Step 4: act, remember, descend, let the targets follow. That is all of SAC.
-worlds, buffer = Worlds("poise/Cartpole-v0", 1, seed=0), ReplayBuffer(6000, box(Cartpole.OBSERVATION), box(Cartpole.ACTION))
+envs, buffer = (
+    EnvBatch("poise/Cartpole-v0", 1, seed=0),
+    ReplayBuffer(6000, box_space(Cartpole.OBSERVATION), box_space(Cartpole.ACTION)),
+)
 optimizer, story = torch.optim.Adam([weight for own in learned for weight in own], 2e-3), []
 for step in range(2500 if QUICK else 6000):
-    explored = pi(torch.as_tensor(worlds.observation * SCALE))[0].detach().numpy()
-    t = worlds.step(explored if step >= WARMUP else rng.uniform(-1, 1, (1, A)))
-    buffer.add(t._replace(observation=t.observation * SCALE, next_observation=t.next_observation * SCALE))
-    story += [(step, ended.total) for ended in worlds.ended]
+    explored = pi(torch.as_tensor(envs.observation * SCALE))[0].detach().numpy()
+    t = envs.step(explored if step >= WARMUP else rng.uniform(-1, 1, (1, A)))
+    buffer.add(
+        t._replace(observation=t.observation * SCALE, next_observation=t.next_observation * SCALE)
+    )
+    story += [(step, ended.total_reward) for ended in envs.finished_episodes]
     if step >= WARMUP:
         b = buffer.sample(128, rng, cpu)
-        for weight, slope in zip(optimizer.param_groups[0]["params"], slopes(losses(b), learned), strict=True):
+        for weight, slope in zip(
+            optimizer.param_groups[0]["params"], slopes(losses(b), learned), strict=True
+        ):
             weight.grad = slope
         optimizer.step()
         for slow, quick in zip(targets.parameters(), critics.parameters(), strict=True):
@@ -105,22 +144,45 @@ for step in range(2500 if QUICK else 6000):
 steps, returns = np.array(story).T
 chance, learnt = returns[steps < WARMUP].mean(), returns[-3:].mean()
 print(f"return of chance {chance:.0f}, of our SAC {learnt:.0f} (at most 400)")
-assert learnt > (3 if QUICK else 8) * chance and log_alpha < 0  # Knowing more, it needs less chance: alpha < 1.
+assert (
+    learnt > (3 if QUICK else 8) * chance and log_alpha < 0
+)  # Knowing more, it needs less chance: alpha < 1.
 
 # %% Step 5: algos/sac.py computes the same, faster. Give it our weights and the same noise, and compare losses and slopes.
-official = SAC(box(Cartpole.OBSERVATION), box(Cartpole.ACTION), SACSettings(hidden=(64, 64)), seed=0)
+official = SAC(
+    box_space(Cartpole.OBSERVATION),
+    box_space(Cartpole.ACTION),
+    SACSettings(hidden_sizes=(64, 64)),
+    seed=0,
+)
 own = [list(official.critic.parameters()), list(official.actor.parameters()), [official.log_alpha]]
-for theirs, ours in ((official.actor, actor), (official.critic, critics), (official.target, targets)):
+for theirs, ours in (
+    (official.actor, actor),
+    (official.critic, critics),
+    (official.critic_target, targets),
+):
     theirs.load_state_dict(ours.state_dict())
 official.log_alpha.data.copy_(log_alpha.data)
 official.generator.manual_seed(1), generator.manual_seed(1)
-l_q, (a, log_pi) = official.critic_loss(b, log_alpha.exp().detach()), official.policy(b.s).sample(official.generator)
-three = l_q, official.actor_loss(b.s, a, log_pi, log_alpha.exp().detach()), official.alpha_loss(log_pi.detach())
+l_q, (a, log_pi) = (
+    official.critic_loss(b, log_alpha.exp().detach()),
+    official.policy(b.s).sample(official.generator),
+)
+three = (
+    l_q,
+    official.actor_loss(b.s, a, log_pi, log_alpha.exp().detach()),
+    official.alpha_loss(log_pi.detach()),
+)
 torch.testing.assert_close(mine := losses(b), three, rtol=1e-4, atol=1e-5)
 torch.testing.assert_close(slopes(mine, learned), slopes(three, own), rtol=1e-3, atol=1e-5)
 left, right = Figure(figsize=(10, 4), layout="constrained").subplots(1, 2)
 left.plot(grid, torch.stack(density, -1))
-left.set(title="tanh of Gaussians: mean 0.5, std 0.4, 0.8, 1.6", xlabel="action", ylabel="density", ylim=(0, 3))
+left.set(
+    title="tanh of Gaussians: mean 0.5, std 0.4, 0.8, 1.6",
+    xlabel="action",
+    ylabel="density",
+    ylim=(0, 3),
+)
 right.plot(steps, returns, ".-")
 right.set(title="Our SAC on the cart-pole: each dot an episode", xlabel="step", ylabel="return")
 left.figure.savefig(OUT / "03_sac_line_by_line.png")
@@ -130,7 +192,9 @@ left.figure.savefig(OUT / "03_sac_line_by_line.png")
 def check_exercise_1(log_slope: Callable[[Tensor], Tensor]) -> bool:
     """1. Squash with a = u / sqrt(1 + u^2) instead. Write log(da/du), which log pi(a|s) then takes away."""
     u = torch.linspace(-3, 3, 61, dtype=torch.float64, requires_grad=True)
-    return torch.allclose(log_slope(u), torch.autograd.grad((u / (1 + u**2).sqrt()).sum(), u)[0].log())
+    return torch.allclose(
+        log_slope(u), torch.autograd.grad((u / (1 + u**2).sqrt()).sum(), u)[0].log()
+    )
 
 
 def check_exercise_2(updates: int) -> bool:
@@ -140,10 +204,16 @@ def check_exercise_2(updates: int) -> bool:
 
 def check_exercise_3(y: Callable[[float, float, float, float], float]) -> bool:
     """3. Look two steps ahead: y(r, r2, terminated2, v3), where terminated2 is 1 if the second step was the end."""
-    return math.isclose(y(1, 1, 0, 100), 1 + GAMMA + 100 * GAMMA**2) and math.isclose(y(1, 1, 1, 100), 1 + GAMMA)
+    return math.isclose(y(1, 1, 0, 100), 1 + GAMMA + 100 * GAMMA**2) and math.isclose(
+        y(1, 1, 1, 100), 1 + GAMMA
+    )
 
 
 # %% The answers, each with a wrong one that the check refuses. Look when you have tried.
-assert check_exercise_1(lambda u: -1.5 * torch.log1p(u**2)) and not check_exercise_1(lambda u: -torch.log1p(u**2))
+assert check_exercise_1(lambda u: -1.5 * torch.log1p(u**2)) and not check_exercise_1(
+    lambda u: -torch.log1p(u**2)
+)
 assert check_exercise_2(139) and not check_exercise_2(100)
-assert check_exercise_3(lambda r, r2, end, v: r + GAMMA * r2 + GAMMA**2 * (1 - end) * v) and not check_exercise_3(lambda r, *_: r)
+assert check_exercise_3(
+    lambda r, r2, end, v: r + GAMMA * r2 + GAMMA**2 * (1 - end) * v
+) and not check_exercise_3(lambda r, *_: r)

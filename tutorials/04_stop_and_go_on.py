@@ -4,7 +4,7 @@ Afterwards you can stop a training at any moment, go on as if nothing had happen
 checkpoints from sound ones, keep an episode in a kilobyte, and say what determinism promises and what it does not.
 
     a run           x_(t+1) = f(x_t): 2N steps are N steps twice, if x holds all: the weights, Adam's means (arXiv:1412.6980),
-                    the replay buffer, the counters, where the worlds stand, the state of every random generator
+                    the replay buffer, the counters, where the environments stand, the state of every random generator
     a fingerprint   sha256 has 256 bits: a changed file goes unnoticed with chance 2^-256                      FIPS 180-4
     a rename        gives a finished file its name in one step: one sees it whole or not at all                     POSIX
     a sum           is rounded to 53 bits after each addition: (a + b) + c is not a + (b + c)    Goldberg (1991), IEEE 754
@@ -25,18 +25,21 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+
 from poise import algos
 from poise.envs2d.standing import Standing
 from poise.toolkit import checkpoint
-from poise.toolkit.experience import episode
+from poise.toolkit.experience import run_episode
 from poise.toolkit.loggers import Metrics
-from poise.toolkit.tape import Tape, tape_of
+from poise.toolkit.tape import Tape, tape_from_steps
 from poise.tools.train import plan as plan_run
 from poise.tools.train import session as train_run
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 STEPS = 600 if QUICK else 3000
-STOP = random.randrange(STEPS // 4, STEPS)  # A step that nobody chose; each time you run this lesson it is another.
+STOP = random.randrange(
+    STEPS // 4, STEPS
+)  # A step that nobody chose; each time you run this lesson it is another.
 
 
 # %% Step 1: train once without a break; then again, but press Ctrl-C at step STOP and go on from there.
@@ -47,20 +50,28 @@ def press_ctrl_c(step: int, seconds: float, metrics: Metrics) -> None:
 
 
 training = {"steps": STEPS, "evaluate_every": 0, "checkpoint_every": 100, "log_every": 1}
-settings = {"hidden": [64, 64], "batch": 64, "warmup": 100}
-words = plan_run.Words("poise/Cartpole-v0", "sac", training, settings, runs=OUT / "runs")
-whole = train_run.start(words, video=False)
-part = train_run.start(words, lambda config: press_ctrl_c, video=False)
-assert part.interrupted == signal.SIGINT and part.progress.step == STOP
-rest = train_run.resume(part.run, {}, video=False)
-a, b = (outcome.run.choose("latest") for outcome in (whole, rest))
+settings = {"hidden_sizes": [64, 64], "batch_size": 64, "learning_starts": 100}
+words = plan_run.TrainRequest("poise/Cartpole-v0", "sac", training, settings, runs_dir=OUT / "runs")
+whole = train_run.start_training(words, record_video=False)
+part = train_run.start_training(words, lambda config: press_ctrl_c, record_video=False)
+assert part.interrupt_signal == signal.SIGINT and part.progress.step == STOP
+rest = train_run.resume_training(part.run, {}, record_video=False)
+a, b = (outcome.run.find_checkpoint("latest") for outcome in (whole, rest))
 files = sorted(path.relative_to(a) for path in a.rglob("*") if path.is_file())
 differ = {path.as_posix() for path in files if (a / path).read_bytes() != (b / path).read_bytes()}
 print(f"stopped at {STOP} of {STEPS}; of {len(files)} files differ: {differ}")
-assert differ == {"manifest.json", "progress/values.json"}  # Weights, buffer, chance: all the same. And what differs there?
+assert differ == {
+    "manifest.json",
+    "progress/values.json",
+}  # Weights, buffer, chance: all the same. And what differs there?
 one, two = (checkpoint.load(folder)["progress"] for folder in (a, b))
-assert {key for key in one if one[key] != two[key]} == {"seconds"}  # The time on the clock; the world outside we cannot save.
-stories = [np.loadtxt(outcome.run.path / "episodes.csv", delimiter=",", skiprows=1, usecols=(0, 2)) for outcome in (whole, rest)]
+assert {key for key in one if one[key] != two[key]} == {
+    "seconds"
+}  # The time on the clock; the world outside we cannot save.
+stories = [
+    np.loadtxt(outcome.run.path / "episodes.csv", delimiter=",", skiprows=1, usecols=(0, 2))
+    for outcome in (whole, rest)
+]
 assert np.array_equal(stories[0], stories[1])
 
 # %% Step 2: damage one bit of the newest checkpoint. The manifest holds the fingerprint of every file, so it is noticed.
@@ -72,7 +83,7 @@ try:
     raise SystemExit("a damaged checkpoint was read as if it were sound")
 except checkpoint.DamagedCheckpointError as error:
     print(f"noticed: {error}")
-assert rest.run.load("latest")[0] < b  # The run warns, and takes the one before.
+assert rest.run.load_checkpoint("latest")[0] < b  # The run warns, and takes the one before.
 
 # %% Step 3: whole or not at all. A process saves without a pause and we kill it, like a power cut, at any moment.
 program = """
@@ -95,34 +106,49 @@ for _ in range(3 if QUICK else 20):
 # %% Step 4: an episode is its seed and its actions. A tape keeps these: played again, all is the same to the last bit. Places
 # and speeds of all bodies would not be enough: the engine also remembers the forces of the step before.
 rng = np.random.default_rng(0)
-moments = list(episode(Standing(), lambda seen: rng.uniform(-0.3, 0.3, (1, 4)).astype(np.float32), seed=3))
-tape_of("poise/Standing-v0", {}, 3, moments).save(OUT / "04_episode.tape")
+moments = list(
+    run_episode(Standing(), lambda seen: rng.uniform(-0.3, 0.3, (1, 4)).astype(np.float32), seed=3)
+)
+tape_from_steps("poise/Standing-v0", {}, 3, moments).save(OUT / "04_episode.tape")
 tape = Tape.load(OUT / "04_episode.tape")
 seen = np.stack([moment.observation for moment in moments])
-assert np.array_equal([moment.observation for moment in tape.replay(tape.make_world())], seen)
-world, copy = Standing(), Standing()
-world.reset(seed=3), copy.reset(seed=3)
+assert np.array_equal([moment.observation for moment in tape.replay(tape.make_env())], seen)
+env, copy = Standing(), Standing()
+env.reset(seed=3), copy.reset(seed=3)
 for action in tape.actions[:20]:
-    world.step(action)
-for x, y in zip(world.space.bodies, copy.space.bodies, strict=True):
-    y.position, y.angle, y.velocity, y.angular_velocity = x.position, x.angle, x.velocity, x.angular_velocity
-gap = [np.abs(world.step(action)[0] - copy.step(action)[0]).max() for action in tape.actions[20:]]
+    env.step(action)
+for x, y in zip(env.space.bodies, copy.space.bodies, strict=True):
+    y.position, y.angle, y.velocity, y.angular_velocity = (
+        x.position,
+        x.angle,
+        x.velocity,
+        x.angular_velocity,
+    )
+gap = [np.abs(env.step(action)[0] - copy.step(action)[0]).max() for action in tape.actions[20:]]
 assert max(gap) > 0
 
 # %% Step 5: what is not promised. The order of a sum, and so its rounding, is up to threads, versions and the machine.
 assert (0.1 + 0.2) + 0.3 != 0.1 + (0.2 + 0.3)
 terms = torch.randn(1_000_000)
-alone = torch.dot(terms, terms)  # One thread, as the run says in its settings; it notes all versions too.
+alone = torch.dot(
+    terms, terms
+)  # One thread, as the run says in its settings; it notes all versions too.
 torch.set_num_threads(2)
-print(f"the same million products summed by one thread and by two: {alone:.2f} and {torch.dot(terms, terms):.2f}")
+print(
+    f"the same million products summed by one thread and by two: {alone:.2f} and {torch.dot(terms, terms):.2f}"
+)
 left, right = Figure(figsize=(10, 4), layout="constrained").subplots(1, 2)
 left.plot(*stories[0].T, label="without a break")
 left.plot(*stories[1].T, ".", label="stopped and resumed")
 left.axvline(STOP, color="grey", linestyle=":", label="Ctrl-C")
-left.set(title="Two trainings, byte for byte the same", xlabel="step", ylabel="return of an episode")
+left.set(
+    title="Two trainings, byte for byte the same", xlabel="step", ylabel="return of an episode"
+)
 left.legend()
 right.semilogy(range(20, 20 + len(gap)), gap)
-right.set(title="A copy of places and speeds goes astray", xlabel="step", ylabel="largest difference")
+right.set(
+    title="A copy of places and speeds goes astray", xlabel="step", ylabel="largest difference"
+)
 left.figure.savefig(OUT / "04_stop_and_go_on.png")
 
 
@@ -134,17 +160,26 @@ def check_exercise_1(numbers: list[float]) -> bool:
 
 def check_exercise_2(cut: Callable[[Tape, int], Tape]) -> bool:
     """2. Write cut(tape, k): the tape of its first k steps (a Tape is frozen; dataclasses.replace makes another)."""
-    return np.array_equal([moment.observation for moment in cut(tape, 10).replay(Standing())], seen[:11])
+    return np.array_equal(
+        [moment.observation for moment in cut(tape, 10).replay(Standing())], seen[:11]
+    )
 
 
 def check_exercise_3(groups: set[str]) -> bool:
     """3. A checkpoint has a folder for each group of the state. Which groups must one load to play, but not to train on?"""
-    player, s = algos.make("sac", "poise/Cartpole-v0", {}, whole.run.config["settings"]), np.eye(4, dtype=np.float32)
-    player.load_state(checkpoint.load(a, groups))
-    return len(groups) == 1 and np.array_equal(player.act(s, explore=False), algos.restore(whole.run).act(s, explore=False))
+    player, s = (
+        algos.make_learner("sac", "poise/Cartpole-v0", {}, whole.run.config["settings"]),
+        np.eye(4, dtype=np.float32),
+    )
+    player.load_state_dict(checkpoint.load(a, groups))
+    return len(groups) == 1 and np.array_equal(
+        player.act(s, explore=False), algos.restore_learner(whole.run).act(s, explore=False)
+    )
 
 
 # %% The answers, each with a wrong one that the check refuses. Look when you have tried.
 assert check_exercise_1([1e16, -1e16, 1.0]) and not check_exercise_1([1e16, 1.0, -1e16])
-assert check_exercise_2(lambda tape, k: replace(tape, actions=tape.actions[:k])) and not check_exercise_2(lambda tape, k: tape)
+assert check_exercise_2(
+    lambda tape, k: replace(tape, actions=tape.actions[:k])
+) and not check_exercise_2(lambda tape, k: tape)
 assert check_exercise_3({"policy"}) and not check_exercise_3({"buffer"})

@@ -19,30 +19,52 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
+
 from poise.algos.buffers import Batch
-from poise.algos.optim import descend, track
+from poise.algos.optim import gradient_step, soft_update
 from poise.algos.sac import SAC, SACSettings
 from poise.algos.td3 import TD3, TD3Settings
 from poise.envs2d.cartpole import Cartpole
-from poise.toolkit.experience import Worlds, episode
-from poise.toolkit.registry import make_world
-from poise.toolkit.spaces import Array, box
-from torch import Tensor
+from poise.toolkit.experience import EnvBatch, run_episode
+from poise.toolkit.registry import make_env
+from poise.toolkit.spaces import Array, box_space
 
-QUICK, OUT, ID, GAMMA = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), "poise/Cartpole-v0", 0.98
+QUICK, OUT, ID, GAMMA = (
+    bool(os.environ.get("POISE_QUICK")),
+    Path("lessons_out"),
+    "poise/Cartpole-v0",
+    0.98,
+)
 OUT.mkdir(exist_ok=True)
 SEEDS, STEPS, LIVES, TRIED = (1, 2000, 4, (0, 3, 4)) if QUICK else (2, 3000, 8, (0, 1, 2, 3, 4))
-SAME = {"gamma": GAMMA, "hidden": [64, 64], "learning_rate": 2e-3, "batch": 64, "warmup": 500, "tau": 0.05, "normalize": True}
-PLAIN, SPACES = [("twin", False), ("target_noise", 0.0), ("delay", 1)], (box(Cartpole.OBSERVATION), box(Cartpole.ACTION))
+SAME = {
+    "gamma": GAMMA,
+    "hidden_sizes": [64, 64],
+    "learning_rate": 2e-3,
+    "batch_size": 64,
+    "learning_starts": 500,
+    "tau": 0.05,
+    "normalize_observations": True,
+}
+PLAIN, SPACES = (
+    [("twin_critics", False), ("policy_noise", 0.0), ("policy_delay", 1)],
+    (box_space(Cartpole.OBSERVATION), box_space(Cartpole.ACTION)),
+)
 KINDS = [["DDPG", "with twin critics", "and smoothing", "and delay: TD3", "SAC"][k] for k in TRIED]
 
 # %% Step 1: the gradient. The critic says which way a better action lies; the actor, which way its weights move the action.
 # Let mu(s) = tanh(s w), so that grad_w mu(s) = (1 - a^2) s, and compare the chain with many small nudges of w.
-s, w = torch.randn(100, 4, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64, requires_grad=True)
+s, w = (
+    torch.randn(100, 4, dtype=torch.float64),
+    torch.randn(4, 1, dtype=torch.float64, requires_grad=True),
+)
 Q, a = TD3(*SPACES, TD3Settings.parse(SAME), seed=0).critic.double(), (s @ w).tanh()
 uphill, slope = torch.autograd.grad(Q(torch.cat((s, a), -1), members=1).mean(), (a, w))
 torch.testing.assert_close(slope, s.T @ (uphill * (1 - a**2)))
-assert torch.autograd.gradcheck(lambda w: Q(torch.cat((s, (s @ w).tanh()), -1), members=1).mean(), w)
+assert torch.autograd.gradcheck(
+    lambda w: Q(torch.cat((s, (s @ w).tanh()), -1), members=1).mean(), w
+)
 
 
 # %% Step 2: DDPG, and the three words that TD3 adds. The actor looks for what the critic overrates; y believes it; so the critic
@@ -51,7 +73,9 @@ assert torch.autograd.gradcheck(lambda w: Q(torch.cat((s, (s @ w).tanh()), -1), 
 def critic_loss(p: TD3, b: Batch) -> Tensor:
     """L_Q, summed over the critics."""
     with torch.no_grad():
-        noise = (p.settings.target_noise * p.noise(b.a)).clamp(-p.settings.noise_clip, p.settings.noise_clip)
+        noise = (p.settings.policy_noise * p.sample_noise(b.a)).clamp(
+            -p.settings.noise_clip, p.settings.noise_clip
+        )
         a2 = (p.actor_target(b.s2).tanh() + noise).clamp(-1, 1)
         y = b.r + GAMMA * (1 - b.terminated) * p.critic_target(torch.cat((b.s2, a2), -1)).amin(0)
     return ((p.critic(torch.cat((b.s, b.a), -1)) - y) ** 2).mean(-1).sum()
@@ -63,44 +87,78 @@ def actor_loss(p: TD3, s: Tensor) -> Tensor:
 
 
 grid, noise = torch.linspace(-1, 1, 401), (0.2 * torch.randn(2000, 1)).clamp(-0.5, 0.5)
-needle, smooth = (-(x**2) + 2 * torch.exp(-(((x - 0.6) / 0.03) ** 2)) for x in (grid, (grid + noise).clamp(-1, 1)))
-assert grid[needle.argmax()] > 0.5 and abs(grid[smooth.mean(0).argmax()]) < 0.2  # The hill is at 0; a needle at 0.6 is an error.
+needle, smooth = (
+    -(x**2) + 2 * torch.exp(-(((x - 0.6) / 0.03) ** 2)) for x in (grid, (grid + noise).clamp(-1, 1))
+)
+assert (
+    grid[needle.argmax()] > 0.5 and abs(grid[smooth.mean(0).argmax()]) < 0.2
+)  # The hill is at 0; a needle at 0.6 is an error.
 
 
 # %% Step 3: does a critic tell the truth? Ask it all along the actor's way, and add up what really came.
 def look(p: TD3 | SAC) -> tuple[float, float]:
     """Mean of Q(s, mu(s)) less the discounted return from s on; mean return of an episode."""
-    gap, returns, world = [], [], make_world(ID)
+    gap, returns, env = [], [], make_env(ID)
     for seed in range(LIVES):
-        moments = list(episode(world, lambda seen: p.act(seen, explore=False), seed))
-        r, seen = [moment.reward for moment in moments[1:]], np.stack([moment.observation for moment in moments[:-1]])
+        moments = list(run_episode(env, lambda seen: p.act(seen, explore=False), seed))
+        r, seen = (
+            [moment.reward for moment in moments[1:]],
+            np.stack([moment.observation for moment in moments[:-1]]),
+        )
         came = np.array([*accumulate(r[::-1], lambda later, now: now + GAMMA * later)])[::-1]
-        told = p.critic(torch.cat((p.replay.normalizer(p.tensor(seen)), p.tensor(p.act(seen, explore=False))), -1)).amin(0)
-        gap += (told.detach().numpy() - came)[: None if moments[-1].terminated else -200].tolist()  # A time-out cuts off
-        returns.append(sum(r))  # what would have come: 200 steps earlier that counts 0.98^200 = 2 %.
+        told = p.critic(
+            torch.cat(
+                (p.replay.normalizer(p.to_tensor(seen)), p.to_tensor(p.act(seen, explore=False))),
+                -1,
+            )
+        ).amin(0)
+        gap += (told.detach().numpy() - came)[
+            : None if moments[-1].terminated else -200
+        ].tolist()  # A time-out cuts off
+        returns.append(
+            sum(r)
+        )  # what would have come: 200 steps earlier that counts 0.98^200 = 2 %.
     return float(np.mean(gap)), float(np.mean(returns))
 
 
 def train(k: int, seed: int) -> Array:
     """What `look` says every 500 steps."""
-    own, worlds, story = {**SAME, "exploration": 0.3, **dict(PLAIN[k:])}, Worlds(ID, 1, seed), []
-    p = SAC(*SPACES, SACSettings.parse({**SAME, "alpha": 0.2}), seed) if k == 4 else TD3(*SPACES, TD3Settings.parse(own), seed)
+    own, envs, story = (
+        {**SAME, "exploration_noise": 0.3, **dict(PLAIN[k:])},
+        EnvBatch(ID, 1, seed),
+        [],
+    )
+    p = (
+        SAC(*SPACES, SACSettings.parse({**SAME, "init_alpha": 0.2}), seed)
+        if k == 4
+        else TD3(*SPACES, TD3Settings.parse(own), seed)
+    )
     for step in range(STEPS):
-        p.observe(worlds.step(p.act(worlds.observation, explore=True)))
-        for b in p.replay.due():
+        p.observe(envs.step(p.act(envs.observation, explore=True)))
+        for b in p.replay.pending_batches():
             if isinstance(p, SAC):
-                p.update(b)
+                p.train_on_batch(b)
                 continue
-            descend(p.optimizers["critic"], critic_loss(p, b))
-            if p.replay.updates % p.settings.delay == 0:
-                descend(p.optimizers["policy"], actor_loss(p, b.s))
-                track(p.critic_target, p.critic, p.settings.tau), track(p.actor_target, p.actor, p.settings.tau)
+            gradient_step(p.optimizers["critic"], critic_loss(p, b))
+            if p.replay.updates % p.settings.policy_delay == 0:
+                gradient_step(p.optimizers["policy"], actor_loss(p, b.s))
+                (
+                    soft_update(p.critic_target, p.critic, p.settings.tau),
+                    soft_update(p.actor_target, p.actor, p.settings.tau),
+                )
         story += [look(p)] if step % 500 == 499 else []
-    if isinstance(p, TD3):  # The same losses and slopes as algos/td3.py? Its DDPG is these settings, nothing else.
+    if isinstance(
+        p, TD3
+    ):  # The same losses and slopes as algos/td3.py? Its DDPG is these settings, nothing else.
         p.generator.manual_seed(1), (ours := critic_loss(p, b)), p.generator.manual_seed(1)
-        pairs = (ours, p.critic_loss(b), "critic"), (actor_loss(p, b.s), p.actor_loss(b.s, p.mu(b.s)), "policy")
+        pairs = (
+            (ours, p.critic_loss(b), "critic"),
+            (actor_loss(p, b.s), p.actor_loss(b.s, p.mu(b.s)), "policy"),
+        )
         for *two, name in pairs:
-            torch.testing.assert_close(*((each, torch.autograd.grad(each, p.optimizers[name].parameters)) for each in two))
+            torch.testing.assert_close(
+                *((each, torch.autograd.grad(each, p.optimizers[name].parameters)) for each in two)
+            )
     return np.array(story)
 
 
@@ -113,12 +171,24 @@ def train(k: int, seed: int) -> Array:
 # (Q begins at 0 and has to catch up first. SAC's Q counts entropy, too. What two seeds say about the return, lesson 7 tells.)
 story = np.stack([np.mean([train(k, seed) for seed in range(SEEDS)], 0) for k in TRIED])
 gap, score = story[:, -2:].mean(1).T
-print("\n".join(f"{kind}: Q promises {gap[k]:+.0f} more than comes; return {score[k]:.0f}" for k, kind in enumerate(KINDS)))
-assert gap[0] > 2 + (gap[1] if QUICK else gap[3:].max()) and score.min() > story[:, 0, 1].max()  # Step 500: nothing learnt.
+print(
+    "\n".join(
+        f"{kind}: Q promises {gap[k]:+.0f} more than comes; return {score[k]:.0f}"
+        for k, kind in enumerate(KINDS)
+    )
+)
+assert (
+    gap[0] > 2 + (gap[1] if QUICK else gap[3:].max()) and score.min() > story[:, 0, 1].max()
+)  # Step 500: nothing learnt.
 left, middle, right = (figure := Figure(figsize=(15, 4.5), layout="constrained")).subplots(1, 3)
-left.plot(grid, torch.stack((needle, smooth.mean(0)), -1), label=("Q'(s2, a2)", "what y makes of it"))
+left.plot(
+    grid, torch.stack((needle, smooth.mean(0)), -1), label=("Q'(s2, a2)", "what y makes of it")
+)
 left.set(title="Smoothing: a needle is not believed", xlabel="a2", ylim=(-1.1, 1.8))
-for panel, what, title in ((middle, 0, "What Q promises less what comes (discounted)"), (right, 1, "Return, at most 400")):
+for panel, what, title in (
+    (middle, 0, "What Q promises less what comes (discounted)"),
+    (right, 1, "Return, at most 400"),
+):
     panel.plot(np.arange(500, STEPS + 1, 500), story[:, :, what].T, ".-", label=KINDS)
     panel.set(title=title, xlabel="step")
 left.legend(), right.legend(), middle.axhline(0, color="grey", linestyle=":")
@@ -139,11 +209,18 @@ def check_exercise_2(updates: int) -> bool:
 
 def check_exercise_3(y: Callable[[float, bool, list[float], float], float]) -> bool:
     """3. One y for all: y(r, terminated, q2, bonus), q2 of one critic or two, bonus = -alpha log pi, 0 for DDPG and TD3."""
-    return np.allclose([y(1, False, [50], 0), y(1, False, [50, 40], 0.5), y(1, True, [50, 40], 0.5)], [50, 40.69, 1])
+    return np.allclose(
+        [y(1, False, [50], 0), y(1, False, [50, 40], 0.5), y(1, True, [50, 40], 0.5)],
+        [50, 40.69, 1],
+    )
 
 
 # %% The answers, each with a wrong one that the check refuses. Look when you have tried.
 assert check_exercise_1(lambda w, s: -2 * (np.tanh(w * s) - s) * (1 - np.tanh(w * s) ** 2) * s)
-assert not check_exercise_1(lambda w, s: -2 * (np.tanh(w * s) - s) * s) and check_exercise_2(278) and not check_exercise_2(139)
+assert (
+    not check_exercise_1(lambda w, s: -2 * (np.tanh(w * s) - s) * s)
+    and check_exercise_2(278)
+    and not check_exercise_2(139)
+)
 assert check_exercise_3(lambda r, end, q2, bonus: r + GAMMA * (1 - end) * (min(q2) + bonus))
 assert not check_exercise_3(lambda r, end, q2, bonus: r + GAMMA * (1 - end) * min(q2) + bonus)

@@ -18,19 +18,34 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import poise  # noqa: F401  (registers the worlds in the plane)
 from matplotlib.figure import Figure
+
+import poise  # noqa: F401  (registers the environments in the plane)
 from poise import algos
 from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
-from poise.toolkit.experience import Worlds
+from poise.toolkit.experience import EnvBatch
 from poise.toolkit.spaces import Array
-from poise.tools.plot.statistics import bootstrap_interval, improvement_interval, interquartile_mean, probability_of_improvement
+from poise.tools.plot.statistics import (
+    bootstrap_interval,
+    improvement_interval,
+    interquartile_mean,
+    probability_of_improvement,
+)
 
-QUICK, OUT, ID, WORLD = bool(os.environ.get("POISE_QUICK")), Path("lessons_out"), "poise/Cartpole-v0", {"start_noise": 0.15}
+QUICK, OUT, ID, ENV = (
+    bool(os.environ.get("POISE_QUICK")),
+    Path("lessons_out"),
+    "poise/Cartpole-v0",
+    {"reset_noise_scale": 0.15},
+)
 OUT.mkdir(exist_ok=True)
-POOL, EPISODES, STUDIES, SEEDS = (6, 8, 300, (3, 10)) if QUICK else (24, 10, 1000, (3, 4, 5, 7, 10, 15, 20))
+POOL, EPISODES, STUDIES, SEEDS = (
+    (6, 8, 300, (3, 10)) if QUICK else (24, 10, 1000, (3, 4, 5, 7, 10, 15, 20))
+)
 rng = np.random.default_rng(0)
-judge = Evaluator(ID, WORLD, EPISODES, EVALUATION_SEED)  # The same starts for every policy, as in all of Poise.
+judge = Evaluator(
+    ID, ENV, EPISODES, EVALUATION_SEED
+)  # The same starts for every policy, as in all of Poise.
 
 
 def mean(values: Array) -> Array:
@@ -40,11 +55,15 @@ def mean(values: Array) -> Array:
 
 def run(seed: int, epochs: int) -> Array:
     """One training of 3072 steps: the returns of all episodes of an evaluation, after each 1024 (3, EPISODES)."""
-    settings = {"rollout": 32, "epochs": epochs, "learning_rate": 1e-3}
-    learner, worlds, scores = algos.make("ppo", ID, WORLD, settings, seed), Worlds(ID, 16, seed, WORLD), []
+    settings = {"rollout_steps": 32, "epochs": epochs, "learning_rate": 1e-3}
+    learner, envs, scores = (
+        algos.make_learner("ppo", ID, ENV, settings, seed),
+        EnvBatch(ID, 16, seed, ENV),
+        [],
+    )
     for step in range(16, 3073, 16):
-        learner.observe(worlds.step(learner.act(worlds.observation, explore=True)))
-        learner.learn()
+        learner.observe(envs.step(learner.act(envs.observation, explore=True)))
+        learner.update()
         if step % 1024 == 0:
             scores.append(judge(partial(learner.act, explore=False)).returns)
     return np.array(scores)
@@ -52,9 +71,13 @@ def run(seed: int, epochs: int) -> Array:
 
 A = np.stack([run(seed, epochs=2) for seed in range(POOL)])  # (runs, 3, EPISODES)
 B = np.stack([run(seed, epochs=10) for seed in range(POOL, 2 * POOL)])
-a, b = (mean(returns[:, -1]) for returns in (A, B))  # The score of a run: what its last policy gets.
+a, b = (
+    mean(returns[:, -1]) for returns in (A, B)
+)  # The score of a run: what its last policy gets.
 chance = judge(lambda seen: rng.uniform(-1, 1, (len(seen), 1))).returns.mean()
-print(f"a random policy {chance:.0f}; A with seeds 0 to 2 {a[:3].mean():.0f}, with seeds 3 to 5 {a[3:6].mean():.0f}")
+print(
+    f"a random policy {chance:.0f}; A with seeds 0 to 2 {a[:3].mean():.0f}, with seeds 3 to 5 {a[3:6].mean():.0f}"
+)
 assert min(a.mean(), b.mean()) > 2 * chance
 
 # %% Step 1: a difference. That line compares A with itself. How often does chance alone make one of 20 %? Let many people make a
@@ -63,43 +86,83 @@ assert min(a.mean(), b.mean()) > 2 * chance
 rows = []
 for k in SEEDS:
     x, y, z = (rng.choice(pool, (STUDIES, k)) for pool in (a, a, b))
-    (low, high), (above, _) = (bootstrap_interval(differences, mean) for differences in (x - y, z - x))
-    rows.append((mean(abs(mean(x) - mean(y)) > 0.2 * a.mean()), mean((low > 0) | (high < 0)), mean(above > 0), mean(x.max(-1))))
-    print(f"{k} seeds: false claims by eye {rows[-1][0]:.2f}, by interval {rows[-1][1]:.2f}; a true one found {rows[-1][2]:.2f}")
+    (low, high), (above, _) = (
+        bootstrap_interval(differences, mean) for differences in (x - y, z - x)
+    )
+    rows.append(
+        (
+            mean(abs(mean(x) - mean(y)) > 0.2 * a.mean()),
+            mean((low > 0) | (high < 0)),
+            mean(above > 0),
+            mean(x.max(-1)),
+        )
+    )
+    print(
+        f"{k} seeds: false claims by eye {rows[-1][0]:.2f}, by interval {rows[-1][1]:.2f}; a true one found {rows[-1][2]:.2f}"
+    )
 by_eye, by_interval, found, best = np.array(rows).T
-assert by_eye[0] > 0.15 and by_eye[0] > 2 * by_eye[-1] and by_interval[-1] < 0.2 and (QUICK or found[-1] > found[0] + 0.1)
+assert (
+    by_eye[0] > 0.15
+    and by_eye[0] > 2 * by_eye[-1]
+    and by_interval[-1] < 0.2
+    and (QUICK or found[-1] > found[0] + 0.1)
+)
 # It promises 5 %. With 3 seeds it errs as often as three differences agree in sign (a run drawn for both sides makes a 0).
 assert abs(by_interval[0] - 2 * ((1 - 1 / POOL) / 2) ** 3) < 0.07
 
 # %% Step 2: which number? The mean is moved by one broken run as far as you like. The median of ten looks at two and forgets the
 # others. The IQM stands between. But it does not see one failure in four: for a robot, report the failures too.
 ten = rng.choice(a, (STUDIES, 10))
-ways: dict[str, Callable[[Array], Array]] = {"mean": mean, "median": partial(np.median, axis=-1), "IQM": interquartile_mean}
+ways: dict[str, Callable[[Array], Array]] = {
+    "mean": mean,
+    "median": partial(np.median, axis=-1),
+    "IQM": interquartile_mean,
+}
 spread = {name: way(ten).std() for name, way in ways.items()}
-print("standard error with 10 seeds: " + ", ".join(f"{name} {size:.0f}" for name, size in spread.items()))
+print(
+    "standard error with 10 seeds: "
+    + ", ".join(f"{name} {size:.0f}" for name, size in spread.items())
+)
 # None of our runs is broken, so the mean does well. Now let one be: in each study, in place of its worst.
 broken = np.concatenate((np.sort(ten)[:, 1:], np.full((STUDIES, 1), -1e6)), -1)
-assert np.allclose(interquartile_mean(broken), interquartile_mean(ten)) and (mean(broken) < -9e4).all()
+assert (
+    np.allclose(interquartile_mean(broken), interquartile_mean(ten)) and (mean(broken) < -9e4).all()
+)
 
 # %% Step 3: fooling oneself. The best of k seeds grows with k, though nothing becomes better. So does the best of many looks at
 # one policy: stop where the score was best, if you like, but judge what you stopped with on other episodes.
-looks = mean(rng.permuted(np.repeat(A[:, -1:], 10, 1), axis=-1)[..., :2])  # Ten looks at each last policy, two episodes each.
-print(f"A: {a.mean():.0f}; best of {SEEDS[-1]} seeds {best[-1]:.0f}; best of ten looks {looks.max(-1).mean():.0f}")
+looks = mean(
+    rng.permuted(np.repeat(A[:, -1:], 10, 1), axis=-1)[..., :2]
+)  # Ten looks at each last policy, two episodes each.
+print(
+    f"A: {a.mean():.0f}; best of {SEEDS[-1]} seeds {best[-1]:.0f}; best of ten looks {looks.max(-1).mean():.0f}"
+)
 assert best[-1] > a.mean() + 0.8 * a.std() and looks.max(-1).mean() > 1.05 * a.mean()
 # A third way is to compare on different episodes: luck with the start is then part of the difference.
-shifted = [A[:, -1] - np.roll(B[:, -1], shift, -1) for shift in range(EPISODES)]  # By 0: each pair has the same start.
+shifted = [
+    A[:, -1] - np.roll(B[:, -1], shift, -1) for shift in range(EPISODES)
+]  # By 0: each pair has the same start.
 same, *others = ((pairs - pairs.mean(-1, keepdims=True)).std() for pairs in shifted)
-print(f"two policies differ by their means +- {same:.0f} from episode to episode; +- {np.mean(others):.0f} if each has its own")
+print(
+    f"two policies differ by their means +- {same:.0f} from episode to episode; +- {np.mean(others):.0f} if each has its own"
+)
 assert same < 0.95 * np.mean(others)
 
 # %% Step 4: what one may write. All that was tried, how many seeds, what was judged and how, intervals, a random policy beside
 # it. And an interval is a draw, too: take other seeds and it moves.
 least, most = improvement_interval(b, a)
-said = {name: (interquartile_mean(pool), *bootstrap_interval(pool), (pool < 100).sum()) for name, pool in (("A", a), ("B", b))}
-print(f"{ID}, start_noise 0.15; PPO with 2 epochs (A) or 10 (B), {POOL} seeds each; a score is the policy after 3072 steps in")
+said = {
+    name: (interquartile_mean(pool), *bootstrap_interval(pool), (pool < 100).sum())
+    for name, pool in (("A", a), ("B", b))
+}
+print(
+    f"{ID}, start_noise 0.15; PPO with 2 epochs (A) or 10 (B), {POOL} seeds each; a score is the policy after 3072 steps in"
+)
 print(f"{EPISODES} episodes, from seed {EVALUATION_SEED} on, the same for all.")
 for name, (middle, bottom, top, poor) in said.items():
-    print(f"{name}: IQM {middle:.0f} [{bottom:.0f}, {top:.0f}], {poor} of {POOL} runs below 100; a random policy: {chance:.0f}.")
+    print(
+        f"{name}: IQM {middle:.0f} [{bottom:.0f}, {top:.0f}], {poor} of {POOL} runs below 100; a random policy: {chance:.0f}."
+    )
 verdict = "B learns faster here" if least > 0.5 else "too few seeds to tell"
 print(f"P(B > A) = {probability_of_improvement(b, a):.2f} [{least:.2f}, {most:.2f}]: {verdict}.")
 (one, two), (three, four) = (figure := Figure(figsize=(12, 8), layout="constrained")).subplots(2, 2)
@@ -107,7 +170,12 @@ for colour, group in (("C0", A[:3]), ("C1", A[3:6])):
     one.plot((1024, 2048, 3072), mean(group).T, colour, alpha=0.4)
     one.plot((1024, 2048, 3072), mean(group).mean(0), colour, linewidth=4)
 one.set(title="One algorithm, twice three seeds (thick: means)", xlabel="step", ylabel="return")
-two.plot(SEEDS, np.array(rows)[:, :3], ".-", label=("false claims, by eye", "by interval", "true claims, by interval"))
+two.plot(
+    SEEDS,
+    np.array(rows)[:, :3],
+    ".-",
+    label=("false claims, by eye", "by interval", "true claims, by interval"),
+)
 two.axhline(0.05, color="grey", linestyle=":")
 two.set(title="How often one claims", xlabel="seeds", ylim=(0, 1))
 three.plot(SEEDS, best, ".-", label="best seed of A")
@@ -118,7 +186,13 @@ for place, (pool, (middle, bottom, top, _)) in enumerate(zip((a, b), said.values
     four.plot(np.full(POOL, place), pool, ".")
     four.errorbar(place + 0.2, middle, [[middle - bottom], [top - middle]], fmt="ko", capsize=5)
 four.axhline(chance, color="grey", linestyle=":", label="a random policy")
-four.set(title="Every run; IQM and its interval", xticks=(0, 1), xticklabels=("A", "B"), xlim=(-0.5, 1.5), ylabel="return")
+four.set(
+    title="Every run; IQM and its interval",
+    xticks=(0, 1),
+    xticklabels=("A", "B"),
+    xlim=(-0.5, 1.5),
+    ylabel="return",
+)
 two.legend(), three.legend(loc="center right"), four.legend(loc="center left")
 figure.savefig(OUT / "07_is_it_really_better.png")
 
@@ -131,7 +205,9 @@ def check_exercise_1(n: int) -> bool:
 
 def check_exercise_2(iqm: Callable[[Array], float]) -> bool:
     """2. Write the IQM of a number of runs that 4 divides."""
-    return all(np.isclose(iqm(runs), interquartile_mean(runs)) for runs in (rng.random(8), rng.random(12)))
+    return all(
+        np.isclose(iqm(runs), interquartile_mean(runs)) for runs in (rng.random(8), rng.random(12))
+    )
 
 
 def check_exercise_3(claim: Callable[[Array, Array], bool]) -> bool:
@@ -142,6 +218,8 @@ def check_exercise_3(claim: Callable[[Array, Array], bool]) -> bool:
 
 # %% The answers, each with a wrong one that the check refuses. Look when you have tried.
 assert check_exercise_1(6) and not check_exercise_1(3)
-assert check_exercise_2(lambda x: np.sort(x)[len(x) // 4 : -len(x) // 4].mean()) and not check_exercise_2(np.median)
+assert check_exercise_2(
+    lambda x: np.sort(x)[len(x) // 4 : -len(x) // 4].mean()
+) and not check_exercise_2(np.median)
 assert check_exercise_3(lambda x, y: improvement_interval(x, y)[0] > 0.5)
 assert not check_exercise_3(lambda x, y: bool(x.mean() > y.mean()))

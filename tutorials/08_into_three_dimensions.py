@@ -17,11 +17,12 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-import poise  # noqa: F401  (registers the worlds, in the plane and in space)
 from matplotlib.figure import Figure
+
+import poise  # noqa: F401  (registers the environments, in the plane and in space)
 from poise import algos
-from poise.algos.preset import preset
-from poise.toolkit.experience import Worlds
+from poise.algos.preset import load_preset
+from poise.toolkit.experience import EnvBatch
 from poise.toolkit.spaces import Array
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
@@ -30,9 +31,9 @@ STEPS, EPISODES = (130_000, 10) if QUICK else (500_000, 40)
 OUT.mkdir(exist_ok=True)
 
 
-def make(world_id: str, **settings: object) -> gymnasium.Env[Array, Array]:
-    """A world without its time limit."""
-    return gymnasium.make(world_id, disable_env_checker=True, **settings).unwrapped  # type: ignore[arg-type]
+def make(env_id: str, **settings: object) -> gymnasium.Env[Array, Array]:
+    """An environment without its time limit."""
+    return gymnasium.make(env_id, disable_env_checker=True, **settings).unwrapped  # type: ignore[arg-type]
 
 
 # %% Step 1: the same task, to the letter. A seed tells both the same story: the same start, the same target.
@@ -40,15 +41,18 @@ plane, space = make(PLANE), make(SPACE)
 for seed in range(20):
     assert np.allclose(plane.reset(seed=seed)[0], space.reset(seed=seed)[0], atol=1e-5)
 assert type(space).REWARD.items() <= type(plane).REWARD.items()  # type: ignore[attr-defined]
-print("they see the same:", ", ".join(f"{signal.name} ({signal.size})" for signal in plane.OBSERVATION))  # type: ignore[attr-defined]
+signals = plane.OBSERVATION  # type: ignore[attr-defined]
+print("they see the same:", ", ".join(f"{signal.name} ({signal.size})" for signal in signals))
 
 
 # %% Step 2: two engines, one push. The same torques from the same start: how far apart are the hands after a while? A solver
 # makes an error in every step. An arm that swings freely makes small errors grow, so no two engines agree for ever.
-def hands(world: gymnasium.Env[Array, Array], seed: int, torque: Callable[[int], Array], steps: int) -> Array:
+def hands(
+    env: gymnasium.Env[Array, Array], seed: int, torque: Callable[[int], Array], steps: int
+) -> Array:
     """Where the hand is after each step (steps, 2)."""
-    world.reset(seed=seed)
-    return np.array([world.step(torque(step))[0][6:8] for step in range(steps)])
+    env.reset(seed=seed)
+    return np.array([env.step(torque(step))[0][6:8] for step in range(steps)])
 
 
 def swing(step: int) -> Array:
@@ -56,55 +60,88 @@ def swing(step: int) -> Array:
     return np.array([0.3 * np.sin(0.10 * step), 0.2 * np.cos(0.13 * step)])
 
 
-gaps = np.array([np.linalg.norm(hands(plane, s, swing, 150) - hands(space, s, swing, 150), axis=1) for s in range(10)])
-told = [f"{1000 * np.median(gaps[:, step - 1]):.1f} after {step / 50:.1f} s" for step in (5, 25, 50, 150)]
+gaps = np.array(
+    [
+        np.linalg.norm(hands(plane, s, swing, 150) - hands(space, s, swing, 150), axis=1)
+        for s in range(10)
+    ]
+)
+told = [
+    f"{1000 * np.median(gaps[:, step - 1]):.1f} after {step / 50:.1f} s"
+    for step in (5, 25, 50, 150)
+]
 print("millimetres between the hands, median of 10 starts:", ", ".join(told))
 assert np.median(gaps[:, 4]) < 0.002 < np.median(gaps[:, 149])
 # Is that the solver, or is one of the bodies built wrongly? Make one body wrong and look: more friction is another body.
 sticky = make(SPACE, friction=0.3)
-wrong = np.array([np.linalg.norm(hands(plane, s, swing, 150) - hands(sticky, s, swing, 150), axis=1) for s in range(10)])
+wrong = np.array(
+    [
+        np.linalg.norm(hands(plane, s, swing, 150) - hands(sticky, s, swing, 150), axis=1)
+        for s in range(10)
+    ]
+)
 print(f"with twice the friction: {1000 * np.median(wrong[:, 24]):.1f} after 0.5 s")
 assert np.median(wrong[:, 24]) > 3 * np.median(gaps[:, 24])
 
 # %% Step 3: learn in the plane, where a step costs a third. Nothing in PPO knows which engine it is for.
-learner = algos.make("ppo", PLANE, {}, {**preset("ppo", PLANE).settings, "horizon": STEPS}, seed=0)
-worlds = Worlds(PLANE, 32, seed=0)
+learner = algos.make_learner(
+    "ppo", PLANE, {}, {**load_preset("ppo", PLANE).settings, "schedule_steps": STEPS}, seed=0
+)
+envs = EnvBatch(PLANE, 32, seed=0)
 for _ in range(0, STEPS, 32):
-    learner.observe(worlds.step(learner.act(worlds.observation, explore=True)))
-    learner.learn()
+    learner.observe(envs.step(learner.act(envs.observation, explore=True)))
+    learner.update()
 
 
 # %% Step 4: carry it over, with no change at all, and count poses: elbow and hand held within 2 cm for half a second.
-def poses(act: Callable[[Array], Array], world_id: str, **settings: object) -> Array:
+def poses(act: Callable[[Array], Array], env_id: str, **settings: object) -> Array:
     """How many poses each episode of 300 steps brings."""
-    side_by_side = [make(world_id, **settings) for _ in range(EPISODES)]
-    seen = [world.reset(seed=1_000_000 + index)[0] for index, world in enumerate(side_by_side)]
+    side_by_side = [make(env_id, **settings) for _ in range(EPISODES)]
+    seen = [env.reset(seed=1_000_000 + index)[0] for index, env in enumerate(side_by_side)]
     for _ in range(300):
-        told = [world.step(action) for world, action in zip(side_by_side, act(np.stack(seen)), strict=True)]
+        told = [
+            env.step(action) for env, action in zip(side_by_side, act(np.stack(seen)), strict=True)
+        ]
         seen = [observation for observation, *_ in told]
     return np.array([info["poses"] for *_, info in told])
 
 
 rng = np.random.default_rng(0)
-policy, chance = partial(learner.act, explore=False), lambda seen: rng.uniform(-1, 1, (len(seen), 2))
+policy, chance = (
+    partial(learner.act, explore=False),
+    lambda seen: rng.uniform(-1, 1, (len(seen), 2)),
+)
 at_home, abroad, lucky = poses(policy, PLANE), poses(policy, SPACE), poses(chance, SPACE)
 for name, counts in (("in the plane", at_home), ("in space", abroad), ("at random", lucky)):
-    print(f"{name}: {counts.mean():.2f} poses an episode, {(counts == 0).sum()} of {EPISODES} episodes without any")
+    print(
+        f"{name}: {counts.mean():.2f} poses an episode, {(counts == 0).sum()} of {EPISODES} episodes without any"
+    )
 print(f"carried over: {abroad.mean() / at_home.mean():.0%}")
 assert lucky.mean() < 0.5 < 0.8 * at_home.mean() < abroad.mean()
 
 # %% Step 5: how wrong may the body be? To look at every step, and correct, is worth more than an exact model.
 frictions = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 brought = [poses(policy, SPACE, friction=friction).mean() for friction in frictions]
-print("poses by friction: " + ", ".join(f"{c:g}: {count:.1f}" for c, count in zip(frictions, brought, strict=True)))
-assert brought[3] > 0.5 * at_home.mean() > brought[-1]  # Twice the friction is little to it, seven times is much.
+print(
+    "poses by friction: "
+    + ", ".join(f"{c:g}: {count:.1f}" for c, count in zip(frictions, brought, strict=True))
+)
+assert (
+    brought[3] > 0.5 * at_home.mean() > brought[-1]
+)  # Twice the friction is little to it, seven times is much.
 one, two, three = (figure := Figure(figsize=(15, 4.5), layout="constrained")).subplots(1, 3)
 for gap, name in ((gaps, "the same body"), (wrong, "twice the friction")):
     one.plot(np.arange(1, 151) / 50, 1000 * np.median(gap, axis=0), label=name)
-one.set(title="Two engines, the same torques", xlabel="s", ylabel="mm between the hands", yscale="log")
+one.set(
+    title="Two engines, the same torques", xlabel="s", ylabel="mm between the hands", yscale="log"
+)
 two.plot(frictions, brought, ".-", label="in space")
 two.axhline(at_home.mean(), color="C1", label="in the plane, where it learned")
-two.set(title="One policy, other bodies", xlabel="friction of the joints (N m s)", ylabel="poses an episode")
+two.set(
+    title="One policy, other bodies",
+    xlabel="friction of the joints (N m s)",
+    ylabel="poses an episode",
+)
 seeing = make(SPACE, render_mode="rgb_array", camera="top", width=300, height=300)
 seeing.reset(seed=2)
 three.imshow(seeing.render())
@@ -121,8 +158,8 @@ def check_exercise_1(inertia: float) -> bool:
 
 def check_exercise_2(torque: float) -> bool:
     """2. With which torque at the shoulder (N m) does the arm keep on turning at 2 rad/s? Ask the engine."""
-    (world := make(SPACE)).reset(seed=0)
-    speed = [world.step(np.array([torque, 0.0]))[0][12] for _ in range(400)][-1]
+    (env := make(SPACE)).reset(seed=0)
+    speed = [env.step(np.array([torque, 0.0]))[0][12] for _ in range(400)][-1]
     return abs(float(speed) - 2.0) < 0.1
 
 
@@ -139,7 +176,13 @@ assert check_exercise_2(0.15 * 2.0) and not check_exercise_2(0.1)
 
 def springs(seen: Array) -> Array:
     """Torques of springs from elbow and hand to their targets: the transposed Jacobian of both points times the forces."""
-    elbow, hand, pull_elbow, pull_hand, speed = seen[:, 4:6], seen[:, 6:8], seen[:, 8:10], seen[:, 10:12], seen[:, 12:]
+    elbow, hand, pull_elbow, pull_hand, speed = (
+        seen[:, 4:6],
+        seen[:, 6:8],
+        seen[:, 8:10],
+        seen[:, 10:12],
+        seen[:, 12:],
+    )
     pairs = ((elbow, pull_elbow), (hand, pull_hand), (hand - elbow, pull_hand))
     levers = [at[:, 0] * pull[:, 1] - at[:, 1] * pull[:, 0] for at, pull in pairs]
     return 40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed

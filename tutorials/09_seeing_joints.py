@@ -17,12 +17,13 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-import poise  # noqa: F401  (registers the worlds)
 import torch
 from matplotlib.figure import Figure
-from poise.algos.optim import Adam, descend, scheduled
-from poise.toolkit.spaces import Array, layout
 from torch import Tensor, nn
+
+import poise  # noqa: F401  (registers the environments)
+from poise.algos.optim import Adam, gradient_step, scheduled_lr
+from poise.toolkit.spaces import Array, slices
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 FRAMES, STEPS = (2500, 250) if QUICK else (20_000, 1500)
@@ -31,11 +32,16 @@ torch.set_num_threads(1)
 rng = np.random.default_rng(torch.manual_seed(0).initial_seed())
 
 # %% Step 1: pictures and what they show. Every reset puts the arm into any pose at all, so the joint space is covered evenly.
-world = gymnasium.make("poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64, markers=False).unwrapped
-place = layout(world.OBSERVATION)["pose"]  # type: ignore[attr-defined]
-pairs = [(world.reset(seed=seed)[0][place], np.asarray(world.render())) for seed in range(FRAMES)]
+env = gymnasium.make(
+    "poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64, show_markers=False
+).unwrapped
+place = slices(env.OBSERVATION)["pose"]  # type: ignore[attr-defined]
+pairs = [(env.reset(seed=seed)[0][place], np.asarray(env.render())) for seed in range(FRAMES)]
 poses, pictures = (np.stack(column) for column in zip(*pairs, strict=True))
-test, train = slice(0, FRAMES // 10), slice(FRAMES // 10, FRAMES)  # One is for judging, and never teaches.
+test, train = (
+    slice(0, FRAMES // 10),
+    slice(FRAMES // 10, FRAMES),
+)  # One is for judging, and never teaches.
 
 
 def error(read: Array) -> float:
@@ -43,10 +49,14 @@ def error(read: Array) -> float:
     return float(np.square(read - poses[test]).mean())
 
 
-print(f"saying the mean: {(mean := error(poses[train].mean(0))):.4f} m2, {1000 * mean**0.5:.0f} mm in each coordinate")
+print(
+    f"saying the mean: {(mean := error(poses[train].mean(0))):.4f} m2, {1000 * mean**0.5:.0f} mm in each coordinate"
+)
 
 # %% Step 2: a linear map. Every pixel gets a weight for every number: least squares, held back a little by a ridge.
-small = pictures[:, ::2, ::2].reshape(FRAMES, -1) / 255.0  # Half the size, or the equations would take long.
+small = (
+    pictures[:, ::2, ::2].reshape(FRAMES, -1) / 255.0
+)  # Half the size, or the equations would take long.
 middle_picture, middle_pose = small[train].mean(0), poses[train].mean(0)
 x, y = small[train] - middle_picture, poses[train] - middle_pose
 weights = np.linalg.solve(x.T @ x + 10.0 * np.eye(x.shape[1]), x.T @ y)
@@ -62,8 +72,12 @@ class Where(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """The five."""
-        where = torch.stack(torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="xy"))
-        return torch.cat((frames.permute(0, 3, 1, 2) / 127.5 - 1.0, where.expand(len(frames), -1, -1, -1)), 1)
+        where = torch.stack(
+            torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="xy")
+        )
+        return torch.cat(
+            (frames.permute(0, 3, 1, 2) / 127.5 - 1.0, where.expand(len(frames), -1, -1, -1)), 1
+        )
 
 
 def new_eye(averaging: bool = False) -> nn.Sequential:
@@ -72,23 +86,33 @@ def new_eye(averaging: bool = False) -> nn.Sequential:
     for inputs, outputs in pairwise((5, 16, 32, 64)):
         see += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.ReLU()]
     see += [nn.AvgPool2d(8) if averaging else nn.Identity(), nn.Flatten()]
-    return nn.Sequential(*see, nn.Linear(64 if averaging else 64 * 8 * 8, 128), nn.ReLU(), nn.Linear(128, 4))
+    return nn.Sequential(
+        *see, nn.Linear(64 if averaging else 64 * 8 * 8, 128), nn.ReLU(), nn.Linear(128, 4)
+    )
 
 
 def read(eye: nn.Module, frames: Array) -> Array:
     """The poses (N, 4) that it reads, in metres."""
     with torch.no_grad():
-        return np.concatenate([eye(torch.from_numpy(part)).numpy() for part in np.array_split(frames, 10)])
+        return np.concatenate(
+            [eye(torch.from_numpy(part)).numpy() for part in np.array_split(frames, 10)]
+        )
 
 
-def taught(eye: nn.Module, change: Callable[[Array], Array] = lambda frames: frames) -> tuple[nn.Module, list[float]]:
+def taught(
+    eye: nn.Module, change: Callable[[Array], Array] = lambda frames: frames
+) -> tuple[nn.Module, list[float]]:
     """Down the gradient of the mean square error, each time on 64 pictures drawn at random; the errors (m2) on the way."""
     optimizer, losses = Adam(1e-3, eye), []
     for step in range(STEPS):
         rows = rng.integers(train.start, train.stop, 64)
-        optimizer.learning_rate = scheduled(1e-3, "exponential", step / STEPS, 0.05)
-        loss = (eye(torch.from_numpy(change(pictures[rows]))) - torch.from_numpy(poses[rows])).square().mean()
-        descend(optimizer, loss)
+        optimizer.learning_rate = scheduled_lr(1e-3, "exponential", step / STEPS, 0.05)
+        loss = (
+            (eye(torch.from_numpy(change(pictures[rows]))) - torch.from_numpy(poses[rows]))
+            .square()
+            .mean()
+        )
+        gradient_step(optimizer, loss)
         losses.append(loss.item())
     return eye, losses
 
@@ -96,8 +120,13 @@ def taught(eye: nn.Module, change: Callable[[Array], Array] = lambda frames: fra
 # %% Step 4: teach two of them. One averages over all places before it tells, as networks that name what is in a picture do.
 (eye, curve), (averaging, _) = taught(new_eye()), taught(new_eye(averaging=True))
 told, vague = read(eye, pictures[test]), error(read(averaging, pictures[test]))
-elbow, hand = (1000 * np.linalg.norm((told - poses[test])[:, part], axis=1).mean() for part in (slice(0, 2), slice(2, 4)))
-print(f"convolutions: {error(told):.1e} m2, {elbow:.1f} mm off at the elbow, {hand:.1f} at the hand; averaging: {vague:.1e} m2")
+elbow, hand = (
+    1000 * np.linalg.norm((told - poses[test])[:, part], axis=1).mean()
+    for part in (slice(0, 2), slice(2, 4))
+)
+print(
+    f"convolutions: {error(told):.1e} m2, {elbow:.1f} mm off at the elbow, {hand:.1f} at the hand; averaging: {vague:.1e} m2"
+)
 assert 5 * error(told) < min(mean, vague) and (QUICK or error(told) < 0.1 * linear)
 
 
@@ -120,7 +149,13 @@ left.set(title="Learning to see", xlabel="minibatch", ylabel="mean square error 
 right.imshow(np.concatenate(list(pictures[:4]), axis=1))
 for index, (true, seen_as) in enumerate(zip(poses[:4], told, strict=False)):
     for pose, style in ((true, "g-"), (seen_as, "rx--")):
-        right.plot(*(np.array([[64 * index + 31.5], [31.5]]) + 64 * np.array([[0, *pose[::2]], [0, *-pose[1::2]]])), style)
+        right.plot(
+            *(
+                np.array([[64 * index + 31.5], [31.5]])
+                + 64 * np.array([[0, *pose[::2]], [0, *-pose[1::2]]])
+            ),
+            style,
+        )
 right.set(title="true (green) and read (red)", xticks=(), yticks=())
 left.legend()
 figure.savefig(OUT / "09_seeing_joints.png")
@@ -146,4 +181,6 @@ def check_exercise_3(weights: int) -> bool:
 assert check_exercise_1(3 + 2 * 2 + 2 * 4) and not check_exercise_1(9)
 assert check_exercise_2((0.2**2 / 2 + 2 * 0.2**2 / 2) / 2) and not check_exercise_2(0.2**2 / 2)
 convolutions = sum(outputs * (9 * inputs + 1) for inputs, outputs in pairwise((5, 16, 32, 64)))
-assert check_exercise_3(convolutions + 128 * (64 * 8 * 8 + 1) + 4 * (128 + 1)) and not check_exercise_3(convolutions)
+assert check_exercise_3(
+    convolutions + 128 * (64 * 8 * 8 + 1) + 4 * (128 + 1)
+) and not check_exercise_3(convolutions)

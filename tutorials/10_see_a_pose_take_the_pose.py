@@ -17,32 +17,42 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import poise  # noqa: F401  (registers the worlds)
 from matplotlib.figure import Figure
+
+import poise  # noqa: F401  (registers the environments)
 from poise import algos
-from poise.algos.preset import preset
+from poise.algos.preset import load_preset
 from poise.algos.translator import Translator, TranslatorSettings
-from poise.toolkit.experience import Worlds
+from poise.toolkit.experience import EnvBatch
 from poise.toolkit.pose_task import PoseTask
-from poise.toolkit.spaces import Array, layout
+from poise.toolkit.spaces import Array, slices
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
-STEPS, FRAMES, MINIBATCHES, POSES = (130_000, 2000, 200, 20) if QUICK else (330_000, 20_000, 3000, 100)
+STEPS, FRAMES, MINIBATCHES, POSES = (
+    (130_000, 2000, 200, 20) if QUICK else (330_000, 20_000, 3000, 100)
+)
 REACHER = "poise/Reacher2D-v0"
 OUT.mkdir(exist_ok=True)
 rng = np.random.default_rng(0)
 
 # %% Step 1: the body. PPO learns to move elbow and hand to any target that it is told in numbers.
-body = algos.make("ppo", REACHER, {}, {**preset("ppo", REACHER).settings, "horizon": STEPS}, seed=0)
-worlds = Worlds(REACHER, 32, seed=0)
+body = algos.make_learner(
+    "ppo", REACHER, {}, {**load_preset("ppo", REACHER).settings, "schedule_steps": STEPS}, seed=0
+)
+envs = EnvBatch(REACHER, 32, seed=0)
 for _ in range(0, STEPS, 32):
-    body.observe(worlds.step(body.act(worlds.observation, explore=True)))
-    body.learn()
+    body.observe(envs.step(body.act(envs.observation, explore=True)))
+    body.update()
 
 # %% Step 2: the eye. A model stands before it in any pose at all; nobody tells it that this is an arm, or that arms can move.
-looks: dict[str, Any] = {"render_mode": "rgb_array", "width": 64, "height": 64, "markers": False}
+looks: dict[str, Any] = {
+    "render_mode": "rgb_array",
+    "width": 64,
+    "height": 64,
+    "show_markers": False,
+}
 model: Any = gymnasium.make(REACHER, disable_env_checker=True, **looks).unwrapped
-pose_of = layout(model.OBSERVATION)["pose"]
+pose_of = slices(model.OBSERVATION)["pose"]
 
 
 def shown(seed: int) -> tuple[Array, Array]:
@@ -53,15 +63,19 @@ def shown(seed: int) -> tuple[Array, Array]:
 
 pictures, poses = (np.stack(column) for column in zip(*map(shown, range(FRAMES)), strict=True))
 eye = Translator((64, 64), 4, TranslatorSettings(), seed=0)
-eye.standardize(poses, [4])
+eye.fit_normalization(poses, [4])
 for step in range(MINIBATCHES):
     rows = rng.integers(FRAMES, size=64)
-    eye.learn(pictures[rows][:, None], poses[rows][:, None], step / MINIBATCHES)
+    eye.train_on_batch(pictures[rows][:, None], poses[rows][:, None], step / MINIBATCHES)
 
-unseen, truths = (np.stack(column) for column in zip(*map(shown, range(10**6, 10**6 + POSES)), strict=True))
+unseen, truths = (
+    np.stack(column) for column in zip(*map(shown, range(10**6, 10**6 + POSES)), strict=True)
+)
 read = eye.translate(unseen[:, None])[:, 0]
 rms = float(np.sqrt(np.square(read - truths).mean()))
-print(f"the eye is {1000 * rms:.1f} mm off in each number (root mean square, poses that it never saw)")
+print(
+    f"the eye is {1000 * rms:.1f} mm off in each number (root mean square, poses that it never saw)"
+)
 
 
 # %% Step 3: join them. What the eye reads becomes the target; whether the pose is taken is judged by the truth.
@@ -72,24 +86,33 @@ def taken(targets: Array) -> Array:
     for index, (target, truth) in enumerate(zip(targets, truths, strict=True)):
         robot.reset(seed=index)
         judge = PoseTask(0.02, 25)  # Both points within 2 cm for 25 steps: half a second.
-        judge.aim(truth.reshape(2, 2).tolist(), robot.pose)
+        judge.set_target(truth.reshape(2, 2).tolist(), robot.pose)
         for _ in range(150):
-            robot.aim_at(target)
-            robot.step(body.act(robot.observation()[None], explore=False)[0])
-            judge.judge(robot.pose)
-            done[index] |= judge.achieved
+            robot.set_target(target)
+            robot.step(body.act(robot.agent_observation()[None], explore=False)[0])
+            judge.step(robot.pose)
+            done[index] |= judge.is_achieved
     return done
 
 
 by_truth, by_eye = taken(truths), taken(read)
 guessed = taken(np.broadcast_to(poses.mean(0), truths.shape))
-print(f"poses taken: {by_truth.mean():.0%} told the truth, {by_eye.mean():.0%} by pictures, {guessed.mean():.0%} told the mean")
-assert by_truth.mean() > 0.5 and guessed.mean() < 0.1 and (QUICK or by_eye.mean() > 0.9 * by_truth.mean())
+print(
+    f"poses taken: {by_truth.mean():.0%} told the truth, {by_eye.mean():.0%} by pictures, {guessed.mean():.0%} told the mean"
+)
+assert (
+    by_truth.mean() > 0.5
+    and guessed.mean() < 0.1
+    and (QUICK or by_eye.mean() > 0.9 * by_truth.mean())
+)
 
 # %% Step 4: how good must an eye be? Tell the body the truth and a little more, and count. The judge's 2 cm are the scale.
 errors = (0.0, 0.005, 0.01, 0.02, 0.04)
 counts = [taken(truths + rng.normal(0.0, error, truths.shape)).mean() for error in errors]
-print("taken, by the error of an eye: " + ", ".join(f"{1000 * e:g} mm: {c:.0%}" for e, c in zip(errors, counts, strict=True)))
+print(
+    "taken, by the error of an eye: "
+    + ", ".join(f"{1000 * e:g} mm: {c:.0%}" for e, c in zip(errors, counts, strict=True))
+)
 assert counts[0] > counts[-1]
 
 
@@ -100,24 +123,31 @@ def follow(lead: float) -> tuple[Array, Array]:
     robot.reset(seed=0)
     path, before = [], truths[0]
     for step in range(350):
-        model.put(np.array([0.02 * step, 1.2 + 0.8 * np.sin(0.03 * step)]))
-        seen = eye.read(np.asarray(model.render()))
-        robot.aim_at(seen + lead * 50 * (seen - before) * (step > 0))
+        model.set_joint_angles(np.array([0.02 * step, 1.2 + 0.8 * np.sin(0.03 * step)]))
+        seen = eye.translate_frame(np.asarray(model.render()))
+        robot.set_target(seen + lead * 50 * (seen - before) * (step > 0))
         before = seen
-        robot.step(body.act(robot.observation()[None], explore=False)[0])
+        robot.step(body.act(robot.agent_observation()[None], explore=False)[0])
         path.append((robot.pose[1], model.pose[1]))
     return np.array([own for own, _ in path[100:]]), np.array([its for _, its in path[100:]])
 
 
 behind = {lead: follow(lead) for lead in (0.0, 0.07)}
-gaps = {lead: float(np.linalg.norm(own - its, axis=1).mean()) for lead, (own, its) in behind.items()}
-print("behind the film: " + ", ".join(f"{1000 * gap:.0f} mm with a lead of {lead:g} s" for lead, gap in gaps.items()))
+gaps = {
+    lead: float(np.linalg.norm(own - its, axis=1).mean()) for lead, (own, its) in behind.items()
+}
+print(
+    "behind the film: "
+    + ", ".join(f"{1000 * gap:.0f} mm with a lead of {lead:g} s" for lead, gap in gaps.items())
+)
 assert gaps[0.07] < gaps[0.0]
 
 left, right = (figure := Figure(figsize=(12, 5), layout="constrained")).subplots(1, 2)
 left.plot(1000 * np.array(errors), counts, ".-", label="told the truth and an error")
 left.plot(1000 * rms, by_eye.mean(), "rx", label="by pictures")
-left.set(title="How good must an eye be?", xlabel="its error (mm)", ylabel="poses taken", ylim=(0, 1.02))
+left.set(
+    title="How good must an eye be?", xlabel="its error (mm)", ylabel="poses taken", ylim=(0, 1.02)
+)
 for lead, hands in behind.items():
     right.plot(*hands[0].T, label=f"the robot's hand, {lead:g} s ahead")
 right.plot(*behind[0.0][1].T, "k:", label="the hand in the film")
@@ -146,4 +176,6 @@ def check_exercise_3(steady: Callable[[Array], Array]) -> bool:
 # %% The answers, each with a wrong one that the check refuses. Look when you have tried.
 assert check_exercise_1(float(np.degrees(np.arcsin(0.05)))) and not check_exercise_1(5.0)
 assert check_exercise_2(0.4 * 0.07) and not check_exercise_2(0.4 / 0.07)
-assert check_exercise_3(lambda readings: readings.mean(0)) and not check_exercise_3(lambda readings: readings[0])
+assert check_exercise_3(lambda readings: readings.mean(0)) and not check_exercise_3(
+    lambda readings: readings[0]
+)

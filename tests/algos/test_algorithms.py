@@ -1,4 +1,4 @@
-"""What the algorithms are made of, each part held against its own oracle; and probe worlds that must be learned."""
+"""What the algorithms are made of, each part held against its own oracle; and probe environments that must be learned."""
 
 import copy
 import math
@@ -12,21 +12,31 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from hypothesis import given
 from hypothesis import strategies as st
-from learners import STILL, batch_of, generator, greedy, rows, school, transition_of, weights, weights_of
+from learners import (
+    STILL,
+    batch_of,
+    generator,
+    greedy,
+    rows,
+    school,
+    transition_of,
+    weights,
+    weights_of,
+)
 from poise import algos
 from poise.algos.base import Learner
 from poise.algos.buffers import Batch, ReplayBuffer
 from poise.algos.distributions import SquashedGaussian
 from poise.algos.networks import Ensemble, mlp
 from poise.algos.normalization import Normalizer
-from poise.algos.optim import Adam, descend, track
+from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.algos.sac import SAC, SACSettings
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import Transition
 from sample_envs import make
 from torch import distributions, nn
 
-SMALL = {"hidden": (16, 16), "batch": 16, "buffer": 1000, "warmup": 10}
+SMALL = {"hidden_sizes": (16, 16), "batch_size": 16, "buffer_size": 1000, "learning_starts": 10}
 
 
 def sac(observation: int = 3, action: int = 2, seed: int = 0, **settings: object) -> SAC:
@@ -45,7 +55,9 @@ def test_its_log_density_is_that_of_torchs_transformed_distribution():
     oracle = distributions.TransformedDistribution(base, distributions.TanhTransform(cache_size=1))
     inside = a.abs().amax(-1) < 1.0 - 1e-9  # The oracle itself loses its digits at the very edge.
     assert inside.float().mean() > 0.95
-    torch.testing.assert_close(log_pi[inside], oracle.log_prob(a[inside]).sum(-1), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        log_pi[inside], oracle.log_prob(a[inside]).sum(-1), rtol=1e-6, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("mean", [-2.0, 0.0, 0.7])
@@ -53,7 +65,10 @@ def test_its_log_density_is_that_of_torchs_transformed_distribution():
 def test_its_density_integrates_to_one(mean, std):
     """With u as a grid in place of chance: sum of exp(log_pi) da over (-1, 1)."""
     noise = torch.linspace(-8.0, 8.0, 40_001, dtype=torch.float64)
-    policy = SquashedGaussian(torch.full((len(noise), 1), mean).double(), torch.full((len(noise), 1), math.log(std)).double())
+    policy = SquashedGaussian(
+        torch.full((len(noise), 1), mean).double(),
+        torch.full((len(noise), 1), math.log(std)).double(),
+    )
     a, log_pi = sample_with(policy, noise[:, None])
     integral = torch.trapezoid(log_pi.exp(), a[:, 0])
     assert integral.item() == pytest.approx(1.0, abs=1e-3)
@@ -105,7 +120,9 @@ def test_an_ensemble_is_separate_stacks_of_linear_layers(activation, hidden):
             linear.load_state_dict({"weight": weight[member].T, "bias": bias[member, 0]})
         expected = alone(inputs).squeeze(-1)
         torch.testing.assert_close(out[member], expected, rtol=1e-5, atol=1e-6)
-        ours = torch.autograd.grad(out[member].square().sum(), [*together.weights], retain_graph=True)
+        ours = torch.autograd.grad(
+            out[member].square().sum(), [*together.weights], retain_graph=True
+        )
         theirs = torch.autograd.grad(expected.square().sum(), [linear.weight for linear in linears])
         for our, their in zip(ours, theirs, strict=True):
             torch.testing.assert_close(our[member], their.T, rtol=1e-4, atol=1e-6)
@@ -141,12 +158,16 @@ def test_descend_is_adam_whatever_the_gradients_layout_in_memory(layout):
     for turn in range(5):
         scale = factor * (turn + 1)
         if layout == "transposed":
-            product = parameter.permute(1, 0, 2).reshape(4, 15) * scale.permute(1, 0, 2).reshape(4, 15)
+            product = parameter.permute(1, 0, 2).reshape(4, 15) * scale.permute(1, 0, 2).reshape(
+                4, 15
+            )
         else:
             product = parameter * scale
-        descend(optimizer, product.sum())
+        gradient_step(optimizer, product.sum())
         gradients.append(scale)
-    torch.testing.assert_close(parameter.data, adam_by_hand(start, gradients, 0.01), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        parameter.data, adam_by_hand(start, gradients, 0.01), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_descend_trains_an_ensemble_as_adam_by_hand_would():
@@ -163,14 +184,16 @@ def test_descend_trains_an_ensemble_as_adam_by_hand_would():
         found = torch.autograd.grad(twin(inputs).square().sum(), list(twin.parameters()))
         for kept, gradient in zip(gradients, found, strict=True):
             kept.append(gradient)
-        descend(optimizer, net(inputs).square().sum())
+        gradient_step(optimizer, net(inputs).square().sum())
     for parameter, start, found in zip(parameters, starts, gradients, strict=True):
-        torch.testing.assert_close(parameter.data, adam_by_hand(start, found, 0.01), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(
+            parameter.data, adam_by_hand(start, found, 0.01), rtol=1e-3, atol=1e-5
+        )
 
 
 def test_descend_changes_only_the_parameters_it_is_given():
     mine, other = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
-    descend(Adam(0.1, nn.ParameterList([mine])), (mine * other).sum())
+    gradient_step(Adam(0.1, nn.ParameterList([mine])), (mine * other).sum())
     assert not torch.equal(mine.data, torch.ones(3))
     assert torch.equal(other.data, torch.ones(3)) and other.grad is None
 
@@ -179,7 +202,7 @@ def test_descend_forgets_the_gradients_of_the_step_before():
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = Adam(0.1, nn.ParameterList([parameter]))
     for scale in (1.0, 5.0):
-        descend(optimizer, (scale * parameter).sum())
+        gradient_step(optimizer, (scale * parameter).sum())
         assert parameter.grad.item() == scale
 
 
@@ -188,7 +211,7 @@ def test_descend_refuses_a_gradient_that_is_not_finite_and_changes_nothing(bad):
     parameter = nn.Parameter(torch.ones(2))
     optimizer = Adam(0.1, nn.ParameterList([parameter]))
     with pytest.raises((WorkError, FloatingPointError), match="finite"):
-        descend(optimizer, (parameter * torch.tensor([1.0, bad])).sum())
+        gradient_step(optimizer, (parameter * torch.tensor([1.0, bad])).sum())
     assert torch.equal(parameter.data, torch.ones(2))
 
 
@@ -197,7 +220,7 @@ def test_track_moves_every_weight_by_tau(tau):
     source, target = Ensemble(2, (3, 4, 1), "relu"), Ensemble(2, (3, 4, 1), "relu")
     before = [parameter.detach().clone() for parameter in target.parameters()]
     kept = [parameter.detach().clone() for parameter in source.parameters()]
-    track(target, source, tau)
+    soft_update(target, source, tau)
     for new, old, goal in zip(target.parameters(), before, kept, strict=True):
         torch.testing.assert_close(new.data, (1 - tau) * old + tau * goal)
     assert all(torch.equal(new, old) for new, old in zip(source.parameters(), kept, strict=True))
@@ -263,10 +286,12 @@ def test_a_buffers_state_goes_round(number):
     one, two = ReplayBuffer(10, *spaces), ReplayBuffer(10, *spaces)
     for seed in range(number):
         one.add(transition_of(seed=seed))
-    two.load_state(copy.deepcopy(one.state()))
+    two.set_state(copy.deepcopy(one.get_state()))
     for seed in range(7):
         one.add(transition_of(seed=100 + seed)), two.add(transition_of(seed=100 + seed))
-    a, b = (buffer.sample(64, np.random.default_rng(0), torch.device("cpu")) for buffer in (one, two))
+    a, b = (
+        buffer.sample(64, np.random.default_rng(0), torch.device("cpu")) for buffer in (one, two)
+    )
     assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
@@ -289,7 +314,9 @@ def test_the_normalizer_is_mean_and_spread_whatever_the_batches(sizes, seed):
 def test_normalized_rows_have_mean_0_and_spread_1_and_are_clipped():
     normalizer = Normalizer(2)
     data = rows(0, 5000, 2) * torch.tensor([5.0, 0.01]) + torch.tensor([100.0, -3.0])
-    assert torch.equal(normalizer(data[:5]), data[:5].clamp(-10, 10)), "before any update nothing changes"
+    assert torch.equal(normalizer(data[:5]), data[:5].clamp(-10, 10)), (
+        "before any update nothing changes"
+    )
     normalizer.update(data)
     seen = normalizer(data)
     torch.testing.assert_close(seen.mean(0), torch.zeros(2), atol=1e-2, rtol=0)
@@ -303,14 +330,19 @@ def test_normalized_rows_have_mean_0_and_spread_1_and_are_clipped():
 # SAC's losses.
 
 
-def target_by_hand(learner: SAC, batch: Batch, a2: torch.Tensor, log_pi2: torch.Tensor, alpha: float) -> torch.Tensor:
+def target_by_hand(
+    learner: SAC, batch: Batch, a2: torch.Tensor, log_pi2: torch.Tensor, alpha: float
+) -> torch.Tensor:
     """y = r + gamma (1 - terminated)(min Q'(s2, a2) - alpha log pi(a2|s2)), number by number."""
     values = []
     for row in range(len(batch.r)):
         pair = torch.cat((batch.s2[row], a2[row]))[None]
-        q = min(learner.target(pair)[member, 0].item() for member in range(2))
+        q = min(learner.critic_target(pair)[member, 0].item() for member in range(2))
         soft = q - alpha * log_pi2[row].item()
-        values.append(batch.r[row].item() + learner.settings.gamma * (1.0 - batch.terminated[row].item()) * soft)
+        values.append(
+            batch.r[row].item()
+            + learner.settings.gamma * (1.0 - batch.terminated[row].item()) * soft
+        )
     return torch.tensor(values)
 
 
@@ -318,7 +350,9 @@ def target_by_hand(learner: SAC, batch: Batch, a2: torch.Tensor, log_pi2: torch.
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 def test_the_critics_target_holds_the_entropy_and_stops_at_a_death(terminated, alpha):
     learner, batch = sac(gamma=0.9), batch_of(terminated=terminated)
-    track(learner.target, Ensemble(2, (5, 16, 16, 1), "relu"), 1.0)  # The target is another network than the critic.
+    soft_update(
+        learner.critic_target, Ensemble(2, (5, 16, 16, 1), "relu"), 1.0
+    )  # The target is another network than the critic.
     chance = learner.generator.get_state()
     loss = learner.critic_loss(batch, torch.tensor(alpha))
     learner.generator.set_state(chance)
@@ -336,7 +370,7 @@ def test_the_critics_loss_gives_no_gradient_to_target_actor_or_temperature():
     learner = sac()
     learner.critic_loss(batch_of(), learner.log_alpha.exp()).backward()
     assert all(parameter.grad is not None for parameter in learner.critic.parameters())
-    others = [*learner.target.parameters(), *learner.actor.parameters(), learner.log_alpha]
+    others = [*learner.critic_target.parameters(), *learner.actor.parameters(), learner.log_alpha]
     assert all(parameter.grad is None for parameter in others)
 
 
@@ -361,17 +395,21 @@ def test_the_actors_step_leaves_the_critics_weights_alone():
     before = copy.deepcopy(learner.critic.state_dict())
     a, log_pi = learner.policy(batch.s).sample(learner.generator)
     loss = learner.actor_loss(batch.s, a, log_pi, torch.tensor(0.2))
-    descend(learner.optimizers["policy"], loss)
-    assert all(torch.equal(value, before[name]) for name, value in learner.critic.state_dict().items())
+    gradient_step(learner.optimizers["policy"], loss)
+    assert all(
+        torch.equal(value, before[name]) for name, value in learner.critic.state_dict().items()
+    )
     assert all(parameter.grad is None for parameter in learner.critic.parameters())
 
 
 @pytest.mark.parametrize(("log_pi", "grows"), [(-5.0, False), (5.0, True)])
-def test_the_temperature_rises_when_there_is_too_little_entropy_and_falls_when_too_much(log_pi, grows):
+def test_the_temperature_rises_when_there_is_too_little_entropy_and_falls_when_too_much(
+    log_pi, grows
+):
     learner = sac()
     assert learner.target_entropy == -2.0
     before = learner.log_alpha.item()
-    descend(learner.optimizers["temperature"], learner.alpha_loss(torch.full((8,), log_pi)))
+    gradient_step(learner.optimizers["temperature"], learner.alpha_loss(torch.full((8,), log_pi)))
     assert (learner.log_alpha.item() > before) == grows
     at_rest = learner.alpha_loss(torch.full((8,), 2.0))
     learner.log_alpha.grad = None
@@ -380,33 +418,42 @@ def test_the_temperature_rises_when_there_is_too_little_entropy_and_falls_when_t
 
 
 def test_one_update_moves_every_part_and_tells_its_losses():
-    learner, batch = sac(tau=0.1, normalize=True), batch_of(32)
+    learner, batch = sac(tau=0.1, normalize_observations=True), batch_of(32)
     before = {name: weights_of(module) for name, module in learner.networks.items()}
-    metrics = learner.update(batch)
+    metrics = learner.train_on_batch(batch)
     assert all(weights_of(module) != before[name] for name, module in learner.networks.items())
-    assert metrics.keys() == {"losses/qf_loss", "losses/actor_loss", "losses/alpha", "losses/entropy"}
+    assert metrics.keys() == {
+        "losses/qf_loss",
+        "losses/actor_loss",
+        "losses/alpha",
+        "losses/entropy",
+    }
     assert metrics["losses/alpha"] == pytest.approx(1.0), "the temperature that was used"
     assert all(type(value) is float and math.isfinite(value) for value in metrics.values())
 
 
-@pytest.mark.parametrize(("per_step", "worlds", "expected"), [(1.0, 1, 30), (0.25, 1, 7), (1.0, 4, 120), (2.0, 1, 60)])
-def test_updates_come_as_often_as_they_were_earned(per_step, worlds, expected, monkeypatch):
-    learner = sac(updates_per_step=per_step, warmup=20 * worlds)
+@pytest.mark.parametrize(
+    ("per_step", "envs", "expected"), [(1.0, 1, 30), (0.25, 1, 7), (1.0, 4, 120), (2.0, 1, 60)]
+)
+def test_updates_come_as_often_as_they_were_earned(per_step, envs, expected, monkeypatch):
+    learner = sac(updates_per_step=per_step, learning_starts=20 * envs)
     done = []
-    monkeypatch.setattr(SAC, "update", lambda self, batch: done.append(len(batch.r)) or {})
+    monkeypatch.setattr(SAC, "train_on_batch", lambda self, batch: done.append(len(batch.r)) or {})
     for step in range(50):
-        learner.observe(transition_of(worlds, seed=step))
-        learner.learn()
-        assert not done or learner.replay.steps > learner.settings.warmup
+        learner.observe(transition_of(envs, seed=step))
+        learner.update()
+        assert not done or learner.replay.steps > learner.settings.learning_starts
     assert done == [16] * expected
 
 
 def test_it_warms_up_uniformly_and_then_follows_its_policy():
-    learner = sac(warmup=100)
+    learner = sac(learning_starts=100)
     seen = np.zeros((2000, 3), np.float32)
     uniform = learner.act(seen, explore=True)
     assert uniform.dtype == np.float32 and uniform.shape == (2000, 2)
-    assert np.abs(uniform).max() <= 1.0 and uniform.std() == pytest.approx(1 / math.sqrt(3), rel=0.05)
+    assert np.abs(uniform).max() <= 1.0 and uniform.std() == pytest.approx(
+        1 / math.sqrt(3), rel=0.05
+    )
     mode = learner.act(seen, explore=False)
     assert (mode == mode[0]).all(), "without exploring the warm-up does not matter"
     for _ in range(100):
@@ -416,7 +463,7 @@ def test_it_warms_up_uniformly_and_then_follows_its_policy():
 
 
 def test_looking_without_exploring_draws_no_chance():
-    one, two = sac(warmup=0), sac(warmup=0)
+    one, two = sac(learning_starts=0), sac(learning_starts=0)
     seen = np.ones((3, 3), np.float32)
     for _ in range(5):
         one.act(seen, explore=False)
@@ -424,7 +471,7 @@ def test_looking_without_exploring_draws_no_chance():
 
 
 def test_one_row_acts_as_it_does_among_many():
-    learner = sac(warmup=0)
+    learner = sac(learning_starts=0)
     seen = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     together = learner.act(seen, explore=False)
     alone = np.concatenate([learner.act(row[None], explore=False) for row in seen])
@@ -432,12 +479,21 @@ def test_one_row_acts_as_it_does_among_many():
 
 
 def probe(name: str, **settings: object) -> Learner:
-    """A small SAC for a probe world."""
-    return algos.make("sac", f"probe/{name}-v0", {}, {**SMALL, "learning_rate": 3e-3, "batch": 64, **settings})
+    """A small SAC for a probe environment."""
+    return algos.make_learner(
+        "sac",
+        f"probe/{name}-v0",
+        {},
+        {**SMALL, "learning_rate": 3e-3, "batch_size": 64, **settings},
+    )
 
 
 def test_it_learns_to_do_what_it_sees():
-    learner = school(probe("SeeDo", hidden=(32, 32), warmup=200, target_entropy=-4.0), "probe/SeeDo-v0", 1200)
+    learner = school(
+        probe("SeeDo", hidden_sizes=(32, 32), learning_starts=200, target_entropy=-4.0),
+        "probe/SeeDo-v0",
+        1200,
+    )
     shown = [-0.7, -0.3, 0.0, 0.3, 0.7]
     np.testing.assert_allclose(greedy(learner, shown), shown, atol=0.15)
 
@@ -453,7 +509,9 @@ def test_a_time_out_is_not_a_death():
     learner = probe("One", **STILL)
     school(learner, "probe/One-v0", 600)  # Ended by its time limit every 10 steps.
     assert value(learner, 0.0) == pytest.approx(1.0 / (1.0 - 0.8), rel=0.05)
-    assert learner.outlook(np.zeros((1, 1), np.float32))[0] == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
+    assert learner.value_and_std(np.zeros((1, 1), np.float32))[0] == pytest.approx(
+        [1.0 / (1.0 - 0.8)], rel=0.05
+    )
 
 
 def test_a_death_is_one():
@@ -465,9 +523,9 @@ def test_a_death_is_one():
 
 def test_the_normalizer_learns_from_what_is_seen_and_only_when_asked():
     for normalize in (False, True):
-        learner = school(probe("SeeDo", normalize=normalize), "probe/SeeDo-v0", 30)
+        learner = school(probe("SeeDo", normalize_observations=normalize), "probe/SeeDo-v0", 30)
         found = learner.replay.normalizer
-        assert isinstance(found, Normalizer) == normalize and not found.empty
+        assert isinstance(found, Normalizer) == normalize and not found.is_empty
 
 
 # One seed, one learner; and a state that goes round.
@@ -476,7 +534,7 @@ def test_the_normalizer_learns_from_what_is_seen_and_only_when_asked():
 @pytest.mark.parametrize("normalize", [False, True])
 def test_one_seed_gives_the_same_weights_byte_for_byte(normalize):
     def trained(seed: int) -> bytes:
-        learner = probe("SeeDo", normalize=normalize) if seed == 0 else sac(1, 1, seed)
+        learner = probe("SeeDo", normalize_observations=normalize) if seed == 0 else sac(1, 1, seed)
         return weights(school(learner, "probe/SeeDo-v0", 60))
 
     assert trained(0) == trained(0)
@@ -492,9 +550,11 @@ def test_torchs_own_chance_is_not_the_learners():
 
 @pytest.mark.parametrize("steps", [5, 60])
 def test_a_state_goes_round_exactly(steps):
-    one = school(probe("SeeDo", updates_per_step=0.7, normalize=True), "probe/SeeDo-v0", steps)
-    two = probe("SeeDo", updates_per_step=0.7, normalize=True)
-    two.load_state(copy.deepcopy(one.state()))
+    one = school(
+        probe("SeeDo", updates_per_step=0.7, normalize_observations=True), "probe/SeeDo-v0", steps
+    )
+    two = probe("SeeDo", updates_per_step=0.7, normalize_observations=True)
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
     assert weights(one) == weights(two)
     for learner in (one, two):
         school(learner, "probe/SeeDo-v0", 40, seed=9)
@@ -503,24 +563,26 @@ def test_a_state_goes_round_exactly(steps):
 
 def test_a_loaded_learner_and_its_source_go_separate_ways():
     one = school(probe("SeeDo"), "probe/SeeDo-v0", 40)
-    kept = copy.deepcopy(one.state())
+    kept = copy.deepcopy(one.state_dict())
     two = probe("SeeDo")
-    two.load_state(one.state())
+    two.load_state_dict(one.state_dict())
     school(two, "probe/SeeDo-v0", 20)
-    for group, values in one.state().items():
+    for group, values in one.state_dict().items():
         for name, value in values.items():
-            assert np.array_equal(value, kept[group][name]), f"{group}.{name} was changed by another learner"
+            assert np.array_equal(value, kept[group][name]), (
+                f"{group}.{name} was changed by another learner"
+            )
 
 
 def test_the_policy_alone_is_enough_to_act():
-    one = school(probe("SeeDo", normalize=True), "probe/SeeDo-v0", 60)
-    two = probe("SeeDo", normalize=True)
-    two.load_state({"policy": one.state()["policy"]})
+    one = school(probe("SeeDo", normalize_observations=True), "probe/SeeDo-v0", 60)
+    two = probe("SeeDo", normalize_observations=True)
+    two.load_state_dict({"policy": one.state_dict()["policy"]})
     assert np.array_equal(greedy(one, [0.1, 0.5]), greedy(two, [0.1, 0.5]))
 
 
 def test_a_state_is_arrays_and_plain_values():
-    state = school(sac(1, 1), "probe/SeeDo-v0", 30).state()
+    state = school(sac(1, 1), "probe/SeeDo-v0", 30).state_dict()
     plain = (int, float, str, bool, dict, list, np.ndarray)
     for group, values in state.items():
         for name, value in values.items():
@@ -551,19 +613,19 @@ def test_it_refuses_spaces_it_cannot_learn_in_with_one_line(observation, action,
 @pytest.mark.parametrize("hidden", [(0,), (-1,), (64, 0)])
 def test_layers_have_at_least_one_unit(hidden):
     with pytest.raises(UserError, match="hidden"):
-        SACSettings.parse({"hidden": list(hidden)}, "sac setting")
+        SACSettings.parse({"hidden_sizes": list(hidden)}, "sac setting")
 
 
 def test_an_unknown_algorithm_is_named():
     with pytest.raises(UserError, match="unknown algorithm 'sca': did you mean 'sac'"):
-        algos.load("sca")
+        algos.get_algorithm_class("sca")
 
 
 @pytest.mark.parametrize("name", algos.ALGORITHMS)
 def test_every_algorithm_makes_a_learner_for_any_flat_world(name):
-    learner = algos.make(name, "Pendulum-v1", {}, {"hidden": [8]})
-    world = make("Pendulum-v1")
-    seen, _ = world.reset(seed=0)
+    learner = algos.make_learner(name, "Pendulum-v1", {}, {"hidden_sizes": [8]})
+    env = make("Pendulum-v1")
+    seen, _ = env.reset(seed=0)
     action = learner.act(seen[None], explore=True)
     assert action.shape == (1, 1) and np.abs(action).max() <= 1.0
     assert isinstance(learner.action_space, gymnasium.spaces.Box)

@@ -16,7 +16,7 @@ from poise.algos.distributions import (
     Beta,
     BetaHead,
     Categorical,
-    ChoiceHead,
+    CategoricalHead,
     Distribution,
     Gaussian,
     GaussianHead,
@@ -25,13 +25,20 @@ from poise.algos.distributions import (
     SquashedGaussian,
     SquashedGaussianHead,
     StateGaussianHead,
-    head,
+    make_head,
 )
 from poise.toolkit.errors import UserError
 from torch import distributions
 from torch.nn import functional
 
-KINDS = ["gaussian", "state_gaussian", "squashed_gaussian", "beta", "categorical", "multi_categorical"]
+KINDS = [
+    "gaussian",
+    "state_gaussian",
+    "squashed_gaussian",
+    "beta",
+    "categorical",
+    "multi_categorical",
+]
 NUMBERS = ["gaussian", "state_gaussian", "squashed_gaussian", "beta"]
 """The kinds whose actions are numbers; those of the others are choices."""
 START = 5
@@ -64,19 +71,30 @@ class Oracle:
         self.choices = kind not in NUMBERS
         match kind:
             case "gaussian":
-                self.parts = [distributions.Normal(left, (0.4 * right.reshape(-1, right.shape[-1])[0]).exp())]
+                self.parts = [
+                    distributions.Normal(left, (0.4 * right.reshape(-1, right.shape[-1])[0]).exp())
+                ]
             case "state_gaussian":
                 self.parts = [distributions.Normal(left, (0.4 * right).exp())]
             case "squashed_gaussian":
                 base = distributions.Normal(left, (0.4 * right).exp())
-                self.parts = [distributions.TransformedDistribution(base, distributions.TanhTransform())]
+                self.parts = [
+                    distributions.TransformedDistribution(base, distributions.TanhTransform())
+                ]
             case "beta":
                 self.base = distributions.Beta(1.0 + left.exp(), 1.0 + right.exp())
-                self.parts = [distributions.TransformedDistribution(self.base, distributions.AffineTransform(-1.0, 2.0))]
+                self.parts = [
+                    distributions.TransformedDistribution(
+                        self.base, distributions.AffineTransform(-1.0, 2.0)
+                    )
+                ]
             case "categorical":
                 self.parts = [distributions.Categorical(logits=numbers)]
             case _:
-                self.parts = [distributions.Categorical(logits=logits) for logits in (numbers[..., :2], numbers[..., 2:])]
+                self.parts = [
+                    distributions.Categorical(logits=logits)
+                    for logits in (numbers[..., :2], numbers[..., 2:])
+                ]
         self.kind = kind
 
     def log_prob(self, a: torch.Tensor) -> torch.Tensor:
@@ -118,7 +136,9 @@ def actions(kind: str, number: int, seed: int = 9) -> torch.Tensor:
     if kind == "categorical":
         return torch.from_numpy(START + rng.integers(0, 6, number))
     if kind == "multi_categorical":
-        return torch.from_numpy(np.stack((rng.integers(0, 2, number), START + rng.integers(0, 4, number)), -1))
+        return torch.from_numpy(
+            np.stack((rng.integers(0, 2, number), START + rng.integers(0, 4, number)), -1)
+        )
     return torch.from_numpy(rng.uniform(-0.98, 0.98, (number, 3)))
 
 
@@ -131,7 +151,9 @@ def test_log_prob_and_its_gradient_are_those_of_torchs_distribution(kind):
     ours, theirs = made(kind, numbers).log_prob(a), Oracle(kind, numbers).log_prob(a)
     assert ours.shape == (50,)
     torch.testing.assert_close(ours, theirs)
-    gradients = [torch.autograd.grad(log_prob.square().sum(), numbers)[0] for log_prob in (ours, theirs)]
+    gradients = [
+        torch.autograd.grad(log_prob.square().sum(), numbers)[0] for log_prob in (ours, theirs)
+    ]
     torch.testing.assert_close(*gradients)
 
 
@@ -141,7 +163,9 @@ def test_entropy_and_its_gradient_are_those_of_torchs_distribution(kind):
     ours, theirs = made(kind, numbers).entropy(), Oracle(kind, numbers).entropy()
     assert ours.shape == (50,)
     torch.testing.assert_close(ours, theirs)
-    gradients = [torch.autograd.grad(entropy.square().sum(), numbers)[0] for entropy in (ours, theirs)]
+    gradients = [
+        torch.autograd.grad(entropy.square().sum(), numbers)[0] for entropy in (ours, theirs)
+    ]
     torch.testing.assert_close(*gradients)
 
 
@@ -154,15 +178,21 @@ def test_chances_sum_to_one_and_the_entropy_is_minus_the_sum_of_p_log_p(kind, se
     assert (weights * log_p.exp()).sum().item() == pytest.approx(1.0, abs=1e-5)
     entropy = -(weights * log_p.exp() * log_p).sum().item()
     # The squashed Gaussian's is a quadrature over 20 nodes.
-    assert policy.entropy()[0].item() == pytest.approx(entropy, abs=1e-3 if kind == "squashed_gaussian" else 1e-4)
+    assert policy.entropy()[0].item() == pytest.approx(
+        entropy, abs=1e-3 if kind == "squashed_gaussian" else 1e-4
+    )
 
 
 @pytest.mark.parametrize("mean", [-3.0, 0.0, 1.5])
 @pytest.mark.parametrize("log_std", [-5.0, -1.0, 0.0, 1.0])
 def test_the_squashed_entropy_is_what_its_samples_say_and_never_above_the_uniforms(mean, log_std):
-    policy = SquashedGaussian(torch.full((10_000, 1), mean).double(), torch.full((10_000, 1), log_std).double())
+    policy = SquashedGaussian(
+        torch.full((10_000, 1), mean).double(), torch.full((10_000, 1), log_std).double()
+    )
     told = -policy.sample(generator())[1]
-    assert policy.entropy()[0].item() == pytest.approx(told.mean().item(), abs=0.02 + 5.0 * told.std().item() / 100.0)
+    assert policy.entropy()[0].item() == pytest.approx(
+        told.mean().item(), abs=0.02 + 5.0 * told.std().item() / 100.0
+    )
     assert policy.entropy()[0] <= math.log(2.0)
 
 
@@ -178,7 +208,9 @@ def test_states_are_told_apart_and_may_be_laid_out_in_time_and_worlds(kind):
         (folded.mode(), flat.mode()),
     ):
         torch.testing.assert_close(ours, theirs.reshape(4, 3, *theirs.shape[1:]))
-    alone = torch.cat([made(kind, row[None]).log_prob(one[None]) for row, one in zip(numbers, a, strict=True)])
+    alone = torch.cat(
+        [made(kind, row[None]).log_prob(one[None]) for row, one in zip(numbers, a, strict=True)]
+    )
     torch.testing.assert_close(flat.log_prob(a), alone)
 
 
@@ -205,7 +237,9 @@ def test_samples_come_as_often_as_their_chances(kind, seed):
     a, weights = support(kind)
     sample = small(kind, seed, number).sample(generator(seed))[0]
     chances = weights * small(kind, seed, len(a)).log_prob(a).exp()
-    if kind in NUMBERS:  # How many lie below each of some marks, against the density's integral up to there.
+    if (
+        kind in NUMBERS
+    ):  # How many lie below each of some marks, against the density's integral up to there.
         marks = range(0, len(a), 200)
         found = [(sample <= a[mark]).double().mean().item() for mark in marks]
         expected = [chances[: mark + 1].sum().item() for mark in marks]
@@ -220,16 +254,22 @@ def test_samples_come_as_often_as_their_chances(kind, seed):
 def test_the_mode_is_where_chances_are_highest(kind, seed):
     a, _ = support(kind)
     policy = small(kind, seed, len(a))
-    if kind == "squashed_gaussian":  # Its density in a may peak elsewhere; the mode is told where u is likeliest.
+    if (
+        kind == "squashed_gaussian"
+    ):  # Its density in a may peak elsewhere; the mode is told where u is likeliest.
         likeliest = a[(policy.log_prob(a) + torch.log1p(-a[:, 0].square())).argmax()]
     else:
         likeliest = a[policy.log_prob(a).argmax()]
-    torch.testing.assert_close(policy.mode()[0], likeliest, atol=5e-3 if kind in NUMBERS else 0, rtol=0, check_dtype=False)
+    torch.testing.assert_close(
+        policy.mode()[0], likeliest, atol=5e-3 if kind in NUMBERS else 0, rtol=0, check_dtype=False
+    )
 
 
 def test_half_of_a_squashed_gaussians_samples_lie_below_its_mode():
     policy = SquashedGaussian(torch.full((10_000, 1), 0.7), torch.zeros(10_000, 1))
-    assert (policy.sample(generator())[0] < policy.mode()).float().mean().item() == pytest.approx(0.5, abs=0.02)
+    assert (policy.sample(generator())[0] < policy.mode()).float().mean().item() == pytest.approx(
+        0.5, abs=0.02
+    )
 
 
 @EVERY_KIND
@@ -255,12 +295,20 @@ def test_a_gaussians_sample_can_be_derived_by_its_mean_and_spread():
 
 def test_known_values():
     nought = torch.zeros(1, 1)
-    assert Gaussian(nought, nought).log_prob(nought).item() == pytest.approx(-0.5 * math.log(2 * math.pi))
-    assert Gaussian(nought, nought).entropy().item() == pytest.approx(0.5 * math.log(2 * math.pi * math.e))
+    assert Gaussian(nought, nought).log_prob(nought).item() == pytest.approx(
+        -0.5 * math.log(2 * math.pi)
+    )
+    assert Gaussian(nought, nought).entropy().item() == pytest.approx(
+        0.5 * math.log(2 * math.pi * math.e)
+    )
     uniform = Beta(torch.ones(1, 1), torch.ones(1, 1))
-    assert [uniform.log_prob(torch.tensor([[a]])).item() for a in (-0.9, 0.0, 0.5)] == pytest.approx([-math.log(2.0)] * 3)
+    assert [
+        uniform.log_prob(torch.tensor([[a]])).item() for a in (-0.9, 0.0, 0.5)
+    ] == pytest.approx([-math.log(2.0)] * 3)
     assert uniform.entropy().item() == pytest.approx(math.log(2.0))
-    assert Beta(torch.tensor([[3.0]]), torch.tensor([[2.0]])).mode().item() == pytest.approx(2.0 * (2.0 / 3.0) - 1.0)
+    assert Beta(torch.tensor([[3.0]]), torch.tensor([[2.0]])).mode().item() == pytest.approx(
+        2.0 * (2.0 / 3.0) - 1.0
+    )
     assert Categorical(torch.zeros(1, 4)).entropy().item() == pytest.approx(math.log(4.0))
     sure = Categorical(torch.tensor([[0.0, 1e4, 0.0]]), start=-1)
     assert sure.mode().item() == 0 == sure.sample(generator())[0].item()
@@ -284,32 +332,41 @@ HEADS_OF = {
     "state_gaussian": (StateGaussianHead, Gaussian, 6),
     "squashed_gaussian": (SquashedGaussianHead, SquashedGaussian, 6),
     "beta": (BetaHead, Beta, 6),
-    "categorical": (ChoiceHead, Categorical, 4),
-    "multi_categorical": (ChoiceHead, MultiCategorical, 5),
+    "categorical": (CategoricalHead, Categorical, 4),
+    "multi_categorical": (CategoricalHead, MultiCategorical, 5),
 }
 
 
 def head_of(kind: str, log_std: float = 0.0) -> Head:
     """The head for a space that suits the kind."""
-    return head(SPACES[kind], kind if kind in HEADS else "gaussian", log_std)
+    return make_head(SPACES[kind], kind if kind in HEADS else "gaussian", log_std)
 
 
 @EVERY_KIND
 def test_a_head_says_how_many_numbers_it_takes_and_gives_a_distribution_of_the_spaces_actions(kind):
     made, (head_kind, policy_kind, inputs) = head_of(kind), HEADS_OF[kind]
-    assert type(made) is head_kind and made.inputs == inputs
+    assert type(made) is head_kind and made.in_features == inputs
     policy = made(rows(0, 7, inputs))
     assert type(policy) is policy_kind
     a, log_pi = policy.sample(generator())
-    assert a.shape == policy.mode().shape == (7, *SPACES[kind].shape) and log_pi.shape == policy.entropy().shape == (7,)
-    bounded = [a.numpy() for a in (a, policy.mode()) if not kind.endswith("gaussian") or kind.startswith("squashed")]
+    assert a.shape == policy.mode().shape == (
+        7,
+        *SPACES[kind].shape,
+    ) and log_pi.shape == policy.entropy().shape == (7,)
+    bounded = [
+        a.numpy()
+        for a in (a, policy.mode())
+        if not kind.endswith("gaussian") or kind.startswith("squashed")
+    ]
     assert all(row.astype(SPACES[kind].dtype) in SPACES[kind] for array in bounded for row in array)
 
 
 @pytest.mark.parametrize("log_std", [-1.0, 0.5])
 def test_a_gaussians_spread_begins_where_it_is_told(log_std):
     free = head_of("gaussian", log_std)
-    assert [(name, weight.tolist()) for name, weight in free.named_parameters()] == [("log_std", [log_std] * 3)]
+    assert [(name, weight.tolist()) for name, weight in free.named_parameters()] == [
+        ("log_std", [log_std] * 3)
+    ]
     assert free(rows(0, 5, 3)).log_std is free.log_std, "the same in every state, and learned"
     for kind in ("state_gaussian", "squashed_gaussian"):
         told = head_of(kind, log_std)
@@ -330,21 +387,31 @@ def test_a_beta_head_makes_one_hill_whatever_it_is_told():
 
 
 def test_choices_are_counted_from_where_the_space_begins():
-    assert head_of("categorical")(torch.tensor([[0.0, 0.0, 9.0, 0.0]])).mode().tolist() == [START + 2]
-    assert head_of("multi_categorical")(torch.tensor([[0.0, 9.0, 9.0, 0.0, 0.0]])).mode().tolist() == [[1, START]]
+    assert head_of("categorical")(torch.tensor([[0.0, 0.0, 9.0, 0.0]])).mode().tolist() == [
+        START + 2
+    ]
+    assert head_of("multi_categorical")(
+        torch.tensor([[0.0, 9.0, 9.0, 0.0, 0.0]])
+    ).mode().tolist() == [[1, START]]
 
 
 @EVERY_KIND
 @given(st.data())
 def test_all_stays_finite_whatever_a_network_says(kind, data):
     made = head_of(kind)
-    told = data.draw(st.lists(st.floats(-60, 60, width=32), min_size=made.inputs, max_size=made.inputs))
+    told = data.draw(
+        st.lists(st.floats(-60, 60, width=32), min_size=made.in_features, max_size=made.in_features)
+    )
     numbers = torch.tensor([told], requires_grad=True)
     policy = made(numbers)
     a = policy.sample(generator())[0].detach()
-    tried = [a, *(torch.full_like(a, edge) for edge in (-1.0, 0.0, 1.0))] if kind in NUMBERS else [a]
+    tried = (
+        [a, *(torch.full_like(a, edge) for edge in (-1.0, 0.0, 1.0))] if kind in NUMBERS else [a]
+    )
     values = [*(policy.log_prob(one) for one in tried), policy.entropy()]
-    gradients = torch.autograd.grad(sum(value.sum() for value in values), [numbers, *made.parameters()])
+    gradients = torch.autograd.grad(
+        sum(value.sum() for value in values), [numbers, *made.parameters()]
+    )
     assert torch.isfinite(a).all()
     assert all(torch.isfinite(tensor).all() for tensor in (*values, *gradients))
 
@@ -352,9 +419,11 @@ def test_all_stays_finite_whatever_a_network_says(kind, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_mode_is_an_action_whatever_a_network_says(kind):
     made = head_of(kind)
-    half = made.inputs // 2
+    half = made.in_features // 2
     pairs = itertools.product((-60.0, -20.0, 0.0, 20.0, 60.0), repeat=2)
-    numbers = torch.tensor([[left] * half + [right] * (made.inputs - half) for left, right in pairs])
+    numbers = torch.tensor(
+        [[left] * half + [right] * (made.in_features - half) for left, right in pairs]
+    )
     mode = made(numbers).mode()
     assert torch.isfinite(mode).all()
     assert kind not in ("squashed_gaussian", "beta") or mode.abs().max() <= 1.0
@@ -386,52 +455,66 @@ class LaplaceHead(Head):
 
     def __init__(self, action: Box, log_std: float) -> None:
         super().__init__()
-        self.inputs = action.shape[0]
+        self.in_features = action.shape[0]
 
-    def forward(self, numbers: torch.Tensor) -> Laplace:
-        return Laplace(numbers)
+    def forward(self, params: torch.Tensor) -> Laplace:
+        return Laplace(params)
 
 
 def test_a_head_of_ones_own_learns_by_its_name(monkeypatch):
     monkeypatch.setitem(HEADS, "laplace", LaplaceHead)
-    settings = {"distribution": "laplace", "rollout": 16, "epochs": 8, "learning_rate": 3e-3, "hidden": [16]}
-    learner = school(algos.make("ppo", "probe/SeeDo-v0", {}, settings), "probe/SeeDo-v0", 4000, worlds=8)
+    settings = {
+        "distribution": "laplace",
+        "rollout_steps": 16,
+        "epochs": 8,
+        "learning_rate": 3e-3,
+        "hidden_sizes": [16],
+    }
+    learner = school(
+        algos.make_learner("ppo", "probe/SeeDo-v0", {}, settings), "probe/SeeDo-v0", 4000, envs=8
+    )
     shown = [-0.7, 0.0, 0.7]
     np.testing.assert_allclose(greedy(learner, shown), shown, atol=0.15)
 
 
 def test_an_unknown_distribution_is_the_users_mistake():
     with pytest.raises(UserError, match="unknown distribution 'gausian': did you mean 'gaussian'"):
-        algos.make("ppo", "probe/SeeDo-v0", {}, {"distribution": "gausian"})
+        algos.make_learner("ppo", "probe/SeeDo-v0", {}, {"distribution": "gausian"})
 
 
 @pytest.mark.parametrize("name", algos.ALGORITHMS)
-@pytest.mark.parametrize("action", [Discrete(3), Discrete(3, start=2), MultiDiscrete([2, 3])], ids=str)
+@pytest.mark.parametrize(
+    "action", [Discrete(3), Discrete(3, start=2), MultiDiscrete([2, 3])], ids=str
+)
 def test_who_cannot_choose_says_who_can(name, action):
-    kind = algos.load(name)
+    kind = algos.get_algorithm_class(name)
     if name == "ppo":
         seen = np.zeros((4, 3), np.float32)
         chosen = kind(BOX, action, kind.SETTINGS(), 0).act(seen, explore=True)
         assert all(row in action for row in chosen)
         return
-    with pytest.raises(UserError, match=f"{name.upper()} needs actions in a flat Box.*--algo ppo") as refused:
+    with pytest.raises(
+        UserError, match=f"{name.upper()} needs actions in a flat Box.*--algo ppo"
+    ) as refused:
         kind(BOX, action, kind.SETTINGS(), 0)
     assert "\n" not in str(refused.value)
 
 
 def test_nobody_is_named_where_nobody_can():
-    with pytest.raises(UserError, match=r"this world takes MultiBinary\(3\)$"):
-        algos.load("ppo")(BOX, MultiBinary(3), algos.load("ppo").SETTINGS(), 0)
+    with pytest.raises(UserError, match=r"this environment takes MultiBinary\(3\)$"):
+        algos.get_algorithm_class("ppo")(
+            BOX, MultiBinary(3), algos.get_algorithm_class("ppo").SETTINGS(), 0
+        )
 
 
 @pytest.mark.parametrize("spread", [0.01, 0.3, 1.0])
 def test_the_spread_is_that_of_the_samples_and_the_same_every_time(spread):
     pi = Gaussian(torch.zeros(2, 3), torch.full((3,), math.log(spread)))
-    assert pi.spread().tolist() == pi.spread().tolist()
-    assert pi.spread().numpy() == pytest.approx(np.full((2, 3), spread), rel=0.35)
+    assert pi.std().tolist() == pi.std().tolist()
+    assert pi.std().numpy() == pytest.approx(np.full((2, 3), spread), rel=0.35)
 
 
 @EVERY_KIND
 def test_every_distribution_has_a_spread_for_each_number_of_an_action(kind):
     pi = made(kind, torch.zeros(4, 6))
-    assert pi.spread().shape == pi.mode().shape and (pi.spread() > 0.0).all()
+    assert pi.std().shape == pi.mode().shape and (pi.std() > 0.0).all()

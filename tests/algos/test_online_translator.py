@@ -3,20 +3,30 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from poise.algos.online_translator import EVERY, FIRST, Album
+from poise.algos.online_translator import LEARNING_STARTS, UPDATE_EVERY, ImageBuffer
 from poise.cli import main
 from poise.toolkit.run import Run
 from poise.tools.train import session as train_run
-from poise.tools.train.plan import Words
-from poise.tools.translate.load import open_translator
+from poise.tools.train.plan import TrainRequest
+from poise.tools.translate.load import load_translator
 
-SMALL = {"hidden": [8], "rollout": 16, "batch": 32}
-STEPS = 4 * (FIRST + 3 * EVERY)
+SMALL = {"hidden_sizes": [8], "rollout_steps": 16, "batch_size": 32}
+STEPS = 4 * (LEARNING_STARTS + 3 * UPDATE_EVERY)
 
 
 def train(folder, name, steps=STEPS, **words):
-    training = {"steps": steps, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 4, "workers": 1, "checkpoint_every": 10**6}
-    return train_run.start(Words("reacher2d", "ppo", training, SMALL, runs=folder, name=name, **words), video=False).run
+    training = {
+        "steps": steps,
+        "evaluate_every": 0,
+        "evaluate_episodes": 1,
+        "num_envs": 4,
+        "num_workers": 1,
+        "checkpoint_every": 10**6,
+    }
+    return train_run.start_training(
+        TrainRequest("reacher2d", "ppo", training, SMALL, runs_dir=folder, name=name, **words),
+        record_video=False,
+    ).run
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +39,10 @@ def runs(tmp_path_factory):
 
 
 def weights(run):
-    return {name: value.tobytes() for name, value in run.load("latest", ["policy"])[1]["policy"].items()}
+    return {
+        name: value.tobytes()
+        for name, value in run.load_checkpoint("latest", ["policy"])[1]["policy"].items()
+    }
 
 
 def test_the_policy_learns_as_if_nobody_watched(runs):
@@ -41,28 +54,30 @@ def test_the_translator_learns_and_its_losses_stand_beside_the_policys(runs):
     told = (run.path / "metrics.csv").read_text()
     assert "losses/translation" in told and "losses/policy_loss" in told
     assert "losses/translation" not in (Run.open(runs, "alone").path / "metrics.csv").read_text()
-    state = run.load("latest", ["watched", "album"])[1]
-    assert state["watched"]["minibatches"] == 1 + (STEPS // 4 - FIRST) // EVERY
+    state = run.load_checkpoint("latest", ["watched", "album"])[1]
+    assert state["watched"]["minibatches"] == 1 + (STEPS // 4 - LEARNING_STARTS) // UPDATE_EVERY
     assert len(state["album"]["pictures"]) == STEPS // 4
-    pose = open_translator(run).translate(state["album"]["pictures"][:1])
+    pose = load_translator(run).translate(state["album"]["pictures"][:1])
     assert pose.shape == (1, 4) and np.isfinite(pose).all()
 
 
 def test_what_stands_in_the_album_is_what_is_seen(runs):
-    album = Run.open(runs, "watched").load("latest", ["album"])[1]["album"]
+    album = Run.open(runs, "watched").load_checkpoint("latest", ["album"])[1]["album"]
     from sample_envs import make
 
-    world = make("poise/Reacher2D-v0", "rgb_array", width=64, height=64, markers=False).unwrapped
-    world.reset(seed=0)
+    env = make("poise/Reacher2D-v0", "rgb_array", width=64, height=64, show_markers=False).unwrapped
+    env.reset(seed=0)
     for picture, pose in list(zip(album["pictures"], album["values"], strict=True))[::100]:
-        world.pose = tuple(map(tuple, pose.reshape(2, 2).tolist()))
-        assert np.abs(world.render().astype(int) - picture).max() <= 8, "but for the last digit of float32"
+        env.pose = tuple(map(tuple, pose.reshape(2, 2).tolist()))
+        assert np.abs(env.render().astype(int) - picture).max() <= 8, (
+            "but for the last digit of float32"
+        )
 
 
 def test_it_goes_on_exactly_where_it_was_stopped(runs, tmp_path):
     half = train(tmp_path, "watched", steps=STEPS - 16, with_translator=True)
-    train_run.resume(half, {"steps": STEPS}, video=False)
-    whole, again = (run.load("latest")[1] for run in (Run.open(runs, "watched"), half))
+    train_run.resume_training(half, {"steps": STEPS}, record_video=False)
+    whole, again = (run.load_checkpoint("latest")[1] for run in (Run.open(runs, "watched"), half))
     assert whole.keys() == again.keys()
     for group in whole.keys() - {"progress"}:
         for name, value in whole[group].items():
@@ -87,12 +102,16 @@ def test_bad_words_are_told_in_one_line(runs, words, message):
 
 
 def test_an_album_keeps_the_last_pictures():
-    album, other = Album(3, (1, 1, 3), 1), Album(3, (1, 1, 3), 1)
+    album, other = ImageBuffer(3, (1, 1, 3), 1), ImageBuffer(3, (1, 1, 3), 1)
     for number in range(5):
         album.add(np.full((1, 1, 3), number), np.array([number]))
         if number == 1:
             assert album.size == 2
-    assert sorted(album.values.ravel().tolist()) == [2.0, 3.0, 4.0] == sorted(album.pictures[:, 0, 0, 0].tolist())
-    other.load_state(album.state())
+    assert (
+        sorted(album.values.ravel().tolist())
+        == [2.0, 3.0, 4.0]
+        == sorted(album.images[:, 0, 0, 0].tolist())
+    )
+    other.set_state(album.get_state())
     other.add(np.full((1, 1, 3), 9), np.array([9]))
     assert sorted(other.values.ravel().tolist()) == [3.0, 4.0, 9.0]

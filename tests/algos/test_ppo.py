@@ -1,4 +1,4 @@
-"""PPO held to its formulas: advantages, the clipped objective, the glasses it looks through; and probe worlds it must learn."""
+"""PPO held to its formulas: advantages, the clipped objective, the glasses it looks through; and probe environments it must learn."""
 
 import copy
 import itertools
@@ -17,14 +17,20 @@ from learners import generator, greedy, rows, school, weights
 from poise import algos
 from poise.algos.buffers import Rollout, RolloutBuffer
 from poise.algos.distributions import HEADS
-from poise.algos.normalization import Normalizer, ReturnScale
-from poise.algos.optim import Adam, descend, scheduled
-from poise.algos.ppo import PPO, PPOSettings, gae
+from poise.algos.normalization import Normalizer, RewardNormalizer
+from poise.algos.optim import Adam, gradient_step, scheduled_lr
+from poise.algos.ppo import PPO, PPOSettings, compute_gae
 from poise.toolkit.experience import Transition
 from torch import distributions, nn
 
-STEPS, WORLDS = 6, 3
-SMALL = {"hidden": (8,), "rollout": STEPS, "epochs": 2, "batch": 8, "learning_rate": 0.01}
+STEPS, ENVS = 6, 3
+SMALL = {
+    "hidden_sizes": (8,),
+    "rollout_steps": STEPS,
+    "epochs": 2,
+    "batch_size": 8,
+    "learning_rate": 0.01,
+}
 BOX = Box(-1.0, 1.0, (2,), np.float32)
 ACTING: dict[str, tuple[gymnasium.Space[Any], str]] = {
     **{name: (BOX, name) for name in HEADS},
@@ -39,27 +45,33 @@ def ppo(acting: str = "gaussian", seed: int = 0, **settings: object) -> PPO:
     """A small PPO that sees three numbers."""
     action, distribution = ACTING[acting]
     seen = Box(-np.inf, np.inf, (3,), np.float32)
-    return PPO(seen, action, PPOSettings(**{**SMALL, "distribution": distribution, **settings}), seed)
+    return PPO(
+        seen, action, PPOSettings(**{**SMALL, "distribution": distribution, **settings}), seed
+    )
 
 
-def life(learner: PPO, steps: int = STEPS, seed: int = 0, worlds: int = WORLDS, both: bool = False) -> Iterator[Transition]:
-    """Steps in made-up worlds that end now and then; each is shown before the learner observes it and learns.
+def life(
+    learner: PPO, steps: int = STEPS, seed: int = 0, envs: int = ENVS, both: bool = False
+) -> Iterator[Transition]:
+    """Steps in made-up environments that end now and then; each is shown before the learner observes it and learns.
 
-    A world dies, or runs out of time, and both in one step only where `both` is wanted.
+    An environment dies, or runs out of time, and both in one step only where `both` is wanted.
     """
     rng = np.random.default_rng(seed)
 
     def seen() -> np.ndarray:
-        return (rng.normal(size=(worlds, 3)) * [1.0, 5.0, 0.2] + [0.0, 10.0, -2.0]).astype(np.float32)
+        return (rng.normal(size=(envs, 3)) * [1.0, 5.0, 0.2] + [0.0, 10.0, -2.0]).astype(np.float32)
 
     observation = seen()
     for _ in range(steps):
         action, successor = learner.act(observation, explore=True), seen()
-        reward, ends = rng.normal(3.0, 4.0, worlds).astype(np.float32), rng.random(worlds)
+        reward, ends = rng.normal(3.0, 4.0, envs).astype(np.float32), rng.random(envs)
         terminated, truncated = ends < 0.25, (ends < 0.1 if both else ends > 0.75)
-        yield (transition := Transition(observation, action, reward, successor, terminated, truncated))
+        yield (
+            transition := Transition(observation, action, reward, successor, terminated, truncated)
+        )
         learner.observe(transition)
-        learner.learn()
+        learner.update()
         observation = np.where((terminated | truncated)[:, None], seen(), successor)
 
 
@@ -72,31 +84,37 @@ def live(learner: PPO, steps: int = STEPS, **how: Any) -> PPO:
 
 def filled(learner: PPO, **how: Any) -> Rollout:
     """What the learner makes of a rollout that it has not learned from."""
-    learner.learn = dict
-    for _ in life(learner, learner.settings.rollout, **how):
+    learner.update = dict
+    for _ in life(learner, learner.settings.rollout_steps, **how):
         pass
-    del learner.learn
-    return learner.look_back(*learner.buffer.take(learner.device))
+    del learner.update
+    return learner.prepare_rollout(*learner.buffer.drain(learner.device))
 
 
 def looked_back(learner: PPO) -> list[Rollout]:
     """A list of the rollouts that it will learn from."""
     rollouts: list[Rollout] = []
-    look_back = learner.look_back
+    look_back = learner.prepare_rollout
 
     def listen(*columns: torch.Tensor) -> Rollout:
         rollouts.append(look_back(*columns))
         return rollouts[-1]
 
-    learner.look_back = listen
+    learner.prepare_rollout = listen
     return rollouts
 
 
-def stepped(monkeypatch: pytest.MonkeyPatch, note: Callable[[Adam, list[torch.Tensor]], object]) -> list[Any]:
+def stepped(
+    monkeypatch: pytest.MonkeyPatch, note: Callable[[Adam, list[torch.Tensor]], object]
+) -> list[Any]:
     """A list of what `note` says of every step of an optimizer from now on."""
     noted: list[Any] = []
     step = Adam.step
-    monkeypatch.setattr(Adam, "step", lambda self, gradients: (noted.append(note(self, gradients)), step(self, gradients))[1])
+    monkeypatch.setattr(
+        Adam,
+        "step",
+        lambda self, gradients: (noted.append(note(self, gradients)), step(self, gradients))[1],
+    )
     return noted
 
 
@@ -104,12 +122,12 @@ def stepped(monkeypatch: pytest.MonkeyPatch, note: Callable[[Adam, list[torch.Te
 
 
 def deltas_by_hand(r, v, v2, terminated, gamma):
-    """The TD errors of one world."""
+    """The TD errors of one environment."""
     return [r[t] + (0.0 if terminated[t] else gamma * v2[t]) - v[t] for t in range(len(r))]
 
 
 def advantages_by_hand(r, v, v2, terminated, truncated, gamma, lam):
-    """A_t = sum_k (gamma lam)^k delta_(t+k), up to the episode's or the rollout's end; of one world."""
+    """A_t = sum_k (gamma lam)^k delta_(t+k), up to the episode's or the rollout's end; of one environment."""
     delta = deltas_by_hand(r, v, v2, terminated, gamma)
     advantages = []
     for t in range(len(r)):
@@ -123,7 +141,7 @@ def advantages_by_hand(r, v, v2, terminated, truncated, gamma, lam):
 
 
 def returns_by_hand(r, v2, terminated, truncated, gamma):
-    """Discounted rewards up to the end, and the value of what would have followed where it was not death; of one world."""
+    """Discounted rewards up to the end, and the value of what would have followed where it was not death; of one environment."""
     returns = []
     for t in range(len(r)):
         total = 0.0
@@ -136,19 +154,21 @@ def returns_by_hand(r, v2, terminated, truncated, gamma):
     return returns
 
 
-def story_of(seed: int, steps: int, worlds: int, ends: float) -> list[np.ndarray]:
+def story_of(seed: int, steps: int, envs: int, ends: float) -> list[np.ndarray]:
     """Rewards, values, values of successors, deaths and time-outs (T, N), made up."""
     rng = np.random.default_rng(seed)
-    terminated, truncated = (rng.random((steps, worlds)) < ends for _ in range(2))
-    r, v, v2 = rng.normal(size=(3, steps, worlds))
-    v2[:-1] = np.where((terminated | truncated)[:-1], v2[:-1], v[1:])  # Where an episode goes on, its successor is next.
+    terminated, truncated = (rng.random((steps, envs)) < ends for _ in range(2))
+    r, v, v2 = rng.normal(size=(3, steps, envs))
+    v2[:-1] = np.where(
+        (terminated | truncated)[:-1], v2[:-1], v[1:]
+    )  # Where an episode goes on, its successor is next.
     return [r, v, v2, terminated, truncated]
 
 
 A_STORY = given(
     seed=st.integers(0, 10_000),
     steps=st.integers(1, 12),
-    worlds=st.integers(1, 3),
+    envs=st.integers(1, 3),
     ends=st.sampled_from([0.0, 0.2, 0.6]),
     gamma=st.sampled_from([0.0, 0.9, 1.0]),
     lam=st.sampled_from([0.0, 0.7, 1.0]),
@@ -156,26 +176,35 @@ A_STORY = given(
 
 
 @A_STORY
-def test_advantages_are_sums_of_td_errors_within_an_episode(seed, steps, worlds, ends, gamma, lam):
-    story = story_of(seed, steps, worlds, ends)
-    ours = gae(*(torch.as_tensor(column, dtype=torch.float64) for column in story), gamma, lam).numpy()
+def test_advantages_are_sums_of_td_errors_within_an_episode(seed, steps, envs, ends, gamma, lam):
+    story = story_of(seed, steps, envs, ends)
+    ours = compute_gae(
+        *(torch.as_tensor(column, dtype=torch.float64) for column in story), gamma, lam
+    ).numpy()
     r, v, v2, terminated, truncated = story
-    for world in range(worlds):
-        own = [column[:, world] for column in story]
-        np.testing.assert_allclose(ours[:, world], advantages_by_hand(*own, gamma, lam), atol=1e-9)
+    for env in range(envs):
+        own = [column[:, env] for column in story]
+        np.testing.assert_allclose(ours[:, env], advantages_by_hand(*own, gamma, lam), atol=1e-9)
         if lam == 0.0:
-            errors = deltas_by_hand(*(column[:, world] for column in (r, v, v2, terminated)), gamma)
-            np.testing.assert_allclose(ours[:, world], errors, atol=1e-9)
+            errors = deltas_by_hand(*(column[:, env] for column in (r, v, v2, terminated)), gamma)
+            np.testing.assert_allclose(ours[:, env], errors, atol=1e-9)
         if lam == 1.0:
-            returns = returns_by_hand(*(column[:, world] for column in (r, v2, terminated, truncated)), gamma)
-            np.testing.assert_allclose(ours[:, world] + v[:, world], returns, atol=1e-9)
+            returns = returns_by_hand(
+                *(column[:, env] for column in (r, v2, terminated, truncated)), gamma
+            )
+            np.testing.assert_allclose(ours[:, env] + v[:, env], returns, atol=1e-9)
 
 
-@pytest.mark.parametrize(("end", "expected"), [("none", 1 + 0.9 * 20 - 10), ("time-out", 1 + 0.9 * 20 - 10), ("death", 1 - 10)])
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [("none", 1 + 0.9 * 20 - 10), ("time-out", 1 + 0.9 * 20 - 10), ("death", 1 - 10)],
+)
 def test_a_time_out_cuts_the_sum_but_keeps_the_value_and_a_death_ends_both(end, expected):
     r, v, v2 = torch.ones(2, 1), torch.full((2, 1), 10.0), torch.full((2, 1), 20.0)
     marks = {name: torch.tensor([[float(end == name)], [0.0]]) for name in ("death", "time-out")}
-    first, last = gae(r, v, v2, marks["death"], marks["time-out"], 0.9, 0.5).flatten().tolist()
+    first, last = (
+        compute_gae(r, v, v2, marks["death"], marks["time-out"], 0.9, 0.5).flatten().tolist()
+    )
     assert last == pytest.approx(1 + 0.9 * 20 - 10)
     assert first == pytest.approx(expected + (0.9 * 0.5 * last if end == "none" else 0.0))
 
@@ -186,26 +215,31 @@ def test_a_time_out_cuts_the_sum_but_keeps_the_value_and_a_death_ends_both(end, 
 def test_a_rollout_is_kept_as_it_was_lived():
     buffer, lived = RolloutBuffer(STEPS), list(life(ppo()))
     for count, transition in enumerate(lived):
-        assert not buffer.full and buffer.steps == count * WORLDS
+        assert not buffer.is_full and buffer.steps == count * ENVS
         buffer.add(transition)
-    assert buffer.full
-    for name, column in zip(Transition._fields, buffer.take(torch.device("cpu")), strict=True):
+    assert buffer.is_full
+    for name, column in zip(Transition._fields, buffer.drain(torch.device("cpu")), strict=True):
         assert column.dtype == torch.float32
         np.testing.assert_allclose(column, [getattr(transition, name) for transition in lived])
-    assert not buffer.full and buffer.steps == STEPS * WORLDS
+    assert not buffer.is_full and buffer.steps == STEPS * ENVS
 
 
 @given(number=st.integers(1, 40), size=st.integers(1, 45))
 def test_minibatches_are_all_rows_once_in_a_new_order_every_epoch(number, size):
     marks = torch.arange(number, dtype=torch.float32)
-    rollout, rng = Rollout(marks[:, None] + torch.arange(2), *(marks + 100 * k for k in range(1, 6))), np.random.default_rng(0)
+    rollout, rng = (
+        Rollout(marks[:, None] + torch.arange(2), *(marks + 100 * k for k in range(1, 6))),
+        np.random.default_rng(0),
+    )
     orders = []
     for _ in range(2):
         batches = list(rollout.minibatches(size, rng))
         assert [len(batch.s) for batch in batches[:-1]] == [size] * (len(batches) - 1)
         for batch in batches:
             assert len({len(column) for column in batch}) == 1 and len(batch.s) <= size
-            assert torch.equal(batch.s, batch.a[:, None] - 100 + torch.arange(2)), "rows stay together"
+            assert torch.equal(batch.s, batch.a[:, None] - 100 + torch.arange(2)), (
+                "rows stay together"
+            )
             assert all(torch.equal(column, batch.a + 100 * k) for k, column in enumerate(batch[1:]))
         orders.append([row for batch in batches for row in batch.s[:, 0].tolist()])
         assert sorted(orders[-1]) == marks.tolist()
@@ -215,26 +249,50 @@ def test_minibatches_are_all_rows_once_in_a_new_order_every_epoch(number, size):
 @torch.no_grad()
 def value(learner: PPO, seen: np.ndarray) -> np.ndarray:
     """V(s) as the learner sees it now."""
-    return learner.net.value(learner.net.normalizer(learner.tensor(seen))).numpy()
+    return learner.net.value(learner.net.normalizer(learner.to_tensor(seen))).numpy()
 
 
 @EVERY_ACTING
 @pytest.mark.parametrize("normalize", [False, True])
 def test_what_it_learns_from_is_what_the_policy_that_acted_saw_and_said(acting, normalize):
     """The second rollout: its policy wore the glasses that the first one had left it with, and learning must wear them too."""
-    learner = live(ppo(acting, normalize=normalize, normalize_reward=False, gamma=0.9, gae_lambda=0.8))
+    learner = live(
+        ppo(
+            acting,
+            normalize_observations=normalize,
+            normalize_reward=False,
+            gamma=0.9,
+            gae_lambda=0.8,
+        )
+    )
     rollouts, expected, seen = looked_back(learner), [], []
     for lived in life(learner, STEPS, seed=1):
-        s, a, v = learner.net.normalizer(learner.tensor(lived.observation)), lived.action, value(learner, lived.observation)
+        s, a, v = (
+            learner.net.normalizer(learner.to_tensor(lived.observation)),
+            lived.action,
+            value(learner, lived.observation),
+        )
         log_pi = learner.net.policy(s).log_prob(torch.from_numpy(a)).detach()
         expected.append((s, torch.tensor(a), log_pi, torch.from_numpy(v)))
-        seen.append((lived.reward, v, value(learner, lived.next_observation), lived.terminated, lived.truncated))
+        seen.append(
+            (
+                lived.reward,
+                v,
+                value(learner, lived.next_observation),
+                lived.terminated,
+                lived.truncated,
+            )
+        )
     (rollout,) = rollouts
     for ours, theirs in zip(rollout, map(torch.cat, zip(*expected, strict=True)), strict=False):
         torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-4)
     columns = [np.array(column, float) for column in zip(*seen, strict=True)]
-    by_hand = [advantages_by_hand(*(column[:, world] for column in columns), 0.9, 0.8) for world in range(WORLDS)]
-    torch.testing.assert_close(rollout.A, torch.tensor(by_hand).T.flatten().float(), rtol=1e-3, atol=1e-3)
+    by_hand = [
+        advantages_by_hand(*(column[:, env] for column in columns), 0.9, 0.8) for env in range(ENVS)
+    ]
+    torch.testing.assert_close(
+        rollout.A, torch.tensor(by_hand).T.flatten().float(), rtol=1e-3, atol=1e-3
+    )
     torch.testing.assert_close(rollout.R, rollout.A + rollout.v_old)
 
 
@@ -244,7 +302,7 @@ def test_what_it_learns_from_is_what_the_policy_that_acted_saw_and_said(acting, 
 @EVERY_ACTING
 @pytest.mark.parametrize("normalize", [False, True])
 def test_the_first_pass_over_a_fresh_rollout_has_ratio_1_and_clips_nothing(acting, normalize):
-    learner = ppo(acting, epochs=1, batch=5, normalize=normalize)
+    learner = ppo(acting, epochs=1, batch_size=5, normalize_observations=normalize)
     ratios = []
     policy_loss = learner.policy_loss
     learner.policy_loss = lambda ratio, A: (ratios.append(ratio.detach()), policy_loss(ratio, A))[1]
@@ -252,16 +310,20 @@ def test_the_first_pass_over_a_fresh_rollout_has_ratio_1_and_clips_nothing(actin
         ratios.clear()
         live(learner, seed=turn)
         torch.testing.assert_close(ratios[0], torch.ones(5), rtol=0, atol=1e-4)
-        assert not torch.allclose(ratios[1], torch.ones(5), rtol=0, atol=1e-4), "one step later it is another policy"
+        assert not torch.allclose(ratios[1], torch.ones(5), rtol=0, atol=1e-4), (
+            "one step later it is another policy"
+        )
 
 
 @EVERY_ACTING
 def test_its_first_gradient_is_that_of_the_policy_gradient_theorem(acting):
     """At ratio 1: the gradient of -E[A log pi(a|s)], advantages brought to mean 0 and spread 1."""
-    learner = ppo(acting, value_weight=0.0)
-    rollout, parameters = filled(learner), list(learner.net.policy_parts.parameters())
+    learner = ppo(acting, value_coef=0.0)
+    rollout, parameters = filled(learner), list(learner.net.policy_modules.parameters())
     A = (rollout.A - rollout.A.mean()) / rollout.A.std(correction=0)
-    expected = torch.autograd.grad(-(A * learner.net.policy(rollout.s).log_prob(rollout.a)).mean(), parameters)
+    expected = torch.autograd.grad(
+        -(A * learner.net.policy(rollout.s).log_prob(rollout.a)).mean(), parameters
+    )
     ours = torch.autograd.grad(learner.loss(rollout), parameters)
     for our, their in zip(ours, expected, strict=True):
         torch.testing.assert_close(our, their, rtol=1e-3, atol=1e-5)
@@ -284,10 +346,12 @@ CLIP = 0.3
     ],
 )
 def test_the_clip_stops_what_has_gone_far_enough_and_nothing_else(ratio, A, learns):
-    learner = ppo(clip=CLIP, normalize_advantage=False)
+    learner = ppo(clip_range=CLIP, normalize_advantage=False)
     ratios = torch.tensor([ratio, 1.0], requires_grad=True)
     loss = learner.policy_loss(ratios, torch.tensor([A, 0.0]))
-    assert torch.autograd.grad(loss, ratios)[0].tolist() == pytest.approx([-A / 2 if learns else 0.0, 0.0])
+    assert torch.autograd.grad(loss, ratios)[0].tolist() == pytest.approx(
+        [-A / 2 if learns else 0.0, 0.0]
+    )
     objective = ratio * A if learns else (1.0 + math.copysign(CLIP, A)) * A
     assert loss.item() == pytest.approx(-objective / 2)
 
@@ -299,13 +363,15 @@ def test_advantages_are_brought_to_mean_0_and_spread_1_where_that_is_wanted():
     torch.testing.assert_close(normal.policy_loss(ratio, 5.0 * A + 30.0), loss)
     assert not torch.isclose(normal.policy_loss(ratio, -A), loss)
     by_hand = (A.numpy() - A.numpy().mean()) / A.numpy().std()
-    torch.testing.assert_close(loss, plain.policy_loss(ratio, torch.from_numpy(by_hand)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        loss, plain.policy_loss(ratio, torch.from_numpy(by_hand)), rtol=1e-4, atol=1e-5
+    )
     torch.testing.assert_close(plain.policy_loss(ratio, 5.0 * A), 5.0 * plain.policy_loss(ratio, A))
     assert torch.isfinite(normal.policy_loss(torch.ones(1), torch.ones(1))), "one row has no spread"
 
 
 def test_advantages_are_normalized_minibatch_by_minibatch():
-    learner = ppo(epochs=1, batch=6, gamma=0.0)
+    learner = ppo(epochs=1, batch_size=6, gamma=0.0)
     seen = []
     policy_loss = learner.policy_loss
     learner.policy_loss = lambda ratio, A: (seen.append(A.clone()), policy_loss(ratio, A))[1]
@@ -314,12 +380,14 @@ def test_advantages_are_normalized_minibatch_by_minibatch():
     (rollout,) = rollouts
     batches = seen[-4:-1]  # Before the last call, which only measures.
     assert [len(batch) for batch in batches] == [6, 6, 6]
-    assert sorted(torch.cat(batches).tolist()) == sorted(rollout.A.tolist()), "as they come, to be normalized there"
+    assert sorted(torch.cat(batches).tolist()) == sorted(rollout.A.tolist()), (
+        "as they come, to be normalized there"
+    )
 
 
 def test_values_go_to_the_returns_at_any_pace_or_at_a_clipped_one():
     v, v_old, R = torch.tensor([3.0], requires_grad=True), torch.tensor([0.0]), torch.tensor([5.0])
-    free, kept = ppo(), ppo(clip_value=0.5)
+    free, kept = ppo(), ppo(value_clip_range=0.5)
     assert free.value_loss(v, v_old, R).item() == pytest.approx(0.5 * 4.0)
     assert torch.autograd.grad(free.value_loss(v, v_old, R), v)[0].item() == pytest.approx(-2.0)
     # Already further than it may go, and on the way to R: the error of V kept near V_old is the larger one, and teaches nothing.
@@ -330,16 +398,22 @@ def test_values_go_to_the_returns_at_any_pace_or_at_a_clipped_one():
     assert torch.autograd.grad(kept.value_loss(v, v_old, -R), v)[0].item() == pytest.approx(8.0)
     # Near enough.
     assert kept.value_loss(v, torch.tensor([2.6]), R).item() == pytest.approx(0.5 * 4.0)
-    assert free.value_loss(torch.tensor([1.0, 3.0]), torch.zeros(2), torch.zeros(2)).item() == pytest.approx(0.25 * 10.0)
+    assert free.value_loss(
+        torch.tensor([1.0, 3.0]), torch.zeros(2), torch.zeros(2)
+    ).item() == pytest.approx(0.25 * 10.0)
 
 
 @EVERY_ACTING
 def test_the_loss_is_the_sum_of_its_three_parts(acting):
-    learner = ppo(acting, value_weight=0.7, entropy_bonus=0.2, clip_value=0.1)
+    learner = ppo(acting, value_coef=0.7, entropy_coef=0.2, value_clip_range=0.1)
     rollout = filled(learner)
-    shifted = rollout._replace(log_pi_old=rollout.log_pi_old + 0.4 * rows(3, len(rollout.s)), v_old=rollout.v_old + 1.0)
+    shifted = rollout._replace(
+        log_pi_old=rollout.log_pi_old + 0.4 * rows(3, len(rollout.s)), v_old=rollout.v_old + 1.0
+    )
     pi = learner.net.policy(shifted.s)
-    policy_loss = learner.policy_loss((pi.log_prob(shifted.a) - shifted.log_pi_old).exp(), shifted.A)
+    policy_loss = learner.policy_loss(
+        (pi.log_prob(shifted.a) - shifted.log_pi_old).exp(), shifted.A
+    )
     value_loss = learner.value_loss(learner.net.value(shifted.s), shifted.v_old, shifted.R)
     expected = policy_loss + 0.7 * value_loss - 0.2 * pi.entropy().mean()
     torch.testing.assert_close(learner.loss(shifted), expected)
@@ -347,23 +421,29 @@ def test_the_loss_is_the_sum_of_its_three_parts(acting):
 
 @EVERY_ACTING
 def test_the_entropy_bonus_raises_the_entropy(acting):
-    learner = ppo(acting, entropy_bonus=1.0, value_weight=0.0, log_std=-1.0)
+    learner = ppo(acting, entropy_coef=1.0, value_coef=0.0, log_std_init=-1.0)
     rollout = filled(learner)
-    with torch.no_grad():  # Away from where all choices are alike, and where no alpha differs from its beta.
+    with (
+        torch.no_grad()
+    ):  # Away from where all choices are alike, and where no alpha differs from its beta.
         learner.net.actor[-1].bias.copy_(rows(5, len(learner.net.actor[-1].bias)))
     rollout = rollout._replace(A=torch.zeros_like(rollout.A))
     before = learner.net.policy(rollout.s).entropy().mean().item()
     for _ in range(30):
-        descend(learner.optimizers["all"], learner.loss(rollout))
+        gradient_step(learner.optimizers["all"], learner.loss(rollout))
     assert learner.net.policy(rollout.s).entropy().mean().item() > before + 0.01
 
 
 # The epochs.
 
 
-@pytest.mark.parametrize(("epochs", "batch", "expected"), [(1, 18, 1), (3, 18, 3), (4, 8, 12), (2, 100, 2)])
-def test_it_goes_through_a_rollout_so_often_in_so_many_minibatches(epochs, batch, expected, monkeypatch):
-    learner = ppo(epochs=epochs, batch=batch)
+@pytest.mark.parametrize(
+    ("epochs", "batch", "expected"), [(1, 18, 1), (3, 18, 3), (4, 8, 12), (2, 100, 2)]
+)
+def test_it_goes_through_a_rollout_so_often_in_so_many_minibatches(
+    epochs, batch, expected, monkeypatch
+):
+    learner = ppo(epochs=epochs, batch_size=batch)
     steps = stepped(monkeypatch, lambda optimizer, gradients: None)
     live(learner, 2 * STEPS)
     assert len(steps) == 2 * expected
@@ -376,25 +456,27 @@ def test_it_learns_only_when_a_rollout_is_complete_and_tells_what_happened():
     for count, transition in enumerate(transitions, 1):
         before = weights(learner)
         learner.observe(transition)
-        metrics = learner.learn()
+        metrics = learner.update()
         if count % STEPS:
             assert metrics == {} and weights(learner) == before
         else:
             assert metrics.keys() == {f"losses/{name}" for name in names} | {"charts/learning_rate"}
             assert all(type(value) is float and math.isfinite(value) for value in metrics.values())
             assert weights(learner) != before
-        assert learner.learn() == {}, "nothing is learned twice"
+        assert learner.update() == {}, "nothing is learned twice"
 
 
 def test_a_rollout_of_a_single_step_can_be_learned_from():
-    learner = ppo(rollout=1, batch=1, normalize=False)
-    metrics = [learner.learn() for transition in life(ppo(), 3, worlds=1) if not learner.observe(transition)]
+    learner = ppo(rollout_steps=1, batch_size=1, normalize_observations=False)
+    metrics = [
+        learner.update() for transition in life(ppo(), 3, envs=1) if not learner.observe(transition)
+    ]
     assert all(math.isfinite(value) for told in metrics for value in told.values())
 
 
 @pytest.mark.parametrize(("target", "epochs"), [(None, 5), (1e-9, 1), (1e9, 5)])
 def test_going_too_far_from_the_old_policy_ends_the_epochs(target, epochs, monkeypatch):
-    learner = ppo(epochs=5, batch=18, target_kl=target)
+    learner = ppo(epochs=5, batch_size=18, target_kl=target)
     steps = stepped(monkeypatch, lambda optimizer, gradients: None)
     live(learner)
     assert len(steps) == epochs
@@ -405,45 +487,68 @@ def test_long_gradients_are_shortened_and_short_ones_are_not(monkeypatch):
         return math.hypot(*(gradient.norm().item() for gradient in gradients))
 
     norms = stepped(monkeypatch, norm)
-    live(ppo(max_gradient=1e9))
+    live(ppo(max_grad_norm=1e9))
     free = max(norms)
     norms.clear()
-    live(ppo(max_gradient=free / 2.0))
+    live(ppo(max_grad_norm=free / 2.0))
     assert max(norms) == pytest.approx(free / 2.0, rel=1e-4)
     assert min(norms) < free / 2.0 - 1e-3
     norms.clear()
     parameter = nn.Parameter(torch.zeros(2))
     gradients = stepped(monkeypatch, lambda optimizer, gradients: gradients[0].tolist())
     for max_norm in (1.0, 5.0, 50.0):
-        descend(Adam(0.1, nn.ParameterList([parameter])), (parameter * torch.tensor([3.0, -4.0])).sum(), max_norm)
-    assert [value for gradient in gradients for value in gradient] == pytest.approx([0.6, -0.8, 3.0, -4.0, 3.0, -4.0])
+        gradient_step(
+            Adam(0.1, nn.ParameterList([parameter])),
+            (parameter * torch.tensor([3.0, -4.0])).sum(),
+            max_norm,
+        )
+    assert [value for gradient in gradients for value in gradient] == pytest.approx(
+        [0.6, -0.8, 3.0, -4.0, 3.0, -4.0]
+    )
 
 
-@given(start=st.floats(1e-6, 1.0), final=st.floats(0.01, 1.0), part=st.floats(0.0, 3.0), later=st.floats(0.0, 3.0))
+@given(
+    start=st.floats(1e-6, 1.0),
+    final=st.floats(0.01, 1.0),
+    part=st.floats(0.0, 3.0),
+    later=st.floats(0.0, 3.0),
+)
 def test_schedules_fall_from_the_start_to_the_end_and_stay_there(start, final, part, later):
     part, later = sorted((part, later))
     for schedule in ("linear", "exponential"):
-        assert scheduled(start, schedule, 0.0, final) == pytest.approx(start)
+        assert scheduled_lr(start, schedule, 0.0, final) == pytest.approx(start)
         assert (
-            scheduled(start, schedule, 1.0, final)
-            == scheduled(start, schedule, 1.0 + later, final)
+            scheduled_lr(start, schedule, 1.0, final)
+            == scheduled_lr(start, schedule, 1.0 + later, final)
             == pytest.approx(start * final)
         )
-        assert start * final * (1 - 1e-9) <= scheduled(start, schedule, later, final) <= scheduled(start, schedule, part, final)
-    assert scheduled(start, "constant", part, final) == start
-    middle = (scheduled(start, schedule, 0.5, final) for schedule in ("linear", "exponential"))
+        assert (
+            start * final * (1 - 1e-9)
+            <= scheduled_lr(start, schedule, later, final)
+            <= scheduled_lr(start, schedule, part, final)
+        )
+    assert scheduled_lr(start, "constant", part, final) == start
+    middle = (scheduled_lr(start, schedule, 0.5, final) for schedule in ("linear", "exponential"))
     assert tuple(middle) == pytest.approx((start * (1 + final) / 2, start * math.sqrt(final)))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "exponential"])
 def test_it_learns_at_the_pace_of_its_schedule(schedule, monkeypatch):
-    learner = ppo(schedule=schedule, horizon=3 * STEPS * WORLDS, final=0.2, epochs=1, batch=100)
+    learner = ppo(
+        schedule=schedule,
+        schedule_steps=3 * STEPS * ENVS,
+        final_lr_fraction=0.2,
+        epochs=1,
+        batch_size=100,
+    )
     rates = stepped(monkeypatch, lambda optimizer, gradients: optimizer.learning_rate)
     told = []
-    learn = learner.learn
-    learner.learn = lambda: told.append(learn())
+    learn = learner.update
+    learner.update = lambda: told.append(learn())
     live(learner, 5 * STEPS)
-    assert rates == pytest.approx([scheduled(0.01, schedule, part / 3.0, 0.2) for part in range(1, 6)])
+    assert rates == pytest.approx(
+        [scheduled_lr(0.01, schedule, part / 3.0, 0.2) for part in range(1, 6)]
+    )
     assert [metrics["charts/learning_rate"] for metrics in told if metrics] == rates
 
 
@@ -452,31 +557,49 @@ def test_it_learns_at_the_pace_of_its_schedule(schedule, monkeypatch):
 
 def test_what_it_tells_of_a_policy_that_has_moved():
     """Against the divergence of torch's Normals, and a count by hand."""
-    learner = ppo(rollout=2000, normalize=False, clip=0.1)
+    learner = ppo(rollout_steps=2000, normalize_observations=False, clip_range=0.1)
     rollout = filled(learner)
-    before = learner.measure(rollout)
-    assert (before["losses/approx_kl"], before["losses/clipfrac"]) == pytest.approx((0.0, 0.0), abs=1e-5)
+    before = learner.diagnostics(rollout)
+    assert (before["losses/approx_kl"], before["losses/clipfrac"]) == pytest.approx(
+        (0.0, 0.0), abs=1e-5
+    )
     old = distributions.Normal(
-        *(part.detach().clone() for part in (learner.net.policy(rollout.s).mean, learner.net.head.log_std.exp()))
+        *(
+            part.detach().clone()
+            for part in (learner.net.policy(rollout.s).mean, learner.net.head.log_std.exp())
+        )
     )
     with torch.no_grad():
         learner.net.actor[-1].bias.add_(torch.tensor([0.2, -0.1]))
         learner.net.head.log_std.add_(-0.1)
     pi = learner.net.policy(rollout.s)
-    expected = distributions.kl_divergence(old, distributions.Normal(pi.mean, pi.log_std.exp())).sum(-1).mean().item()
-    after = learner.measure(rollout)
+    expected = (
+        distributions.kl_divergence(old, distributions.Normal(pi.mean, pi.log_std.exp()))
+        .sum(-1)
+        .mean()
+        .item()
+    )
+    after = learner.diagnostics(rollout)
     assert after["losses/approx_kl"] == pytest.approx(expected, rel=0.1)
     ratio = (pi.log_prob(rollout.a) - old.log_prob(rollout.a).sum(-1)).exp()
-    assert after["losses/clipfrac"] == pytest.approx(((ratio < 0.9) | (ratio > 1.1)).float().mean().item(), abs=1e-3)
+    assert after["losses/clipfrac"] == pytest.approx(
+        ((ratio < 0.9) | (ratio > 1.1)).float().mean().item(), abs=1e-3
+    )
     assert 0.1 < after["losses/clipfrac"] < 0.9
     assert after["losses/entropy"] == pytest.approx(pi.entropy()[0].item(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("v_old", "explained"), [("R", 1.0), ("constant", 0.0), ("opposite", -3.0)])
+@pytest.mark.parametrize(
+    ("v_old", "explained"), [("R", 1.0), ("constant", 0.0), ("opposite", -3.0)]
+)
 def test_explained_variance_is_how_much_of_the_returns_the_value_foresaw(v_old, explained):
     rollout = filled(ppo())
-    foreseen = {"R": rollout.R, "constant": torch.full_like(rollout.R, 7.0), "opposite": -rollout.R}[v_old]
-    told = ppo().measure(rollout._replace(v_old=foreseen))
+    foreseen = {
+        "R": rollout.R,
+        "constant": torch.full_like(rollout.R, 7.0),
+        "opposite": -rollout.R,
+    }[v_old]
+    told = ppo().diagnostics(rollout._replace(v_old=foreseen))
     assert told["losses/explained_variance"] == pytest.approx(explained, abs=1e-4)
 
 
@@ -496,11 +619,17 @@ def test_the_glasses_change_only_when_it_has_learned():
         worn = statistics(learner)
         for lived in life(learner, STEPS, seed=turn):
             learner.act(seen, explore=False), learner.act(lived.observation, explore=False)
-            assert statistics(learner) == worn, "neither acting nor observing nor evaluating touches them"
+            assert statistics(learner) == worn, (
+                "neither acting nor observing nor evaluating touches them"
+            )
         assert statistics(learner) != worn
         mean, spread = rollouts[turn].s.mean(0), rollouts[turn].s.std(0, correction=0)
-        fresh = torch.allclose(mean, torch.zeros(3), atol=1e-3) and torch.allclose(spread, torch.ones(3), atol=1e-3)
-        assert fresh == (turn == 0), "only the first rollout is seen through glasses made from itself"
+        fresh = torch.allclose(mean, torch.zeros(3), atol=1e-3) and torch.allclose(
+            spread, torch.ones(3), atol=1e-3
+        )
+        assert fresh == (turn == 0), (
+            "only the first rollout is seen through glasses made from itself"
+        )
 
 
 def test_after_the_first_rollout_the_glasses_are_its_mean_and_spread():
@@ -520,17 +649,19 @@ def test_after_more_rollouts_the_glasses_are_the_mean_and_spread_of_all_that_was
 
 
 def test_without_glasses_all_is_seen_as_it_is():
-    learner = ppo(normalize=False)
+    learner = ppo(normalize_observations=False)
     rollouts, lived = looked_back(learner), list(life(learner))
-    torch.testing.assert_close(rollouts[0].s, torch.from_numpy(np.concatenate([step.observation for step in lived])))
+    torch.testing.assert_close(
+        rollouts[0].s, torch.from_numpy(np.concatenate([step.observation for step in lived]))
+    )
     assert not isinstance(learner.net.normalizer, Normalizer)
 
 
 class ScaleByHand:
     """Rewards over the spread of all discounted returns so far, number by number; the returns begin anew with every episode."""
 
-    def __init__(self, gamma: float, worlds: int) -> None:
-        self.gamma, self.running, self.returns = gamma, [0.0] * worlds, []
+    def __init__(self, gamma: float, envs: int) -> None:
+        self.gamma, self.running, self.returns = gamma, [0.0] * envs, []
 
     def __call__(self, r: np.ndarray, over: np.ndarray) -> np.ndarray:
         for t, n in itertools.product(range(len(r)), range(len(self.running))):
@@ -548,34 +679,43 @@ class ScaleByHand:
 )
 def test_rewards_are_measured_by_the_spread_of_the_discounted_return(seed, lengths, gamma):
     rng = np.random.default_rng(seed)
-    ours, theirs = ReturnScale(gamma), ScaleByHand(gamma, 2)
+    ours, theirs = RewardNormalizer(gamma), ScaleByHand(gamma, 2)
     for length in lengths:
         r, over = rng.normal(5.0, 10.0, (length, 2)), rng.random((length, 2)) < 0.3
-        kept = copy.deepcopy(ours.state())
+        kept = copy.deepcopy(ours.get_state())
         scaled = ours(torch.from_numpy(r), torch.from_numpy(over).double()).numpy()
         np.testing.assert_allclose(scaled, theirs(r, over), rtol=1e-5)
-        again = ReturnScale(gamma)
-        again.load_state(kept)
-        assert np.array_equal(again(torch.from_numpy(r), torch.from_numpy(over).double()), scaled), "a state goes round"
+        again = RewardNormalizer(gamma)
+        again.set_state(kept)
+        assert np.array_equal(
+            again(torch.from_numpy(r), torch.from_numpy(over).double()), scaled
+        ), "a state goes round"
 
 
 def test_scaled_rewards_are_clipped():
-    scale = ReturnScale(0.0)
+    scale = RewardNormalizer(0.0)
     r = torch.zeros(10_000, 1)
     r[3], r[5] = 1.0, -1.0
     assert scale(r, torch.zeros_like(r))[[3, 5], 0].tolist() == [10.0, -10.0]
 
 
-@pytest.mark.parametrize(("wanted", "both"), [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    ("wanted", "both"), [(False, False), (False, True), (True, False), (True, True)]
+)
 def test_it_learns_from_scaled_rewards_where_that_is_wanted(wanted, both):
     """At gamma 0.5 and lambda 0: R = r + gamma V(s2), so that rewards can be read off."""
-    learner = ppo(normalize_reward=wanted, normalize=False, gamma=0.5, gae_lambda=0.0)
-    rollouts, scale = looked_back(learner), ScaleByHand(0.5, WORLDS)
+    learner = ppo(normalize_reward=wanted, normalize_observations=False, gamma=0.5, gae_lambda=0.0)
+    rollouts, scale = looked_back(learner), ScaleByHand(0.5, ENVS)
     for turn in range(3):
-        told = [(*lived[2:], value(learner, lived.next_observation)) for lived in life(learner, seed=turn, both=both)]
+        told = [
+            (*lived[2:], value(learner, lived.next_observation))
+            for lived in life(learner, seed=turn, both=both)
+        ]
         r, _, terminated, truncated, v2 = (np.stack(column) for column in zip(*told, strict=True))
         scaled = scale(r.astype(float), terminated | truncated) if wanted else r
-        np.testing.assert_allclose(rollouts[turn].R, (scaled + 0.5 * (1 - terminated) * v2).flatten(), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            rollouts[turn].R, (scaled + 0.5 * (1 - terminated) * v2).flatten(), rtol=1e-3, atol=1e-4
+        )
 
 
 # Networks.
@@ -584,23 +724,38 @@ def test_it_learns_from_scaled_rewards_where_that_is_wanted(wanted, both):
 def touched(learner: PPO, loss: torch.Tensor) -> set[str]:
     """The networks to which a loss gives a gradient."""
     loss.backward()
-    networks = {"trunk": learner.net.trunk, "actor": learner.net.actor, "head": learner.net.head, "critic": learner.net.critic}
-    grads = {name: [parameter.grad for parameter in network.parameters()] for name, network in networks.items()}
-    return {name for name, own in grads.items() if any(grad is not None and grad.any() for grad in own)}
+    networks = {
+        "trunk": learner.net.trunk,
+        "actor": learner.net.actor,
+        "head": learner.net.head,
+        "critic": learner.net.critic,
+    }
+    grads = {
+        name: [parameter.grad for parameter in network.parameters()]
+        for name, network in networks.items()
+    }
+    return {
+        name for name, own in grads.items() if any(grad is not None and grad.any() for grad in own)
+    }
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_actor_and_critic_have_a_trunk_each_or_one_for_both(shared):
     s = rows(0, 20, 3)
     trunk = {"trunk"} if shared else set()
-    learner = ppo(shared=shared, hidden=(8, 6))
+    learner = ppo(shared_trunk=shared, hidden_sizes=(8, 6))
     assert touched(learner, learner.net.value(s).square().sum()) == {"critic"} | trunk
-    learner = ppo(shared=shared, hidden=(8, 6))
+    learner = ppo(shared_trunk=shared, hidden_sizes=(8, 6))
     a = learner.net.policy(s).sample(generator())[0].detach()
-    assert touched(learner, learner.net.policy(s).log_prob(a).square().sum()) == {"actor", "head"} | trunk
-    learner = ppo(shared=shared, hidden=(8, 6))
-    assert touched(learner, learner.net(s)[0].log_prob(a).square().sum()) == {"actor", "head"} | trunk
-    learner = ppo(shared=shared, hidden=(8, 6))
+    assert (
+        touched(learner, learner.net.policy(s).log_prob(a).square().sum())
+        == {"actor", "head"} | trunk
+    )
+    learner = ppo(shared_trunk=shared, hidden_sizes=(8, 6))
+    assert (
+        touched(learner, learner.net(s)[0].log_prob(a).square().sum()) == {"actor", "head"} | trunk
+    )
+    learner = ppo(shared_trunk=shared, hidden_sizes=(8, 6))
     assert touched(learner, learner.net(s)[1].square().sum()) == {"critic"} | trunk
     layers = {name: [layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)] for name, network in
               (("trunk", learner.net.trunk), ("actor", learner.net.actor), ("critic", learner.net.critic))}  # fmt: skip
@@ -608,30 +763,45 @@ def test_actor_and_critic_have_a_trunk_each_or_one_for_both(shared):
     assert layers == (both if shared else {"trunk": [], "actor": [8, 6, 2], "critic": [8, 6, 1]})
 
 
-@pytest.mark.parametrize(("name", "kind"), [("relu", nn.ReLU), ("tanh", nn.Tanh), ("elu", nn.ELU), ("silu", nn.SiLU)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("relu", nn.ReLU), ("tanh", nn.Tanh), ("elu", nn.ELU), ("silu", nn.SiLU)]
+)
 @pytest.mark.parametrize("shared", [False, True])
 def test_networks_are_built_of_what_was_asked_for(name, kind, shared):
-    learner = ppo(activation=name, shared=shared, hidden=(8, 6))
+    learner = ppo(activation=name, shared_trunk=shared, hidden_sizes=(8, 6))
     modules = [module for network in learner.networks.values() for module in network.modules()]
-    between = [type(module) for module in modules if not [*module.children()] and not [*module.parameters()]]
-    assert [module for module in between if not issubclass(module, nn.Identity)] == [Normalizer, *[kind] * (2 if shared else 4)]
+    between = [
+        type(module)
+        for module in modules
+        if not [*module.children()] and not [*module.parameters()]
+    ]
+    assert [module for module in between if not issubclass(module, nn.Identity)] == [
+        Normalizer,
+        *[kind] * (2 if shared else 4),
+    ]
 
 
 @pytest.mark.parametrize("distribution", HEADS)
 @pytest.mark.parametrize("log_std", [-1.0, 0.5])
-def test_the_policy_is_of_the_kind_asked_for_and_begins_with_the_spread_asked_for(distribution, log_std):
-    learner = ppo(distribution, log_std=log_std)
+def test_the_policy_is_of_the_kind_asked_for_and_begins_with_the_spread_asked_for(
+    distribution, log_std
+):
+    learner = ppo(distribution, log_std_init=log_std)
     pi = learner.net.policy(rows(0, 20, 3))
     assert type(learner.net.head) is HEADS[distribution]
     if distribution != "beta":
-        assert pi.log_std.flatten().tolist() == pytest.approx([log_std] * pi.log_std.numel(), abs=0.05)
+        assert pi.log_std.flatten().tolist() == pytest.approx(
+            [log_std] * pi.log_std.numel(), abs=0.05
+        )
 
 
 @EVERY_ACTING
 @pytest.mark.parametrize("shared", [False, True])
 def test_learning_moves_every_weight_once(acting, shared):
-    learner = ppo(acting, shared=shared, entropy_bonus=0.01)
-    parameters = [parameter for module in learner.networks.values() for parameter in module.parameters()]
+    learner = ppo(acting, shared_trunk=shared, entropy_coef=0.01)
+    parameters = [
+        parameter for module in learner.networks.values() for parameter in module.parameters()
+    ]
     assert [id(p) for p in parameters] == [id(p) for p in learner.optimizers["all"].parameters]
     assert len({id(p) for p in parameters}) == len(parameters)
     before = [parameter.detach().clone() for parameter in parameters]
@@ -641,18 +811,24 @@ def test_learning_moves_every_weight_once(acting, shared):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_orthogonal_weights_are_orthogonal_and_policies_begin_in_the_middle(shared):
-    learner = ppo(shared=shared, hidden=(16, 12))
+    learner = ppo(shared_trunk=shared, hidden_sizes=(16, 12))
     gains = {"actor": 0.01, "critic": 1.0, "trunk": math.sqrt(2.0)}
     for name, last in gains.items():
-        layers = [layer for layer in getattr(learner.net, name).modules() if isinstance(layer, nn.Linear)]
+        layers = [
+            layer for layer in getattr(learner.net, name).modules() if isinstance(layer, nn.Linear)
+        ]
         for layer in layers:
             gain = last if layer is layers[-1] else math.sqrt(2.0)
             assert not layer.bias.any()
-            wide = layer.weight if layer.weight.shape[0] <= layer.weight.shape[1] else layer.weight.T
-            torch.testing.assert_close(wide @ wide.T, gain**2 * torch.eye(len(wide)), rtol=1e-4, atol=1e-5)
+            wide = (
+                layer.weight if layer.weight.shape[0] <= layer.weight.shape[1] else layer.weight.T
+            )
+            torch.testing.assert_close(
+                wide @ wide.T, gain**2 * torch.eye(len(wide)), rtol=1e-4, atol=1e-5
+            )
     seen = rows(0, 30, 3).numpy()
     assert np.abs(learner.act(seen, explore=False)).max() < 0.05
-    plain = ppo(orthogonal=False)
+    plain = ppo(orthogonal_init=False)
     assert plain.net.actor[-1].bias.any() and np.abs(plain.act(seen, explore=False)).max() > 0.05
 
 
@@ -665,37 +841,54 @@ def test_it_explores_by_samples_and_shows_its_mode(acting):
     learner = live(ppo(acting))
     seen = 5.0 * rows(0, 40, 3)
     pi, chance = learner.net.policy(learner.net.normalizer(seen)), learner.generator.get_state()
-    shown, explored = learner.act(seen.numpy(), explore=False), learner.act(seen.numpy(), explore=True)
+    shown, explored = (
+        learner.act(seen.numpy(), explore=False),
+        learner.act(seen.numpy(), explore=True),
+    )
     assert shown.dtype == explored.dtype == (np.float32 if ACTING[acting][0] is BOX else np.int64)
     assert shown.shape == explored.shape == (40, *ACTING[acting][0].shape)
     assert np.array_equal(shown, pi.mode().detach().numpy())
     learner.generator.set_state(chance)
     assert np.array_equal(explored, pi.sample(learner.generator)[0].detach().numpy())
-    assert not np.array_equal(explored, shown) and not np.array_equal(explored, learner.act(seen.numpy(), explore=True))
+    assert not np.array_equal(explored, shown) and not np.array_equal(
+        explored, learner.act(seen.numpy(), explore=True)
+    )
     one, two = ppo(acting), ppo(acting)
     one.act(seen.numpy(), explore=False)
-    assert np.array_equal(one.act(seen.numpy(), explore=True), two.act(seen.numpy(), explore=True)), "looking draws no chance"
+    assert np.array_equal(
+        one.act(seen.numpy(), explore=True), two.act(seen.numpy(), explore=True)
+    ), "looking draws no chance"
     three = ppo(acting, seed=1)
-    three.load_state({"policy": two.state()["policy"]})
-    assert not np.array_equal(one.act(seen.numpy(), explore=True), three.act(seen.numpy(), explore=True)), "another seed"
+    three.load_state_dict({"policy": two.state_dict()["policy"]})
+    assert not np.array_equal(
+        one.act(seen.numpy(), explore=True), three.act(seen.numpy(), explore=True)
+    ), "another seed"
 
 
 # Learning.
 
-QUICK = {"rollout": 16, "epochs": 8, "learning_rate": 3e-3, "hidden": [16], "log_std": -1.0}
+QUICK = {
+    "rollout_steps": 16,
+    "epochs": 8,
+    "learning_rate": 3e-3,
+    "hidden_sizes": [16],
+    "log_std_init": -1.0,
+}
 
 
 def probe(name: str, **settings: object) -> PPO:
-    """A small PPO for a probe world."""
-    return algos.make("ppo", f"probe/{name}-v0", {}, {**QUICK, **settings})
+    """A small PPO for a probe environment."""
+    return algos.make_learner("ppo", f"probe/{name}-v0", {}, {**QUICK, **settings})
 
 
-@pytest.mark.parametrize(("distribution", "shared"), [*((name, False) for name in HEADS), ("gaussian", True)])
+@pytest.mark.parametrize(
+    ("distribution", "shared"), [*((name, False) for name in HEADS), ("gaussian", True)]
+)
 def test_it_learns_to_do_what_it_sees(distribution, shared):
     # A Beta cannot begin narrow, and has further to go.
     more, steps = ({"learning_rate": 1e-2}, 8000) if distribution == "beta" else ({}, 4000)
-    learner = probe("SeeDo", distribution=distribution, shared=shared, **more)
-    school(learner, "probe/SeeDo-v0", steps, worlds=8)
+    learner = probe("SeeDo", distribution=distribution, shared_trunk=shared, **more)
+    school(learner, "probe/SeeDo-v0", steps, envs=8)
     shown = [-0.7, -0.3, 0.0, 0.3, 0.7]
     np.testing.assert_allclose(greedy(learner, shown), shown, atol=0.15)
 
@@ -704,19 +897,19 @@ ONE, TWO = np.eye(3), [[*first, *second] for first in np.eye(2) for second in np
 
 
 @pytest.mark.parametrize(
-    ("world", "shown", "expected"),
+    ("env", "shown", "expected"),
     [
         ("SeeChoose", ONE, [0, 1, 2]),
         ("SeeChooseFromFive", ONE, [5, 6, 7]),
         ("SeeChooseTwo", TWO, [[1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2]]),
     ],
 )
-def test_it_learns_to_choose_what_it_sees(world, shown, expected):
-    learner = school(probe(world), f"probe/{world}-v0", 2000, worlds=8)
+def test_it_learns_to_choose_what_it_sees(env, shown, expected):
+    learner = school(probe(env), f"probe/{env}-v0", 2000, envs=8)
     assert learner.act(np.array(shown, np.float32), explore=False).tolist() == expected
 
 
-VALUES = {"gamma": 0.8, "normalize_reward": False, "learning_rate": 1e-2, "rollout": 20}
+VALUES = {"gamma": 0.8, "normalize_reward": False, "learning_rate": 1e-2, "rollout_steps": 20}
 
 
 def values(learner: PPO, seen: list[float]) -> list[float]:
@@ -727,15 +920,19 @@ def values(learner: PPO, seen: list[float]) -> list[float]:
 @pytest.mark.parametrize("gae_lambda", [0.0, 0.95])
 def test_a_time_out_is_not_a_death(gae_lambda):
     learner = probe("One", gae_lambda=gae_lambda, **VALUES)
-    school(learner, "probe/One-v0", 2400, worlds=4)  # Ended by its time limit every 10 steps.
+    school(learner, "probe/One-v0", 2400, envs=4)  # Ended by its time limit every 10 steps.
     assert values(learner, [0.0]) == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
-    assert learner.outlook(np.zeros((1, 1), np.float32))[0] == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
+    assert learner.value_and_std(np.zeros((1, 1), np.float32))[0] == pytest.approx(
+        [1.0 / (1.0 - 0.8)], rel=0.05
+    )
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_death_is_one(shared):
-    learner = probe("OneDies", shared=shared, schedule="linear", horizon=3200, **VALUES)
-    school(learner, "probe/OneDies-v0", 3200, worlds=4)
+    learner = probe(
+        "OneDies", shared_trunk=shared, schedule="linear", schedule_steps=3200, **VALUES
+    )
+    school(learner, "probe/OneDies-v0", 3200, envs=4)
     expected = [sum(0.8**k for k in range(5 - age)) for age in range(5)]
     assert values(learner, [age / 5.0 for age in range(5)]) == pytest.approx(expected, rel=0.15)
 
@@ -748,43 +945,53 @@ def test_one_seed_gives_the_same_weights_byte_for_byte(acting):
     torch.manual_seed(1)
     first = weights(live(ppo(acting), 2 * STEPS))
     torch.manual_seed(2)
-    assert weights(live(ppo(acting), 2 * STEPS)) == first, "and torch's own chance is not the learner's"
+    assert weights(live(ppo(acting), 2 * STEPS)) == first, (
+        "and torch's own chance is not the learner's"
+    )
     assert weights(live(ppo(acting, seed=1), 2 * STEPS)) != first
 
 
 @EVERY_ACTING
 @pytest.mark.parametrize("steps", [2, STEPS, STEPS + 4])
 def test_a_state_goes_round_exactly_also_in_the_middle_of_a_rollout(acting, steps):
-    how = {"schedule": "linear", "horizon": 100}
+    how = {"schedule": "linear", "schedule_steps": 100}
     one, two = live(ppo(acting, **how), steps), ppo(acting, seed=7, **how)
-    two.load_state(copy.deepcopy(one.state()))
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
     assert weights(one) == weights(two)
     for learner in (one, two):
         live(learner, 2 * STEPS, seed=9)
     assert weights(one) == weights(two)
-    first, second = ({f"{g}.{n}": v for g, group in learner.state().items() for n, v in group.items()} for learner in (one, two))
+    first, second = (
+        {f"{g}.{n}": v for g, group in learner.state_dict().items() for n, v in group.items()}
+        for learner in (one, two)
+    )
     assert first.keys() == second.keys()
-    assert all(np.array_equal(first[name], second[name]) for name in first if name != "chance.numpy")
-    assert first["chance.numpy"] == second["chance.numpy"]
+    assert all(np.array_equal(first[name], second[name]) for name in first if name != "rng.numpy")
+    assert first["rng.numpy"] == second["rng.numpy"]
 
 
 def test_a_state_is_arrays_and_plain_values_and_nothing_that_lives_on():
     learner = live(ppo(), STEPS + 3)
-    state = learner.state()
+    state = learner.state_dict()
     kept = copy.deepcopy(state)
     plain = (int, float, str, bool, dict, list, np.ndarray)
     assert all(isinstance(value, plain) for group in state.values() for value in group.values())
     live(learner, STEPS)
     for group, told in kept.items():
         for name, value in told.items():
-            assert np.array_equal(state[group][name], value) or value == state[group][name], f"{group}.{name}"
+            assert np.array_equal(state[group][name], value) or value == state[group][name], (
+                f"{group}.{name}"
+            )
 
 
 @pytest.mark.parametrize("shared", [False, True])
 @EVERY_ACTING
 def test_the_policy_alone_is_enough_to_act(acting, shared):
-    one, two = live(ppo(acting, shared=shared), 2 * STEPS), ppo(acting, shared=shared, seed=7)
-    two.load_state({"policy": one.state()["policy"]})
+    one, two = (
+        live(ppo(acting, shared_trunk=shared), 2 * STEPS),
+        ppo(acting, shared_trunk=shared, seed=7),
+    )
+    two.load_state_dict({"policy": one.state_dict()["policy"]})
     seen = 10.0 * rows(0, 50, 3).numpy()
     assert np.array_equal(one.act(seen, explore=False), two.act(seen, explore=False))
 
@@ -794,17 +1001,19 @@ def test_the_policy_alone_is_enough_to_act(acting, shared):
 
 def test_the_squashed_entropy_is_computed_where_its_numbers_lie():
     mean, log_std = torch.zeros(2, 1, device="meta"), torch.zeros(2, 1, device="meta")
-    assert HEADS["squashed_gaussian"].kind(mean, log_std).entropy().device.type == "meta"
+    assert (
+        HEADS["squashed_gaussian"].distribution_class(mean, log_std).entropy().device.type == "meta"
+    )
 
 
 def test_rewards_are_scaled_where_they_lie():
     r = torch.ones(2, 1, device="meta")
-    assert ReturnScale(0.9)(r, r).device.type == "meta"
+    assert RewardNormalizer(0.9)(r, r).device.type == "meta"
 
 
 def test_a_restored_scale_goes_on_where_rewards_lie():
-    scale = ReturnScale(0.9)
+    scale = RewardNormalizer(0.9)
     scale(torch.ones(2, 1), torch.zeros(2, 1))
-    scale.load_state(scale.state())
+    scale.set_state(scale.get_state())
     r = torch.ones(2, 1, device="meta")
     assert scale(r, r).device.type == "meta"

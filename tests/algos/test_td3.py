@@ -1,4 +1,4 @@
-"""TD3 held to its formulas: twin critics, smoothed targets, a delayed actor; DDPG as its special case; and probe worlds."""
+"""TD3 held to its formulas: twin critics, smoothed targets, a delayed actor; DDPG as its special case; and probe environments."""
 
 import copy
 import math
@@ -12,12 +12,12 @@ from learners import STILL, batch_of, greedy, rows, school, transition_of, weigh
 from poise import algos
 from poise.algos.buffers import Batch
 from poise.algos.networks import Ensemble
-from poise.algos.optim import descend, track
+from poise.algos.optim import gradient_step, soft_update
 from poise.algos.td3 import TD3, TD3Settings
 from torch import nn
 
-SMALL = {"hidden": (16, 16), "batch": 16, "buffer": 1000, "warmup": 10}
-DDPG = {"twin": False, "target_noise": 0.0, "delay": 1}
+SMALL = {"hidden_sizes": (16, 16), "batch_size": 16, "buffer_size": 1000, "learning_starts": 10}
+DDPG = {"twin_critics": False, "policy_noise": 0.0, "policy_delay": 1}
 
 
 def td3(observation: int = 3, action: int = 2, seed: int = 0, **settings: object) -> TD3:
@@ -29,10 +29,12 @@ def td3(observation: int = 3, action: int = 2, seed: int = 0, **settings: object
 def estranged(learner: TD3) -> TD3:
     """The same, its targets other networks than those they follow: whoever is mistaken for the other shows."""
     torch.manual_seed(77)
-    fresh = td3(seed=99, twin=learner.settings.twin)
-    track(learner.critic_target, fresh.critic, 1.0)
-    track(learner.actor_target, fresh.actor, 1.0)
-    with torch.no_grad():  # Far from flat, so that now the one critic and now the other is the smaller.
+    fresh = td3(seed=99, twin_critics=learner.settings.twin_critics)
+    soft_update(learner.critic_target, fresh.critic, 1.0)
+    soft_update(learner.actor_target, fresh.actor, 1.0)
+    with (
+        torch.no_grad()
+    ):  # Far from flat, so that now the one critic and now the other is the smaller.
         for weight in learner.critic_target.weights:
             weight.mul_(3.0)
     return learner
@@ -52,7 +54,10 @@ def target_by_hand(learner: TD3, batch: Batch, noise: torch.Tensor) -> torch.Ten
     with torch.no_grad():
         for row in range(len(batch.r)):
             mean = torch.tanh(learner.actor_target(batch.s2[row][None]))[0].tolist()
-            epsilon = [max(-c.noise_clip, min(c.noise_clip, c.target_noise * one)) for one in noise[row].tolist()]
+            epsilon = [
+                max(-c.noise_clip, min(c.noise_clip, c.policy_noise * one))
+                for one in noise[row].tolist()
+            ]
             a2 = [max(-1.0, min(1.0, one + more)) for one, more in zip(mean, epsilon, strict=True)]
             pair = torch.cat((batch.s2[row], torch.tensor(a2)))[None]
             q = min(learner.critic_target(pair)[:, 0].tolist())
@@ -69,16 +74,29 @@ def loss_by_hand(learner: TD3, batch: Batch, y: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("terminated", [0.0, 1.0])
 @pytest.mark.parametrize(
-    "how", [{}, {"target_noise": 2.0}, {"target_noise": 0.0}, {"noise_clip": 0.05}, {"twin": False}, DDPG], ids=str
+    "how",
+    [
+        {},
+        {"policy_noise": 2.0},
+        {"policy_noise": 0.0},
+        {"noise_clip": 0.05},
+        {"twin_critics": False},
+        DDPG,
+    ],
+    ids=str,
 )
-def test_the_critics_target_is_the_smaller_value_of_a_smoothed_action_and_stops_at_a_death(terminated, how):
+def test_the_critics_target_is_the_smaller_value_of_a_smoothed_action_and_stops_at_a_death(
+    terminated, how
+):
     learner, batch = estranged(td3(gamma=0.9, **how)), batch_of(16, terminated=terminated)
     chance = learner.generator.get_state()
     loss = learner.critic_loss(batch)
     learner.generator.set_state(chance)
-    y = target_by_hand(learner, batch, learner.noise(batch.a))
+    y = target_by_hand(learner, batch, learner.sample_noise(batch.a))
     torch.testing.assert_close(loss.detach(), loss_by_hand(learner, batch, y), rtol=1e-4, atol=1e-5)
-    smaller = learner.critic_target(torch.cat((batch.s2, learner.actor_target(batch.s2).tanh()), -1)).argmin(0)
+    smaller = learner.critic_target(
+        torch.cat((batch.s2, learner.actor_target(batch.s2).tanh()), -1)
+    ).argmin(0)
     assert len(smaller.unique()) == learner.critic.members, "every critic is believed somewhere"
     if terminated:
         torch.testing.assert_close(y, batch.r)
@@ -96,39 +114,43 @@ def test_one_critic_no_smoothing_and_no_delay_are_ddpg():
     for turn in range(3):
         learner.replay.updates += 1
         before = parts(learner)
-        learner.update(batch_of(16, seed=turn))
+        learner.train_on_batch(batch_of(16, seed=turn))
         assert all(before[name] != bits for name, bits in parts(learner).items())
 
 
 def acted_upon(learner: TD3, batch: Batch) -> torch.Tensor:
     """The actions that the target critic is asked about."""
     asked = []
-    handle = learner.critic_target.register_forward_pre_hook(lambda module, inputs: asked.append(inputs[0]))
+    handle = learner.critic_target.register_forward_pre_hook(
+        lambda module, inputs: asked.append(inputs[0])
+    )
     learner.critic_loss(batch)
     handle.remove()
     return asked[0][:, batch.s2.shape[1] :]
 
 
 def test_noise_on_the_targets_actions_is_clipped_and_so_are_they(monkeypatch):
-    learner, batch = estranged(td3(target_noise=0.2, noise_clip=0.5)), batch_of(64)
+    learner, batch = estranged(td3(policy_noise=0.2, noise_clip=0.5)), batch_of(64)
     with torch.no_grad():  # So that some actions lie near the ends, both of them.
         learner.actor_target[-1].weight *= torch.tensor([[20.0], [-20.0]])
     mean = learner.actor_target(batch.s2).tanh()
 
     def smoothed(noise: float) -> torch.Tensor:
-        monkeypatch.setattr(TD3, "noise", lambda self, like: torch.full_like(like, noise))
+        monkeypatch.setattr(TD3, "sample_noise", lambda self, like: torch.full_like(like, noise))
         return acted_upon(learner, batch)
 
     torch.testing.assert_close(smoothed(0.0), mean)
     torch.testing.assert_close(smoothed(1.0), (mean + 0.2).clamp(-1, 1))
     torch.testing.assert_close(smoothed(2.5), (mean + 0.5).clamp(-1, 1))
-    assert torch.equal(smoothed(3.0), smoothed(1000.0)), "noise beyond the clip has no further effect"
+    assert torch.equal(smoothed(3.0), smoothed(1000.0)), (
+        "noise beyond the clip has no further effect"
+    )
     torch.testing.assert_close(smoothed(-1000.0), (mean - 0.5).clamp(-1, 1))
     assert smoothed(1000.0).max() == 1.0 and smoothed(-1000.0).min() == -1.0
 
 
 def test_every_target_action_gets_noise_of_its_own_and_of_the_spread_asked_for():
-    learner, batch = td3(target_noise=0.1, noise_clip=0.5), batch_of(4000)
+    learner, batch = td3(policy_noise=0.1, noise_clip=0.5), batch_of(4000)
     noise = acted_upon(learner, batch) - learner.actor_target(batch.s2).tanh()
     assert noise.mean(0).tolist() == pytest.approx([0.0, 0.0], abs=0.01)
     assert noise.std(0).tolist() == pytest.approx([0.1, 0.1], rel=0.05)
@@ -139,7 +161,11 @@ def test_the_critics_loss_gives_no_gradient_to_the_targets_or_the_actor():
     learner = td3()
     learner.critic_loss(batch_of()).backward()
     assert all(parameter.grad is not None for parameter in learner.critic.parameters())
-    others = [*learner.critic_target.parameters(), *learner.actor_target.parameters(), *learner.actor.parameters()]
+    others = [
+        *learner.critic_target.parameters(),
+        *learner.actor_target.parameters(),
+        *learner.actor.parameters(),
+    ]
     assert all(parameter.grad is None for parameter in others)
 
 
@@ -165,7 +191,7 @@ def test_the_actors_step_raises_its_value_and_leaves_the_critics_alone():
     learner, s = td3(learning_rate=0.01), rows(0, 32, 3)
     before, value = weights_of(learner.critic), -learner.actor_loss(s, learner.mu(s)).item()
     for _ in range(10):
-        descend(learner.optimizers["policy"], learner.actor_loss(s, learner.mu(s)))
+        gradient_step(learner.optimizers["policy"], learner.actor_loss(s, learner.mu(s)))
     assert -learner.actor_loss(s, learner.mu(s)).item() > value
     assert weights_of(learner.critic) == before
     assert all(parameter.grad is None for parameter in learner.critic.parameters())
@@ -177,12 +203,12 @@ def test_the_actors_step_raises_its_value_and_leaves_the_critics_alone():
 @pytest.mark.parametrize("delay", [1, 2, 3])
 @pytest.mark.parametrize("twin", [True, False])
 def test_critics_move_with_every_update_and_actor_and_targets_with_every_so_many(delay, twin):
-    learner = td3(delay=delay, twin=twin, tau=0.1)
+    learner = td3(policy_delay=delay, twin_critics=twin, tau=0.1)
     for _ in range(11):
         learner.observe(transition_of())
     for count in range(1, 8):
-        before, learner.replay.updates_owed = parts(learner), 1.0
-        metrics = learner.learn()
+        before, learner.replay.pending_updates = parts(learner), 1.0
+        metrics = learner.update()
         moved = {name for name, bits in parts(learner).items() if bits != before[name]}
         late = {"policy", "actor_target", "critic_target"} if count % delay == 0 else set()
         assert moved == {"critic"} | late
@@ -192,12 +218,15 @@ def test_critics_move_with_every_update_and_actor_and_targets_with_every_so_many
 
 def test_many_updates_at_once_tell_all_losses():
     """Also where the last of them, the fifth, was none of the actor's."""
-    learner, told = td3(updates_per_step=5.0, delay=2), []
+    learner, told = td3(updates_per_step=5.0, policy_delay=2), []
     for seed in range(12):
         learner.observe(transition_of(seed=seed))
-        told.append(learner.learn())
+        told.append(learner.update())
     assert learner.replay.updates == 10
-    assert [set(metrics) for metrics in told[-3:]] == [set(), *[{"losses/qf_loss", "losses/actor_loss"}] * 2]
+    assert [set(metrics) for metrics in told[-3:]] == [
+        set(),
+        *[{"losses/qf_loss", "losses/actor_loss"}] * 2,
+    ]
 
 
 @pytest.mark.parametrize("tau", [0.005, 0.3, 1.0])
@@ -208,16 +237,20 @@ def test_targets_begin_as_copies_and_follow_by_tau(tau):
         assert weights_of(target) == weights_of(source) and target is not source
     learner = estranged(learner)
     before = [copy.deepcopy(target) for target, _ in pairs]
-    learner.update(batch_of(16))
+    learner.train_on_batch(batch_of(16))
     for (target, source), old in zip(pairs, before, strict=True):
-        for new, was, goal in zip(target.parameters(), old.parameters(), source.parameters(), strict=True):
+        for new, was, goal in zip(
+            target.parameters(), old.parameters(), source.parameters(), strict=True
+        ):
             torch.testing.assert_close(new, (1.0 - tau) * was + tau * goal)
 
 
 def test_each_optimizer_moves_its_own_network():
     learner = td3()
     for name, network in (("policy", learner.actor), ("critic", learner.critic)):
-        assert {id(p) for p in learner.optimizers[name].parameters} == {id(p) for p in network.parameters()}
+        assert {id(p) for p in learner.optimizers[name].parameters} == {
+            id(p) for p in network.parameters()
+        }
     assert learner.optimizers.keys() == {"policy", "critic"}
 
 
@@ -225,11 +258,13 @@ def test_each_optimizer_moves_its_own_network():
 
 
 def test_it_explores_around_its_action_with_the_spread_asked_for():
-    learner, seen = td3(warmup=0, exploration=0.1), np.zeros((4000, 3), np.float32)
+    learner, seen = td3(learning_starts=0, exploration_noise=0.1), np.zeros((4000, 3), np.float32)
     mode, explored = learner.act(seen, explore=False), learner.act(seen, explore=True)
     assert mode.dtype == explored.dtype == np.float32
     assert (mode == mode[0]).all()
-    np.testing.assert_allclose(mode[0], torch.tanh(learner.actor(torch.zeros(3))).detach(), rtol=1e-6)
+    np.testing.assert_allclose(
+        mode[0], torch.tanh(learner.actor(torch.zeros(3))).detach(), rtol=1e-6
+    )
     assert explored.mean(0) == pytest.approx(mode[0], abs=0.01)
     assert explored.std(0) == pytest.approx([0.1, 0.1], rel=0.05)
     assert abs(np.corrcoef(explored.T)[0, 1]) < 0.05
@@ -237,26 +272,28 @@ def test_it_explores_around_its_action_with_the_spread_asked_for():
 
 def test_explored_actions_are_clipped_and_without_noise_they_are_its_own():
     seen = np.zeros((1000, 3), np.float32)
-    explored = td3(warmup=0, exploration=2.0).act(seen, explore=True)
+    explored = td3(learning_starts=0, exploration_noise=2.0).act(seen, explore=True)
     assert explored.max() == 1.0 and explored.min() == -1.0
-    calm = td3(warmup=0, exploration=0.0)
+    calm = td3(learning_starts=0, exploration_noise=0.0)
     assert np.array_equal(calm.act(seen, explore=True), calm.act(seen, explore=False))
 
 
 def test_it_warms_up_uniformly_and_then_follows_its_actor():
-    learner, seen = td3(warmup=20, exploration=0.05), np.zeros((2000, 3), np.float32)
+    learner, seen = td3(learning_starts=20, exploration_noise=0.05), np.zeros((2000, 3), np.float32)
     for _ in range(20):
         uniform = learner.act(seen, explore=True)
-        assert np.abs(uniform).max() <= 1.0 and uniform.std() == pytest.approx(1 / math.sqrt(3), rel=0.05)
+        assert np.abs(uniform).max() <= 1.0 and uniform.std() == pytest.approx(
+            1 / math.sqrt(3), rel=0.05
+        )
         learner.observe(transition_of())
-        assert learner.learn() == {}
+        assert learner.update() == {}
     assert learner.act(seen, explore=True).std(0) == pytest.approx([0.05, 0.05], rel=0.1)
     learner.observe(transition_of())
-    assert learner.learn() != {}
+    assert learner.update() != {}
 
 
 def test_looking_without_exploring_draws_no_chance():
-    one, two, seen = td3(warmup=0), td3(warmup=0), np.ones((3, 3), np.float32)
+    one, two, seen = td3(learning_starts=0), td3(learning_starts=0), np.ones((3, 3), np.float32)
     for _ in range(5):
         one.act(seen, explore=False)
     assert np.array_equal(one.act(seen, explore=True), two.act(seen, explore=True))
@@ -265,9 +302,11 @@ def test_looking_without_exploring_draws_no_chance():
 @pytest.mark.parametrize("name", ["td3", "sac"])
 def test_what_is_acted_upon_and_what_is_learned_from_is_seen_through_the_same_glasses(name):
     """Which are made of all that was seen, and change with nothing else."""
-    kind = algos.load(name)
+    kind = algos.get_algorithm_class(name)
     spaces = Box(-np.inf, np.inf, (3,), np.float32), Box(-1.0, 1.0, (2,), np.float32)
-    learner = kind(*spaces, kind.SETTINGS(**{**SMALL, "normalize": True, "warmup": 0}), 0)
+    learner = kind(
+        *spaces, kind.SETTINGS(**{**SMALL, "normalize_observations": True, "learning_starts": 0}), 0
+    )
     seen = 10.0 + 5.0 * rows(0, 30, 3).numpy()
     for seed in range(30):
         learner.observe(transition_of(seed=seed)._replace(next_observation=seen[seed : seed + 1]))
@@ -277,16 +316,22 @@ def test_what_is_acted_upon_and_what_is_learned_from_is_seen_through_the_same_gl
     mode = learner.actor(normalized)[:, :2].tanh().detach()
     np.testing.assert_allclose(learner.act(seen, explore=False), mode, rtol=1e-3, atol=1e-4)
     worn = weights_of(learner.replay.normalizer)
-    learner.act(100.0 * seen, explore=True), learner.act(100.0 * seen, explore=False), learner.learn()
+    (
+        learner.act(100.0 * seen, explore=True),
+        learner.act(100.0 * seen, explore=False),
+        learner.update(),
+    )
     assert weights_of(learner.replay.normalizer) == worn
 
 
 @pytest.mark.parametrize("name", ["td3", "sac"])
 def test_exploring_depends_on_the_seed(name):
-    kind, seen = algos.load(name), np.zeros((5, 1), np.float32)
+    kind, seen = algos.get_algorithm_class(name), np.zeros((5, 1), np.float32)
     spaces = Box(-1.0, 1.0, (1,), np.float32), Box(-1.0, 1.0, (1,), np.float32)
-    one, two = (kind(*spaces, kind.SETTINGS(**{**SMALL, "warmup": 0}), seed) for seed in (0, 1))
-    two.load_state({"policy": one.state()["policy"]})
+    one, two = (
+        kind(*spaces, kind.SETTINGS(**{**SMALL, "learning_starts": 0}), seed) for seed in (0, 1)
+    )
+    two.load_state_dict({"policy": one.state_dict()["policy"]})
     assert np.array_equal(one.act(seen, explore=False), two.act(seen, explore=False))
     assert not np.array_equal(one.act(seen, explore=True), two.act(seen, explore=True))
 
@@ -294,48 +339,68 @@ def test_exploring_depends_on_the_seed(name):
 @pytest.mark.parametrize("gap", [-0.5, 0.5])
 def test_an_update_of_sac_warms_up_where_it_holds_too_little_entropy_and_cools_where_too_much(gap):
     """Told by what it held: of two learners that are alike, one wants a little more or less than the other has."""
-    kind = algos.load("sac")
+    kind = algos.get_algorithm_class("sac")
     spaces = Box(-np.inf, np.inf, (3,), np.float32), Box(-1.0, 1.0, (2,), np.float32)
-    held = kind(*spaces, kind.SETTINGS(**SMALL), 0).update(batch_of(64))["losses/entropy"]
+    held = kind(*spaces, kind.SETTINGS(**SMALL), 0).train_on_batch(batch_of(64))["losses/entropy"]
     learner = kind(*spaces, kind.SETTINGS(**{**SMALL, "target_entropy": held + gap}), 0)
-    learner.update(batch_of(64))
+    learner.train_on_batch(batch_of(64))
     assert (learner.log_alpha.item() > 0.0) == (gap > 0.0)
 
 
 def test_networks_are_built_of_what_was_asked_for():
-    learner = td3(activation="silu", hidden=(8, 6), twin=False)
+    learner = td3(activation="silu", hidden_sizes=(8, 6), twin_critics=False)
     for actor in (learner.actor, learner.actor_target):
-        assert [type(layer) for layer in actor] == [nn.Linear, nn.SiLU, nn.Linear, nn.SiLU, nn.Linear]
+        assert [type(layer) for layer in actor] == [
+            nn.Linear,
+            nn.SiLU,
+            nn.Linear,
+            nn.SiLU,
+            nn.Linear,
+        ]
         assert [layer.out_features for layer in actor if isinstance(layer, nn.Linear)] == [8, 6, 2]
     for critic in (learner.critic, learner.critic_target):
         assert type(critic.activation) is nn.SiLU
-        assert [tuple(weight.shape) for weight in critic.weights] == [(1, 5, 8), (1, 8, 6), (1, 6, 1)]
+        assert [tuple(weight.shape) for weight in critic.weights] == [
+            (1, 5, 8),
+            (1, 8, 6),
+            (1, 6, 1),
+        ]
 
 
 def test_orthogonal_actors_begin_in_the_middle():
     seen = 10.0 * rows(0, 30, 3).numpy()
-    assert np.abs(td3(orthogonal=True).act(seen, explore=False)).max() < 0.2 < np.abs(td3().act(seen, explore=False)).max()
-    critic: Ensemble = td3(orthogonal=True).critic
+    assert (
+        np.abs(td3(orthogonal_init=True).act(seen, explore=False)).max()
+        < 0.2
+        < np.abs(td3().act(seen, explore=False)).max()
+    )
+    critic: Ensemble = td3(orthogonal_init=True).critic
     for layer, weight in enumerate(critic.weights):
         gain = 1.0 if layer == len(critic.weights) - 1 else math.sqrt(2.0)
         for member in weight.detach():
             narrow = member if member.shape[0] <= member.shape[1] else member.T
-            torch.testing.assert_close(narrow @ narrow.T, gain**2 * torch.eye(len(narrow)), rtol=1e-4, atol=1e-5)
-    assert not torch.equal(critic.weights[0][0], critic.weights[0][1]) and not any(bias.any() for bias in critic.biases)
+            torch.testing.assert_close(
+                narrow @ narrow.T, gain**2 * torch.eye(len(narrow)), rtol=1e-4, atol=1e-5
+            )
+    assert not torch.equal(critic.weights[0][0], critic.weights[0][1]) and not any(
+        bias.any() for bias in critic.biases
+    )
 
 
 # Learning.
 
 
 def probe(name: str, **settings: object) -> TD3:
-    """A small TD3 for a probe world."""
-    quick = {"learning_rate": 3e-3, "batch": 64, "hidden": (32, 32), "tau": 0.05}
-    return algos.make("td3", f"probe/{name}-v0", {}, {**SMALL, **quick, **settings})
+    """A small TD3 for a probe environment."""
+    quick = {"learning_rate": 3e-3, "batch_size": 64, "hidden_sizes": (32, 32), "tau": 0.05}
+    return algos.make_learner("td3", f"probe/{name}-v0", {}, {**SMALL, **quick, **settings})
 
 
 @pytest.mark.parametrize("how", [{}, DDPG], ids=["td3", "ddpg"])
 def test_it_learns_to_do_what_it_sees(how):
-    learner = school(probe("SeeDo", warmup=200, exploration=0.3, **how), "probe/SeeDo-v0", 1000)
+    learner = school(
+        probe("SeeDo", learning_starts=200, exploration_noise=0.3, **how), "probe/SeeDo-v0", 1000
+    )
     shown = [-0.7, -0.3, 0.0, 0.3, 0.7]
     np.testing.assert_allclose(greedy(learner, shown), shown, atol=0.15)
 
@@ -347,18 +412,24 @@ def value(learner: TD3, seen: float) -> float:
         return learner.critic(pairs).mean().item()
 
 
-VALUES: dict[str, Any] = {name: STILL[name] for name in ("gamma", "tau", "hidden")}
+VALUES: dict[str, Any] = {name: STILL[name] for name in ("gamma", "tau", "hidden_sizes")}
 
 
 @pytest.mark.parametrize("how", [{}, DDPG], ids=["td3", "ddpg"])
 def test_a_time_out_is_not_a_death(how):
-    learner = school(probe("One", **VALUES, **how), "probe/One-v0", 600)  # Ended by its time limit every 10 steps.
+    learner = school(
+        probe("One", **VALUES, **how), "probe/One-v0", 600
+    )  # Ended by its time limit every 10 steps.
     assert value(learner, 0.0) == pytest.approx(1.0 / (1.0 - 0.8), rel=0.05)
-    assert learner.outlook(np.zeros((1, 1), np.float32))[0] == pytest.approx([1.0 / (1.0 - 0.8)], rel=0.05)
+    assert learner.value_and_std(np.zeros((1, 1), np.float32))[0] == pytest.approx(
+        [1.0 / (1.0 - 0.8)], rel=0.05
+    )
 
 
 def test_a_death_is_one():
-    learner = probe("OneDies", warmup=500, **VALUES)  # So that it has seen all actions whose value is asked for.
+    learner = probe(
+        "OneDies", learning_starts=500, **VALUES
+    )  # So that it has seen all actions whose value is asked for.
     school(learner, "probe/OneDies-v0", 1000)
     expected = [sum(0.8**k for k in range(5 - age)) for age in range(5)]
     assert [value(learner, age / 5.0) for age in range(5)] == pytest.approx(expected, rel=0.1)
@@ -371,16 +442,18 @@ def test_one_seed_gives_the_same_weights_byte_for_byte():
     torch.manual_seed(1)
     first = weights(school(td3(1, 1), "probe/SeeDo-v0", 40))
     torch.manual_seed(2)
-    assert weights(school(td3(1, 1), "probe/SeeDo-v0", 40)) == first, "and torch's own chance is not the learner's"
+    assert weights(school(td3(1, 1), "probe/SeeDo-v0", 40)) == first, (
+        "and torch's own chance is not the learner's"
+    )
     assert weights(school(td3(1, 1, seed=1), "probe/SeeDo-v0", 40)) != first
 
 
 @pytest.mark.parametrize("steps", [5, 61])
 def test_a_state_goes_round_exactly(steps):
     """Also between two updates of the actor, and with a part of an update owed."""
-    how = {"updates_per_step": 0.7, "normalize": True, "delay": 3}
+    how = {"updates_per_step": 0.7, "normalize_observations": True, "policy_delay": 3}
     one, two = school(probe("SeeDo", **how), "probe/SeeDo-v0", steps), probe("SeeDo", **how)
-    two.load_state(copy.deepcopy(one.state()))
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
     assert weights(one) == weights(two)
     for learner in (one, two):
         school(learner, "probe/SeeDo-v0", 40, seed=9)
@@ -388,12 +461,15 @@ def test_a_state_goes_round_exactly(steps):
 
 
 def test_a_state_holds_every_network_and_the_policy_alone_is_enough_to_act():
-    one = school(probe("SeeDo", normalize=True), "probe/SeeDo-v0", 60)
-    state = one.state()
+    one = school(probe("SeeDo", normalize_observations=True), "probe/SeeDo-v0", 60)
+    state = one.state_dict()
     groups = {"policy", "network_critic", "network_critic_target", "network_actor_target"}
-    assert groups | {"optimizer_policy", "optimizer_critic", "counters", "buffer", "chance"} == state.keys()
-    two = probe("SeeDo", normalize=True)
-    two.load_state({"policy": state["policy"]})
+    assert (
+        groups | {"optimizer_policy", "optimizer_critic", "counters", "buffer", "rng"}
+        == state.keys()
+    )
+    two = probe("SeeDo", normalize_observations=True)
+    two.load_state_dict({"policy": state["policy"]})
     assert np.array_equal(greedy(one, [0.1, 0.5]), greedy(two, [0.1, 0.5]))
 
 

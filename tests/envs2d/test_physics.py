@@ -1,4 +1,4 @@
-"""The physics of the worlds in the plane, held against what Newton says."""
+"""The physics of the environments in the plane, held against what Newton says."""
 
 import math
 from collections.abc import Callable
@@ -10,49 +10,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from poise.envs2d.bolla_rolla import PLANK_LENGTH
-from poise.envs2d.cartpole import POLE_LENGTH, POLE_LIMIT, POLE_MASS, POLE_WIDTH, RAIL_END
-from poise.envs2d.figure import IMPULSE
+from poise.envs2d.cartpole import POLE_ANGLE_LIMIT, POLE_LENGTH, POLE_MASS, POLE_WIDTH, RAIL_END
+from poise.envs2d.figure import MAX_IMPULSE
 from poise.envs2d.planar import PlanarEnvironment
-from poise.envs2d.reacher import HOLD, LINK, REACH, TORQUE
+from poise.envs2d.reacher import HOLD_STEPS, LINK_LENGTH, MAX_TORQUE, POSITION_TOLERANCE
 from poise.envs2d.standing import DROP_LIMIT
-from sample_envs import ACTING, BALANCING, FIGURES, OUR_IDS, bang_bang_actions, bare, live, make, zero_actions
+from sample_envs import (
+    ACTING,
+    BALANCING,
+    FIGURES,
+    OUR_IDS,
+    bang_bang_actions,
+    bare,
+    live,
+    make,
+    zero_actions,
+)
 
 GRAVITY = 9.81
 STEP = 1.0 / 50.0
 ACTUATED = [
     ("poise/Cartpole-v0", {}),
     ("poise/Reacher2D-v0", {}),
-    *[(world_id, {"actuation": actuation}) for world_id in FIGURES for actuation in ("motor", "impulse")],
+    *[
+        (env_id, {"actuation": actuation})
+        for env_id in FIGURES
+        for actuation in ("motor", "impulse")
+    ],
 ]
 
 
-def constraints(world: PlanarEnvironment, kind: type) -> list:
+def constraints(env: PlanarEnvironment, kind: type) -> list:
     """The joints of one kind."""
-    return [constraint for constraint in world.space.constraints if isinstance(constraint, kind)]
+    return [constraint for constraint in env.space.constraints if isinstance(constraint, kind)]
 
 
-def watch(world: PlanarEnvironment, look: Callable[[], float]) -> list[float]:
-    """Look after every step of the physics, not only after those of the agent; the list fills as the world lives."""
+def watch(env: PlanarEnvironment, look: Callable[[], float]) -> list[float]:
+    """Look after every step of the physics, not only after those of the agent; the list fills as the environment lives."""
     seen: list[float] = []
-    advance = world.advance
+    advance = env.step_physics
 
     def looked_at(dt: float) -> None:
         advance(dt)
         seen.append(look())
 
-    world.advance = looked_at
+    env.step_physics = looked_at
     return seen
 
 
-def gap(world: PlanarEnvironment) -> float:
+def gap(env: PlanarEnvironment) -> float:
     """The widest gap of any hinge (m)."""
-    hinges = constraints(world, pymunk.PivotJoint)
-    return max((hinge.a.local_to_world(hinge.anchor_a) - hinge.b.local_to_world(hinge.anchor_b)).length for hinge in hinges)
+    hinges = constraints(env, pymunk.PivotJoint)
+    return max(
+        (hinge.a.local_to_world(hinge.anchor_a) - hinge.b.local_to_world(hinge.anchor_b)).length
+        for hinge in hinges
+    )
 
 
-def beyond_limit(world: PlanarEnvironment) -> float:
+def beyond_limit(env: PlanarEnvironment) -> float:
     """How far the worst joint is beyond its range (rad); negative inside."""
-    limits = constraints(world, pymunk.RotaryLimitJoint)
+    limits = constraints(env, pymunk.RotaryLimitJoint)
     turns = [(limit, limit.b.angle - limit.a.angle) for limit in limits]
     return max(max(limit.min - turn, turn - limit.max) for limit, turn in turns)
 
@@ -60,7 +77,8 @@ def beyond_limit(world: PlanarEnvironment) -> float:
 def energy(bodies: list[pymunk.Body], gravity: float = GRAVITY) -> float:
     """Kinetic and potential energy (J)."""
     return sum(
-        body.mass * (body.velocity.length**2 / 2 + gravity * body.position.y) + body.moment * body.angular_velocity**2 / 2
+        body.mass * (body.velocity.length**2 / 2 + gravity * body.position.y)
+        + body.moment * body.angular_velocity**2 / 2
         for body in bodies
     )
 
@@ -71,15 +89,16 @@ def momenta(bodies: list[pymunk.Body]) -> tuple[pymunk.Vec2d, float]:
     centre = sum((body.mass * body.position for body in bodies), pymunk.Vec2d.zero()) / mass
     momentum = sum((body.mass * body.velocity for body in bodies), pymunk.Vec2d.zero())
     turning = sum(
-        body.moment * body.angular_velocity + body.mass * (body.position - centre).cross(body.velocity - momentum / mass)
+        body.moment * body.angular_velocity
+        + body.mass * (body.position - centre).cross(body.velocity - momentum / mass)
         for body in bodies
     )
     return momentum, turning
 
 
-def lift(world: PlanarEnvironment, height: float) -> list[pymunk.Body]:
+def lift(env: PlanarEnvironment, height: float) -> list[pymunk.Body]:
     """The figure far above everything else, in free flight; its bodies."""
-    bodies = list(world.figure.bodies.values())
+    bodies = list(env.figure.bodies.values())
     for body in bodies:
         body.position += (0.0, height)
     return bodies
@@ -89,52 +108,52 @@ def lift(world: PlanarEnvironment, height: float) -> list[pymunk.Body]:
 
 
 @pytest.mark.parametrize("acting", ["random", "bang-bang"])
-@pytest.mark.parametrize(("world_id", "settings"), ACTUATED)
-def test_joints_stay_joined_under_full_actions(world_id, settings, acting):
-    world = make(world_id, **settings)
-    gaps = watch(world.unwrapped, lambda: gap(world.unwrapped))
-    for _ in live(world, ACTING[acting](world, 400)):
+@pytest.mark.parametrize(("env_id", "settings"), ACTUATED)
+def test_joints_stay_joined_under_full_actions(env_id, settings, acting):
+    env = make(env_id, **settings)
+    gaps = watch(env.unwrapped, lambda: gap(env.unwrapped))
+    for _ in live(env, ACTING[acting](env, 400)):
         pass
-    assert len(gaps) == 400 * world.unwrapped.SUBSTEPS
+    assert len(gaps) == 400 * env.unwrapped.PHYSICS_STEPS
     assert max(gaps) < 0.01
 
 
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_joints_stay_joined_long_after_the_fall(world_id):
-    world = bare(world_id)
-    world.reset(seed=1)
-    gaps = watch(world, lambda: gap(world))
-    for action in bang_bang_actions(world, 300):
-        world.step(action)
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_joints_stay_joined_long_after_the_fall(env_id):
+    env = bare(env_id)
+    env.reset(seed=1)
+    gaps = watch(env, lambda: gap(env))
+    for action in bang_bang_actions(env, 300):
+        env.step(action)
     assert max(gaps) < 0.01
 
 
 @pytest.mark.parametrize("acting", ["random", "bang-bang"])
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_joints_keep_their_limits(world_id, acting):
-    world = make(world_id, start_noise=0.2)
-    beyond = watch(world.unwrapped, lambda: beyond_limit(world.unwrapped))
-    for _ in live(world, ACTING[acting](world, 600)):
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_joints_keep_their_limits(env_id, acting):
+    env = make(env_id, reset_noise_scale=0.2)
+    beyond = watch(env.unwrapped, lambda: beyond_limit(env.unwrapped))
+    for _ in live(env, ACTING[acting](env, 600)):
         pass
     assert -0.5 < max(beyond) < 0.15, "the limits are reached, and hold"
 
 
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_impulse_actuation_knows_no_joint_limits_and_no_motors(world_id):
-    world = bare(world_id, actuation="impulse")
-    world.reset(seed=0)
-    assert not constraints(world, pymunk.RotaryLimitJoint)
-    assert not constraints(world, pymunk.SimpleMotor)
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_impulse_actuation_knows_no_joint_limits_and_no_motors(env_id):
+    env = bare(env_id, actuation="impulse")
+    env.reset(seed=0)
+    assert not constraints(env, pymunk.RotaryLimitJoint)
+    assert not constraints(env, pymunk.SimpleMotor)
 
 
 def test_the_rail_keeps_the_cart_on_its_line_and_level():
-    world = bare("poise/Cartpole-v0", force=100.0)
-    world.reset(seed=0)
-    heights = watch(world, lambda: max(abs(world.cart.position.y), abs(world.cart.angle)))
-    for action in bang_bang_actions(world, 500):
-        world.step(action)
-        if abs(world.cart.position.x) > RAIL_END:
-            world.reset()
+    env = bare("poise/Cartpole-v0", force=100.0)
+    env.reset(seed=0)
+    heights = watch(env, lambda: max(abs(env.cart.position.y), abs(env.cart.angle)))
+    for action in bang_bang_actions(env, 500):
+        env.step(action)
+        if abs(env.cart.position.x) > RAIL_END:
+            env.reset()
     assert max(heights) < 0.001
 
 
@@ -142,47 +161,52 @@ def test_the_rail_keeps_the_cart_on_its_line_and_level():
 
 
 def test_a_full_push_accelerates_the_cart_by_force_over_mass():
-    world = bare("poise/Cartpole-v0", start_noise=0.0)
-    world.reset(seed=0)
-    world.space.remove(*constraints(world, pymunk.PivotJoint))  # The cart alone, 1 kg.
-    world.step(np.array([1.0]))
-    assert world.cart.velocity.x == pytest.approx(10.0 * STEP, rel=1e-3)
-    world.step(np.array([-0.5]))
-    assert world.cart.velocity.x == pytest.approx(5.0 * STEP, rel=1e-3)
-    world.step(np.array([0.0]))
-    assert world.cart.velocity.x == pytest.approx(5.0 * STEP, rel=1e-3), "a force lasts for its own step only"
+    env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    env.space.remove(*constraints(env, pymunk.PivotJoint))  # The cart alone, 1 kg.
+    env.step(np.array([1.0]))
+    assert env.cart.velocity.x == pytest.approx(10.0 * STEP, rel=1e-3)
+    env.step(np.array([-0.5]))
+    assert env.cart.velocity.x == pytest.approx(5.0 * STEP, rel=1e-3)
+    env.step(np.array([0.0]))
+    assert env.cart.velocity.x == pytest.approx(5.0 * STEP, rel=1e-3), (
+        "a force lasts for its own step only"
+    )
 
 
 def test_the_push_is_the_same_wherever_the_cart_is():
     gained = []
     for x in (-2.5, 0.0, 2.5):
-        world = bare("poise/Cartpole-v0", start_noise=0.0)
-        world.reset(seed=0)
-        for body in world.space.bodies:
+        env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
+        env.reset(seed=0)
+        for body in env.space.bodies:
             body.position += (x, 0.0)
-        world.step(np.array([1.0]))
-        gained.append(world.cart.velocity.x)
+        env.step(np.array([1.0]))
+        gained.append(env.cart.velocity.x)
     assert gained == pytest.approx([gained[1]] * 3, rel=1e-3)
 
 
 def test_cart_and_pole_mirror_under_a_mirrored_push():
-    left, right = bare("poise/Cartpole-v0", start_noise=0.0), bare("poise/Cartpole-v0", start_noise=0.0)
+    left, right = (
+        bare("poise/Cartpole-v0", reset_noise_scale=0.0),
+        bare("poise/Cartpole-v0", reset_noise_scale=0.0),
+    )
     left.reset(seed=0), right.reset(seed=0)
     for action in np.linspace(-1.0, 1.0, 20):
         seen, mirrored = left.step(np.array([action]))[0], right.step(np.array([-action]))[0]
         np.testing.assert_allclose(seen, -mirrored, atol=1e-5)
 
 
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_motors_turn_limb_and_parent_oppositely(world_id):
-    world = bare(world_id, start_noise=0.0)
-    world.reset(seed=0)
-    bodies = lift(world, 500.0)
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_motors_turn_limb_and_parent_oppositely(env_id):
+    env = bare(env_id, reset_noise_scale=0.0)
+    env.reset(seed=0)
+    bodies = lift(env, 500.0)
     momentum, turning = momenta(bodies)
     assert turning == pytest.approx(0.0, abs=1e-9)
     start = momentum.y
-    for number, action in enumerate(bang_bang_actions(world, 50), 1):
-        world.step(action)
+    for number, action in enumerate(bang_bang_actions(env, 50), 1):
+        env.step(action)
         momentum, turning = momenta(bodies)
         spin = sum(abs(body.moment * body.angular_velocity) for body in bodies)
         assert abs(turning) < 0.01 * max(1.0, spin), "torques inside a body turn it by nothing"
@@ -191,58 +215,68 @@ def test_motors_turn_limb_and_parent_oppositely(world_id):
         assert momentum.y - start == pytest.approx(fallen, rel=1e-6)
 
 
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_a_full_action_gives_the_torque_that_the_action_names(world_id):
-    world = bare(world_id, start_noise=0.0)
-    for index, (limb, signal) in enumerate(zip(world_limbs(world), world.ACTION, strict=True)):
-        assert signal.high == -signal.low == limb.torque
-        world.reset(seed=0)
-        lift(world, 500.0)
-        parent, body = world.figure.bodies[limb.parent], world.figure.bodies[limb.name]
-        motors = constraints(world, pymunk.SimpleMotor)  # They alone, so that torque shows as turning.
-        world.space.remove(*set(world.space.constraints).difference(motors))
-        action = np.zeros(len(world.ACTION))
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_a_full_action_gives_the_torque_that_the_action_names(env_id):
+    env = bare(env_id, reset_noise_scale=0.0)
+    for index, (limb, signal) in enumerate(zip(env_limbs(env), env.ACTION, strict=True)):
+        assert signal.high == -signal.low == limb.max_torque
+        env.reset(seed=0)
+        lift(env, 500.0)
+        parent, body = env.figure.bodies[limb.parent], env.figure.bodies[limb.name]
+        motors = constraints(
+            env, pymunk.SimpleMotor
+        )  # They alone, so that torque shows as turning.
+        env.space.remove(*set(env.space.constraints).difference(motors))
+        action = np.zeros(len(env.ACTION))
         action[index] = 0.1
-        world.step(action)
-        assert body.moment * body.angular_velocity == pytest.approx(0.1 * limb.torque * STEP, rel=1e-3)
-        assert parent.moment * parent.angular_velocity == pytest.approx(-0.1 * limb.torque * STEP, rel=1e-3)
+        env.step(action)
+        assert body.moment * body.angular_velocity == pytest.approx(
+            0.1 * limb.max_torque * STEP, rel=1e-3
+        )
+        assert parent.moment * parent.angular_velocity == pytest.approx(
+            -0.1 * limb.max_torque * STEP, rel=1e-3
+        )
 
 
-def world_limbs(world: PlanarEnvironment) -> tuple:
-    """The limbs of a world's figure."""
-    world.reset(seed=0)
-    return world.figure.limbs
+def env_limbs(env: PlanarEnvironment) -> tuple:
+    """The limbs of an environment's figure."""
+    env.reset(seed=0)
+    return env.figure.limbs
 
 
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_an_impulse_kicks_the_limb_alone(world_id):
-    world = bare(world_id, actuation="impulse", start_noise=0.0)
-    assert IMPULSE == 0.2
-    for index, limb in enumerate(world_limbs(world)):
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_an_impulse_kicks_the_limb_alone(env_id):
+    env = bare(env_id, actuation="impulse", reset_noise_scale=0.0)
+    assert MAX_IMPULSE == 0.2
+    for index, limb in enumerate(env_limbs(env)):
         for share in (1.0, -0.5):
-            world.reset(seed=0)
-            before = {name: body.angular_velocity for name, body in world.figure.bodies.items()}
-            effort = [0.0] * len(world.ACTION)
+            env.reset(seed=0)
+            before = {name: body.angular_velocity for name, body in env.figure.bodies.items()}
+            effort = [0.0] * len(env.ACTION)
             effort[index] = share
-            world.apply(effort)
-            for name, body in world.figure.bodies.items():
+            env.apply_action(effort)
+            for name, body in env.figure.bodies.items():
                 kick = share * 0.2 if name == limb.name else 0.0
-                assert body.moment * (body.angular_velocity - before[name]) == pytest.approx(kick, abs=1e-12)
-    thigh = next(body for name, body in world.figure.bodies.items() if "thigh" in name)
-    assert 0.2 / thigh.moment == pytest.approx(3.7, abs=0.05), "the reference's 3.7 rad/s a step on an upper leg"
+                assert body.moment * (body.angular_velocity - before[name]) == pytest.approx(
+                    kick, abs=1e-12
+                )
+    thigh = next(body for name, body in env.figure.bodies.items() if "thigh" in name)
+    assert 0.2 / thigh.moment == pytest.approx(3.7, abs=0.05), (
+        "the reference's 3.7 rad/s a step on an upper leg"
+    )
 
 
 def test_the_reachers_torques_are_what_the_action_names():
-    world = bare("poise/Reacher2D-v0", start_noise=0.0, friction=0.0)
+    env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0, friction=0.0)
     for index in range(2):
-        world.reset(seed=0)
-        for hinge in constraints(world, pymunk.PivotJoint):
-            world.space.remove(hinge)
+        env.reset(seed=0)
+        for hinge in constraints(env, pymunk.PivotJoint):
+            env.space.remove(hinge)
         effort = np.zeros(2)
         effort[index] = 0.1
-        world.step(effort)
-        upper, lower = (link.moment * link.angular_velocity for link in world.arm.links)
-        given_torque = 0.1 * TORQUE * STEP
+        env.step(effort)
+        upper, lower = (link.moment * link.angular_velocity for link in env.arm.links)
+        given_torque = 0.1 * MAX_TORQUE * STEP
         expected = (given_torque, 0.0) if index == 0 else (-given_torque, given_torque)
         assert (upper, lower) == pytest.approx(expected, rel=1e-3, abs=1e-9)
 
@@ -250,45 +284,52 @@ def test_the_reachers_torques_are_what_the_action_names():
 # Motion and energy.
 
 
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_free_fall_is_half_g_t_squared(world_id):
-    world = bare(world_id, start_noise=0.0)
-    world.reset(seed=0)
-    bodies = lift(world, 500.0)
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_free_fall_is_half_g_t_squared(env_id):
+    env = bare(env_id, reset_noise_scale=0.0)
+    env.reset(seed=0)
+    bodies = lift(env, 500.0)
     start = [body.position for body in bodies]
-    for number, action in enumerate(zero_actions(world, 50), 1):
-        world.step(action)
+    for number, action in enumerate(zero_actions(env, 50), 1):
+        env.step(action)
         time = number * STEP
         fallen = [(before - body.position).y for before, body in zip(start, bodies, strict=True)]
         expected = GRAVITY * time**2 / 2
         # Symplectic Euler falls g t dt / 2 further than the parabola.
-        assert fallen == pytest.approx([expected] * len(bodies), abs=GRAVITY * time * world._dt / 2 * 1.05 + 1e-9)
+        assert fallen == pytest.approx(
+            [expected] * len(bodies), abs=GRAVITY * time * env._dt / 2 * 1.05 + 1e-9
+        )
         assert [body.angle for body in bodies] == pytest.approx([0.0] * len(bodies), abs=1e-9)
 
 
 def hanging_pole(angle: float) -> PlanarEnvironment:
     """The pole hanging down from a cart too heavy to move, `angle` (rad) off the vertical."""
-    world = bare("poise/Cartpole-v0", start_noise=0.0)
-    world.reset(seed=0)
-    hinge = constraints(world, pymunk.PivotJoint)[0]
+    env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    hinge = constraints(env, pymunk.PivotJoint)[0]
     turned = math.pi + angle
-    at = world.cart.local_to_world(hinge.anchor_a)
-    world.cart.mass = 1e9
-    world.pole.angle = turned
-    world.pole.position = at + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(turned)
-    return world
+    at = env.cart.local_to_world(hinge.anchor_a)
+    env.cart.mass = 1e9
+    env.pole.angle = turned
+    env.pole.position = at + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(turned)
+    return env
 
 
 def test_a_hanging_pole_swings_with_the_period_of_a_compound_pendulum():
     small = 0.05
-    world = hanging_pole(small)
-    angles = watch(world, lambda: world.pole.angle - math.pi)
-    for action in zero_actions(world, 500):
-        world.step(action)
+    env = hanging_pole(small)
+    angles = watch(env, lambda: env.pole.angle - math.pi)
+    for action in zero_actions(env, 500):
+        env.step(action)
     falling = [index for index in range(1, len(angles)) if angles[index - 1] > 0.0 >= angles[index]]
-    measured = (falling[-1] - falling[0]) / (len(falling) - 1) * world._dt
+    measured = (falling[-1] - falling[0]) / (len(falling) - 1) * env._dt
     moment = POLE_MASS * (POLE_LENGTH**2 + POLE_WIDTH**2) / 12 + POLE_MASS * (POLE_LENGTH / 2) ** 2
-    period = 2 * math.pi * math.sqrt(moment / (POLE_MASS * GRAVITY * POLE_LENGTH / 2)) * (1 + small**2 / 16)
+    period = (
+        2
+        * math.pi
+        * math.sqrt(moment / (POLE_MASS * GRAVITY * POLE_LENGTH / 2))
+        * (1 + small**2 / 16)
+    )
     assert len(falling) >= 5
     assert measured == pytest.approx(period, rel=0.002)
     assert max(angles) < small * 1.01, "it never swings higher than it was let go"
@@ -296,45 +337,45 @@ def test_a_hanging_pole_swings_with_the_period_of_a_compound_pendulum():
 
 @pytest.mark.parametrize("angle", [0.05, 1.0, 2.5])
 def test_a_pendulum_left_alone_keeps_its_energy(angle):
-    world = hanging_pole(angle)
-    lowest = world.cart.position.y + 0.15 - POLE_LENGTH / 2
-    energies = watch(world, lambda: energy([world.pole]) - POLE_MASS * GRAVITY * lowest)
-    begins = energy([world.pole]) - POLE_MASS * GRAVITY * lowest
-    for action in zero_actions(world, 300):
-        world.step(action)
+    env = hanging_pole(angle)
+    lowest = env.cart.position.y + 0.15 - POLE_LENGTH / 2
+    energies = watch(env, lambda: energy([env.pole]) - POLE_MASS * GRAVITY * lowest)
+    begins = energy([env.pole]) - POLE_MASS * GRAVITY * lowest
+    for action in zero_actions(env, 300):
+        env.step(action)
     assert max(energies) < begins * 1.01
     assert min(energies) > begins * 0.9, "there is no friction in the hinge"
 
 
-def falls(world_id: str, actuation: str, seed: int) -> tuple[float, np.ndarray]:
+def falls(env_id: str, actuation: str, seed: int) -> tuple[float, np.ndarray]:
     """The energy of everything before and through an episode without effort (J)."""
-    world = bare(world_id, actuation=actuation)
-    world.reset(seed=seed)
-    bodies = list(world.space.bodies)
+    env = bare(env_id, actuation=actuation)
+    env.reset(seed=seed)
+    bodies = list(env.space.bodies)
     begins = energy(bodies)
-    energies = watch(world, lambda: energy(bodies))
-    for action in zero_actions(world, 400):
-        if world.step(action)[2]:
+    energies = watch(env, lambda: energy(bodies))
+    for action in zero_actions(env, 400):
+        if env.step(action)[2]:
             break
     return begins, np.array(energies)
 
 
 @pytest.mark.parametrize("actuation", ["motor", "impulse"])
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_a_passive_body_never_has_more_energy_than_it_began_with(world_id, actuation):
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_a_passive_body_never_has_more_energy_than_it_began_with(env_id, actuation):
     for seed in range(10):
-        begins, energies = falls(world_id, actuation, seed)
+        begins, energies = falls(env_id, actuation, seed)
         assert max(energies) < begins + 1.0
 
 
 @pytest.mark.parametrize("actuation", ["motor", "impulse"])
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_a_passive_body_gains_no_energy_at_its_joints_and_limits(world_id, actuation):
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_a_passive_body_gains_no_energy_at_its_joints_and_limits(env_id, actuation):
     """A blow may be elastic, and give back within two steps what it took; but it may give back no more."""
     gained = []
     for seed in range(20):
-        energies = falls(world_id, actuation, seed)[1]
-        upper = sliding_window_view(energies, 2 * PlanarEnvironment.SUBSTEPS).max(axis=1)
+        energies = falls(env_id, actuation, seed)[1]
+        upper = sliding_window_view(energies, 2 * PlanarEnvironment.PHYSICS_STEPS).max(axis=1)
         gained.append(float((upper - np.minimum.accumulate(upper)).max()))
     assert max(gained) < 5.0, "more than lifts the body by a centimetre"
     assert np.median(gained) < 1.0
@@ -342,15 +383,15 @@ def test_a_passive_body_gains_no_energy_at_its_joints_and_limits(world_id, actua
 
 @pytest.mark.parametrize("friction", [0.0, 0.15, 1.0])
 def test_the_reacher_left_alone_slows_down_by_its_friction_alone(friction):
-    world = bare("poise/Reacher2D-v0", friction=friction)
-    world.reset(seed=3)
-    world.arm.links[0].angular_velocity = 3.0
-    world.arm.links[1].angular_velocity = -2.0
-    world.step(np.zeros(2))  # The joints agree on the links' velocities.
-    energies = watch(world, lambda: energy(world.arm.links, gravity=0.0))
-    begins = energy(world.arm.links, gravity=0.0)
-    for action in zero_actions(world, 100):
-        world.step(action)
+    env = bare("poise/Reacher2D-v0", friction=friction)
+    env.reset(seed=3)
+    env.arm.links[0].angular_velocity = 3.0
+    env.arm.links[1].angular_velocity = -2.0
+    env.step(np.zeros(2))  # The joints agree on the links' velocities.
+    energies = watch(env, lambda: energy(env.arm.links, gravity=0.0))
+    begins = energy(env.arm.links, gravity=0.0)
+    for action in zero_actions(env, 100):
+        env.step(action)
     assert max(energies) < begins * 1.01
     if friction:
         assert energies[-1] < begins * 0.05
@@ -359,56 +400,56 @@ def test_the_reacher_left_alone_slows_down_by_its_friction_alone(friction):
 
 
 def test_a_ball_rolls_without_slipping():
-    world = bare("poise/BollaRolla-v0", start_noise=0.0)
-    world.reset(seed=0)
-    for body in list(world.space.bodies):
-        if body is not world.ball:
+    env = bare("poise/BollaRolla-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    for body in list(env.space.bodies):
+        if body is not env.ball:
             body.position += (0.0, 500.0)
-    world.ball.apply_impulse_at_local_point((5.0, 0.0))
+    env.ball.apply_impulse_at_local_point((5.0, 0.0))
     for _ in range(50):
-        world.step(np.zeros(8))
+        env.step(np.zeros(8))
     # 2/3 of the push stays as rolling in a disc, the rest went into turning it.
-    assert world.ball.velocity.x == pytest.approx(0.5 * 2 / 3, rel=0.02)
-    assert world.ball.angular_velocity * 0.25 == pytest.approx(-world.ball.velocity.x, rel=0.01)
+    assert env.ball.velocity.x == pytest.approx(0.5 * 2 / 3, rel=0.02)
+    assert env.ball.angular_velocity * 0.25 == pytest.approx(-env.ball.velocity.x, rel=0.01)
 
 
 # Failures.
 
 
 @pytest.mark.parametrize("acting", ["random", "zero"])
-@pytest.mark.parametrize(("world_id", "settings"), [(i, s) for i, s in ACTUATED if i in BALANCING])
-def test_a_body_without_skill_fails_soon(world_id, settings, acting):
-    world = make(world_id, **settings)
+@pytest.mark.parametrize(("env_id", "settings"), [(i, s) for i, s in ACTUATED if i in BALANCING])
+def test_a_body_without_skill_fails_soon(env_id, settings, acting):
+    env = make(env_id, **settings)
     lengths = []
     for seed in range(31):
-        world.reset(seed=seed)
+        env.reset(seed=seed)
         lengths.append(0)
-        for action in ACTING[acting](world, 400, seed):
+        for action in ACTING[acting](env, 400, seed):
             lengths[-1] += 1
-            if any(world.step(action)[2:4]):
+            if any(env.step(action)[2:4]):
                 break
     assert 5 < np.median(lengths) < 100
 
 
-def failure_after(world: PlanarEnvironment) -> tuple[bool, str | None]:
+def failure_after(env: PlanarEnvironment) -> tuple[bool, str | None]:
     """One step without effort."""
-    _, _, terminated, _, info = world.step(np.zeros(world.action_space.shape))
+    _, _, terminated, _, info = env.step(np.zeros(env.action_space.shape))
     return terminated, info.get("failure")
 
 
-def shifted(world: PlanarEnvironment, x: float, *bodies: pymunk.Body) -> PlanarEnvironment:
-    """The world with some bodies moved sideways."""
+def shifted(env: PlanarEnvironment, x: float, *bodies: pymunk.Body) -> PlanarEnvironment:
+    """The environment with some bodies moved sideways."""
     for body in bodies:
         body.position += (x, 0.0)
-    return world
+    return env
 
 
 @pytest.fixture
 def bolla() -> PlanarEnvironment:
     """A ball rider high in the air and in two parts, so that what fails is what the test made fail."""
-    world = bare("poise/BollaRolla-v0", start_noise=0.0)
-    world.reset(seed=0)
-    return world
+    env = bare("poise/BollaRolla-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    return env
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
@@ -448,27 +489,27 @@ class TestTheBallRiderFails:
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 @pytest.mark.parametrize(("beyond", "ends"), [(0.02, True), (-0.02, False)])
 def test_the_cart_pole_fails_when_the_pole_tips_or_the_rail_ends(side, beyond, ends):
-    world = bare("poise/Cartpole-v0", start_noise=0.0)
-    world.reset(seed=0)
-    angle = side * (POLE_LIMIT + beyond)
-    world.pole.angle = angle
-    hinge = world.cart.local_to_world((0.0, 0.15))
-    world.pole.position = hinge + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(angle)
-    assert failure_after(world) == (ends, "pole" if ends else None)
-    world.reset(seed=0)
-    shifted(world, side * (RAIL_END + beyond), *world.space.bodies)
-    assert failure_after(world) == (ends, "rail" if ends else None)
-    assert (POLE_LIMIT, RAIL_END) == (0.21, 3.0)
+    env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    angle = side * (POLE_ANGLE_LIMIT + beyond)
+    env.pole.angle = angle
+    hinge = env.cart.local_to_world((0.0, 0.15))
+    env.pole.position = hinge + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(angle)
+    assert failure_after(env) == (ends, "pole" if ends else None)
+    env.reset(seed=0)
+    shifted(env, side * (RAIL_END + beyond), *env.space.bodies)
+    assert failure_after(env) == (ends, "rail" if ends else None)
+    assert (POLE_ANGLE_LIMIT, RAIL_END) == (0.21, 3.0)
 
 
 @pytest.mark.parametrize(("beyond", "ends"), [(0.02, True), (-0.02, False)])
 def test_standing_fails_when_the_torso_has_dropped(beyond, ends):
-    world = bare("poise/Standing-v0", start_noise=0.0)
-    world.reset(seed=0)
+    env = bare("poise/Standing-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
     assert DROP_LIMIT == 0.32
-    lift(world, 500.0)
-    world.start_height += 500.0 + DROP_LIMIT + beyond
-    assert failure_after(world) == (ends, "height" if ends else None)
+    lift(env, 500.0)
+    env.start_height += 500.0 + DROP_LIMIT + beyond
+    assert failure_after(env) == (ends, "height" if ends else None)
 
 
 # The reacher.
@@ -476,98 +517,106 @@ def test_standing_fails_when_the_torso_has_dropped(beyond, ends):
 
 @given(seed=st.integers(0, 2**31))
 def test_a_target_is_always_a_pose_that_the_arm_can_take(seed):
-    world = bare("poise/Reacher2D-v0")
-    seen, _ = world.reset(seed=seed)
+    env = bare("poise/Reacher2D-v0")
+    seen, _ = env.reset(seed=seed)
     elbow, hand = seen[:2], seen[2:4]
-    assert np.hypot(*elbow) == pytest.approx(LINK, abs=1e-5)
-    assert np.hypot(*(hand - elbow)) == pytest.approx(LINK, abs=1e-5)
+    assert np.hypot(*elbow) == pytest.approx(LINK_LENGTH, abs=1e-5)
+    assert np.hypot(*(hand - elbow)) == pytest.approx(LINK_LENGTH, abs=1e-5)
     np.testing.assert_allclose(seen[8:12], seen[:4] - seen[4:8], atol=1e-6)
-    np.testing.assert_allclose(np.hypot(*seen[4:6]), LINK, atol=1e-5)
+    np.testing.assert_allclose(np.hypot(*seen[4:6]), LINK_LENGTH, atol=1e-5)
 
 
 def test_targets_are_everywhere():
-    world = bare("poise/Reacher2D-v0")
-    targets = np.array([world.reset(seed=seed)[0][:4] for seed in range(300)])
+    env = bare("poise/Reacher2D-v0")
+    targets = np.array([env.reset(seed=seed)[0][:4] for seed in range(300)])
     turns = np.arctan2(targets[:, 1], targets[:, 0])
     assert np.histogram(turns, 6, (-math.pi, math.pi))[0].min() > 20
     assert np.hypot(targets[:, 2], targets[:, 3]).min() < 0.05, "also close to the shoulder"
 
 
-def what_the_arm_sees_is_where_it_is(world: PlanarEnvironment, seen: np.ndarray) -> None:
+def what_the_arm_sees_is_where_it_is(env: PlanarEnvironment, seen: np.ndarray) -> None:
     """Elbow and hand of the observation, held against the bodies themselves."""
-    elbow, hand = (link.local_to_world((LINK / 2, 0.0)) for link in world.arm.links)
+    elbow, hand = (link.local_to_world((LINK_LENGTH / 2, 0.0)) for link in env.arm.links)
     np.testing.assert_allclose(seen[4:8], (*elbow, *hand), atol=1e-3)
 
 
 def test_the_reacher_sees_where_its_arm_is():
-    world = bare("poise/Reacher2D-v0")
-    world.reset(seed=0)
-    for action in bang_bang_actions(world, 100):
-        what_the_arm_sees_is_where_it_is(world, world.step(action)[0])
+    env = bare("poise/Reacher2D-v0")
+    env.reset(seed=0)
+    for action in bang_bang_actions(env, 100):
+        what_the_arm_sees_is_where_it_is(env, env.step(action)[0])
 
 
 def test_a_pose_counts_after_25_steps_in_a_row_and_makes_room_for_a_new_target():
-    world = bare("poise/Reacher2D-v0", start_noise=0.0)
-    world.reset(seed=0)
-    world.task.aim(world.pose, world.pose)  # The target where the arm is, and the arm at rest.
-    told = [world.step(np.zeros(2)) for _ in range(2 * HOLD)]
-    assert HOLD == 25 and REACH == 0.02
-    assert [info["success"] for *_, info in told] == [False] * (HOLD - 1) + [True] + [False] * HOLD
-    assert [info["poses"] for *_, info in told] == [0] * (HOLD - 1) + [1] * (HOLD + 1)
-    assert [info["reward_terms"]["achieved"] for *_, info in told] == [0.0] * (HOLD - 1) + [1.0] + [0.0] * HOLD
-    before, after = told[HOLD - 2][0][:4], told[HOLD - 1][0][:4]
+    env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    env.task.set_target(env.pose, env.pose)  # The target where the arm is, and the arm at rest.
+    told = [env.step(np.zeros(2)) for _ in range(2 * HOLD_STEPS)]
+    assert HOLD_STEPS == 25 and POSITION_TOLERANCE == 0.02
+    assert [info["success"] for *_, info in told] == [False] * (HOLD_STEPS - 1) + [True] + [
+        False
+    ] * HOLD_STEPS
+    assert [info["poses"] for *_, info in told] == [0] * (HOLD_STEPS - 1) + [1] * (HOLD_STEPS + 1)
+    assert [info["reward_terms"]["achieved"] for *_, info in told] == [0.0] * (HOLD_STEPS - 1) + [
+        1.0
+    ] + [0.0] * HOLD_STEPS
+    before, after = told[HOLD_STEPS - 2][0][:4], told[HOLD_STEPS - 1][0][:4]
     assert not np.allclose(before, after), "the step that achieves a pose shows the next target"
-    assert abs(told[HOLD][4]["reward_terms"]["progress"]) < 1e-3, "a new target is no loss of progress"
+    assert abs(told[HOLD_STEPS][4]["reward_terms"]["progress"]) < 1e-3, (
+        "a new target is no loss of progress"
+    )
 
 
 def test_a_pose_left_in_between_counts_from_the_start_again():
-    world = bare("poise/Reacher2D-v0", start_noise=0.0)
-    world.reset(seed=0)
-    here, away = world.pose, ((0.2, 0.0), (0.0, 0.0))
-    world.task.aim(here, world.pose)
-    assert not any(world.step(np.zeros(2))[4]["success"] for _ in range(HOLD - 1))
-    world.task.target = away
-    assert not world.step(np.zeros(2))[4]["success"]
-    world.task.target = here
-    successes = [world.step(np.zeros(2))[4]["success"] for _ in range(HOLD)]
-    assert successes == [False] * (HOLD - 1) + [True]
+    env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    here, away = env.pose, ((0.2, 0.0), (0.0, 0.0))
+    env.task.set_target(here, env.pose)
+    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(HOLD_STEPS - 1))
+    env.task.target = away
+    assert not env.step(np.zeros(2))[4]["success"]
+    env.task.target = here
+    successes = [env.step(np.zeros(2))[4]["success"] for _ in range(HOLD_STEPS)]
+    assert successes == [False] * (HOLD_STEPS - 1) + [True]
 
 
 @pytest.mark.parametrize("point", [0, 1])
 def test_both_points_must_be_near(point):
-    world = bare("poise/Reacher2D-v0", start_noise=0.0)
-    world.reset(seed=0)
-    target = [list(place) for place in world.pose]
-    target[point][0] += REACH * 1.05
-    world.task.aim(target, world.pose)
-    assert not any(world.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD))
-    target[point][0] -= REACH * 0.1
-    assert any(world.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD))
+    env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    target = [list(place) for place in env.pose]
+    target[point][0] += POSITION_TOLERANCE * 1.05
+    env.task.set_target(target, env.pose)
+    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD_STEPS))
+    target[point][0] -= POSITION_TOLERANCE * 0.1
+    assert any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD_STEPS))
 
 
 def test_progress_adds_up_to_the_way_made_and_cannot_be_farmed():
-    world = bare("poise/Reacher2D-v0")
-    world.reset(seed=5)
-    begins = world.task.potential
+    env = bare("poise/Reacher2D-v0")
+    env.reset(seed=5)
+    begins = env.task.potential
     gains = []
-    for action in bang_bang_actions(world, 100):
-        info = world.step(action)[4]
+    for action in bang_bang_actions(env, 100):
+        info = env.step(action)[4]
         assert not info["success"]
         gains.append(info["reward_terms"]["progress"])
-    assert sum(gains) == pytest.approx(world.task.potential - begins, abs=1e-9)
+    assert sum(gains) == pytest.approx(env.task.potential - begins, abs=1e-9)
 
 
 def test_a_simple_controller_takes_pose_after_pose():
     """A proportional-derivative controller on the two joint angles, which is all that the task needs."""
-    world = make("poise/Reacher2D-v0")
+    env = make("poise/Reacher2D-v0")
     poses = []
     for seed in range(3):
-        seen, _ = world.reset(seed=seed)
+        seen, _ = env.reset(seed=seed)
         truncated = False
         while not truncated:
             wish, have = joint_angles(seen[:4]), joint_angles(seen[4:8])
             gap = (wish - have + math.pi) % (2 * math.pi) - math.pi
-            seen, _, terminated, truncated, info = world.step(np.clip((2.0, 0.7) * gap - (0.3, 0.05) * seen[12:14], -1.0, 1.0))
+            seen, _, terminated, truncated, info = env.step(
+                np.clip((2.0, 0.7) * gap - (0.3, 0.05) * seen[12:14], -1.0, 1.0)
+            )
             assert not terminated
         poses.append(info["poses"])
     assert min(poses) >= 2
@@ -579,25 +628,25 @@ def joint_angles(points: np.ndarray) -> np.ndarray:
     return np.array([shoulder, math.atan2(points[3] - points[1], points[2] - points[0]) - shoulder])
 
 
-@pytest.mark.parametrize("world_id", OUR_IDS)
-def test_the_signals_are_the_numbers_of_the_issue(world_id):
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_the_signals_are_the_numbers_of_the_issue(env_id):
     sizes = {
         "poise/Cartpole-v0": (4, 1),
         "poise/Standing-v0": (30, 4),
         "poise/BollaRolla-v0": (60, 8),
         "poise/Reacher2D-v0": (14, 2),
     }
-    world = bare(world_id)
-    assert world.CONTROL_RATE == 50
-    if world_id in sizes:
-        assert (world.observation_space.shape[0], world.action_space.shape[0]) == sizes[world_id]
+    env = bare(env_id)
+    assert env.CONTROL_HZ == 50
+    if env_id in sizes:
+        assert (env.observation_space.shape[0], env.action_space.shape[0]) == sizes[env_id]
 
 
 def test_the_bodies_are_the_references():
-    def masses(world_id: str) -> list[float]:
-        world = bare(world_id)
-        world.reset(seed=0)
-        return sorted(body.mass for body in world.space.bodies)
+    def masses(env_id: str) -> list[float]:
+        env = bare(env_id)
+        env.reset(seed=0)
+        return sorted(body.mass for body in env.space.bodies)
 
     assert masses("poise/Cartpole-v0") == [0.1, 1.0]
     assert masses("poise/Standing-v0") == [5.0] * 4 + [30.0]

@@ -21,7 +21,8 @@ def said(result: Result) -> str:
 def snapshot(folder: Path) -> dict[str, bytes | None]:
     """Every file and folder below, with its content."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
     }
 
 

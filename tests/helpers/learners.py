@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from poise.algos.base import Learner
 from poise.algos.buffers import Batch
-from poise.toolkit.experience import Transition, Worlds, collect
+from poise.toolkit.experience import EnvBatch, Transition, collect
 from torch import nn
 
 
@@ -18,14 +18,22 @@ def rows(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=generator(seed))
 
 
-def batch_of(number: int = 8, observation: int = 3, action: int = 2, terminated: float = 0.0, seed: int = 0) -> Batch:
+def batch_of(
+    number: int = 8, observation: int = 3, action: int = 2, terminated: float = 0.0, seed: int = 0
+) -> Batch:
     """A batch of made-up transitions."""
-    r, s, s2 = rows(seed, number), rows(seed + 1, number, observation), rows(seed + 2, number, observation)
+    r, s, s2 = (
+        rows(seed, number),
+        rows(seed + 1, number, observation),
+        rows(seed + 2, number, observation),
+    )
     return Batch(s, rows(seed + 3, number, action).tanh(), r, s2, torch.full((number,), terminated))
 
 
-def transition_of(number: int = 1, observation: int = 3, action: int = 2, seed: int = 0, **marks: bool) -> Transition:
-    """A step of `number` worlds, made up."""
+def transition_of(
+    number: int = 1, observation: int = 3, action: int = 2, seed: int = 0, **marks: bool
+) -> Transition:
+    """A step of `number` environments, made up."""
     rng = np.random.default_rng(seed)
 
     def normal(*shape: int) -> np.ndarray:
@@ -33,22 +41,28 @@ def transition_of(number: int = 1, observation: int = 3, action: int = 2, seed: 
 
     flags = [np.full(number, marks.get(name, False)) for name in ("terminated", "truncated")]
     actions = np.tanh(normal(number, action))
-    return Transition(normal(number, observation), actions, normal(number), normal(number, observation), *flags)
+    return Transition(
+        normal(number, observation), actions, normal(number), normal(number, observation), *flags
+    )
 
 
 def weights(learner: Learner) -> bytes:
     """Every bit of every network."""
-    tensors = [tensor for module in learner.networks.values() for tensor in module.state_dict().values()]
+    tensors = [
+        tensor for module in learner.networks.values() for tensor in module.state_dict().values()
+    ]
     return b"".join(tensor.numpy().tobytes() for tensor in tensors)
 
 
-def school(learner: Learner, world_id: str, steps: int, worlds: int = 1, seed: int = 0) -> Learner:
-    """Let a learner learn in a world."""
-    many = Worlds(world_id, worlds, seed)
-    for count, transition in enumerate(collect(many, lambda seen: learner.act(seen, explore=True)), 1):
+def school(learner: Learner, env_id: str, steps: int, envs: int = 1, seed: int = 0) -> Learner:
+    """Let a learner learn in an environment."""
+    many = EnvBatch(env_id, envs, seed)
+    for count, transition in enumerate(
+        collect(many, lambda seen: learner.act(seen, explore=True)), 1
+    ):
         learner.observe(transition)
-        learner.learn()
-        if count * worlds >= steps:
+        learner.update()
+        if count * envs >= steps:
             many.close()
             return learner
     raise AssertionError
@@ -67,5 +81,11 @@ def greedy(learner: Learner, seen: list[float]) -> np.ndarray:
     return learner.act(np.array(seen, np.float32)[:, None], explore=False)[:, 0]
 
 
-STILL = {"gamma": 0.8, "alpha": 1e-6, "target_entropy": -1000.0, "tau": 0.2, "hidden": (32, 32)}
+STILL = {
+    "gamma": 0.8,
+    "init_alpha": 1e-6,
+    "target_entropy": -1000.0,
+    "tau": 0.2,
+    "hidden_sizes": (32, 32),
+}
 """Settings under which entropy is worth nothing, so that values can be told in advance."""

@@ -4,10 +4,10 @@ import pygame
 import pytest
 from poise.toolkit.media.window import Window
 from poise.tools.play.playground import Playground
-from poise.tools.play.session import LiveWorld
-from poise.tools.record.record_run import drawable_world
+from poise.tools.play.session import PlaySession
+from poise.tools.record.record_run import make_render_env
 from poise.tools.train import session as train_run
-from poise.tools.train.plan import Words
+from poise.tools.train.plan import TrainRequest
 
 TICK = 0.02
 
@@ -27,16 +27,19 @@ def run(tmp_path_factory):
     """A run too short to have learned anything, with two checkpoints."""
     runs = tmp_path_factory.mktemp("runs")
     training = {"steps": 40, "checkpoint_every": 20, "evaluate_every": 0}
-    settings = {"hidden": [8], "warmup": 10, "batch": 8, "evaluate_episodes": 1}
-    return train_run.start(Words("cartpole", "sac", training, settings, runs=runs, name="tiny"), video=False).run
+    settings = {"hidden_sizes": [8], "learning_starts": 10, "batch_size": 8, "evaluate_episodes": 1}
+    return train_run.start_training(
+        TrainRequest("cartpole", "sac", training, settings, runs_dir=runs, name="tiny"),
+        record_video=False,
+    ).run
 
 
-def make(world_id="poise/Cartpole-v0", policy=None, running=True, **how):
-    looks = {**SMALL, "hud": True} if world_id.startswith("poise/") else {}
-    live = LiveWorld(drawable_world(world_id, {}, looks), policy, **how)
-    playground = Playground(Window("test", column=True), live)
-    playground.frame(0.0)
-    live.paused = not running
+def make(env_id="poise/Cartpole-v0", policy=None, running=True, **how):
+    looks = {**SMALL, "hud": True} if env_id.startswith("poise/") else {}
+    live = PlaySession(make_render_env(env_id, {}, looks), policy, **how)
+    playground = Playground(Window("test", has_sidebar=True), live)
+    playground.run_frame(0.0)
+    live.is_paused = not running
     return playground
 
 
@@ -48,12 +51,16 @@ def press(playground, name):
     """Press a key while no time passes."""
     key(name)
     key(name, pygame.KEYUP)
-    playground.frame(0.0)
+    playground.run_frame(0.0)
 
 
 def mouse(playground, event_type, x, y, button=pygame.BUTTON_LEFT):
     """Move or press the mouse at a fraction of the picture."""
-    picture = playground.window.picture
+    picture = playground.window.image_rect
     pos = (picture.left + round(x * picture.width), picture.top + round(y * picture.height))
-    more = {"rel": (0, 0), "buttons": (1, 0, 0)} if event_type == pygame.MOUSEMOTION else {"button": button}
+    more = (
+        {"rel": (0, 0), "buttons": (1, 0, 0)}
+        if event_type == pygame.MOUSEMOTION
+        else {"button": button}
+    )
     pygame.event.post(pygame.event.Event(event_type, pos=pos, **more))

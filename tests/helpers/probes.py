@@ -1,4 +1,4 @@
-"""Worlds with one property each, made for the tests: what should be learned, or refused, can be told in advance.
+"""Environments with one property each, made for the tests: what should be learned, or refused, can be told in advance.
 
 `gymnasium.make("probes:probe/SeeDo-v0")` works wherever this folder is on the path.
 """
@@ -99,7 +99,7 @@ class Counter(Probe):
 
 
 class Forgetful(Probe):
-    """Not deterministic: the same seed and actions tell another story in every world object."""
+    """Not deterministic: the same seed and actions tell another story in every environment object."""
 
     made = 0
 
@@ -115,7 +115,9 @@ class Forgetful(Probe):
 class Breaks(Probe):
     """Shows or pays something not finite at its `when`-th step."""
 
-    def __init__(self, what: str = "observation", when: int = 5, value: float = float("nan"), **more: Any) -> None:
+    def __init__(
+        self, what: str = "observation", when: int = 5, value: float = float("nan"), **more: Any
+    ) -> None:
         super().__init__(**more)
         self.what, self.when, self.value = what, when, value
 
@@ -247,4 +249,4 @@ PROBES = {
 for name, (kind, limit) in PROBES.items():
     if f"probe/{name}-v0" not in gymnasium.registry:
         gymnasium.register(f"probe/{name}-v0", entry_point=kind, max_episode_steps=limit)
-gymnasium.register("probe/NeedsMore-v0", entry_point="module_of_an_extra.worlds:World")
+gymnasium.register("probe/NeedsMore-v0", entry_point="module_of_an_extra.environments:Environment")

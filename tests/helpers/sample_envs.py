@@ -9,89 +9,106 @@ import gymnasium
 import numpy as np
 import poise  # noqa: F401  (registers the environments)
 import pytest
-from poise.toolkit.registry import our_ids
+from poise.toolkit.registry import registered_ids
 
-IN_SPACE = [world_id for world_id in our_ids() if gymnasium.spec(world_id).entry_point.startswith("poise.envs3d.")]
+IN_SPACE = [
+    env_id
+    for env_id in registered_ids()
+    if gymnasium.spec(env_id).entry_point.startswith("poise.envs3d.")
+]
 
 
-OUR_IDS = [world_id for world_id in our_ids() if world_id not in IN_SPACE or importlib.util.find_spec("pybullet")]
-"""Worlds of Poise; those in space where there is pybullet."""
+OUR_IDS = [
+    env_id
+    for env_id in registered_ids()
+    if env_id not in IN_SPACE or importlib.util.find_spec("pybullet")
+]
+"""Environments of Poise; those in space where there is pybullet."""
 
 
 BALANCING = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0"]
 
 
 FALLING = [*BALANCING, "poise/Humanoid3D-v0"]
-"""Worlds whose episodes can end by failure."""
+"""Environments whose episodes can end by failure."""
 
 
 FIGURES = ["poise/Standing-v0", "poise/BollaRolla-v0"]
 
 
-def make(world_id: str, render_mode: str | None = None, **settings: object) -> gymnasium.Env:
-    """A world as Gymnasium makes it, its time limit included."""
-    return gymnasium.make(world_id, disable_env_checker=True, render_mode=render_mode, **settings)
+def make(env_id: str, render_mode: str | None = None, **settings: object) -> gymnasium.Env:
+    """An environment as Gymnasium makes it, its time limit included."""
+    return gymnasium.make(env_id, disable_env_checker=True, render_mode=render_mode, **settings)
 
 
-def bare(world_id: str, **settings: object) -> gymnasium.Env:
-    """A world without any wrapper: no time limit, and stepping on after a failure is allowed."""
-    return make(world_id, **settings).unwrapped
+def bare(env_id: str, **settings: object) -> gymnasium.Env:
+    """An environment without any wrapper: no time limit, and stepping on after a failure is allowed."""
+    return make(env_id, **settings).unwrapped
 
 
-def random_actions(world: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
+def random_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
     """Uniform actions (number, A) in [-1, 1]."""
-    return np.random.default_rng(seed).uniform(-1.0, 1.0, (number, *world.action_space.shape)).astype(np.float32)
+    return (
+        np.random.default_rng(seed)
+        .uniform(-1.0, 1.0, (number, *env.action_space.shape))
+        .astype(np.float32)
+    )
 
 
-def bang_bang_actions(world: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
+def bang_bang_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
     """Full actions, -1 or 1, each held for a random while: the roughest way to move a body."""
     rng = np.random.default_rng(seed)
-    actions = np.empty((number, *world.action_space.shape), np.float32)
+    actions = np.empty((number, *env.action_space.shape), np.float32)
     hold = 0
     for row in actions:
         if hold == 0:
-            signs, hold = rng.choice([-1.0, 1.0], world.action_space.shape), int(rng.integers(1, 30))
+            signs, hold = rng.choice([-1.0, 1.0], env.action_space.shape), int(rng.integers(1, 30))
         row[:] = signs
         hold -= 1
     return actions
 
 
-def zero_actions(world: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
+def zero_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
     """No effort at all."""
-    return np.zeros((number, *world.action_space.shape), np.float32)
+    return np.zeros((number, *env.action_space.shape), np.float32)
 
 
 ACTING = {"random": random_actions, "bang-bang": bang_bang_actions, "zero": zero_actions}
 
 
-def live(world: gymnasium.Env, actions: Sequence[np.ndarray], seed: int = 0) -> Iterator[tuple]:
+def live(env: gymnasium.Env, actions: Sequence[np.ndarray], seed: int = 0) -> Iterator[tuple]:
     """What every step returns; ended episodes are followed by new ones."""
-    world.reset(seed=seed)
+    env.reset(seed=seed)
     for action in actions:
-        told = world.step(action)
+        told = env.step(action)
         yield told
         if told[2] or told[3]:
             seed += 1
-            world.reset(seed=seed)
+            env.reset(seed=seed)
 
 
 # Robots that see.
 
-TAKING = ["poise/Reacher2D-v0", "poise/ReacherPlane3D-v0", "poise/Reacher3D-v0", "poise/PoseHumanoid3D-v0"]
-"""Worlds that take poses."""
+TAKING = [
+    "poise/Reacher2D-v0",
+    "poise/ReacherPlane3D-v0",
+    "poise/Reacher3D-v0",
+    "poise/PoseHumanoid3D-v0",
+]
+"""Environments that take poses."""
 
 
-def needs_pybullet(world_id: str) -> None:
-    """Skip a test of a world in space where there is no pybullet."""
-    if world_id in IN_SPACE:
+def needs_pybullet(env_id: str) -> None:
+    """Skip a test of an environment in space where there is no pybullet."""
+    if env_id in IN_SPACE:
         pytest.importorskip("pybullet")
 
 
-def story(world: gymnasium.Env, seed: int, steps: int = 120) -> str:
+def story(env: gymnasium.Env, seed: int, steps: int = 120) -> str:
     """A digest of every bit that an episode shows and pays under random actions, stepping on after failures."""
-    digest = hashlib.sha256(world.reset(seed=seed)[0].tobytes())
-    for action in random_actions(world, steps, seed=99):
-        observation, reward, terminated, truncated, info = world.step(action)
+    digest = hashlib.sha256(env.reset(seed=seed)[0].tobytes())
+    for action in random_actions(env, steps, seed=99):
+        observation, reward, terminated, truncated, info = env.step(action)
         told = [reward, terminated, truncated, sorted(info["reward_terms"].items())]
         digest.update(observation.tobytes() + json.dumps(told).encode())
     return digest.hexdigest()

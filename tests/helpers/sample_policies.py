@@ -23,4 +23,6 @@ class Hands:
         _, elbow, hand, pull, tug, speed = np.split(observation, [4, 6, 8, 10, 12], axis=1)
         pairs = ((elbow, pull), (hand, tug), (hand - elbow, tug))
         levers = [at[:, 0] * force[:, 1] - at[:, 1] * force[:, 0] for at, force in pairs]
-        return np.clip(40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed, -1, 1)
+        return np.clip(
+            40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed, -1, 1
+        )

@@ -10,7 +10,7 @@ from sample_envs import bare
 
 # Small runs.
 
-SMALL_SETTINGS = {"hidden": [8], "batch": 8, "warmup": 30, "buffer": 500}
+SMALL_SETTINGS = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 30, "buffer_size": 500}
 
 
 SMALL_TRAINING = {
@@ -24,22 +24,33 @@ SMALL_TRAINING = {
 
 
 def start_run(
-    runs: Path, name: str = "run", world: str = "cartpole", video: bool = False, listen: Any = None, **training: Any
+    runs: Path,
+    name: str = "run",
+    env: str = "cartpole",
+    video: bool = False,
+    listen: Any = None,
+    **training: Any,
 ) -> Any:
     """Train a small run, and how it ended."""
     from poise.tools.train import session as train_run
-    from poise.tools.train.plan import Words
+    from poise.tools.train.plan import TrainRequest
 
     wanted = {**SMALL_TRAINING, **training}
-    return train_run.start(Words(world, "sac", wanted, SMALL_SETTINGS, name=name, runs=runs), listen, video)
+    return train_run.start_training(
+        TrainRequest(env, "sac", wanted, SMALL_SETTINGS, name=name, runs_dir=runs), listen, video
+    )
 
 
 def state_of(run: Any, checkpoint: str = "latest") -> dict[str, Any]:
     """All that a checkpoint holds but the seconds of a clock, flat and as bytes, so that two can be compared."""
     flat = {}
-    for group, values in run.load(checkpoint)[1].items():
+    for group, values in run.load_checkpoint(checkpoint)[1].items():
         for name, value in values.items():
-            exact = (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+            exact = (
+                (value.dtype.str, value.shape, value.tobytes())
+                if isinstance(value, np.ndarray)
+                else value
+            )
             flat[f"{group}.{name}"] = exact
     del flat["progress.seconds"]
     return flat
@@ -56,25 +67,48 @@ def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
     return records
 
 
-def seeing_runs(runs: Path, world_id: str) -> tuple[Any, Any]:
-    """A policy `mover` and a translator `eye` of 32 x 32 pixels for a world that takes poses; they have learned nothing."""
+def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
+    """A policy `mover` and a translator `eye` of 32 x 32 pixels for an environment that takes poses; both are untrained."""
     from poise.algos.translator import Translator, TranslatorSettings
     from poise.toolkit.run import Run
-    from poise.toolkit.spaces import layout
+    from poise.toolkit.spaces import slices
     from poise.tools.train import session as train_run
-    from poise.tools.train.plan import Words
+    from poise.tools.train.plan import TrainRequest
 
-    training = {"steps": 32, "evaluate_every": 0, "evaluate_episodes": 1, "worlds": 1, "workers": 1}
-    train_run.start(Words(world_id, "ppo", training, {"rollout": 32}, runs=runs, name="mover"), video=False)
-    place = layout(bare(world_id).OBSERVATION)["pose"]
-    settings = TranslatorSettings(channels=(4, 8), hidden=8)
-    eye = Run.create(runs, "eye", world_id, "translator", 0)
-    seen = {"width": 32, "height": 32, "markers": False}
-    told = {"world": world_id, "world_settings": seen, "algorithm": "translator", "settings": settings.plain()}
-    eye.write(
-        "config.json", {**told, "training": {"seed": 0}, "device": "cpu", "size": [32, 32], "outputs": place.stop - place.start}
+    training = {
+        "steps": 32,
+        "evaluate_every": 0,
+        "evaluate_episodes": 1,
+        "num_envs": 1,
+        "num_workers": 1,
+    }
+    train_run.start_training(
+        TrainRequest(env_id, "ppo", training, {"rollout_steps": 32}, runs_dir=runs, name="mover"),
+        record_video=False,
     )
-    eye.save(1, Translator((32, 32), place.stop - place.start, settings, seed=0).state(), 0.0)
+    place = slices(bare(env_id).OBSERVATION)["pose"]
+    settings = TranslatorSettings(conv_channels=(4, 8), hidden_size=8)
+    eye = Run.create(runs, "eye", env_id, "translator", 0)
+    seen = {"width": 32, "height": 32, "show_markers": False}
+    told = {
+        "env": env_id,
+        "env_settings": seen,
+        "algorithm": "translator",
+        "settings": settings.to_dict(),
+    }
+    eye.write(
+        "config.json",
+        {
+            **told,
+            "training": {"seed": 0},
+            "device": "cpu",
+            "size": [32, 32],
+            "outputs": place.stop - place.start,
+        },
+    )
+    eye.save_checkpoint(
+        1, Translator((32, 32), place.stop - place.start, settings, seed=0).state_dict(), 0.0
+    )
     return Run.open(runs, "mover"), eye
 
 

@@ -8,6 +8,7 @@ survived, and shows what the tests do not hold. A mutant whose text is no longer
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,8 +22,8 @@ from tempfile import TemporaryDirectory
 
 import click
 import yaml
-from poise.toolkit.console import table
-from poise.toolkit.errors import UserError, unknown
+from poise.toolkit.console import make_table
+from poise.toolkit.errors import UserError, unknown_name_error
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -44,11 +45,31 @@ class Mutant:
     new: str
 
     def mutated(self, text: str) -> str:
-        """The text of its file with the mutant in it; a UserError where it does not fit."""
-        found = text.count(self.old)
-        if found != 1 or self.old == self.new:
-            raise UserError(f"mutant {self.name} is stale: its text stands {found} times in {self.file}")
-        return text.replace(self.old, self.new)
+        """Return the text of its file with the mutant in it.
+
+        A text that the formatter has wrapped is found, too.
+
+        Raises:
+            UserError: `old` does not stand exactly once in the text, or `new` is the same.
+        """
+        occurrences = self.occurrences(text)
+        if len(occurrences) != 1 or self.old == self.new:
+            raise UserError(
+                f"mutant {self.name} is stale: its text stands {len(occurrences)} times in {self.file}"
+            )
+        start, end = occurrences[0]
+        return text[:start] + self.new + text[end:]
+
+    def occurrences(self, text: str) -> list[tuple[int, int]]:
+        """Where `old` stands in a text: (start, end) of each occurrence."""
+        exact = [match.span() for match in re.finditer(re.escape(self.old), text)]
+        if exact:
+            return exact
+        tokens = re.findall(r"\w+|[^\w\s]", self.old)
+        closing = [
+            rf",?\s*{re.escape(token)}" if token in ")]}" else re.escape(token) for token in tokens
+        ]
+        return [match.span() for match in re.finditer(r"\s*".join(closing), text)]
 
 
 @dataclass(frozen=True)
@@ -64,7 +85,9 @@ class Verdict:
 def read_mutants() -> list[Mutant]:
     """All mutants of the list."""
     files = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
-    return [Mutant(name, file, **texts) for file, own in files.items() for name, texts in own.items()]
+    return [
+        Mutant(name, file, **texts) for file, own in files.items() for name, texts in own.items()
+    ]
 
 
 def choose(names: Sequence[str]) -> list[Mutant]:
@@ -72,7 +95,7 @@ def choose(names: Sequence[str]) -> list[Mutant]:
     mutants = {mutant.name: mutant for mutant in read_mutants()}
     for name in names:
         if name not in mutants:
-            raise unknown("mutant", name, mutants)
+            raise unknown_name_error("mutant", name, mutants)
     return [mutants[name] for name in names or mutants]
 
 
@@ -99,14 +122,29 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
             path.write_text(mutant.mutated(path.read_text()))
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
         # One thread each, as there are as many mutants at once as cores; the copy comes before what is installed.
-        environment = {**os.environ, "PYTHONPATH": place, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": place,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         try:
             told = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False
+                command,
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return Verdict(mutant, "timed out", "", time.monotonic() - began)
-    failed = [line.split("::", 1)[1].split(" - ")[0] for line in told.stdout.splitlines() if line.startswith("FAILED")]
+    failed = [
+        line.split("::", 1)[1].split(" - ")[0]
+        for line in told.stdout.splitlines()
+        if line.startswith("FAILED")
+    ]
     word = {0: "survived", PYTEST_FAILED: "killed"}.get(told.returncode, "broken")
     by = failed[0] if failed else told.stdout[-300:] if word == "broken" else ""
     return Verdict(mutant, word, by, time.monotonic() - began)
@@ -115,9 +153,14 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option(
-    "--tests", multiple=True, default=TESTS, help="Test file that judges; may be given again.  [default: those of algos]"
+    "--tests",
+    multiple=True,
+    default=TESTS,
+    help="Test file that judges; may be given again.  [default: those of algos]",
 )
-@click.option("--limit", default=300.0, show_default=True, help="Seconds after which a mutant has timed out.")
+@click.option(
+    "--limit", default=300.0, show_default=True, help="Seconds after which a mutant has timed out."
+)
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Mutants at once.")
 def main(names: tuple[str, ...], tests: tuple[str, ...], limit: float, jobs: int) -> None:
     """Put each mutant, or those named, before the tests; exit 1 where less than 90 % of them are killed."""
@@ -133,20 +176,27 @@ def main(names: tuple[str, ...], tests: tuple[str, ...], limit: float, jobs: int
         judged = partial(judge, checkout=checkout, tests=tests, limit=limit)
         healthy = judged(None)
         if healthy.word != "survived":
-            raise click.ClickException(f"without any mutant the tests are not green: {healthy.by or healthy.word}")
-        console.print(f"{len(mutants)} mutants, {jobs} at once; without any, the tests take {healthy.seconds:.0f} s")
+            raise click.ClickException(
+                f"without any mutant the tests are not green: {healthy.by or healthy.word}"
+            )
+        console.print(
+            f"{len(mutants)} mutants, {jobs} at once; without any, the tests take {healthy.seconds:.0f} s"
+        )
         with ThreadPoolExecutor(jobs) as pool:
             for verdict in pool.map(judged, mutants):
                 verdicts.append(verdict)
-                console.print(f"{len(verdicts):4}  {verdict.word:9}  {verdict.mutant.name}", highlight=False)
+                console.print(
+                    f"{len(verdicts):4}  {verdict.word:9}  {verdict.mutant.name}", highlight=False
+                )
     rows = [(v.mutant.name, v.mutant.breaks, v.word, v.by, f"{v.seconds:.0f}") for v in verdicts]
-    console.print(table("Mutants", ["mutant", "what it breaks", "", "killed by", "s"], rows))
+    console.print(make_table("Mutants", ["mutant", "what it breaks", "", "killed by", "s"], rows))
     killed = sum(verdict.word == "killed" for verdict in verdicts)
     console.print(f"killed {killed} of {len(verdicts)} ({killed / len(verdicts):.0%})")
     for verdict in verdicts:
         if verdict.word != "killed":
             console.print(
-                f"{verdict.word}: {verdict.mutant.name} in {verdict.mutant.file}: {verdict.mutant.breaks}", soft_wrap=True
+                f"{verdict.word}: {verdict.mutant.name} in {verdict.mutant.file}: {verdict.mutant.breaks}",
+                soft_wrap=True,
             )
     sys.exit(killed < WANTED * len(verdicts))
 

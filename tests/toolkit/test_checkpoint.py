@@ -19,14 +19,22 @@ from hypothesis.extra import numpy as hnp
 from poise.toolkit import checkpoint
 from poise.toolkit.checkpoint import DamagedCheckpointError
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.run import POLICIES, Run, step_of
+from poise.toolkit.run import MAX_POLICIES, Run, parse_step
 from processes import HELPERS, python
 
 STATE: dict[str, dict[str, Any]] = {
-    "policy": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "scalar": np.array(1.5), "name": "tanh"},
+    "policy": {
+        "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "scalar": np.array(1.5),
+        "name": "tanh",
+    },
     "optimizer_policy": {"0.step": np.array(7.0, np.float32)},
-    "buffer": {"next": 3, "s": np.arange(20, dtype=np.uint8).reshape(5, 4), "r": np.ones(5, np.float32)},
-    "chance": {"numpy": {"state": 2**100, "inc": 5}, "torch": np.arange(16, dtype=np.uint8)},
+    "buffer": {
+        "next": 3,
+        "s": np.arange(20, dtype=np.uint8).reshape(5, 4),
+        "r": np.ones(5, np.float32),
+    },
+    "rng": {"numpy": {"state": 2**100, "inc": 5}, "torch": np.arange(16, dtype=np.uint8)},
     "empty": {},
 }
 
@@ -39,7 +47,11 @@ def assert_equal(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]])
         for name, value in values.items():
             other = two[group][name]
             if isinstance(value, np.ndarray):
-                assert (other.dtype, other.shape, other.tobytes()) == (value.dtype, value.shape, value.tobytes()), name
+                assert (other.dtype, other.shape, other.tobytes()) == (
+                    value.dtype,
+                    value.shape,
+                    value.tobytes(),
+                ), name
             else:
                 assert type(other) is type(value) and other == value, name
 
@@ -65,7 +77,10 @@ def test_every_array_and_number_goes_round_exactly(tmp_path_factory, value, numb
     folder = tmp_path_factory.mktemp("round") / "step"
     state = {group: {"array": value, "number": number, "turned": value.T}}
     checkpoint.save(folder, state)
-    assert_equal(checkpoint.load(folder), {group: {"array": value, "number": number, "turned": np.array(value.T)}})
+    assert_equal(
+        checkpoint.load(folder),
+        {group: {"array": value, "number": number, "turned": np.array(value.T)}},
+    )
 
 
 def test_the_policy_can_be_read_alone_even_where_the_rest_is_damaged(tmp_path):
@@ -79,7 +94,12 @@ def test_files_are_the_kinds_that_the_design_names(tmp_path):
     folder = tmp_path / "step_1"
     checkpoint.save(folder, STATE)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert {"manifest.json", "policy/arrays.safetensors", "buffer/s.npy", "chance/values.json"} <= files
+    assert {
+        "manifest.json",
+        "policy/arrays.safetensors",
+        "buffer/s.npy",
+        "rng/values.json",
+    } <= files
     assert {path.rpartition(".")[2] for path in files} == {"json", "safetensors", "npy"}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest) == files - {"manifest.json"}
@@ -89,7 +109,13 @@ def test_files_are_the_kinds_that_the_design_names(tmp_path):
 # Damage.
 
 
-FILES = ["manifest.json", "policy/arrays.safetensors", "policy/values.json", "buffer/s.npy", "buffer/values.json"]
+FILES = [
+    "manifest.json",
+    "policy/arrays.safetensors",
+    "policy/values.json",
+    "buffer/s.npy",
+    "buffer/values.json",
+]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -106,7 +132,11 @@ def test_damage_is_found_and_the_checkpoint_named(tmp_path, name, harm):
         victim.mkdir()
     else:
         content[len(content) // 2] ^= 0x55
-        kept = {"altered": bytes(content), "cut": bytes(content[: len(content) // 2]), "emptied": b""}
+        kept = {
+            "altered": bytes(content),
+            "cut": bytes(content[: len(content) // 2]),
+            "emptied": b"",
+        }
         victim.write_bytes(kept[harm])
     with pytest.raises(DamagedCheckpointError, match="step_000000042 is damaged") as told:
         checkpoint.load(folder)
@@ -115,7 +145,9 @@ def test_damage_is_found_and_the_checkpoint_named(tmp_path, name, harm):
         assert name in str(told.value), "the file is named too"
 
 
-@pytest.mark.parametrize("manifest", ["[]", "3", '{"policy/values.json": 3}', '{"nowhere/values.json": "00"}', "null"])
+@pytest.mark.parametrize(
+    "manifest", ["[]", "3", '{"policy/values.json": 3}', '{"nowhere/values.json": "00"}', "null"]
+)
 def test_a_manifest_that_makes_no_sense_is_damage(tmp_path, manifest):
     checkpoint.save(tmp_path / "step_1", STATE)
     (tmp_path / "step_1" / "manifest.json").write_text(manifest)
@@ -124,7 +156,7 @@ def test_a_manifest_that_makes_no_sense_is_damage(tmp_path, manifest):
 
 
 def test_a_group_that_was_never_there_is_damage(tmp_path):
-    checkpoint.save(tmp_path / "step_1", {"chance": {"x": 1}})
+    checkpoint.save(tmp_path / "step_1", {"rng": {"x": 1}})
     with pytest.raises(DamagedCheckpointError):
         checkpoint.load(tmp_path / "step_1", ["policy"])
 
@@ -137,8 +169,12 @@ def test_a_checkpoint_that_is_not_there_is_damage(tmp_path):
 # Writing that fails.
 
 
-@pytest.mark.parametrize("writer", ["numpy.save", "os.fsync", "pathlib.Path.write_text", "pathlib.Path.replace"])
-def test_a_write_that_fails_leaves_nothing_under_the_final_name_and_no_rubbish(tmp_path, monkeypatch, writer):
+@pytest.mark.parametrize(
+    "writer", ["numpy.save", "os.fsync", "pathlib.Path.write_text", "pathlib.Path.replace"]
+)
+def test_a_write_that_fails_leaves_nothing_under_the_final_name_and_no_rubbish(
+    tmp_path, monkeypatch, writer
+):
     checkpoint.save(tmp_path / "step_1", STATE)
 
     def full(*_: Any, **__: Any) -> None:
@@ -186,8 +222,14 @@ def test_everything_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
     """Each file and folder is flushed before the rename, and the folder above after it."""
     happened: list[Path | str] = []
     real = Path.replace
-    monkeypatch.setattr(os, "fsync", lambda descriptor: happened.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
-    monkeypatch.setattr(Path, "replace", lambda self, target: (happened.append("renamed"), real(self, target))[1])
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda descriptor: happened.append(Path(f"/proc/self/fd/{descriptor}").readlink()),
+    )
+    monkeypatch.setattr(
+        Path, "replace", lambda self, target: (happened.append("renamed"), real(self, target))[1]
+    )
     checkpoint.save(tmp_path / "step_1", STATE)
     renamed = happened.index("renamed")
     aside = tmp_path / ".step_1.partial"
@@ -206,7 +248,7 @@ rng = np.random.default_rng(0)
 print("ready", flush=True)
 for step in range(1, 100_000):
     state = {"policy": {"w": rng.random(20_000)}, "buffer": {"s": rng.random(50_000)}, "progress": {"step": step}}
-    run.save(step, state, best=1)
+    run.save_checkpoint(step, state, best_step=1)
 """
 
 
@@ -216,7 +258,10 @@ def test_kill_minus_nine_while_saving_leaves_only_readable_checkpoints(tmp_path)
     for turn in range(6):
         folder = tmp_path / str(turn)
         command = [sys.executable, "-c", SAVE_FOR_EVER, str(folder)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]),
+        }
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as saving:
             assert saving.stdout.readline() == b"ready\n"
             time.sleep(chance.uniform(0.05, 0.4))
@@ -235,7 +280,7 @@ def saved(path: Path, *steps: int, best: int | None = None) -> Run:
     """A run with checkpoints at some steps."""
     run = Run(path)
     for step in steps:
-        run.save(step, {"policy": {"step": step}, "chance": {}}, best)
+        run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, best)
     return run
 
 
@@ -244,7 +289,10 @@ def steps_of(run: Run) -> list[int]:
     return [int(path.name[5:]) for path in run.checkpoints()]
 
 
-@pytest.mark.parametrize(("best", "kept"), [(None, [40, 50, 60]), (20, [20, 40, 50, 60]), (50, [40, 50, 60]), (7, [40, 50, 60])])
+@pytest.mark.parametrize(
+    ("best", "kept"),
+    [(None, [40, 50, 60]), (20, [20, 40, 50, 60]), (50, [40, 50, 60]), (7, [40, 50, 60])],
+)
 def test_the_last_three_and_the_best_are_kept(tmp_path, best, kept):
     run = saved(tmp_path, 10, 20, 30, 40, 50, 60, best=best)
     assert steps_of(run) == kept
@@ -261,7 +309,7 @@ def test_nothing_that_we_did_not_make_is_deleted(tmp_path):
 def test_a_step_is_written_once(tmp_path):
     run = saved(tmp_path, 10)
     before = (run.checkpoints()[0] / "manifest.json").stat().st_mtime_ns
-    saved_again = run.save(10, {"policy": {"step": 99}}, None)
+    saved_again = run.save_checkpoint(10, {"policy": {"step": 99}}, None)
     assert (saved_again / "manifest.json").stat().st_mtime_ns == before
 
 
@@ -279,15 +327,18 @@ def test_a_checkpoint_that_is_being_removed_is_no_longer_one(tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            run.save(40, {"policy": {"step": 40}, "chance": {}}, None)
+            run.save_checkpoint(40, {"policy": {"step": 40}, "rng": {}}, None)
     for path in Run(tmp_path).checkpoints():
         checkpoint.load(path)
 
 
 def test_what_a_kill_left_half_removed_does_not_stand_in_the_way(tmp_path):
     run = saved(tmp_path, 10, 20, 30)
-    shutil.copytree(tmp_path / "checkpoints" / "step_000000010", tmp_path / "checkpoints" / ".step_000000010.removed")
-    run.save(40, {"policy": {"step": 40}, "chance": {}}, None)
+    shutil.copytree(
+        tmp_path / "checkpoints" / "step_000000010",
+        tmp_path / "checkpoints" / ".step_000000010.removed",
+    )
+    run.save_checkpoint(40, {"policy": {"step": 40}, "rng": {}}, None)
     assert steps_of(run) == [20, 30, 40]
 
 
@@ -295,7 +346,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, caps
     run = saved(tmp_path, 10, 20, 30)
     for step in (20, 30):
         (tmp_path / "checkpoints" / f"step_{step:09d}" / "policy" / "values.json").write_text("{}")
-    assert run.load()[1]["policy"]["step"] == 10
+    assert run.load_checkpoint()[1]["policy"]["step"] == 10
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2
     assert "step_000000030 is damaged" in told[0] and "step_000000020 is damaged" in told[1]
@@ -305,53 +356,63 @@ def test_a_run_with_no_undamaged_checkpoint_says_so(tmp_path, capsys):
     run = saved(tmp_path, 10)
     (tmp_path / "checkpoints" / "step_000000010" / "manifest.json").unlink()
     with pytest.raises(WorkError, match="no undamaged checkpoint"):
-        run.load()
+        run.load_checkpoint()
     capsys.readouterr()
 
 
 def test_words_for_a_checkpoint(tmp_path):
     run = saved(tmp_path, 10, 20, 30, 40, best=10)
-    assert run.choose("latest").name == "step_000000040"
-    assert run.choose().name == "step_000000040", "the latest, while no summary names a best"
+    assert run.find_checkpoint("latest").name == "step_000000040"
+    assert run.find_checkpoint().name == "step_000000040", (
+        "the latest, while no summary names a best"
+    )
     run.write("summary.json", {"best_step": 10})
     for word in (None, "best", "10", "000010"):
-        assert run.choose(word).name == "step_000000010"
-    assert run.choose("30").name == "step_000000030"
+        assert run.find_checkpoint(word).name == "step_000000010"
+    assert run.find_checkpoint("30").name == "step_000000030"
     for word in ("15", "-10", "bset", "1e1", ""):
         with pytest.raises(UserError, match="unknown checkpoint"):
-            run.choose(word)
+            run.find_checkpoint(word)
     with pytest.raises(UserError, match="did you mean 'latest'"):
-        run.choose("latst")
+        run.find_checkpoint("latst")
     with pytest.raises(UserError, match="no checkpoint yet"):
-        Run(tmp_path / "empty").choose()
+        Run(tmp_path / "empty").find_checkpoint()
 
 
 # Policies that stay when their checkpoints go.
 
 
-def kept(path: Path, *steps: int, most: int = POLICIES) -> Run:
+def kept(path: Path, *steps: int, most: int = MAX_POLICIES) -> Run:
     """A run with checkpoints and policies of some steps."""
     run = saved(path)
     for step in steps:
-        run.save(step, {"policy": {"step": step}, "chance": {}}, None)
-        run.keep(step, {"step": step}, most)
+        run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, None)
+        run.save_policy(step, {"step": step}, most)
     return run
 
 
-def test_the_policy_of_a_checkpoint_that_is_gone_can_still_act_and_nothing_can_go_on_from_it(tmp_path):
+def test_the_policy_of_a_checkpoint_that_is_gone_can_still_act_and_nothing_can_go_on_from_it(
+    tmp_path,
+):
     run = kept(tmp_path, 10, 20, 30, 40, 50)
-    assert steps_of(run) == [30, 40, 50] and [step_of(path) for path in run.policies()] == [10, 20, 30, 40, 50]
-    assert run.load("20", ["policy"])[1] == {"policy": {"step": 20}}
-    assert run.choose("40").parent.name == "checkpoints", "all of it, where that is left"
-    assert run.choose().name == run.choose("latest").name == "step_000000050"
+    assert steps_of(run) == [30, 40, 50] and [parse_step(path) for path in run.policies()] == [
+        10,
+        20,
+        30,
+        40,
+        50,
+    ]
+    assert run.load_checkpoint("20", ["policy"])[1] == {"policy": {"step": 20}}
+    assert run.find_checkpoint("40").parent.name == "checkpoints", "all of it, where that is left"
+    assert run.find_checkpoint().name == run.find_checkpoint("latest").name == "step_000000050"
     with pytest.raises(WorkError, match="no undamaged checkpoint up to step_000000020"):
-        run.load("20", ["policy", "chance"])
+        run.load_checkpoint("20", ["policy", "rng"])
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 8, 100])
 def test_of_many_policies_those_stay_that_are_spread_most_evenly(tmp_path, most):
     run = kept(tmp_path, *range(10, 1010, 10), most=most)
-    steps = [step_of(path) for path in (tmp_path / "policies").iterdir()]
+    steps = [parse_step(path) for path in (tmp_path / "policies").iterdir()]
     assert len(steps) == min(most, 100) and max(steps) == 1000
     if most > 1:
         assert min(steps) == 10
@@ -362,7 +423,7 @@ def test_of_many_policies_those_stay_that_are_spread_most_evenly(tmp_path, most)
 def test_a_damaged_policy_is_named_and_an_earlier_one_used(tmp_path, capsys):
     run = kept(tmp_path, 10, 20, 30, 40, 50)
     (tmp_path / "policies" / "step_000000020" / "policy" / "values.json").write_text("{}")
-    assert run.load("20", ["policy"])[1]["policy"]["step"] == 10
+    assert run.load_checkpoint("20", ["policy"])[1]["policy"]["step"] == 10
     assert "step_000000020 is damaged" in capsys.readouterr().err
 
 
@@ -371,7 +432,25 @@ def test_good_names_of_runs(tmp_path, name):
     assert Run.create(tmp_path, name, "w", "sac", 0).path == tmp_path / name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/tmp/x", "a b", "-x", ".x", "0" * 81, "ä", "a\n", "a\\b", "a\0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "/tmp/x",
+        "a b",
+        "-x",
+        ".x",
+        "0" * 81,
+        "ä",
+        "a\n",
+        "a\\b",
+        "a\0",
+    ],
+)
 def test_bad_names_of_runs(tmp_path, name):
     with pytest.raises(UserError, match="run name"):
         Run.create(tmp_path / "runs", name, "w", "sac", 0)
@@ -415,7 +494,9 @@ def test_json_files_of_a_run_are_written_whole_or_not_at_all(tmp_path, monkeypat
     assert run.summary() == {"steps": 1}
 
 
-@pytest.mark.parametrize("content", ["", "{", "nonsense", "[]", "{}", '{"world": 3}', '{"world": "poise/Cartpole-v0"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "nonsense", "[]", "{}", '{"env": 3}', '{"env": "poise/Cartpole-v0"}']
+)
 def test_a_config_that_makes_no_sense_is_damage(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(WorkError, match=r"config\.json"):
@@ -425,13 +506,18 @@ def test_a_config_that_makes_no_sense_is_damage(tmp_path, content):
 def test_a_summary_that_makes_no_sense_does_not_hide_the_checkpoints(tmp_path):
     run = saved(tmp_path, 10)
     (tmp_path / "summary.json").write_text("{")
-    assert run.choose().name == "step_000000010"
+    assert run.find_checkpoint().name == "step_000000010"
 
 
 def test_weights_of_another_network_are_refused_in_one_line():
     from poise import algos
 
-    small, large = (algos.make("ppo", "poise/Cartpole-v0", {}, {"hidden": hidden}) for hidden in ([4], [8]))
-    with pytest.raises(WorkError, match="weights of its policy are those of another network") as told:
-        large.load_state(small.state())
+    small, large = (
+        algos.make_learner("ppo", "poise/Cartpole-v0", {}, {"hidden_sizes": hidden})
+        for hidden in ([4], [8])
+    )
+    with pytest.raises(
+        WorkError, match="weights of its policy are those of another network"
+    ) as told:
+        large.load_state_dict(small.state_dict())
     assert "\n" not in str(told.value)

@@ -1,4 +1,4 @@
-"""Experience: transitions that are true, worlds of any kind made fit for a learner, states and tapes that replay."""
+"""Experience: transitions that are true, environments of any kind made fit for a learner, states and tapes that replay."""
 
 import itertools
 from dataclasses import replace
@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.experience import Worlds, collect, episode
-from poise.toolkit.registry import as_ours, make_world, our_ids, resolve, short_name
-from poise.toolkit.tape import Tape, tape_of
+from poise.toolkit.experience import EnvBatch, collect, run_episode
+from poise.toolkit.registry import (
+    make_env,
+    registered_ids,
+    resolve_env_id,
+    short_name,
+    unwrap_poise_env,
+)
+from poise.toolkit.tape import Tape, tape_from_steps
 from processes import python
 from sample_envs import FALLING, OUR_IDS, bang_bang_actions, make
 
 
-def chance(worlds: Worlds, seed: int = 0):
+def chance(envs: EnvBatch, seed: int = 0):
     """A policy that acts at random."""
     rng = np.random.default_rng(seed)
-    shape = worlds.action_space.shape
+    shape = envs.action_space.shape
     return lambda seen: rng.uniform(-1.0, 1.0, (len(seen), *shape)).astype(np.float32)
 
 
@@ -33,35 +39,41 @@ def push(action: float):
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_transition_holds_the_true_successor_and_not_the_next_episodes_first(number):
     """Every observation of the counter tells its episode and its age."""
-    worlds = Worlds("probe/Counter-v0", number, seed=0)
+    envs = EnvBatch("probe/Counter-v0", number, seed=0)
     ends = 0
-    for transition in itertools.islice(collect(worlds, chance(worlds)), 100):
-        assert np.array_equal(transition.observation[:, 0], transition.next_observation[:, 0]), "one episode"
-        assert np.array_equal(transition.observation[:, 1] + 1, transition.next_observation[:, 1]), "one step"
+    for transition in itertools.islice(collect(envs, chance(envs)), 100):
+        assert np.array_equal(transition.observation[:, 0], transition.next_observation[:, 0]), (
+            "one episode"
+        )
+        assert np.array_equal(
+            transition.observation[:, 1] + 1, transition.next_observation[:, 1]
+        ), "one step"
         assert np.array_equal(transition.reward, transition.next_observation.sum(axis=1))
         over = transition.terminated | transition.truncated
-        assert np.array_equal(worlds.observation[~over], transition.next_observation[~over])
-        assert (worlds.observation[over, 1] == 0).all(), "the next act sees the next episode's first observation"
+        assert np.array_equal(envs.observation[~over], transition.next_observation[~over])
+        assert (envs.observation[over, 1] == 0).all(), (
+            "the next act sees the next episode's first observation"
+        )
         ends += over.sum()
     assert ends >= 10 * number
 
 
 @pytest.mark.parametrize(("action", "terminated", "length"), [(1.0, True, 7), (-1.0, False, 10)])
 def test_death_and_time_out_are_told_apart(action, terminated, length):
-    worlds = Worlds("probe/Counter-v0", 2, seed=0)
-    transitions = list(itertools.islice(collect(worlds, push(action)), 2 * length))
+    envs = EnvBatch("probe/Counter-v0", 2, seed=0)
+    transitions = list(itertools.islice(collect(envs, push(action)), 2 * length))
     for index, transition in enumerate(transitions, 1):
         over = index % length == 0
         assert transition.terminated.tolist() == [over and terminated] * 2
         assert transition.truncated.tolist() == [over and not terminated] * 2
-    assert [ended.length for ended in worlds.ended] == [length] * 2
+    assert [ended.length for ended in envs.finished_episodes] == [length] * 2
     rewards = sum(transition.reward for transition in transitions[length:])
-    assert [ended.total for ended in worlds.ended] == rewards.tolist()
+    assert [ended.total_reward for ended in envs.finished_episodes] == rewards.tolist()
 
 
 def test_shapes_and_types_of_a_transition():
-    worlds = Worlds("poise/Standing-v0", 3, seed=0)
-    transition = next(collect(worlds, chance(worlds)))
+    envs = EnvBatch("poise/Standing-v0", 3, seed=0)
+    transition = next(collect(envs, chance(envs)))
     shapes = {name: (value.shape, value.dtype.name) for name, value in transition._asdict().items()}
     assert shapes == {
         "observation": ((3, 30), "float32"),
@@ -74,17 +86,17 @@ def test_shapes_and_types_of_a_transition():
 
 
 def test_a_transition_stays_what_it_was():
-    worlds = Worlds("probe/Counter-v0", 2, seed=0)
-    kept = list(itertools.islice(collect(worlds, push(1.0)), 30))
-    again = list(itertools.islice(collect(Worlds("probe/Counter-v0", 2, seed=0), push(1.0)), 30))
+    envs = EnvBatch("probe/Counter-v0", 2, seed=0)
+    kept = list(itertools.islice(collect(envs, push(1.0)), 30))
+    again = list(itertools.islice(collect(EnvBatch("probe/Counter-v0", 2, seed=0), push(1.0)), 30))
     for one, two in zip(kept, again, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def test_every_episode_of_every_world_begins_from_a_seed_of_its_own():
-    worlds = Worlds("probe/Counter-v0", 3, seed=0)
+    envs = EnvBatch("probe/Counter-v0", 3, seed=0)
     marks = [set() for _ in range(3)]
-    for transition in itertools.islice(collect(worlds, push(1.0)), 70):
+    for transition in itertools.islice(collect(envs, push(1.0)), 70):
         for index, mark in enumerate(transition.observation[:, 0]):
             marks[index].add(mark)
     assert all(len(found) >= 9 for found in marks)
@@ -92,80 +104,92 @@ def test_every_episode_of_every_world_begins_from_a_seed_of_its_own():
 
 
 def test_a_world_does_not_depend_on_those_beside_it():
-    alone, among = Worlds("poise/Cartpole-v0", 1, seed=5), Worlds("poise/Cartpole-v0", 4, seed=5)
-    for one, four in itertools.islice(zip(collect(alone, push(0.3)), collect(among, push(0.3)), strict=False), 200):
+    alone, among = (
+        EnvBatch("poise/Cartpole-v0", 1, seed=5),
+        EnvBatch("poise/Cartpole-v0", 4, seed=5),
+    )
+    for one, four in itertools.islice(
+        zip(collect(alone, push(0.3)), collect(among, push(0.3)), strict=False), 200
+    ):
         assert one.next_observation[0].tobytes() == four.next_observation[0].tobytes()
 
 
 @pytest.mark.parametrize("what", ["observation", "reward"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_stops_the_work_and_is_named(what, value):
-    worlds = Worlds("probe/Breaks-v0", 2, 0, {"what": what, "value": value})
-    with pytest.raises(WorkError, match=f"the {what} of world 0 is not finite"):
-        for _ in itertools.islice(collect(worlds, push(0.0)), 10):
+    envs = EnvBatch("probe/Breaks-v0", 2, 0, {"what": what, "value": value})
+    with pytest.raises(WorkError, match=f"the {what} of environment 0 is not finite"):
+        for _ in itertools.islice(collect(envs, push(0.0)), 10):
             pass
 
 
 # States.
 
 
-@pytest.mark.parametrize("world_id", [*OUR_IDS, "Pendulum-v1", "probe/Counter-v0", "probe/Named-v0"])
+@pytest.mark.parametrize("env_id", [*OUR_IDS, "Pendulum-v1", "probe/Counter-v0", "probe/Named-v0"])
 @pytest.mark.parametrize("steps", [0, 1, 37, 150])
-def test_a_state_brings_new_worlds_to_exactly_where_the_old_ones_stood(world_id, steps):
-    one, two = Worlds(world_id, 3, seed=1), Worlds(world_id, 3, seed=1)
+def test_a_state_brings_new_worlds_to_exactly_where_the_old_ones_stood(env_id, steps):
+    one, two = EnvBatch(env_id, 3, seed=1), EnvBatch(env_id, 3, seed=1)
     for _ in itertools.islice(collect(one, chance(one)), steps):
         pass
-    two.load_state(one.state())
+    two.set_state(one.get_state())
     assert one.observation.tobytes() == two.observation.tobytes()
     ended = 0
     pair = zip(collect(one, chance(one, 7)), collect(two, chance(two, 7)), strict=False)
     for first, second in itertools.islice(pair, 120):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
-        assert [(e.total, e.length, e.success) for e in one.ended] == [(e.total, e.length, e.success) for e in two.ended]
-        ended += len(one.ended)
-    assert ended or world_id not in FALLING
+        assert [(e.total_reward, e.length, e.is_success) for e in one.finished_episodes] == [
+            (e.total_reward, e.length, e.is_success) for e in two.finished_episodes
+        ]
+        ended += len(one.finished_episodes)
+    assert ended or env_id not in FALLING
 
 
 def test_a_state_is_small_and_plain():
-    worlds = Worlds("poise/Cartpole-v0", 2, seed=0)
-    for _ in itertools.islice(collect(worlds, chance(worlds)), 50):
+    envs = EnvBatch("poise/Cartpole-v0", 2, seed=0)
+    for _ in itertools.islice(collect(envs, chance(envs)), 50):
         pass
-    assert all(isinstance(value, np.ndarray | list) for value in worlds.state().values())
+    assert all(isinstance(value, np.ndarray | list) for value in envs.get_state().values())
 
 
 def test_a_state_stays_what_it_was():
-    worlds = Worlds("poise/Cartpole-v0", 1, seed=0)
-    stream = collect(worlds, chance(worlds))
+    envs = EnvBatch("poise/Cartpole-v0", 1, seed=0)
+    stream = collect(envs, chance(envs))
     for _ in itertools.islice(stream, 5):
         pass
-    state = worlds.state()
+    state = envs.get_state()
     before = {name: np.array(value).tobytes() for name, value in state.items()}
     for _ in itertools.islice(stream, 60):
         pass
-    worlds.load_state(state)
+    envs.set_state(state)
     assert {name: np.array(value).tobytes() for name, value in state.items()} == before
 
 
 def test_a_world_that_is_not_deterministic_is_refused():
-    one = Worlds("probe/Forgetful-v0", 1, seed=0)
+    one = EnvBatch("probe/Forgetful-v0", 1, seed=0)
     for _ in itertools.islice(collect(one, push(0.0)), 5):
         pass
     with pytest.raises(WorkError, match="another story"):
-        Worlds("probe/Forgetful-v0", 1, seed=0).load_state(one.state())
+        EnvBatch("probe/Forgetful-v0", 1, seed=0).set_state(one.get_state())
 
 
-# Worlds of any kind.
+# Environments of any kind.
 
 
 def test_short_names():
-    assert {short_name(world_id) for world_id in OUR_IDS} >= {"cartpole", "standing", "bolla-rolla", "reacher2d"}
-    assert short_name("my_module:MyWorld-v0") == "my-world"
+    assert {short_name(env_id) for env_id in OUR_IDS} >= {
+        "cartpole",
+        "standing",
+        "bolla-rolla",
+        "reacher2d",
+    }
+    assert short_name("my_module:MyEnv-v0") == "my-env"
     assert short_name("Pendulum-v1") == "pendulum"
 
 
-@pytest.mark.parametrize("world_id", OUR_IDS)
-def test_every_world_has_a_short_name_that_means_it(world_id):
-    assert resolve(short_name(world_id)) == resolve(world_id) == world_id
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_every_world_has_a_short_name_that_means_it(env_id):
+    assert resolve_env_id(short_name(env_id)) == resolve_env_id(env_id) == env_id
 
 
 @pytest.mark.parametrize(
@@ -180,132 +204,159 @@ def test_every_world_has_a_short_name_that_means_it(world_id):
 )
 def test_an_unknown_world_is_a_user_error_with_the_nearest(word, told):
     with pytest.raises(UserError, match=told):
-        resolve(word)
+        resolve_env_id(word)
 
 
 def test_actions_are_brought_to_minus_one_to_one():
-    pendulum = make_world("Pendulum-v1")
-    assert pendulum.action_space.low.tolist() == [-1.0] and pendulum.action_space.high.tolist() == [1.0]
-    uneven = make_world("probe/Uneven-v0")
+    pendulum = make_env("Pendulum-v1")
+    assert pendulum.action_space.low.tolist() == [-1.0] and pendulum.action_space.high.tolist() == [
+        1.0
+    ]
+    uneven = make_env("probe/Uneven-v0")
     uneven.reset(seed=0)
-    assert [uneven.step(np.array([a], np.float32))[1] for a in (-1.0, 0.0, 1.0)] == pytest.approx([0.0, 5.0, 10.0])
+    assert [uneven.step(np.array([a], np.float32))[1] for a in (-1.0, 0.0, 1.0)] == pytest.approx(
+        [0.0, 5.0, 10.0]
+    )
 
 
 def test_a_pendulum_under_full_action_feels_its_full_torque():
-    ours, plain = make_world("Pendulum-v1"), make("Pendulum-v1")
+    ours, plain = make_env("Pendulum-v1"), make("Pendulum-v1")
     ours.reset(seed=0), plain.reset(seed=0)
-    np.testing.assert_allclose(ours.step(np.array([1.0]))[0], plain.step(np.array([2.0]))[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        ours.step(np.array([1.0]))[0], plain.step(np.array([2.0]))[0], rtol=1e-6
+    )
 
 
 def test_dictionaries_are_flattened():
-    world = make_world("probe/Named-v0")
-    seen, _ = world.reset(seed=0)
-    assert isinstance(world.observation_space, gymnasium.spaces.Box) and world.observation_space.shape == (5,)
+    env = make_env("probe/Named-v0")
+    seen, _ = env.reset(seed=0)
+    assert isinstance(
+        env.observation_space, gymnasium.spaces.Box
+    ) and env.observation_space.shape == (5,)
     assert seen.tolist() == [0.25, 0.25, -0.5, -0.5, -0.5]
 
 
 def test_an_action_without_bounds_is_refused():
     with pytest.raises(UserError, match="without bounds"):
-        make_world("probe/Boundless-v0")
+        make_env("probe/Boundless-v0")
 
 
 def test_ours_are_left_as_they_are():
-    for world_id in OUR_IDS:
-        world = make_world(world_id)
-        assert isinstance(as_ours(world), BaseEnvironment)
-        assert not isinstance(world, gymnasium.wrappers.RescaleAction)
-    assert as_ours(make_world("Pendulum-v1")) is None
+    for env_id in OUR_IDS:
+        env = make_env(env_id)
+        assert isinstance(unwrap_poise_env(env), BaseEnvironment)
+        assert not isinstance(env, gymnasium.wrappers.RescaleAction)
+    assert unwrap_poise_env(make_env("Pendulum-v1")) is None
 
 
 @pytest.mark.parametrize(
-    ("world_id", "settings", "told"),
+    ("env_id", "settings", "told"),
     [
-        ("no_such_module:World-v0", {}, "needs the module 'no_such_module', which is not installed"),
+        (
+            "no_such_module:Environment-v0",
+            {},
+            "needs the module 'no_such_module', which is not installed",
+        ),
         ("probe/NeedsMore-v0", {}, "needs the module 'module_of_an_extra', which is not installed"),
-        ("math:World-v0", {}, "cannot be made"),
-        (":World-v0", {}, "cannot be made"),
+        ("math:Environment-v0", {}, "cannot be made"),
+        (":Environment-v0", {}, "cannot be made"),
         ("a:b:c", {}, "cannot be made"),
         ("Pendulum-v1", {"gravity": 3}, "cannot be made"),
         ("poise/Cartpole-v0", {"forse": 3}, "did you mean 'force'"),
     ],
 )
-def test_a_world_that_cannot_be_made_is_a_user_error_of_one_line(world_id, settings, told):
+def test_a_world_that_cannot_be_made_is_a_user_error_of_one_line(env_id, settings, told):
     with pytest.raises(UserError, match=told) as refused:
-        make_world(world_id, settings)
+        make_env(env_id, settings)
     assert "\n" not in str(refused.value)
 
 
 def test_a_world_of_ones_own_is_found_in_its_module():
-    """`my_module:MyWorld-v0`, in a process that has never heard of it."""
-    program = "from poise.toolkit.experience import Worlds; print(Worlds('probes:probe/Counter-v0', 2, 0).observation.shape)"
+    """`my_module:MyEnv-v0`, in a process that has never heard of it."""
+    program = "from poise.toolkit.experience import EnvBatch; print(EnvBatch('probes:probe/Counter-v0', 2, 0).observation.shape)"
     told = python("-c", program)
     assert told.stdout.strip() == "(2, 2)", told.stderr
 
 
 def test_gymnasium_makes_our_worlds_without_an_import_of_ours():
-    program = "import gymnasium; print(gymnasium.make('envs2d:poise/Cartpole-v0').reset(seed=0)[0].shape)"
+    program = (
+        "import gymnasium; print(gymnasium.make('envs2d:poise/Cartpole-v0').reset(seed=0)[0].shape)"
+    )
     told = python("-c", program)
     assert told.stdout.strip() == "(4,)", told.stderr.strip().splitlines()[-1]
 
 
 def test_only_our_ids_are_ours():
-    assert our_ids() and all(world_id.startswith("poise/") for world_id in our_ids())
+    assert registered_ids() and all(env_id.startswith("poise/") for env_id in registered_ids())
 
 
 # Episodes and tapes.
 
 
 def test_an_episode_is_its_start_and_one_moment_for_every_step():
-    moments = list(episode(make("probe/Counter-v0"), push(1.0), seed=3))
+    moments = list(run_episode(make("probe/Counter-v0"), push(1.0), seed=3))
     assert len(moments) == 8
     assert moments[0].action is None and moments[0].reward == 0.0
     assert [moment.observation[1] for moment in moments] == list(range(8))
     assert [moment.terminated for moment in moments] == [False] * 7 + [True]
     assert not any(moment.truncated for moment in moments)
-    assert list(episode(make("probe/Counter-v0"), push(-1.0), seed=3))[-1].truncated
+    assert list(run_episode(make("probe/Counter-v0"), push(-1.0), seed=3))[-1].truncated
 
 
-@pytest.mark.parametrize("world_id", OUR_IDS)
-def test_a_tape_goes_round_and_replays_bit_for_bit(world_id, tmp_path):
-    settings = {"start_noise": 0.05}
-    actions = iter(bang_bang_actions(make(world_id), 1000))
-    lived = list(episode(make(world_id, **settings), lambda seen: next(actions)[None], seed=11))
-    tape_of(world_id, settings, 11, lived).save(tmp_path / "tape")
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_a_tape_goes_round_and_replays_bit_for_bit(env_id, tmp_path):
+    settings = {"reset_noise_scale": 0.05}
+    actions = iter(bang_bang_actions(make(env_id), 1000))
+    lived = list(run_episode(make(env_id, **settings), lambda seen: next(actions)[None], seed=11))
+    tape_from_steps(env_id, settings, 11, lived).save(tmp_path / "tape")
     tape = Tape.load(tmp_path / "tape")
-    assert (tape.world, tape.settings, tape.seed, len(tape.actions)) == (world_id, settings, 11, len(lived) - 1)
+    assert (tape.env, tape.settings, tape.seed, len(tape.actions)) == (
+        env_id,
+        settings,
+        11,
+        len(lived) - 1,
+    )
     assert (tmp_path / "tape").stat().st_size < 50 * len(lived) + 1000, "a few kilobytes"
     for looks in ({}, {"width": 32, "height": 32}):
-        again = list(tape.replay(tape.make_world(**looks)))
+        again = list(tape.replay(tape.make_env(**looks)))
         assert len(again) == len(lived)
         for one, two in zip(lived, again, strict=True):
             assert one.observation.tobytes() == two.observation.tobytes()
-            assert (one.reward, one.terminated, one.truncated) == (two.reward, two.terminated, two.truncated)
+            assert (one.reward, one.terminated, one.truncated) == (
+                two.reward,
+                two.terminated,
+                two.truncated,
+            )
 
 
 def test_a_tape_of_an_unfinished_episode_ends_where_it_ends(tmp_path):
-    lived = list(itertools.islice(episode(make("probe/Counter-v0"), push(-1.0), seed=2), 5))
-    tape = tape_of("probe/Counter-v0", {}, 2, lived)
-    assert len(list(tape.replay(tape.make_world()))) == 5
+    lived = list(itertools.islice(run_episode(make("probe/Counter-v0"), push(-1.0), seed=2), 5))
+    tape = tape_from_steps("probe/Counter-v0", {}, 2, lived)
+    assert len(list(tape.replay(tape.make_env()))) == 5
 
 
 def test_a_tape_may_be_cut_and_says_from_where_on_another_one_departs():
-    lived = list(itertools.islice(episode(make("probe/Counter-v0"), push(-1.0), seed=2), 6))
-    tape = tape_of("probe/Counter-v0", {}, 2, lived)
-    assert len(list(replace(tape, actions=tape.actions[:3]).replay(tape.make_world()))) == 4
-    story = tape.story.copy()
+    lived = list(itertools.islice(run_episode(make("probe/Counter-v0"), push(-1.0), seed=2), 6))
+    tape = tape_from_steps("probe/Counter-v0", {}, 2, lived)
+    assert len(list(replace(tape, actions=tape.actions[:3]).replay(tape.make_env()))) == 4
+    story = tape.checksums.copy()
     story[4] += 1
-    with pytest.raises(WorkError, match="from step 4 on the world tells another story"):
-        list(replace(tape, story=story).replay(tape.make_world()))
+    with pytest.raises(WorkError, match="from step 4 on the environment tells another story"):
+        list(replace(tape, checksums=story).replay(tape.make_env()))
     by_hand = Tape("probe/Counter-v0", {}, 2, -tape.actions)
-    assert len(list(by_hand.replay(by_hand.make_world()))) == 6
+    assert len(list(by_hand.replay(by_hand.make_env()))) == 6
 
 
 def test_a_world_that_ends_before_its_tape_tells_another_story():
-    lived = list(episode(make("probe/Counter-v0"), push(1.0), seed=2))
-    tape = tape_of("probe/Counter-v0", {}, 2, lived)
-    longer = replace(tape, actions=np.concatenate([tape.actions] * 2), story=np.concatenate([tape.story] * 2))
+    lived = list(run_episode(make("probe/Counter-v0"), push(1.0), seed=2))
+    tape = tape_from_steps("probe/Counter-v0", {}, 2, lived)
+    longer = replace(
+        tape,
+        actions=np.concatenate([tape.actions] * 2),
+        checksums=np.concatenate([tape.checksums] * 2),
+    )
     with pytest.raises(WorkError, match=f"from step {len(lived) - 1} on"):
-        list(longer.replay(tape.make_world()))
+        list(longer.replay(tape.make_env()))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x00" * 100, None])
@@ -319,4 +370,6 @@ def test_a_file_that_is_no_tape_is_a_user_error(tmp_path, content):
 
 def test_a_tape_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
     with pytest.raises(OSError, match="tape"):
-        Tape("probe/Counter-v0", {}, 0, np.zeros((3, 1), np.float32)).save(tmp_path / "nowhere" / "tape")
+        Tape("probe/Counter-v0", {}, 0, np.zeros((3, 1), np.float32)).save(
+            tmp_path / "nowhere" / "tape"
+        )

@@ -3,22 +3,22 @@
 import numpy as np
 import pymunk
 import pytest
-from poise.envs2d.interaction import FLIGHT, LAG, MOST_BALLS, STRENGTH
+from poise.envs2d.interaction import FLIGHT_TIME, GRAB_FORCE_PER_KG, GRAB_LAG, MAX_BALLS
 from sample_envs import FIGURES, IN_SPACE, OUR_IDS, bare, needs_pybullet
 
-IN_PLANE = [world_id for world_id in OUR_IDS if world_id not in IN_SPACE]
+IN_PLANE = [env_id for env_id in OUR_IDS if env_id not in IN_SPACE]
 STEP = 1.0 / 50.0
-TURNED = [(world_id, name) for world_id in OUR_IDS for name in bare(world_id).TURNS]
+TURNED = [(env_id, name) for env_id in OUR_IDS for name in bare(env_id).LIVE_SETTINGS]
 
 
-def story(world, seed=3, steps=25, disturb=None):
+def story(env, seed=3, steps=25, disturb=None):
     """All that is seen in an episode, in bytes; `disturb(hand, step)` is done before every step."""
-    seen = [world.reset(seed=seed)[0]]
+    seen = [env.reset(seed=seed)[0]]
     for step in range(steps):
         if disturb is not None:
-            disturb(world.hands(), step)
-        action = np.sin(np.arange(world.action_space.shape[0]) + 0.3 * step).astype(np.float32)
-        seen.append(world.step(action)[0])
+            disturb(env.interaction(), step)
+        action = np.sin(np.arange(env.action_space.shape[0]) + 0.3 * step).astype(np.float32)
+        seen.append(env.step(action)[0])
     return b"".join(observation.tobytes() for observation in seen)
 
 
@@ -32,31 +32,31 @@ def momentum(bodies):
     return sum((body.mass * body.velocity for body in bodies), pymunk.Vec2d(0.0, 0.0))
 
 
-def weightless(world_id):
-    """A world with no gravity, far above its ground."""
-    world = bare(world_id, gravity=0.0, start_noise=0.0)
-    world.reset(seed=0)
-    for body in world.space.bodies:
+def weightless(env_id):
+    """An environment with no gravity, far above its ground."""
+    env = bare(env_id, gravity=0.0, reset_noise_scale=0.0)
+    env.reset(seed=0)
+    for body in env.space.bodies:
         body.position += (0.0, 500.0)
-    world.sense()
-    return world
+    env.read_state()
+    return env
 
 
-# What holds in every world.
+# What holds in every environment.
 
 
-@pytest.mark.parametrize("world_id", OUR_IDS)
-def test_a_hand_that_does_nothing_changes_nothing(world_id):
-    needs_pybullet(world_id)
-    world = bare(world_id)
-    assert story(world, disturb=lambda hand, step: None) == story(world) == story(bare(world_id))
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_a_hand_that_does_nothing_changes_nothing(env_id):
+    needs_pybullet(env_id)
+    env = bare(env_id)
+    assert story(env, disturb=lambda hand, step: None) == story(env) == story(bare(env_id))
 
 
-@pytest.mark.parametrize("world_id", OUR_IDS)
+@pytest.mark.parametrize("env_id", OUR_IDS)
 @pytest.mark.parametrize("deed", ["grab", "throw", "blow", "bump"])
-def test_what_a_hand_does_is_felt_and_gone_with_the_episode(world_id, deed):
-    needs_pybullet(world_id)
-    world, chance = bare(world_id), np.random.default_rng(0)
+def test_what_a_hand_does_is_felt_and_gone_with_the_episode(env_id, deed):
+    needs_pybullet(env_id)
+    env, chance = bare(env_id), np.random.default_rng(0)
     holds = []
 
     def disturb(hand, step):
@@ -67,166 +67,176 @@ def test_what_a_hand_does_is_felt_and_gone_with_the_episode(world_id, deed):
                 for hold in holds:
                     hold.pull((0.9, 0.1))
             case "throw" if step % 5 == 0:
-                hand.throw((0.49, 0.5 + 0.02 * step))
+                hand.throw_ball((0.49, 0.5 + 0.02 * step))
             case "blow":
-                hand.blow(0.05)
+                hand.push_all(0.05)
             case "bump" if step == 3:
-                hand.bump(0.5, chance)
+                hand.push_random(0.5, chance)
 
-    before = story(world)
-    felt = story(world, disturb=disturb) != before
-    assert felt or (deed == "throw" and not world.hands().THROWS)
-    assert story(world) == before == story(bare(world_id))
-
-
-@pytest.mark.parametrize(("world_id", "name"), TURNED)
-def test_a_setting_turned_within_an_episode_is_felt_and_later_ones_are_those_of_a_world_made_with_it(world_id, name):
-    needs_pybullet(world_id)
-    world = bare(world_id)
-    value = 0.8 * (getattr(world.settings, name) or 5.0)
-    before = story(world)
-    assert story(world, disturb=lambda hand, step: step == 3 and hand.turn(name, value)) != before
-    assert getattr(world.settings, name) == value
-    assert story(world) == story(bare(world_id, **{name: value}))
+    before = story(env)
+    felt = story(env, disturb=disturb) != before
+    assert felt or (deed == "throw" and not env.interaction().CAN_THROW)
+    assert story(env) == before == story(bare(env_id))
 
 
-@pytest.mark.parametrize("world_id", OUR_IDS)
-def test_a_setting_that_can_be_turned_has_bounds_and_stands_between_them(world_id):
-    needs_pybullet(world_id)
-    world = bare(world_id)
-    world.reset(seed=0)
-    assert world.hands().TURNS == world.TURNS
-    for name in world.TURNS:
-        low, high = world.SETTINGS.bounds(name)
-        assert low <= getattr(world.settings, name) <= high
+@pytest.mark.parametrize(("env_id", "name"), TURNED)
+def test_a_setting_turned_within_an_episode_is_felt_and_later_ones_are_those_of_a_world_made_with_it(
+    env_id, name
+):
+    needs_pybullet(env_id)
+    env = bare(env_id)
+    value = 0.8 * (getattr(env.settings, name) or 5.0)
+    before = story(env)
+    assert (
+        story(env, disturb=lambda hand, step: step == 3 and hand.set_parameter(name, value))
+        != before
+    )
+    assert getattr(env.settings, name) == value
+    assert story(env) == story(bare(env_id, **{name: value}))
+
+
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_a_setting_that_can_be_turned_has_bounds_and_stands_between_them(env_id):
+    needs_pybullet(env_id)
+    env = bare(env_id)
+    env.reset(seed=0)
+    assert env.interaction().LIVE_SETTINGS == env.LIVE_SETTINGS
+    for name in env.LIVE_SETTINGS:
+        low, high = env.SETTINGS.bounds(name)
+        assert low <= getattr(env.settings, name) <= high
 
 
 # The plane.
 
 
-@pytest.mark.parametrize("world_id", IN_PLANE)
-def test_wind_makes_all_bodies_faster_and_a_push_gives_one_the_momentum_of_all(world_id):
-    world = bare(world_id)
-    world.reset(seed=0)
-    hand, bodies = world.hands(), world.space.bodies
+@pytest.mark.parametrize("env_id", IN_PLANE)
+def test_wind_makes_all_bodies_faster_and_a_push_gives_one_the_momentum_of_all(env_id):
+    env = bare(env_id)
+    env.reset(seed=0)
+    hand, bodies = env.interaction(), env.space.bodies
     before = [body.velocity for body in bodies]
-    hand.blow(0.25)
+    hand.push_all(0.25)
     for body, was in zip(bodies, before, strict=True):
         assert body.velocity - was == pytest.approx((0.25, 0.0))
     before, was = momentum(bodies), [body.velocity for body in bodies]
-    hand.bump(0.5, np.random.default_rng(1))
+    hand.push_random(0.5, np.random.default_rng(1))
     assert (momentum(bodies) - before).length == pytest.approx(0.5 * hand.mass)
     assert sum(body.velocity != old for body, old in zip(bodies, was, strict=True)) == 1
 
 
-@pytest.mark.parametrize("world_id", IN_PLANE)
+@pytest.mark.parametrize("env_id", IN_PLANE)
 @pytest.mark.parametrize("at", [(0.05, 0.1), (0.95, 0.3)])
-def test_a_ball_passes_where_it_is_thrown(world_id, at):
-    world = bare(world_id)
-    world.reset(seed=0)
-    to = world.to_world(*at)
-    world.hands().throw(at)
-    ball = world.hands().balls[0]
-    for _ in range(round(FLIGHT / world._dt)):
-        world.advance(world._dt)
+def test_a_ball_passes_where_it_is_thrown(env_id, at):
+    env = bare(env_id)
+    env.reset(seed=0)
+    to = env.image_to_world(*at)
+    env.interaction().throw_ball(at)
+    ball = env.interaction().balls[0]
+    for _ in range(round(FLIGHT_TIME / env._dt)):
+        env.step_physics(env._dt)
     assert ball.position.get_distance(to) < 0.02
 
 
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_a_ball_gives_the_body_the_momentum_it_loses(world_id):
-    world = weightless(world_id)
-    own = list(world.space.bodies)
-    hand = world.hands()
-    hand.throw(world.seen_at(world.figure.torso.position))
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_a_ball_gives_the_body_the_momentum_it_loses(env_id):
+    env = weightless(env_id)
+    own = list(env.space.bodies)
+    hand = env.interaction()
+    hand.throw_ball(env.world_to_image(env.figure.torso.position))
     ball = hand.balls[0]
-    ball.position, ball.velocity = world.figure.torso.position + pymunk.Vec2d(0.6, 0.0), (-4.0, 0.0)
+    ball.position, ball.velocity = env.figure.torso.position + pymunk.Vec2d(0.6, 0.0), (-4.0, 0.0)
     before, total = momentum(own), momentum([*own, ball])
     for _ in range(20):
-        world.advance(world._dt * 5)
+        env.step_physics(env._dt * 5)
     assert (momentum(own) - before).x < -5.0
     assert momentum([*own, ball]) == pytest.approx(total, abs=1e-6)
 
 
-@pytest.mark.parametrize("world_id", IN_PLANE)
-def test_balls_are_seen_but_not_sensed_and_the_oldest_make_room(world_id):
-    world = bare(world_id, render_mode="rgb_array")
-    world.reset(seed=0)
-    shape, before = world.observe().shape, world.render()
-    for number in range(MOST_BALLS + 3):
-        world.hands().throw((0.3, 0.2))
-        world.step(np.zeros(world.action_space.shape))
-        assert len(world.hands().balls) == min(number + 1, MOST_BALLS)
-        assert np.isfinite(world.states).all() and world.observe().shape == shape
-    assert len(world.space.bodies) == len(world.states) + MOST_BALLS
-    assert not np.array_equal(world.render(), before)
+@pytest.mark.parametrize("env_id", IN_PLANE)
+def test_balls_are_seen_but_not_sensed_and_the_oldest_make_room(env_id):
+    env = bare(env_id, render_mode="rgb_array")
+    env.reset(seed=0)
+    shape, before = env.get_observation().shape, env.render()
+    for number in range(MAX_BALLS + 3):
+        env.interaction().throw_ball((0.3, 0.2))
+        env.step(np.zeros(env.action_space.shape))
+        assert len(env.interaction().balls) == min(number + 1, MAX_BALLS)
+        assert np.isfinite(env.body_states).all() and env.get_observation().shape == shape
+    assert len(env.space.bodies) == len(env.body_states) + MAX_BALLS
+    assert not np.array_equal(env.render(), before)
 
 
-@pytest.mark.parametrize("world_id", IN_PLANE)
-def test_a_held_point_follows_the_mouse_and_is_free_once_let_go(world_id):
-    world = bare(world_id, gravity=0.0)
-    world.reset(seed=0)
-    still = np.zeros(world.action_space.shape)
-    last = list(world.space.bodies)[-1]
-    hold = world.hands().grab(world.seen_at(last.position))
-    assert hold.body is last and hold.place() == pytest.approx(world.seen_at(last.position), abs=1e-6)
-    start = hold.body.local_to_world(hold.at)
-    turn = pymunk.Vec2d(0.03, 0.0) if world_id != "poise/Reacher2D-v0" else start.rotated(0.2) - start
-    for _ in range(round(10 * LAG / STEP)):
-        hold.pull(world.seen_at(start + turn))
-        world.step(still)
-        assert hold.joint.impulse / world._dt <= STRENGTH * world.hands().mass * (1.0 + 1e-9)
-    assert hold.body.local_to_world(hold.at).get_distance(start + turn) < 0.02
-    hold.let_go(), hold.let_go()
-    assert hold.joint not in world.space.constraints
-    world.reset(seed=0)
-    hold.let_go()
+@pytest.mark.parametrize("env_id", IN_PLANE)
+def test_a_held_point_follows_the_mouse_and_is_free_once_let_go(env_id):
+    env = bare(env_id, gravity=0.0)
+    env.reset(seed=0)
+    still = np.zeros(env.action_space.shape)
+    last = list(env.space.bodies)[-1]
+    hold = env.interaction().grab(env.world_to_image(last.position))
+    assert hold.body is last and hold.position() == pytest.approx(
+        env.world_to_image(last.position), abs=1e-6
+    )
+    start = hold.body.local_to_world(hold.local_point)
+    turn = pymunk.Vec2d(0.03, 0.0) if env_id != "poise/Reacher2D-v0" else start.rotated(0.2) - start
+    for _ in range(round(10 * GRAB_LAG / STEP)):
+        hold.pull(env.world_to_image(start + turn))
+        env.step(still)
+        assert hold.joint.impulse / env._dt <= GRAB_FORCE_PER_KG * env.interaction().mass * (
+            1.0 + 1e-9
+        )
+    assert hold.body.local_to_world(hold.local_point).get_distance(start + turn) < 0.02
+    hold.release(), hold.release()
+    assert hold.joint not in env.space.constraints
+    env.reset(seed=0)
+    hold.release()
 
 
 def test_a_touch_holds_the_very_point_and_one_beside_the_nearest():
-    world = bare("poise/Standing-v0", start_noise=0.0)
-    world.reset(seed=0)
-    torso = world.figure.torso
+    env = bare("poise/Standing-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    torso = env.figure.torso
     inside = torso.position + pymunk.Vec2d(0.1, 0.15)
-    hold = world.hands().grab(world.seen_at(inside))
-    assert hold.body is torso and torso.local_to_world(hold.at) == pytest.approx(inside)
-    beside = world.hands().grab(world.seen_at(torso.position + pymunk.Vec2d(0.4, 0.0)))
-    assert beside.body is torso and torso.local_to_world(beside.at) == pytest.approx(torso.position + pymunk.Vec2d(0.15, 0.0))
+    hold = env.interaction().grab(env.world_to_image(inside))
+    assert hold.body is torso and torso.local_to_world(hold.local_point) == pytest.approx(inside)
+    beside = env.interaction().grab(env.world_to_image(torso.position + pymunk.Vec2d(0.4, 0.0)))
+    right = torso.position + pymunk.Vec2d(0.15, 0.0)
+    assert beside.body is torso and torso.local_to_world(beside.local_point) == pytest.approx(right)
 
 
 def test_a_thrown_ball_can_be_caught():
-    world = bare("poise/Standing-v0")
-    world.reset(seed=0)
-    hand = world.hands()
-    hand.throw((0.9, 0.1))
-    hold = hand.grab(world.seen_at(hand.balls[0].position))
+    env = bare("poise/Standing-v0")
+    env.reset(seed=0)
+    hand = env.interaction()
+    hand.throw_ball((0.9, 0.1))
+    hold = hand.grab(env.world_to_image(hand.balls[0].position))
     assert hold.body is hand.balls[0]
-    for _ in range(MOST_BALLS):  # It is held when it must make room.
-        hand.throw((0.9, 0.1))
-    world.step(np.zeros(4))
-    hold.let_go()
+    for _ in range(MAX_BALLS):  # It is held when it must make room.
+        hand.throw_ball((0.9, 0.1))
+    env.step(np.zeros(4))
+    hold.release()
 
 
 @pytest.mark.parametrize("friction", [0.0, 0.3, 1.0, 1.7])
-@pytest.mark.parametrize("world_id", FIGURES)
-def test_any_two_surfaces_rub_with_the_coefficient_that_was_set(world_id, friction):
-    for world in (bare(world_id, friction=friction), bare(world_id)):
-        world.reset(seed=0)
-        world.hands().turn("friction", friction)
-        for first in world.space.shapes:
-            for second in world.space.shapes:
+@pytest.mark.parametrize("env_id", FIGURES)
+def test_any_two_surfaces_rub_with_the_coefficient_that_was_set(env_id, friction):
+    for env in (bare(env_id, friction=friction), bare(env_id)):
+        env.reset(seed=0)
+        env.interaction().set_parameter("friction", friction)
+        for first in env.space.shapes:
+            for second in env.space.shapes:
                 assert first.friction * second.friction == pytest.approx(friction)
 
 
 @pytest.mark.parametrize("radius", [0.1, 0.2, 0.5])
 @pytest.mark.parametrize("length", [0.6, 2.4])
 def test_a_ball_of_any_size_lies_between_ground_and_plank_at_the_start(radius, length):
-    world = bare("poise/BollaRolla-v0", ball_radius=radius, plank_length=length)
-    world.reset(seed=0)
-    _, ball_y, *_ = world.ball_state
-    _, plank_y, *_ = world.plank_state
+    env = bare("poise/BollaRolla-v0", ball_radius=radius, plank_length=length)
+    env.reset(seed=0)
+    _, ball_y, *_ = env.ball_state
+    _, plank_y, *_ = env.plank_state
     assert ball_y == pytest.approx(radius)
     assert plank_y == pytest.approx(2 * radius + 0.025)
-    world.plank.position += (0.99 * length / 2, 0.0)
-    world.sense()
-    assert world.margins()["ball leaves the plank"] == pytest.approx(0.01, abs=1e-9)
-    assert world.margins()["torso leaves the plank"] == pytest.approx(0.01, abs=0.1)
+    env.plank.position += (0.99 * length / 2, 0.0)
+    env.read_state()
+    assert env.failure_margins()["ball leaves the plank"] == pytest.approx(0.01, abs=1e-9)
+    assert env.failure_margins()["torso leaves the plank"] == pytest.approx(0.01, abs=0.1)

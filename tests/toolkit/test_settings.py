@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from poise.toolkit.errors import UserError, unknown
+from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.settings import Settings, parse_assignments
 from pydantic import Field, ValidationError
 
@@ -62,12 +62,14 @@ def test_bad_values_are_one_line_that_names_the_culprit(values, told):
     with pytest.raises(UserError, match=told) as refused:
         Recipe.parse(values)
     assert "\n" not in str(refused.value)
-    assert refused.value.__suppress_context__ or refused.value.__context__ is None, "no second traceback behind it"
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None, (
+        "no second traceback behind it"
+    )
 
 
 def test_the_kind_of_setting_is_named():
-    with pytest.raises(UserError, match="world setting rate=0"):
-        Recipe.parse({"rate": 0}, kind="world setting")
+    with pytest.raises(UserError, match="environment setting rate=0"):
+        Recipe.parse({"rate": 0}, kind="environment setting")
 
 
 def test_settings_do_not_change():
@@ -77,11 +79,19 @@ def test_settings_do_not_change():
     assert hash(settings) == hash(Recipe())
 
 
-@given(rate=st.floats(1e-6, 1), steps=st.integers(1), hidden=st.lists(st.integers()), goal=st.none() | st.floats(-9, 9))
+@given(
+    rate=st.floats(1e-6, 1),
+    steps=st.integers(1),
+    hidden=st.lists(st.integers()),
+    goal=st.none() | st.floats(-9, 9),
+)
 def test_plain_values_go_round(rate, steps, hidden, goal):
     settings = Recipe.parse({"rate": rate, "steps": steps, "hidden": hidden, "goal": goal})
-    assert Recipe.parse(settings.plain()) == settings
-    assert all(isinstance(value, int | float | str | bool | list | None) for value in settings.plain().values())
+    assert Recipe.parse(settings.to_dict()) == settings
+    assert all(
+        isinstance(value, int | float | str | bool | list | None)
+        for value in settings.to_dict().values()
+    )
 
 
 def test_a_description_tells_name_type_default_and_meaning():
@@ -117,7 +127,9 @@ def test_words_are_read_as_people_mean_them(word, key, expected):
     assert value == expected and (expected is None) == (value is None)
 
 
-@pytest.mark.parametrize("word", ["a", "=3", "", " =3", "a=[1,", "a={", "a=*x", "a=!!python/object:os.system x", 'a="'])
+@pytest.mark.parametrize(
+    "word", ["a", "=3", "", " =3", "a=[1,", "a={", "a=*x", "a=!!python/object:os.system x", 'a="']
+)
 def test_words_that_cannot_be_read_are_one_line_that_names_the_option(word):
     with pytest.raises(UserError, match="--set") as refused:
         parse_assignments([word], "--set")
@@ -147,13 +159,22 @@ def test_every_number_that_python_writes_is_read_back(number):
 
 
 def test_an_unknown_word_gets_the_nearest_or_all():
-    assert str(unknown("world", "cartpol", ["cartpole", "standing"])) == "unknown world 'cartpol': did you mean 'cartpole'?"
-    assert str(unknown("world", "x", ["b", "a"])) == "unknown world 'x': choose from a, b"
-    assert str(unknown("world", "x", [])) == "unknown world 'x': choose from (there are none)"
+    assert (
+        str(unknown_name_error("environment", "cartpol", ["cartpole", "standing"]))
+        == "unknown environment 'cartpol': did you mean 'cartpole'?"
+    )
+    assert (
+        str(unknown_name_error("environment", "x", ["b", "a"]))
+        == "unknown environment 'x': choose from a, b"
+    )
+    assert (
+        str(unknown_name_error("environment", "x", []))
+        == "unknown environment 'x': choose from (there are none)"
+    )
 
 
 @given(word=st.text(max_size=10), known=st.lists(st.text("abc", min_size=1, max_size=5)))
 def test_an_unknown_word_is_always_a_user_error_of_one_line(word, known):
-    error = unknown("thing", word, known)
+    error = unknown_name_error("thing", word, known)
     assert isinstance(error, UserError) and isinstance(error, ValueError)
     assert "\n" not in str(error)

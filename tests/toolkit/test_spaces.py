@@ -1,4 +1,4 @@
-"""Signals: what a world writes down once, and the spaces and places that follow from it."""
+"""Signals: what an environment writes down once, and the spaces and places that follow from it."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from poise.toolkit.spaces import Signal, box, flatten, layout
+from poise.toolkit.spaces import Signal, box_space, flatten, slices
 
 POSE = (
     Signal("place", 2, -1.0, 1.0, "m", "x and y"),
@@ -30,34 +30,39 @@ SIGNALS = st.lists(
 
 
 def test_known_signals():
-    space = box(POSE)
+    space = box_space(POSE)
     assert space.low.tolist() == [-1, -1, -3, 0, 0, 0] and space.high.tolist() == [1, 1, 3, 5, 5, 5]
     assert space.shape == (6,) and space.dtype == np.float32
-    assert layout(POSE) == {"place": slice(0, 2), "turn": slice(2, 3), "speeds": slice(3, 6)}
+    assert slices(POSE) == {"place": slice(0, 2), "turn": slice(2, 3), "speeds": slice(3, 6)}
     flat = flatten(POSE, {"turn": 2, "speeds": [3, 4, 5], "place": (0, 1)})
     assert flat.tolist() == [0, 1, 2, 3, 4, 5] and flat.dtype == np.float32
 
 
 @given(signals=SIGNALS)
 def test_places_lie_end_to_end_and_fill_the_space(signals):
-    space, places = box(signals), layout(signals)
+    space, places = box_space(signals), slices(signals)
     assert list(places) == [signal.name for signal in signals]
     numbers = [number for place in places.values() for number in range(place.start, place.stop)]
     assert numbers == list(range(space.shape[0]))
     for signal in signals:
         place = places[signal.name]
         assert place.stop - place.start == signal.size
-        assert (space.low[place] == np.float32(signal.low)).all() and (space.high[place] == np.float32(signal.high)).all()
+        assert (space.low[place] == np.float32(signal.low)).all() and (
+            space.high[place] == np.float32(signal.high)
+        ).all()
 
 
 @given(signals=SIGNALS, seed=st.integers(0, 99))
 def test_what_is_flattened_is_found_again_at_its_place(signals, seed):
     rng = np.random.default_rng(seed)
-    values = {signal.name: rng.uniform(signal.low, signal.high, signal.size).astype(np.float32) for signal in signals}
+    values = {
+        signal.name: rng.uniform(signal.low, signal.high, signal.size).astype(np.float32)
+        for signal in signals
+    }
     flat = flatten(signals, values)
-    for name, place in layout(signals).items():
+    for name, place in slices(signals).items():
         assert np.array_equal(flat[place], values[name])
-    assert box(signals).contains(flat)
+    assert box_space(signals).contains(flat)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ def test_values_of_another_size_are_an_error():
 
 def test_two_signals_of_one_name_are_an_error():
     with pytest.raises(ValueError, match="two signals are named 'turn'"):
-        layout((*POSE, POSE[1]))
+        slices((*POSE, POSE[1]))
 
 
 def test_a_signal_does_not_change():

@@ -1,4 +1,4 @@
-"""Worlds in worker processes: the same worlds to the same bits, and what goes wrong in a worker is told here."""
+"""Environments in worker processes: the same environments to the same bits, and what goes wrong in a worker is told here."""
 
 import os
 import signal
@@ -6,25 +6,27 @@ import signal
 import numpy as np
 import pytest
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.experience import WorkerWorlds, Worlds, worlds_of
+from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batch
 
 
 @pytest.fixture
-def open_worlds(request):
-    """Makes worlds that are closed afterwards."""
+def open_envs(request):
+    """Makes environments that are closed afterwards."""
 
-    def make(world_id, number, workers, seed=3, **settings):
-        worlds = worlds_of(world_id, number, seed, settings, workers)
-        request.addfinalizer(worlds.close)
-        return worlds
+    def make(env_id, number, workers, seed=3, **settings):
+        envs = make_env_batch(env_id, number, seed, settings, workers)
+        request.addfinalizer(envs.close)
+        return envs
 
     return make
 
 
-def actions(worlds, steps, seed=0):
-    """Random actions for every world."""
+def actions(envs, steps, seed=0):
+    """Random actions for every environment."""
     rng = np.random.default_rng(seed)
-    return rng.uniform(-1, 1, (steps, len(worlds.observation), *worlds.action_space.shape)).astype(np.float32)
+    return rng.uniform(-1, 1, (steps, len(envs.observation), *envs.action_space.shape)).astype(
+        np.float32
+    )
 
 
 def assert_same(one, two):
@@ -32,68 +34,71 @@ def assert_same(one, two):
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-def test_one_worker_is_this_process(open_worlds):
-    assert type(open_worlds("poise/Cartpole-v0", 2, 1)) is Worlds
+def test_one_worker_is_this_process(open_envs):
+    assert type(open_envs("poise/Cartpole-v0", 2, 1)) is EnvBatch
 
 
-@pytest.mark.parametrize(("world_id", "number", "workers"), [
+@pytest.mark.parametrize(("env_id", "number", "workers"), [
     ("poise/Cartpole-v0", 5, 2), ("poise/Cartpole-v0", 3, 8), ("poise/Humanoid3D-v0", 3, 2),
 ])  # fmt: skip
-def test_workers_tell_the_same_story_as_one_process(open_worlds, world_id, number, workers):
-    alone, many = open_worlds(world_id, number, 1), open_worlds(world_id, number, workers)
-    assert many.observation_space == alone.observation_space and many.action_space == alone.action_space
+def test_workers_tell_the_same_story_as_one_process(open_envs, env_id, number, workers):
+    alone, many = open_envs(env_id, number, 1), open_envs(env_id, number, workers)
+    assert (
+        many.observation_space == alone.observation_space
+        and many.action_space == alone.action_space
+    )
     assert np.array_equal(alone.observation, many.observation)
     for action in actions(alone, 60):
         assert_same(alone.step(action), many.step(action))
-        assert many.ended == alone.ended
+        assert many.finished_episodes == alone.finished_episodes
         assert np.array_equal(alone.observation, many.observation)
-    one, two = alone.state(), many.state()
+    one, two = alone.get_state(), many.get_state()
     assert one.keys() == two.keys() and max(one["episode"]) > 0
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
-def test_a_state_goes_from_workers_to_one_process_and_back(open_worlds):
-    source = open_worlds("poise/Cartpole-v0", 3, 2)
+def test_a_state_goes_from_workers_to_one_process_and_back(open_envs):
+    source = open_envs("poise/Cartpole-v0", 3, 2)
     for action in actions(source, 40):
         source.step(action)
-    alone, many = open_worlds("poise/Cartpole-v0", 3, 1), open_worlds("poise/Cartpole-v0", 3, 3)
+    alone, many = open_envs("poise/Cartpole-v0", 3, 1), open_envs("poise/Cartpole-v0", 3, 3)
     for other in (alone, many):
-        other.load_state(source.state())
+        other.set_state(source.get_state())
     for action in actions(source, 30, seed=1):
         expected = source.step(action)
         assert_same(alone.step(action), expected)
         assert_same(many.step(action), expected)
 
 
-def test_settings_reach_the_workers(open_worlds):
-    worlds = open_worlds("poise/Cartpole-v0", 2, 2, start_noise=0.0)
-    assert not worlds.observation.any()
+def test_settings_reach_the_workers(open_envs):
+    envs = open_envs("poise/Cartpole-v0", 2, 2, reset_noise_scale=0.0)
+    assert not envs.observation.any()
 
 
-def test_an_error_in_a_worker_is_raised_here_and_names_the_world(open_worlds):
-    worlds = open_worlds("poise/Cartpole-v0", 4, 2)
+def test_an_error_in_a_worker_is_raised_here_and_names_the_world(open_envs):
+    envs = open_envs("poise/Cartpole-v0", 4, 2)
     bad = np.zeros((4, 1), np.float32)
     bad[3] = np.nan
-    with pytest.raises(WorkError, match="action of world 3 is not finite"):
-        worlds.step(bad)
+    with pytest.raises(WorkError, match="action of environment 3 is not finite"):
+        envs.step(bad)
 
 
 def test_a_world_that_cannot_be_made_in_a_worker_is_told_here():
-    with pytest.raises(UserError, match="did you mean 'start_noise'"):
-        WorkerWorlds("poise/Cartpole-v0", 2, 0, {"start_nois": 0.1})
+    with pytest.raises(UserError, match="did you mean 'reset_noise_scale'"):
+        SubprocessEnvBatch("poise/Cartpole-v0", 2, 0, {"reset_noise_scal": 0.1})
 
 
-def test_a_worker_that_dies_is_told_and_closing_is_no_error(open_worlds):
-    worlds = open_worlds("poise/Cartpole-v0", 2, 2)
-    os.kill(worlds._processes[1].pid, signal.SIGKILL)
-    worlds._processes[1].join()
+def test_a_worker_that_dies_is_told_and_closing_is_no_error(open_envs):
+    envs = open_envs("poise/Cartpole-v0", 2, 2)
+    os.kill(envs._processes[1].pid, signal.SIGKILL)
+    envs._processes[1].join()
     with pytest.raises(WorkError, match="a worker process has died"):
-        worlds.step(actions(worlds, 1)[0])
-    worlds.close()
+        envs.step(actions(envs, 1)[0])
+    envs.close()
 
 
-def test_an_interrupt_is_for_the_learner_and_not_for_its_workers(open_worlds):
-    worlds = open_worlds("poise/Cartpole-v0", 2, 2)
-    for process in worlds._processes:
+def test_an_interrupt_is_for_the_learner_and_not_for_its_workers(open_envs):
+    envs = open_envs("poise/Cartpole-v0", 2, 2)
+    for process in envs._processes:
         os.kill(process.pid, signal.SIGINT)
-    assert worlds.step(actions(worlds, 1)[0]).reward.shape == (2,)
+    assert envs.step(actions(envs, 1)[0]).reward.shape == (2,)

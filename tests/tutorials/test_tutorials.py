@@ -46,7 +46,9 @@ def test_it_is_made_of_cells(lesson: Path) -> None:
     assert sum(line.startswith("# %%") for line in lines) >= 5
 
 
-def test_it_says_what_one_will_be_able_to_do_and_where_its_equations_come_from(lesson: Path) -> None:
+def test_it_says_what_one_will_be_able_to_do_and_where_its_equations_come_from(
+    lesson: Path,
+) -> None:
     told = ast.get_docstring(ast.parse(lesson.read_text())) or ""
     assert told.startswith(f"Lesson {int(lesson.name[:2])}: ")
     assert "Afterwards you can" in told
@@ -56,18 +58,30 @@ def test_it_says_what_one_will_be_able_to_do_and_where_its_equations_come_from(l
 
 def test_it_keeps_to_public_names(lesson: Path) -> None:
     for node in ast.walk(ast.parse(lesson.read_text())):
-        name = node.attr if isinstance(node, ast.Attribute) else node.name if isinstance(node, ast.alias) else ""
+        name = (
+            node.attr
+            if isinstance(node, ast.Attribute)
+            else node.name
+            if isinstance(node, ast.alias)
+            else ""
+        )
         assert not name.startswith("_") or name == "_replace", f"{lesson.name} uses {name}"
 
 
 def test_its_exercises_accept_the_answer_and_refuse_a_wrong_one(lesson: Path) -> None:
     tree = ast.parse(lesson.read_text())
-    checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("check_exercise_")]
+    checks = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("check_exercise_")
+    ]
     assert [node.name for node in checks] == EXERCISES
     for number, node in enumerate(checks, 1):
         assert (ast.get_docstring(node) or "").startswith(f"{number}. ")
     tests = [node.test for node in tree.body if isinstance(node, ast.Assert)]
-    parts = [part for test in tests for part in (test.values if isinstance(test, ast.BoolOp) else [test])]
+    parts = [
+        part for test in tests for part in (test.values if isinstance(test, ast.BoolOp) else [test])
+    ]
     asked = {answer for part in parts if (answer := called(part))}
     assert {(name, yes) for name in EXERCISES for yes in (True, False)} <= asked
 
@@ -75,16 +89,32 @@ def test_its_exercises_accept_the_answer_and_refuse_a_wrong_one(lesson: Path) ->
 def run(lesson: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "POISE_QUICK": "1", "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-W", "error", str(lesson)]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """The folder of each lesson that was asked for, and how it ends there: two run at a time, which takes half as long."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.originalname == "test_it_runs"]
+    items = [
+        item
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == "test_it_runs"
+    ]
     folders = {item.callspec.params["lesson"]: tmp_path_factory.mktemp("lesson") for item in items}
     with ThreadPoolExecutor(2) as two:
-        yield {lesson: (folder, two.submit(run, lesson, folder)) for lesson, folder in folders.items()}
+        yield {
+            lesson: (folder, two.submit(run, lesson, folder)) for lesson, folder in folders.items()
+        }
 
 
 def test_it_runs(lesson: Path, running: Running) -> None:

@@ -1,11 +1,12 @@
 """Benchmarks that anyone can run: every figure is a ratio beside a peer, measured in one run.
 
-python -m poise.tools.benchmark worlds | vector | workers | films | speed | update | cores | solve | balance | memory
+python -m poise.tools.benchmark environments | vector | workers | films | speed | update | cores | solve | balance | memory
 """
 
 import click
+
 from poise.tools.benchmark.learning import balance, cores, memory, solve, speed, update
-from poise.tools.benchmark.speed import films, vector, workers, worlds
+from poise.tools.benchmark.speed import envs, films, vector, workers
 
 
 @click.group()
@@ -13,7 +14,7 @@ def main() -> None:
     """Measure Poise beside its peers."""
 
 
-for command in (worlds, vector, workers, films, speed, update, cores, solve, balance, memory):
+for command in (envs, vector, workers, films, speed, update, cores, solve, balance, memory):
     main.add_command(command)
 
 

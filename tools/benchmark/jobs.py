@@ -10,110 +10,124 @@ from pathlib import Path
 
 from poise.tools.benchmark.suite import Job
 
-EVERY = 0.2
+POLL_INTERVAL = 0.2
 """Seconds between two looks at the processes."""
 
 
-TAIL = 4096
+TAIL_BYTES = 4096
 """Bytes at the end of a file that tell how far a run is."""
 
 
-class Process:
+class RunProcess:
     """A run that is being trained, and what it has told so far."""
 
-    def __init__(self, job: Job, out: Path, lock: int) -> None:
-        self.job, self.folder, self.log = job, out / job.name, out / "logs" / f"{job.name}.log"
-        self.began, self.step, self.score = time.monotonic(), 0, ""
+    def __init__(self, job: Job, out: Path, lock_fd: int) -> None:
+        self.job = job
+        self.folder = out / job.name
+        self.log_path = out / "logs" / f"{job.name}.log"
+        self.start_time = time.monotonic()
+        self.step = 0
+        self.latest_return = ""
         # One thread each, so that runs beside each other do not wait for each other.
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        self.log.parent.mkdir(exist_ok=True)
-        with self.log.open("a") as log:
+        self.log_path.parent.mkdir(exist_ok=True)
+        with self.log_path.open("a") as log:
             # A session of its own: Ctrl-C reaches us alone, and we pass it on once. The lock stays taken as long as it lives.
             self._process = subprocess.Popen(
-                job.command(out),
+                job.build_command(out),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **threads},
                 start_new_session=True,
-                pass_fds=(lock,),
+                pass_fds=(lock_fd,),
             )
 
     @property
-    def seconds(self) -> float:
+    def elapsed_seconds(self) -> float:
         """How long it has been trained in this sitting."""
-        return time.monotonic() - self.began
+        return time.monotonic() - self.start_time
 
-    def ended(self) -> int | None:
+    def poll(self) -> int | None:
         """Its exit code, once it has ended."""
         return self._process.poll()
 
-    def stop(self, at_once: bool) -> None:
+    def stop(self, kill: bool) -> None:
         """Ask it to save and stop; or do not ask."""
-        (self._process.kill if at_once else self._process.terminate)()
+        (self._process.kill if kill else self._process.terminate)()
 
     def wait(self) -> None:
         """Wait until it has ended."""
         self._process.wait()
 
-    def problem(self) -> str:
+    def get_error_message(self) -> str:
         """Why it failed: the last line that it said."""
         code = self._process.returncode
-        said = self.log.read_text(errors="replace").split("\n")
+        said = self.log_path.read_text(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(said) if line.strip()), "")
-        return f"killed by signal {-code}" if code < 0 else last.removeprefix("poise: ") or f"exit code {code}"
+        return (
+            f"killed by signal {-code}"
+            if code < 0
+            else last.removeprefix("poise: ") or f"exit code {code}"
+        )
 
-    def look(self) -> None:
+    def update_progress(self) -> None:
         """Learn from the ends of its files how far it is."""
-        for row in _tail(self.folder / "episodes.csv"):
+        for row in _read_last_rows(self.folder / "episodes.csv"):
             self.step = int(row[0]) if row[0].isdigit() else self.step
-        for row in _tail(self.folder / "metrics.csv"):
+        for row in _read_last_rows(self.folder / "metrics.csv"):
             if len(row) == 4 and row[0].isdigit():
                 self.step = max(self.step, int(row[0]))
-                self.score = row[3] if row[2] == "eval/return" else self.score
+                self.latest_return = row[3] if row[2] == "eval/return" else self.latest_return
 
 
 def train_jobs(
     jobs: Sequence[Job],
     out: Path,
-    at_once: int,
-    lock: int,
-    show: Callable[[Sequence[Process]], None],
-    ended: Callable[[Process, str], None],
+    max_parallel: int,
+    lock_fd: int,
+    on_update: Callable[[Sequence[RunProcess]], None],
+    on_finished: Callable[[RunProcess, str], None],
 ) -> int | None:
     """Train all jobs, and tell of each one that ended, with what went wrong; the signal that stopped us, if one did."""
-    waiting, running = list(jobs), list[Process]()
+    waiting = list(jobs)
+    running = list[RunProcess]()
     passed_on = 0
-    with _signals() as caught:
+    with _catch_signals() as caught:
         try:
             while running or (waiting and not caught):
-                while waiting and not caught and len(running) < at_once:
-                    running.append(Process(waiting.pop(0), out, lock))
-                show(running)
-                time.sleep(EVERY)
-                for process in [process for process in running if process.ended() is not None]:
+                while waiting and not caught and len(running) < max_parallel:
+                    running.append(RunProcess(waiting.pop(0), out, lock_fd))
+                on_update(running)
+                time.sleep(POLL_INTERVAL)
+                for process in [process for process in running if process.poll() is not None]:
                     running.remove(process)
                     # What we stopped ourselves has not failed: it goes on next time.
-                    if process.ended() == 0 or not caught:
-                        ended(process, "" if process.ended() == 0 else process.problem())
+                    if process.poll() == 0 or not caught:
+                        on_finished(
+                            process, "" if process.poll() == 0 else process.get_error_message()
+                        )
                 if len(caught) > passed_on:
                     passed_on = len(caught)
                     for process in running:
-                        process.stop(at_once=passed_on > 1)
+                        process.stop(kill=passed_on > 1)
         finally:
             for process in running:
-                process.stop(at_once=False)
+                process.stop(kill=False)
             for process in running:
                 process.wait()
     return caught[0] if caught else None
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def _catch_signals() -> Iterator[list[int]]:
     """The signals that asked us to stop."""
     caught: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda number, frame: caught.append(number)) for number in numbers}
+    before = {
+        number: signal.signal(number, lambda number, frame: caught.append(number))
+        for number in numbers
+    }
     try:
         yield caught
     finally:
@@ -121,11 +135,11 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _tail(path: Path) -> list[list[str]]:
+def _read_last_rows(path: Path) -> list[list[str]]:
     """The last whole rows of a CSV file that somebody is writing."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL))
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
             told = file.read().decode(errors="replace")
     except OSError:
         return []

@@ -6,20 +6,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from poise.toolkit.console import table
-from poise.toolkit.registry import short_name
-from poise.tools.benchmark.jobs import Process
-from poise.tools.benchmark.suite import SuitePlan
-from poise.tools.plot.curves import SUMMARY, summary
-from poise.tools.plot.results import FILE, Trial, full_name
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-PLAIN_EVERY = 30.0
+from poise.toolkit.console import make_table
+from poise.toolkit.registry import short_name
+from poise.tools.benchmark.jobs import RunProcess
+from poise.tools.benchmark.suite import SuitePlan
+from poise.tools.plot.curves import SUMMARY_COLUMNS, summarize
+from poise.tools.plot.results import RESULTS_FILE, Trial, format_label
+
+PLAIN_LINE_INTERVAL = 30.0
 
 
-COLUMNS = ("world", "algorithm", "seed", "step", "of", "return", "seconds")
+COLUMNS = ("env", "algorithm", "seed", "step", "of", "return", "seconds")
 
 
 class SuiteView:
@@ -28,69 +29,113 @@ class SuiteView:
     def __init__(self, total: int, finished: int, console: Console) -> None:
         self.console = console
         told = TextColumn("[bold]{task.completed:,.0f} of {task.total:,.0f} runs")
-        self._bar = Progress(told, BarColumn(), TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), console=console)
+        self._bar = Progress(
+            told,
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=console,
+        )
         self._task = self._bar.add_task("", total=total, completed=finished)
         self._live = Live(self._bar, console=console, refresh_per_second=4, transient=True)
-        self._spoken = time.monotonic()
+        self._last_print_time = time.monotonic()
 
-    def show(self, running: Sequence[Process]) -> None:
+    def update(self, running: Sequence[RunProcess]) -> None:
         """How far the runs at work are; in plain lines now and then."""
         plain = not self.console.is_terminal
-        if plain and time.monotonic() - self._spoken < PLAIN_EVERY:
+        if plain and time.monotonic() - self._last_print_time < PLAIN_LINE_INTERVAL:
             return
-        self._spoken = time.monotonic()
-        rows = [_row(process) for process in running]
+        self._last_print_time = time.monotonic()
+        rows = [_format_row(process) for process in running]
         if plain:
             for row in rows:
                 told = dict(zip(COLUMNS, row, strict=True))
-                self.console.print("{world} {algorithm} {seed}: step {step} of {of}, return {return}, {seconds} s".format(**told))
+                self.console.print(
+                    "{environment} {algorithm} {seed}: step {step} of {of}, return {return}, {seconds} s".format(
+                        **told
+                    )
+                )
         else:
-            self._live.update(Group(table("", COLUMNS, rows), self._bar))
+            self._live.update(Group(make_table("", COLUMNS, rows), self._bar))
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line that stays, above the table."""
         self.console.print(line, markup=False)
 
-    def end(self, process: Process, trial: Trial | None, problem: str) -> None:
+    def add_finished(self, process: RunProcess, trial: Trial | None, error_message: str) -> None:
         """A run has ended: count it, and say how good it became."""
         self._bar.advance(self._task)
-        told = "never evaluated" if trial is None else f"return {trial.score:,.1f} at step {trial.column('step')[-1]:,.0f}"
-        self.say(f"{'FAILED ' * bool(problem)}{process.job.name}: {told}, {process.seconds:.0f} s")
+        told = (
+            "never evaluated"
+            if trial is None
+            else f"return {trial.final_return:,.1f} at step {trial.get_column('step')[-1]:,.0f}"
+        )
+        self.print_line(
+            f"{'FAILED ' * bool(error_message)}{process.job.name}: {told}, {process.elapsed_seconds:.0f} s"
+        )
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.console.is_terminal:
             self._live.stop()
 
 
-def _row(process: Process) -> tuple[str, ...]:
-    process.look()
-    config, score = process.job.config, process.score
-    training, name = config["training"], full_name(config["algorithm"], process.job.variant)
+def _format_row(process: RunProcess) -> tuple[str, ...]:
+    process.update_progress()
+    config = process.job.config
+    score = process.latest_return
+    training = config["training"]
+    name = format_label(config["algorithm"], process.job.variant)
     return (
-        *(short_name(config["world"]), name, str(training["seed"])),
-        *(f"{process.step:,}", f"{training['steps']:,}", f"{float(score):.1f}" if score else "-", f"{process.seconds:.0f}"),
+        *(short_name(config["env"]), name, str(training["seed"])),
+        *(
+            f"{process.step:,}",
+            f"{training['steps']:,}",
+            f"{float(score):.1f}" if score else "-",
+            f"{process.elapsed_seconds:.0f}",
+        ),
     )
 
 
-def report(
-    console: Console, plan: SuitePlan, out: Path, trials: Mapping[str, Trial], failed: Mapping[str, str], stopped: int | None
+def print_report(
+    console: Console,
+    plan: SuitePlan,
+    out: Path,
+    trials: Mapping[str, Trial],
+    failed: Mapping[str, str],
+    stop_signal: int | None,
 ) -> int:
     """Say how a benchmark ended: its summary, where everything lies, and what went wrong; the command's exit code."""
     if trials:
-        rows = summary([trials[job.name] for job in plan.jobs if job.name in trials])
-        (console if console.is_terminal else Console(width=110)).print(table("", SUMMARY, rows))
-        console.print("to solved: medians (-: half of the runs were not); final return: interquartile mean and 95 % interval")
-        console.print(f"results: {out / FILE}\nplot:    poise plot {out}", markup=False)
+        rows = summarize([trials[job.name] for job in plan.jobs if job.name in trials])
+        (console if console.is_terminal else Console(width=110)).print(
+            make_table("", SUMMARY_COLUMNS, rows)
+        )
+        console.print(
+            "to solved: medians (-: half of the runs were not); final return: interquartile mean and 95 % interval"
+        )
+        console.print(f"results: {out / RESULTS_FILE}\nplot:    poise plot {out}", markup=False)
     for name, problem in failed.items():
-        console.print(f"failed:  {name}: {problem} (log: {out / 'logs' / f'{name}.log'})", markup=False)
+        console.print(
+            f"failed:  {name}: {problem} (log: {out / 'logs' / f'{name}.log'})", markup=False
+        )
     if failed:
-        console.print("The same command tries again where they stopped; to train one afresh, remove its folder first.")
-    if stopped is not None:
-        console.print(f"stopped; {len(trials)} of {len(plan.jobs)} runs have ended, the same command goes on with the others")
-        return 128 + stopped
+        console.print(
+            "The same command tries again where they stopped; to train one afresh, remove its folder first."
+        )
+    if stop_signal is not None:
+        console.print(
+            f"stopped; {len(trials)} of {len(plan.jobs)} runs have ended, the same command goes on with the others"
+        )
+        return 128 + stop_signal
     return 1 if failed else 0

@@ -7,25 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from poise import algos
-from poise.toolkit.console import table
-from poise.toolkit.errors import UserError
-from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.registry import as_ours, make_world
-from poise.toolkit.run import Run
-from poise.toolkit.spaces import Array
-from poise.tools.plot.statistics import bootstrap_interval, improvement_interval, probability_of_improvement
 from rich.console import Console
 
-MOST = 10_000
+from poise import algos
+from poise.toolkit.console import make_table
+from poise.toolkit.errors import UserError
+from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.registry import make_env, unwrap_poise_env
+from poise.toolkit.run import Run
+from poise.toolkit.spaces import Array
+from poise.tools.plot.statistics import (
+    bootstrap_interval,
+    improvement_interval,
+    probability_of_improvement,
+)
+
+MAX_SUGGESTED_EPISODES = 10_000
 """Episodes that are worth advising."""
 
 
-LOOKS = {"width", "height", "hud", "markers", "camera", "shadows", "renderer"}
+RENDER_SETTINGS = {"width", "height", "hud", "show_markers", "camera", "shadows", "renderer"}
 
 
-SIGHT = {"observation", "goal", "translator", "pixels", "stack"}
-"""Settings of how a world looks, and of what its agent sees: whatever they are, a return means the same."""
+OBSERVATION_SETTINGS = {"observation", "goal", "translator", "image_size", "frame_stack"}
+"""Settings of how an environment looks, and of what its agent sees: whatever they are, a return means the same."""
 
 
 def compare_runs(
@@ -33,50 +38,63 @@ def compare_runs(
     two: Run,
     checkpoints: tuple[str | None, str | None] = (None, None),
     episodes: int = 20,
-    world_settings: Mapping[str, Any] | None = None,
+    env_settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """How much more the policy of `one` returns than that of `two` on the same episodes, in the mean, and how sure that is.
 
-    `world_settings` come on top of those that the runs were trained with, for both.
+    `env_settings` come on top of those that the runs were trained with, for both.
     """
-    told = [{**run.config["world_settings"], **(world_settings or {})} for run in (one, two)]
-    world = _common_world((one, two), told)
-    entries = [_judge(*which, world, episodes) for which in zip((one, two), checkpoints, told, strict=True)]
+    told = [{**run.config["env_settings"], **(env_settings or {})} for run in (one, two)]
+    env = _get_common_env_id((one, two), told)
+    entries = [
+        _evaluate(*which, env, episodes)
+        for which in zip((one, two), checkpoints, told, strict=True)
+    ]
     differences = np.subtract(*(entry["returns"] for entry in entries))
-    (low, high), none = bootstrap_interval(differences, _mean), np.zeros(1)
+    (low, high) = bootstrap_interval(differences, _mean)
+    none = np.zeros(1)
     rarely, often = improvement_interval(differences, none)
     difference = {"mean": float(differences.mean()), "low": float(low), "high": float(high)}
-    probability = {"mean": probability_of_improvement(differences, none), "low": rarely, "high": often}
+    probability = {
+        "mean": probability_of_improvement(differences, none),
+        "low": rarely,
+        "high": often,
+    }
     first, second = (f"{entry['run']}, {entry['checkpoint']}" for entry in entries)
     return {
-        "world": world,
+        "env": env,
         "episodes": episodes,
         "one": entries[0],
         "two": entries[1],
         "difference": difference,
         "probability": probability,
-        "verdict": verdict(first, second, differences, float(low), float(high)),
+        "verdict": describe_difference(first, second, differences, float(low), float(high)),
     }
 
 
-def verdict(one: str, two: str, differences: Array, low: float, high: float) -> str:
+def describe_difference(one: str, two: str, differences: Array, low: float, high: float) -> str:
     """What may be said of paired differences (episodes,) whose mean lies between `low` and `high`."""
     if low > 0.0 or high < 0.0:
         return f"{one if low > 0.0 else two} is better"
     if not differences.any():
         return f"they return exactly the same in all {len(differences)} episodes"
-    more = f": try --episodes {min(MOST, 10 * len(differences))}" if len(differences) < MOST else ""
+    more = (
+        f": try --episodes {min(MAX_SUGGESTED_EPISODES, 10 * len(differences))}"
+        if len(differences) < MAX_SUGGESTED_EPISODES
+        else ""
+    )
     return f"no difference that {len(differences)} episodes can show{more}"
 
 
-def _common_world(runs: tuple[Run, Run], told: list[dict[str, Any]]) -> str:
-    """The world of both runs; a UserError where a return of one does not mean what it means for the other."""
-    first, second = (str(run.config["world"]) for run in runs)
+def _get_common_env_id(runs: tuple[Run, Run], settings_of_runs: list[dict[str, Any]]) -> str:
+    """The environment of both runs; a UserError where a return of one does not mean what it means for the other."""
+    first, second = (str(run.config["env"]) for run in runs)
     if first != second:
-        raise UserError(f"runs of different worlds cannot be compared: {first} and {second}")
-    one, two = (_in_full(first, settings) for settings in told)
+        raise UserError(f"runs of different environments cannot be compared: {first} and {second}")
+    one, two = (_get_comparable_settings(first, settings) for settings in settings_of_runs)
     for name in {**one, **two}:
-        mine, other = one.get(name), two.get(name)
+        mine = one.get(name)
+        other = two.get(name)
         if mine != other:
             raise UserError(
                 f"returns under different settings cannot be compared: {name} is {mine} and {other};"
@@ -85,22 +103,33 @@ def _common_world(runs: tuple[Run, Run], told: list[dict[str, Any]]) -> str:
     return first
 
 
-def _in_full(world_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _get_comparable_settings(env_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """All settings on which returns depend, those that were not told included."""
-    world = make_world(world_id, settings)
-    ours = as_ours(world)
-    world.close()
-    full = {**settings, **(ours.settings.plain() if ours else {})}
-    return {name: value for name, value in full.items() if not (ours and name in LOOKS | SIGHT)}
+    env = make_env(env_id, settings)
+    ours = unwrap_poise_env(env)
+    env.close()
+    full = {**settings, **(ours.settings.to_dict() if ours else {})}
+    return {
+        name: value
+        for name, value in full.items()
+        if not (ours and name in RENDER_SETTINGS | OBSERVATION_SETTINGS)
+    }
 
 
-def _judge(run: Run, checkpoint: str | None, settings: Mapping[str, Any], world_id: str, episodes: int) -> dict[str, Any]:
-    learner = algos.restore(run, checkpoint)
-    evaluator = Evaluator(world_id, settings, episodes)
+def _evaluate(
+    run: Run, checkpoint: str | None, settings: Mapping[str, Any], env_id: str, episodes: int
+) -> dict[str, Any]:
+    learner = algos.restore_learner(run, checkpoint)
+    evaluator = Evaluator(env_id, settings, episodes)
     score = evaluator(partial(learner.act, explore=False))
     evaluator.close()
     means = {"return_mean": float(score.returns.mean()), "success": float(score.successes.mean())}
-    return {"run": run.path.name, "checkpoint": learner.checkpoint, **means, "returns": score.returns.tolist()}
+    return {
+        "run": run.path.name,
+        "checkpoint": learner.checkpoint,
+        **means,
+        "returns": score.returns.tolist(),
+    }
 
 
 def _mean(values: Array) -> Array:
@@ -128,10 +157,22 @@ def compare_and_show(
     for entry in (result["one"], result["two"]):
         spread = f"{entry['return_mean']:.2f} +- {np.std(entry['returns']):.2f}"
         rows.append((entry["run"], entry["checkpoint"], spread, f"{entry['success']:.0%}"))
-    console, difference, probability = Console(soft_wrap=True, highlight=False), result["difference"], result["probability"]
-    title = f"The same {result['episodes']} episodes of {result['world']}"
-    console.print(table(title, ["run", "checkpoint", "return", "success"], rows))
-    console.print("first minus second: {mean:+.2f} (95 % interval {low:+.2f} to {high:+.2f})".format(**difference))
-    sure = " (95 % interval {low:.0%} to {high:.0%})".format(**probability) if probability["low"] < probability["high"] else ""
-    console.print(f"the first returns more in {probability['mean']:.0%} of the episodes, ties counted half{sure}")
+    console = Console(soft_wrap=True, highlight=False)
+    difference = result["difference"]
+    probability = result["probability"]
+    title = f"The same {result['episodes']} episodes of {result['env']}"
+    console.print(make_table(title, ["run", "checkpoint", "return", "success"], rows))
+    console.print(
+        "first minus second: {mean:+.2f} (95 % interval {low:+.2f} to {high:+.2f})".format(
+            **difference
+        )
+    )
+    sure = (
+        " (95 % interval {low:.0%} to {high:.0%})".format(**probability)
+        if probability["low"] < probability["high"]
+        else ""
+    )
+    console.print(
+        f"the first returns more in {probability['mean']:.0%} of the episodes, ties counted half{sure}"
+    )
     console.print(result["verdict"], style="bold")

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from poise import algos
-from poise.toolkit.console import table
-from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
-from poise.toolkit.registry import random_actions
-from poise.toolkit.run import Run
 from rich.console import Console
+
+from poise import algos
+from poise.toolkit.console import make_table
+from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
+from poise.toolkit.registry import make_random_policy
+from poise.toolkit.run import Run
 
 
 def evaluate_run(
@@ -18,25 +19,25 @@ def evaluate_run(
     checkpoint: str | None = None,
     episodes: int = 20,
     steps: int | None = None,
-    world_settings: Mapping[str, Any] | None = None,
+    env_settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Mean and spread of return and length, and the part of episodes that succeed; `random` beside `policy`.
 
-    Episodes are cut after `steps` where that is given: how many poses are taken within 150? `world_settings` come on top
+    Episodes are cut after `steps` where that is given: how many poses are taken within 150? `env_settings` come on top
     of those that the run was trained with: how does it stand when it is pushed?
     """
     config = run.config
-    settings = {**config["world_settings"], **(world_settings or {})}
-    learner = algos.restore(run, checkpoint)
-    evaluator = Evaluator(config["world"], settings, episodes, steps=steps)
+    settings = {**config["env_settings"], **(env_settings or {})}
+    learner = algos.restore_learner(run, checkpoint)
+    evaluator = Evaluator(config["env"], settings, episodes, max_steps=steps)
     scores = {
         "policy": evaluator(lambda observation: learner.act(observation, explore=False)),
-        "random": evaluator(random_actions(evaluator.worlds[0], EVALUATION_SEED)),
+        "random": evaluator(make_random_policy(evaluator.envs[0], EVALUATION_SEED)),
     }
     evaluator.close()
     result: dict[str, Any] = {
         "run": run.path.name,
-        "world": config["world"],
+        "env": config["env"],
         "checkpoint": learner.checkpoint,
         "episodes": episodes,
     }
@@ -53,10 +54,16 @@ def evaluate_run(
 
 
 def evaluate_and_show(
-    run: str, *, runs_dir: Path, checkpoint: str | None, env_set: Mapping[str, Any], as_json: bool, **how: Any
+    run: str,
+    *,
+    runs_dir: Path,
+    checkpoint: str | None,
+    env_set: Mapping[str, Any],
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Print how good a run's policy is, beside a random one, as a table or as JSON."""
-    result = evaluate_run(Run.open(runs_dir, run), checkpoint, world_settings=env_set, **how)
+    result = evaluate_run(Run.open(runs_dir, run), checkpoint, env_settings=env_set, **options)
     if as_json:
         print(json.dumps(result, indent=2))
     else:
@@ -69,6 +76,16 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
     for name in ("policy", "random"):
         score = result[name]
         spread = f"{score['return_mean']:.2f} +- {score['return_std']:.2f}"
-        rows.append((name, spread, f"{score['return_min']:.2f}", f"{score['length_mean']:.0f}", f"{score['success']:.0%}"))
-    title = f"{result['run']}, {result['checkpoint']}: {result['episodes']} episodes of {result['world']}"
-    Console().print(table(title, ["", "return", "worst", "length", "success"], rows))
+        rows.append(
+            (
+                name,
+                spread,
+                f"{score['return_min']:.2f}",
+                f"{score['length_mean']:.0f}",
+                f"{score['success']:.0%}",
+            )
+        )
+    title = (
+        f"{result['run']}, {result['checkpoint']}: {result['episodes']} episodes of {result['env']}"
+    )
+    Console().print(make_table(title, ["", "return", "worst", "length", "success"], rows))

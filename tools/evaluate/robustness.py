@@ -1,4 +1,4 @@
-"""Robustness: how hard a policy's body can be pushed, what is left of its return in changed worlds, and one figure for both."""
+"""Robustness: how hard a policy's body can be pushed, what is left of its return in changed environments, and one figure for both."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -7,69 +7,88 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+
 from poise import algos
 from poise.toolkit.errors import UserError
-from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator, Score
-from poise.toolkit.experience import Act
-from poise.toolkit.registry import as_ours, make_world, random_actions
+from poise.toolkit.evaluation import EVALUATION_SEED, EvaluationResult, Evaluator
+from poise.toolkit.experience import Policy
+from poise.toolkit.registry import make_env, make_random_policy, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
-from poise.tools.evaluate.pushes import DIRECTIONS, FINENESS, ROUNDS, RUNGS, Pushes, push_limits
+from poise.tools.evaluate.pushes import (
+    BISECTION_STEPS,
+    LEVELS_PER_DOUBLING,
+    NUM_DIRECTIONS,
+    NUM_LEVELS,
+    PushLimits,
+    measure_push_limits,
+)
 
-FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
+SCALE_FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
 
 
-CHANGES = {"mass": "mass_scale", "friction": "friction_scale", "gravity": "gravity"}
-"""What is changed, one at a time, and by which setting of the world."""
+CHANGED_SETTINGS = {"mass": "mass_scale", "friction": "friction_scale", "gravity": "gravity"}
+"""What is changed, one at a time, and by which setting of the environment."""
 
 
-WORLDS = len(CHANGES) * (len(FACTORS) - 1) + 2
-"""Evaluations that are made: every changed world, the one it was trained in, and that one with a random policy."""
+NUM_EVALUATIONS = len(CHANGED_SETTINGS) * (len(SCALE_FACTORS) - 1) + 2
+"""Evaluations that are made: every changed environment, the one it was trained in, and that one with a random policy."""
 
 
 @dataclass(frozen=True)
-class Changes:
+class DynamicsChanges:
     """Mean return and success by change and factor (names, FACTORS)."""
 
     names: tuple[str, ...]
-    """Those of CHANGES that the world feels at all."""
+    """Those of CHANGES that the environment feels at all."""
     returns: Array
     successes: Array
-    random: float
-    """The mean return of a random policy in the world as it was."""
+    random_return: float
+    """The mean return of a random policy in the environment as it was."""
 
     @property
-    def scores(self) -> Array:
+    def cell_scores(self) -> Array:
         """What is kept of the return above a random policy's, times success: whoever falls has kept nothing; in [0, 1]."""
-        own = float(self.returns[0, FACTORS.index(1.0)]) - self.random
-        return self.successes * (np.clip((self.returns - self.random) / own, 0.0, 1.0) if own > 0.0 else 0.0)
+        own = float(self.returns[0, SCALE_FACTORS.index(1.0)]) - self.random_return
+        return self.successes * (
+            np.clip((self.returns - self.random_return) / own, 0.0, 1.0) if own > 0.0 else 0.0
+        )
 
     @property
-    def share(self) -> float:
-        """The mean score of all changed worlds."""
-        changed = [place for place, factor in enumerate(FACTORS) if factor != 1.0]
-        return float(self.scores[:, changed].mean())
+    def score(self) -> float:
+        """The mean score of all changed environments."""
+        changed = [place for place, factor in enumerate(SCALE_FACTORS) if factor != 1.0]
+        return float(self.cell_scores[:, changed].mean())
 
 
-def changed_returns(
-    world_id: str, settings: Mapping[str, Any], act: Act, episodes: int, tell: Callable[[int], None]
-) -> Changes | None:
-    """What `act` returns in the world as it is and in every changed one, on the same starts; None where it feels no change."""
+def measure_dynamics_changes(
+    env_id: str,
+    settings: Mapping[str, Any],
+    policy: Policy,
+    episodes: int,
+    on_progress: Callable[[int], None],
+) -> DynamicsChanges | None:
+    """What `policy` returns in the environment as it is and in every changed one, on the same starts; None where it feels no change."""
 
-    def judge(changed: Mapping[str, Any], chance: bool = False) -> Score:
-        evaluator = Evaluator(world_id, {**settings, **changed}, episodes)
-        score = evaluator(random_actions(evaluator.worlds[0], EVALUATION_SEED) if chance else act)
+    def judge(changed: Mapping[str, Any], chance: bool = False) -> EvaluationResult:
+        evaluator = Evaluator(env_id, {**settings, **changed}, episodes)
+        score = evaluator(
+            make_random_policy(evaluator.envs[0], EVALUATION_SEED) if chance else policy
+        )
         evaluator.close()
-        tell(episodes)
+        on_progress(episodes)
         return score
 
-    own, chance = judge({}), judge({}, chance=True)
-    with closing(make_world(world_id, settings)) as world:
-        usually = getattr(as_ours(world), "settings", None)
+    own = judge({})
+    chance = judge({}, chance=True)
+    with closing(make_env(env_id, settings)) as env:
+        usually = getattr(unwrap_poise_env(env), "settings", None)
     found = {}
-    for name, setting in CHANGES.items():
+    for name, setting in CHANGED_SETTINGS.items():
         usual = getattr(usually, setting)
-        scores = [own if factor == 1.0 else judge({setting: usual * factor}) for factor in FACTORS]
+        scores = [
+            own if factor == 1.0 else judge({setting: usual * factor}) for factor in SCALE_FACTORS
+        ]
         if any(not np.array_equal(score.returns, own.returns) for score in scores):
             found[name] = scores
     if not found:
@@ -78,88 +97,129 @@ def changed_returns(
         np.array([[getattr(score, part).mean() for score in scores] for scores in found.values()])
         for part in ("returns", "successes")
     )
-    return Changes(tuple(found), returns, successes, float(chance.returns.mean()))
+    return DynamicsChanges(tuple(found), returns, successes, float(chance.returns.mean()))
 
 
-LADDER = f"of a ladder of {RUNGS} pushes, each {2 ** (1 / FINENESS) - 1:.0%} harder than the one before, those survived"
+PUSHES_DEFINITION = f"of a ladder of {NUM_LEVELS} pushes, each {2 ** (1 / LEVELS_PER_DOUBLING) - 1:.0%} harder than the one before, those survived"
 
 
-KEPT = "of the return above a random policy's, what is kept in changed worlds, times success"
+CHANGES_DEFINITION = (
+    "of the return above a random policy's, what is kept in changed environments, times success"
+)
 """What the parts of the figure are."""
 
 
 @dataclass(frozen=True)
-class Robustness:
+class RobustnessResult:
     """What a run's policy withstands."""
 
     run: str
-    world: str
+    env: str
     checkpoint: str
     episodes: int
-    pushes: Pushes | None
-    changes: Changes | None
+    pushes: PushLimits | None
+    changes: DynamicsChanges | None
 
     @property
-    def parts(self) -> dict[str, float]:
+    def component_scores(self) -> dict[str, float]:
         """What its figure is the mean of, each in [0, 1]."""
-        parts = {f"pushes ({LADDER})": self.pushes, f"changes ({KEPT})": self.changes}
-        return {name: part.share for name, part in parts.items() if part is not None}
+        parts = {
+            f"pushes ({PUSHES_DEFINITION})": self.pushes,
+            f"changes ({CHANGES_DEFINITION})": self.changes,
+        }
+        return {name: part.score for name, part in parts.items() if part is not None}
 
     @property
-    def figure(self) -> float:
+    def score(self) -> float:
         """One number for all of it, in [0, 1]: the mean of its parts."""
-        return float(np.mean([*self.parts.values()]))
+        return float(np.mean([*self.component_scores.values()]))
 
     @property
     def definition(self) -> str:
         """What the figure is, in words."""
-        told = [f"{name} {share:.2f}" for name, share in self.parts.items()]
+        told = [f"{name} {share:.2f}" for name, share in self.component_scores.items()]
         return f"the mean of {' and '.join(told)}" if len(told) > 1 else told[0]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
-        told: dict[str, Any] = {"run": self.run, "world": self.world, "checkpoint": self.checkpoint, "episodes": self.episodes}
-        told |= {"robustness": self.figure, "definition": self.definition}
+        told: dict[str, Any] = {
+            "run": self.run,
+            "env": self.env,
+            "checkpoint": self.checkpoint,
+            "episodes": self.episodes,
+        }
+        told |= {"robustness": self.score, "definition": self.definition}
         if self.pushes is not None:
             degrees = np.degrees(self.pushes.angles).tolist()
-            told["pushes"] = {"share": self.pushes.share, "directions": degrees, "survived": self.pushes.impulses.tolist()}
+            told["pushes"] = {
+                "share": self.pushes.score,
+                "directions": degrees,
+                "survived": self.pushes.impulses.tolist(),
+            }
         if (changes := self.changes) is not None:
-            rows = zip(changes.names, changes.returns.tolist(), changes.successes.tolist(), changes.scores.tolist(), strict=True)
-            cells = {name: {"return": returns, "success": success, "score": score} for name, returns, success, score in rows}
-            told["changes"] = {"share": changes.share, "factors": FACTORS, "random_return": changes.random, **cells}
+            rows = zip(
+                changes.names,
+                changes.returns.tolist(),
+                changes.successes.tolist(),
+                changes.cell_scores.tolist(),
+                strict=True,
+            )
+            cells = {
+                name: {"return": returns, "success": success, "score": score}
+                for name, returns, success, score in rows
+            }
+            told["changes"] = {
+                "share": changes.score,
+                "factors": SCALE_FACTORS,
+                "random_return": changes.random_return,
+                **cells,
+            }
         return told
 
 
-def robustness(
+def measure_robustness(
     run: Run,
     checkpoint: str | None = None,
     episodes: int = 5,
-    world_settings: Mapping[str, Any] | None = None,
-    tell: Callable[[int], None] = lambda lived: None,
-) -> Robustness:
-    """Push a run's body and change its world, `episodes` starts of each; `tell` hears how many episodes have just been lived."""
-    world_id, settings = run.config["world"], {**run.config["world_settings"], **(world_settings or {})}
-    learner = algos.restore(run, checkpoint)
+    env_settings: Mapping[str, Any] | None = None,
+    on_progress: Callable[[int], None] = lambda lived: None,
+) -> RobustnessResult:
+    """Push a run's body and change its environment, `episodes` starts of each; `on_progress` hears how many episodes have just been lived."""
+    env_id = run.config["env"]
+    settings = {**run.config["env_settings"], **(env_settings or {})}
+    learner = algos.restore_learner(run, checkpoint)
     act = partial(learner.act, explore=False)
-    pushes = push_limits(world_id, settings, act, episodes, tell) if can_be_pushed(run) else None
-    changes = changed_returns(world_id, settings, act, episodes, tell)
+    pushes = (
+        measure_push_limits(env_id, settings, act, episodes, on_progress)
+        if has_push_target(run)
+        else None
+    )
+    changes = measure_dynamics_changes(env_id, settings, act, episodes, on_progress)
     if pushes is None and changes is None:
-        raise UserError(f"{world_id} cannot be pushed, and feels nothing of another mass, friction or gravity")
-    return Robustness(run.path.name, world_id, str(learner.checkpoint), episodes, pushes, changes)
+        raise UserError(
+            f"{env_id} cannot be pushed, and feels nothing of another mass, friction or gravity"
+        )
+    return RobustnessResult(
+        run.path.name, env_id, str(learner.checkpoint), episodes, pushes, changes
+    )
 
 
-def can_be_pushed(run: Run) -> bool:
-    """Whether the run's world has a body that can lose its balance; a UserError where it is not one of ours."""
-    world = make_world(run.config["world"], run.config["world_settings"])
-    ours = as_ours(world)
+def has_push_target(run: Run) -> bool:
+    """Whether the run's environment has a body that can lose its balance; a UserError where it is not one of ours."""
+    env = make_env(run.config["env"], run.config["env_settings"])
+    ours = unwrap_poise_env(env)
     if ours is None:
-        raise UserError(f"{run.config['world']} can neither be pushed nor changed: robustness needs a world of Poise")
-    world.reset(seed=0)
-    found = ours.trunk() is not None
-    world.close()
+        raise UserError(
+            f"{run.config['env']} can neither be pushed nor changed: robustness needs an environment of Poise"
+        )
+    env.reset(seed=0)
+    found = ours.push_target() is not None
+    env.close()
     return found
 
 
-def lives(run: Run, episodes: int) -> int:
+def count_episodes(run: Run, episodes: int) -> int:
     """How many episodes `robustness` lives."""
-    return episodes * (WORLDS + (ROUNDS * DIRECTIONS if can_be_pushed(run) else 0))
+    return episodes * (
+        NUM_EVALUATIONS + (BISECTION_STEPS * NUM_DIRECTIONS if has_push_target(run) else 0)
+    )

@@ -9,59 +9,69 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import pygame
+
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
-from poise.toolkit.media.image import frame_of, resized
+from poise.toolkit.media.image import resize_frame, surface_to_frame
 from poise.toolkit.media.video import read_video
-from poise.toolkit.registry import World, as_ours
-from poise.toolkit.spaces import Array, layout
-from poise.tools.record.record_run import drawable_world
+from poise.toolkit.registry import Env, unwrap_poise_env
+from poise.toolkit.spaces import Array, slices
+from poise.tools.record.record_run import make_render_env
 
-PACE = 2.5
+KNOT_INTERVAL = 2.5
 """Time from one drawn pose to the next (s)."""
 
 
-class Led(gymnasium.Wrapper[Any, Any, Any, Any]):
+class TrajectoryWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Whatever action it is given, its joints follow a cubic B-spline from one drawn pose towards the next.
 
     So angles, speeds and accelerations have no jumps, and no angle leaves the limits within which poses are drawn.
     """
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
-        self.ours: Any = as_ours(world)
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        self.poise_env: Any = unwrap_poise_env(env)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin at rest, in the pose of the seed's episode."""
         told = self.env.reset(seed=seed, options=options)
-        self.rng = self.ours.np_random  # Not one of the same seed: it would draw the pose of the start once more.
-        start = np.array(self.ours.angles)
-        self._drawn = deque([start, start, start, self.ours.any_angles(self.rng)], maxlen=4)
-        self._part = 0.0
+        self.rng = (
+            self.poise_env.np_random
+        )  # Not one of the same seed: it would draw the pose of the start once more.
+        start = np.array(self.poise_env.angles)
+        self._knots = deque(
+            [start, start, start, self.poise_env.sample_joint_angles(self.rng)], maxlen=4
+        )
+        self._phase = 0.0
         return told
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Go on along the path for one step of the world's time."""
-        self._part += 1.0 / (PACE * self.ours.CONTROL_RATE)
-        if self._part >= 1.0:
-            self._part -= 1.0
-            self._drawn.append(self.ours.any_angles(self.rng))
-        self.ours.put(_between(np.stack(self._drawn), self._part))
-        return self.ours.observation(), 0.0, False, False, {}
+        """Go on along the path for one step of the environment's time."""
+        self._phase += 1.0 / (KNOT_INTERVAL * self.poise_env.CONTROL_HZ)
+        if self._phase >= 1.0:
+            self._phase -= 1.0
+            self._knots.append(self.poise_env.sample_joint_angles(self.rng))
+        self.poise_env.set_joint_angles(_evaluate_spline(np.stack(self._knots), self._phase))
+        return self.poise_env.agent_observation(), 0.0, False, False, {}
 
 
-def _between(four: Array, u: float) -> Array:
+def _evaluate_spline(knots: Array, u: float) -> Array:
     """A point of a uniform cubic B-spline, a part `u` of the way between the second and the third of four points (4, N)."""
-    weights = np.array([(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3]) / 6
-    point: Array = weights @ four
+    weights = (
+        np.array([(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3])
+        / 6
+    )
+    point: Array = weights @ knots
     return point
 
 
-SKEWED = 1.1
+MAX_ASPECT_CHANGE = 1.1
 """How much wider than high, or higher than wide, a picture may be beside those that the translator knows."""
 
 
-DARK = 8
+MIN_BRIGHTNESS = 8
 """A picture whose brightest colour is below this shows nothing."""
 
 
@@ -69,74 +79,91 @@ class Target(NamedTuple):
     """A picture (H, W, 3) uint8 of a pose, and the pose itself where it is known."""
 
     name: str
-    picture: Array
+    image: Array
     pose: Array | None
 
 
-def from_images(paths: Iterable[Path], size: tuple[int, int]) -> list[Target]:
+def load_image_targets(paths: Iterable[Path], size: tuple[int, int]) -> list[Target]:
     """Image files, PNG or JPEG, of any size; a UserError names the one that is none."""
-    return [Target(path.name, fitted(_read(path), size, path.name), None) for path in paths]
+    return [
+        Target(path.name, fit_image(_load_image(path), size, path.name), None) for path in paths
+    ]
 
 
-def from_film(path: Path, size: tuple[int, int]) -> list[Target]:
+def load_video_targets(path: Path, size: tuple[int, int]) -> list[Target]:
     """The frames of a film, in their order."""
     if not path.is_file():
         raise UserError(f"{path} is not there")
-    frames = [Target(f"frame {index}", fitted(frame, size, path.name), None) for index, frame in enumerate(read_video(path))]
+    frames = [
+        Target(f"frame {index}", fit_image(frame, size, path.name), None)
+        for index, frame in enumerate(read_video(path))
+    ]
     if not frames:
         raise UserError(f"{path} holds no picture that can be read")
     return frames
 
 
-def from_dataset(data: Dataset, number: int) -> list[Target]:
+def load_dataset_targets(data: Dataset, number: int) -> list[Target]:
     """Held-out frames of a dataset, from all over it, with their true poses."""
     held_out = data.split()[1]
     rows = held_out[np.linspace(0, len(held_out) - 1, min(number, len(held_out))).astype(int)]
-    poses = data.values(["pose"])[rows]
-    return [Target(f"row {row}", *shown) for row, *shown in zip(rows, data.frames(rows), poses, strict=True)]
+    poses = data.select_signals(["pose"])[rows]
+    return [
+        Target(f"row {row}", *shown)
+        for row, *shown in zip(rows, data.load_frames(rows), poses, strict=True)
+    ]
 
 
-def made_up(world_id: str, settings: Mapping[str, Any], number: int, seed: int) -> list[Target]:
-    """Pictures of random poses, as the world itself draws them, with their true poses."""
-    world = drawable_world(world_id, settings, {})
-    ours = as_ours(world)
+def sample_targets(
+    env_id: str, settings: Mapping[str, Any], number: int, seed: int
+) -> list[Target]:
+    """Pictures of random poses, as the environment itself draws them, with their true poses."""
+    env = make_render_env(env_id, settings, {})
+    ours = unwrap_poise_env(env)
     assert ours is not None
-    place, targets = layout(ours.OBSERVATION)["pose"], []
+    place = slices(ours.OBSERVATION)["pose"]
+    targets = []
     for index in range(number):
-        observation, _ = world.reset(seed=seed + index)
-        targets.append(Target(f"pose {index}", np.asarray(world.render()), observation[place]))
-    world.close()
+        observation, _ = env.reset(seed=seed + index)
+        targets.append(Target(f"pose {index}", np.asarray(env.render()), observation[place]))
+    env.close()
     return targets
 
 
-def along_a_path(world_id: str, settings: Mapping[str, Any], seconds: float, seed: int) -> tuple[list[Target], int]:
-    """Pictures of a body that is led along a smooth path, as the world itself draws them, with their true poses; their rate."""
-    world = Led(drawable_world(world_id, settings, {}))
-    place, rate, targets = layout(world.ours.OBSERVATION)["pose"], world.ours.CONTROL_RATE, []
-    observation, _ = world.reset(seed=seed)
+def make_trajectory_targets(
+    env_id: str, settings: Mapping[str, Any], seconds: float, seed: int
+) -> tuple[list[Target], int]:
+    """Pictures of a body that is led along a smooth path, as the environment itself draws them, with their true poses; their rate."""
+    env = TrajectoryWrapper(make_render_env(env_id, settings, {}))
+    place = slices(env.poise_env.OBSERVATION)["pose"]
+    rate = env.poise_env.CONTROL_HZ
+    targets = []
+    observation, _ = env.reset(seed=seed)
     for step in range(max(1, round(seconds * rate))):
-        targets.append(Target(f"{step / rate:.2f} s", np.asarray(world.render()), observation[place].copy()))
-        observation, *_ = world.step(None)
-    world.close()
+        targets.append(
+            Target(f"{step / rate:.2f} s", np.asarray(env.render()), observation[place].copy())
+        )
+        observation, *_ = env.step(None)
+    env.close()
     return targets, rate
 
 
-def fitted(picture: Array, size: tuple[int, int], name: str) -> Array:
+def fit_image(image: Array, size: tuple[int, int], name: str) -> Array:
     """A picture (H, W, 3) uint8 in another size (height, width); a UserError where its shape is another or it is all black."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     skew = (width / height) / (size[1] / size[0])
-    if not 1 / SKEWED < skew < SKEWED:
+    if not 1 / MAX_ASPECT_CHANGE < skew < MAX_ASPECT_CHANGE:
         raise UserError(
             f"{name} has {width} x {height} pixels; the translator knows pictures as wide to high as {size[1]} to {size[0]}"
         )
-    if picture.max() < DARK:
+    if image.max() < MIN_BRIGHTNESS:
         raise UserError(f"{name} is all black: there is nothing to be seen in it")
     if (height, width) == size:
-        return picture
-    return resized(picture, size[1], size[0])
+        return image
+    return resize_frame(image, size[1], size[0])
 
 
-def _read(path: Path) -> Array:
+def _load_image(path: Path) -> Array:
     if not path.is_file():
         raise UserError(f"{path} is not there")
     try:
@@ -148,4 +175,4 @@ def _read(path: Path) -> Array:
     paper = pygame.Surface(surface.get_size())
     paper.fill((255, 255, 255))  # Under what is transparent.
     paper.blit(surface, (0, 0))
-    return frame_of(paper)
+    return surface_to_frame(paper)

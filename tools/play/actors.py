@@ -5,12 +5,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
+
 from poise import algos
 from poise.toolkit.errors import UserError
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
 
-PAIRS = (
+KEY_PAIRS = (
     ("left", "right"),
     ("down", "up"),
     ("z", "a"),
@@ -25,89 +26,95 @@ PAIRS = (
 """The keys for less and for more of each number of an action: the arrows, then one key above the other."""
 
 
-RAMP = 6.0
+RAMP_RATE = 6.0
 """How fast a held key changes the effort (1/s): a tap is a touch, full effort takes a sixth of a second."""
 
 
-class Policy:
+class PolicyActor:
     """The policy of a run, as one of its checkpoints holds it."""
 
     def __init__(self, run: Run, checkpoint: str | None = None) -> None:
         self.run = run
-        self._take(run.choose(checkpoint).name)
+        self._load_checkpoint(run.find_checkpoint(checkpoint).name)
 
     @property
-    def step(self) -> int:
+    def training_steps(self) -> int:
         """How many steps the checkpoint had trained."""
-        return int(self.name.removeprefix("step_"))
+        return int(self.checkpoint_name.removeprefix("step_"))
 
-    def switch(self, by: int) -> None:
+    def switch_checkpoint(self, offset: int) -> None:
         """Take the checkpoint so many further; newest and oldest are neighbours. A run that still trains shows its new ones."""
         names = [path.name for path in self.run.policies()]
-        place = names.index(self.name) if self.name in names else -1
-        self._take(names[(place + by) % len(names)])
+        place = names.index(self.checkpoint_name) if self.checkpoint_name in names else -1
+        self._load_checkpoint(names[(place + offset) % len(names)])
 
     def act(self, observation: Array) -> Array:
         """The action (A,) for an observation (O,)."""
         action: Array = self.learner.act(observation[None], explore=False)[0]
         return action
 
-    def _take(self, name: str) -> None:
-        self.learner = algos.restore(self.run, name.removeprefix("step_"))
-        self.name = name
+    def _load_checkpoint(self, name: str) -> None:
+        self.learner = algos.restore_learner(self.run, name.removeprefix("step_"))
+        self.checkpoint_name = name
 
 
-def action_size(space: gymnasium.Space[Any]) -> int:
+def get_action_dim(space: gymnasium.Space[Any]) -> int:
     """How many numbers or choices an action holds; a UserError where keys cannot steer it."""
     steered = isinstance(space, Box | Discrete | MultiDiscrete)
     if not steered or space.shape is None or len(space.shape) > 1:
-        raise UserError(f"keys steer a flat Box of actions, or choices; this world takes {space}")
+        raise UserError(
+            f"keys steer a flat Box of actions, or choices; this environment takes {space}"
+        )
     return int(np.prod(space.shape, dtype=int))
 
 
-def shared(own: Any, person: Any, share: float, space: gymnasium.Space[Any]) -> Any:
+def blend_actions(
+    policy_action: Any, human_action: Any, human_share: float, space: gymnasium.Space[Any]
+) -> Any:
     """The action between a policy's own and a person's, who has this share in it; of choices, whose share is larger."""
     if isinstance(space, Box):
-        return np.asarray((1.0 - share) * own + share * person, space.dtype)
-    return person if share > 0.5 else own
+        return np.asarray(
+            (1.0 - human_share) * policy_action + human_share * human_action, space.dtype
+        )
+    return human_action if human_share > 0.5 else policy_action
 
 
-def action_of(effort: Array, space: gymnasium.Space[Any]) -> Any:
+def convert_action(action: Array, space: gymnasium.Space[Any]) -> Any:
     """The action that an effort in [-1, 1] means: itself, or a choice: -1 is the first, 1 the last, 0 in the middle."""
     if isinstance(space, Discrete):
-        return int(space.start) + round(float(effort[0] + 1.0) / 2.0 * (int(space.n) - 1))
+        return int(space.start) + round(float(action[0] + 1.0) / 2.0 * (int(space.n) - 1))
     if isinstance(space, MultiDiscrete):
-        return space.start + np.rint((effort + 1.0) / 2.0 * (space.nvec - 1)).astype(space.dtype)
-    return np.asarray(effort, space.dtype)
+        return space.start + np.rint((action + 1.0) / 2.0 * (space.nvec - 1)).astype(space.dtype)
+    return np.asarray(action, space.dtype)
 
 
-class Controls:
+class KeyboardActor:
     """Keys as effort: while a key is held its number runs to -1 or 1, and back to 0 when it is let go.
 
     Keys have pygame's names. Numbers beyond the last pair of keys stay 0.
     """
 
-    def __init__(self, size: int) -> None:
-        self.pairs = PAIRS[:size]
-        self.effort: Array = np.zeros(size, np.float32)
-        self.held: set[str] = set()
+    def __init__(self, action_dim: int) -> None:
+        self.key_pairs = KEY_PAIRS[:action_dim]
+        self.action: Array = np.zeros(action_dim, np.float32)
+        self.pressed_keys: set[str] = set()
 
     def press(self, key: str) -> None:
         """A key goes down."""
-        self.held.add(key)
+        self.pressed_keys.add(key)
 
     def release(self, key: str) -> None:
         """A key comes up."""
-        self.held.discard(key)
+        self.pressed_keys.discard(key)
 
     def release_all(self) -> None:
         """The hands leave the keyboard."""
-        self.held.clear()
+        self.pressed_keys.clear()
 
-    def advance(self, seconds: float) -> None:
+    def update(self, seconds: float) -> None:
         """Let `seconds` pass: every number moves towards what its keys ask for."""
-        wanted = np.zeros_like(self.effort)
-        for index, (less, more) in enumerate(self.pairs):
-            wanted[index] = (more in self.held) - (less in self.held)
-        change = np.float32(RAMP * seconds)
-        self.effort = self.effort + np.clip(wanted - self.effort, -change, change)
+        wanted = np.zeros_like(self.action)
+        for index, (less, more) in enumerate(self.key_pairs):
+            wanted[index] = (more in self.pressed_keys) - (less in self.pressed_keys)
+        change = np.float32(RAMP_RATE * seconds)
+        self.action = self.action + np.clip(wanted - self.action, -change, change)

@@ -1,120 +1,124 @@
-"""What disturbs a live world: the mouse on a rubber band, balls, weather, and settings that are turned."""
+"""What disturbs a live environment: the mouse on a rubber band, balls, weather, and settings that are turned."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
-from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.interaction import Hands, Hold, Place
 
-EVERY = 2.0
+from poise.toolkit.environment import BaseEnvironment
+from poise.toolkit.interaction import Grab, ImagePoint, Interaction
+
+PUSH_INTERVAL = 2.0
 """Time from one push to the next, in the mean (s)."""
 
 
 @dataclass
-class Weather:
+class ExternalForces:
     """What blows, and what pushes; a switch and a strength for each."""
 
-    wind: float = 0.1
+    wind_acceleration: float = 0.1
     """How much faster it makes all bodies in a second, to the right where positive (m/s2)."""
-    push: float = 0.1
+    push_speed: float = 0.1
     """What a push could make all bodies faster by; it goes to one (m/s)."""
-    windy: bool = False
-    pushy: bool = False
-    chance: np.random.Generator = field(default_factory=np.random.default_rng)
+    has_wind: bool = False
+    has_pushes: bool = False
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
-    def begin(self, seed: int) -> None:
+    def start_episode(self, seed: int) -> None:
         """Begin with an episode: the same seed, the same pushes."""
-        self.chance = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
 
-    def act(self, hands: Hands, seconds: float) -> str:
+    def apply(self, interaction: Interaction, seconds: float) -> str:
         """Blow and push for so long; what was done, in a word, or nothing."""
         told = ""
-        if self.windy:
-            hands.blow(self.wind * seconds)
+        if self.has_wind:
+            interaction.push_all(self.wind_acceleration * seconds)
             told = "the wind"
-        if self.pushy and self.chance.random() < seconds / EVERY:
-            hands.bump(self.push, self.chance)
+        if self.has_pushes and self.rng.random() < seconds / PUSH_INTERVAL:
+            interaction.push_random(self.push_speed, self.rng)
             told = "a push"
         return told
 
-    def switch_wind(self) -> None:
+    def toggle_wind(self) -> None:
         """Let the wind blow, or lie."""
-        self.windy = not self.windy
+        self.has_wind = not self.has_wind
 
-    def switch_pushes(self) -> None:
+    def toggle_pushes(self) -> None:
         """Begin to push, or stop."""
-        self.pushy = not self.pushy
+        self.has_pushes = not self.has_pushes
 
 
 @dataclass
-class Band:
+class MouseDrag:
     """A rubber band from a hold on a body to where the mouse is."""
 
-    hold: Hold
-    cursor: Place
+    grab: Grab
+    cursor: ImagePoint
 
     def pull(self) -> None:
-        """Pull for one step of the world."""
-        self.hold.pull(self.cursor)
+        """Pull for one step of the environment."""
+        self.grab.pull(self.cursor)
 
-    def ends(self) -> tuple[Place, Place]:
+    def get_endpoints(self) -> tuple[ImagePoint, ImagePoint]:
         """The body and the mouse in the picture."""
-        return self.hold.place(), self.cursor
+        return self.grab.position(), self.cursor
 
 
-class Disturbance:
-    """All that a person does to a world besides acting in it; nothing in a world that has no hands for it."""
+class Perturbations:
+    """All that a person does to an environment besides acting in it; nothing in an environment that has no hands for it."""
 
-    def __init__(self, ours: BaseEnvironment | None) -> None:
-        self.ours, self.weather = ours, Weather()
-        self.turned: dict[str, float] = {}
+    def __init__(self, poise_env: BaseEnvironment | None) -> None:
+        self.poise_env = poise_env
+        self.external_forces = ExternalForces()
+        self.changed_settings: dict[str, float] = {}
         """Settings as they were turned last; they hold in later episodes too."""
 
-    def begin(self, seed: int) -> None:
+    def start_episode(self, seed: int) -> None:
         """An episode begins, undisturbed."""
-        self.by = ""
+        self.perturbed_by = ""
         """What has disturbed the episode; nothing where its seed and actions still tell all of it."""
-        self.band: Band | None = None
-        self.weather.begin(seed)
+        self.drag: MouseDrag | None = None
+        self.external_forces.start_episode(seed)
 
     @property
-    def hands(self) -> Hands | None:
-        """What the world gives to a person, if anything."""
-        return self.ours.hands() if self.ours is not None else None
+    def interaction(self) -> Interaction | None:
+        """What the environment gives to a person, if anything."""
+        return self.poise_env.interaction() if self.poise_env is not None else None
 
     @property
-    def throws(self) -> bool:
+    def can_throw(self) -> bool:
         """Whether balls can be thrown."""
-        return bool(self.hands and self.hands.THROWS)
+        return bool(self.interaction and self.interaction.CAN_THROW)
 
-    def grab(self, cursor: Place) -> None:
+    def grab(self, cursor: ImagePoint) -> None:
         """Take hold of the body at a place of the picture."""
-        if self.hands and (hold := self.hands.grab(cursor)):
-            self.band = Band(hold, cursor)
+        if self.interaction and (hold := self.interaction.grab(cursor)):
+            self.drag = MouseDrag(hold, cursor)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Hold nothing any more."""
-        if self.band is not None:
-            self.band.hold.let_go()
-            self.band = None
+        if self.drag is not None:
+            self.drag.grab.release()
+            self.drag = None
 
-    def throw(self, cursor: Place) -> None:
+    def throw_ball(self, cursor: ImagePoint) -> None:
         """Throw a ball at a place of the picture."""
-        if self.hands and self.hands.THROWS:
-            self.hands.throw(cursor)
-            self.by = "a ball"
+        if self.interaction and self.interaction.CAN_THROW:
+            self.interaction.throw_ball(cursor)
+            self.perturbed_by = "a ball"
 
-    def turn(self, name: str, value: float) -> None:
-        """Give a setting of the world another value, at once."""
-        if self.hands:
-            self.hands.turn(name, value)
-            self.turned[name] = value
-            self.by = f"another {name.replace('_', ' ')}"
+    def set_parameter(self, name: str, value: float) -> None:
+        """Give a setting of the environment another value, at once."""
+        if self.interaction:
+            self.interaction.set_parameter(name, value)
+            self.changed_settings[name] = value
+            self.perturbed_by = f"another {name.replace('_', ' ')}"
 
-    def act(self, seconds: float) -> None:
-        """Pull, blow and push for one step of the world, which takes so long."""
-        if self.band is not None:
-            self.band.pull()
-            self.by = "the mouse"
-        if (self.weather.windy or self.weather.pushy) and self.hands:
-            self.by = self.weather.act(self.hands, seconds) or self.by
+    def apply(self, seconds: float) -> None:
+        """Pull, blow and push for one step of the environment, which takes so long."""
+        if self.drag is not None:
+            self.drag.pull()
+            self.perturbed_by = "the mouse"
+        if (self.external_forces.has_wind or self.external_forces.has_pushes) and self.interaction:
+            self.perturbed_by = (
+                self.external_forces.apply(self.interaction, seconds) or self.perturbed_by
+            )

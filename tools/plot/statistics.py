@@ -6,6 +6,7 @@ Source: Agarwal et al. (2021), Deep reinforcement learning at the edge of the st
 from collections.abc import Callable
 
 import numpy as np
+
 from poise.toolkit.spaces import Array
 
 Statistic = Callable[[Array], Array]
@@ -40,7 +41,9 @@ def bootstrap_interval(
     scores = np.asarray(scores, float)
     rng = np.random.default_rng(seed)
     number = scores.shape[-1]
-    drawn = np.stack([statistic(scores[..., rng.integers(0, number, number)]) for _ in range(resamples)])
+    drawn = np.stack(
+        [statistic(scores[..., rng.integers(0, number, number)]) for _ in range(resamples)]
+    )
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(drawn, (tail, 1.0 - tail), axis=0)
     return low, high
@@ -60,7 +63,11 @@ def stratified_interval(
     """
     rng = np.random.default_rng(seed)
     drawn = [
-        float(statistic(np.concatenate([task[rng.integers(0, len(task), len(task))] for task in tasks])))
+        float(
+            statistic(
+                np.concatenate([task[rng.integers(0, len(task), len(task))] for task in tasks])
+            )
+        )
         for _ in range(resamples)
     ]
     tail = (1.0 - confidence) / 2.0
@@ -83,9 +90,13 @@ def improvement_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the probability of improvement; both sides are drawn anew."""
     rng = np.random.default_rng(seed)
-    ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
+    ours = np.asarray(ours, float)
+    theirs = np.asarray(theirs, float)
     drawn = [
-        probability_of_improvement(ours[rng.integers(0, len(ours), len(ours))], theirs[rng.integers(0, len(theirs), len(theirs))])
+        probability_of_improvement(
+            ours[rng.integers(0, len(ours), len(ours))],
+            theirs[rng.integers(0, len(theirs), len(theirs))],
+        )
         for _ in range(resamples)
     ]
     tail = (1.0 - confidence) / 2.0

@@ -6,239 +6,348 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-from poise.toolkit.media.hud import NARROW
-from poise.toolkit.spaces import Array
-from poise.tools.record.episode_trace import Story, Track
-from poise.tools.report.glossary import TRACKS
-from poise.tools.report.html import Element, Line, chart, element, table
 
-BEFORE = 1.0
+from poise.toolkit.media.hud import LOW_MARGIN
+from poise.toolkit.spaces import Array
+from poise.tools.record.episode_trace import EpisodeTrace, TraceChannel
+from poise.tools.report.glossary import TRACKS
+from poise.tools.report.html import Element, Line, make_element, render_chart, render_table
+
+SATURATION_WINDOW = 1.0
 """How much of an episode's end is looked at for what was at its limit (s)."""
 
 
-FULL, OFTEN = 0.95, 0.5
+SATURATION_LEVEL = 0.95
+SATURATION_FRACTION = 0.5
 """The part of a full action from which on it counts as at its limit, and for which part of that time it must be there."""
 
 
-DROP = 0.5
+VALUE_DROP_FRACTION = 0.5
 """The critic has noticed when its value is below this part of the episode's median, and stays there."""
 
 
 DEFINITIONS = (
     "The margin that went is the first one used up: 1 at rest, 0 where the episode ends. It is narrow from the moment on "
-    f"at which less than {NARROW:g} of it is left for good. An action was at its limit if it was beyond {FULL:.0%} of its range "
-    f"for {OFTEN:.0%} of the last {BEFORE:g} s or more. The critic noticed at the moment from which on its value stayed below "
-    f"{DROP:g} times its median of the whole episode."
+    f"at which less than {LOW_MARGIN:g} of it is left for good. An action was at its limit if it was beyond {SATURATION_LEVEL:.0%} of its range "
+    f"for {SATURATION_FRACTION:.0%} of the last {SATURATION_WINDOW:g} s or more. The critic noticed at the moment from which on its value stayed below "
+    f"{VALUE_DROP_FRACTION:g} times its median of the whole episode."
 )
 
 
-class Fall(NamedTuple):
+class FailureAnalysis(NamedTuple):
     """How an episode failed; times are seconds before its end."""
 
     seed: int
-    at: float
+    time: float
     """When it ended, from its start (s)."""
     margin: str | None
-    """The first margin used up; None where the world tells none."""
-    narrow: float | None
-    saturated: dict[str, float]
+    """The first margin used up; None where the environment tells none."""
+    narrow_margin_time: float | None
+    saturated_actions: dict[str, float]
     """Actions at their limit, and for which part of the last second."""
-    noticed: float | None
-    judged: bool
+    value_drop_time: float | None
+    has_critic: bool
     """Whether there is a critic whose value could have dropped: one that expected something good."""
 
 
-def why_it_fell(story: Story) -> Fall | None:
+def analyze_failure(trace: EpisodeTrace) -> FailureAnalysis | None:
     """Why an episode failed; None where it did not."""
-    if not story.failed:
+    if not trace.is_failure:
         return None
-    margins, alarm = story.of("margin"), alarming_value(story)
-    margin = story.failure if story.failure in margins else None
-    return Fall(
-        seed=story.seed,
-        at=story.seconds,
+    margins = trace.get_group("margin")
+    alarm = compute_value_threshold(trace)
+    margin = trace.failed_margin if trace.failed_margin in margins else None
+    return FailureAnalysis(
+        seed=trace.seed,
+        time=trace.seconds,
         margin=margin,
-        narrow=_since(margins[margin].values < NARROW, story.rate) if margin else None,
-        saturated=_saturated(story),
+        narrow_margin_time=_measure_time_before_end(
+            margins[margin].values < LOW_MARGIN, trace.steps_per_second
+        )
+        if margin
+        else None,
+        saturated_actions=_find_saturated_actions(trace),
         # At its end nothing is expected any more, so what counts is the moment before.
-        noticed=_since(story.of("value")["value"].values[:-1] < alarm, story.rate, before=1) if alarm else None,
-        judged=alarm is not None,
+        value_drop_time=_measure_time_before_end(
+            trace.get_group("value")["value"].values[:-1] < alarm,
+            trace.steps_per_second,
+            num_skipped=1,
+        )
+        if alarm
+        else None,
+        has_critic=alarm is not None,
     )
 
 
-def alarming_value(story: Story) -> float | None:
+def compute_value_threshold(trace: EpisodeTrace) -> float | None:
     """The value below which the critic has noticed; None where there is no critic, or none that expects something good."""
-    worth = story.of("value")
+    worth = trace.get_group("value")
     usual = float(np.median(worth["value"].values[:-1])) if worth else 0.0
-    return DROP * usual if usual > 0.0 else None
+    return VALUE_DROP_FRACTION * usual if usual > 0.0 else None
 
 
-def _since(held: Array, rate: float, before: int = 0) -> float | None:
+def _measure_time_before_end(condition: Array, rate: float, num_skipped: int = 0) -> float | None:
     """How long before the end something began to hold without a break (s), where its last moment is so many before the end."""
-    moments = int(np.argmin(np.append(held[::-1], False)))
-    return (moments - 1 + before) / rate if moments else None
+    moments = int(np.argmin(np.append(condition[::-1], False)))
+    return (moments - 1 + num_skipped) / rate if moments else None
 
 
-def _saturated(story: Story) -> dict[str, float]:
+def _find_saturated_actions(trace: EpisodeTrace) -> dict[str, float]:
     """Which actions were at their limit in the last second."""
-    last = min(story.steps, round(BEFORE * story.rate))
-    parts = {name: float((np.abs(track.values[-last:]) >= FULL).mean()) for name, track in story.of("action").items()}
-    return {name: part for name, part in parts.items() if part >= OFTEN}
+    last = min(trace.steps, round(SATURATION_WINDOW * trace.steps_per_second))
+    parts = {
+        name: float((np.abs(track.values[-last:]) >= SATURATION_LEVEL).mean())
+        for name, track in trace.get_group("action").items()
+    }
+    return {name: part for name, part in parts.items() if part >= SATURATION_FRACTION}
 
 
-def in_words(fall: Fall) -> str:
+def describe_failure(failure: FailureAnalysis) -> str:
     """The same in sentences."""
-    what = f"used up the margin “{fall.margin}”" if fall.margin else "was ended by the world, which does not say why"
-    told = [f"After {fall.at:.2f} s it {what}."]
-    if fall.narrow is not None:
-        told.append(f"That margin had been narrow for {fall.narrow:.2f} s.")
-    full = [f"{name} ({part:.0%} of the last {min(BEFORE, fall.at):.2g} s)" for name, part in fall.saturated.items()]
+    what = (
+        f"used up the margin “{failure.margin}”"
+        if failure.margin
+        else "was ended by the environment, which does not say why"
+    )
+    told = [f"After {failure.time:.2f} s it {what}."]
+    if failure.narrow_margin_time is not None:
+        told.append(f"That margin had been narrow for {failure.narrow_margin_time:.2f} s.")
+    full = [
+        f"{name} ({part:.0%} of the last {min(SATURATION_WINDOW, failure.time):.2g} s)"
+        for name, part in failure.saturated_actions.items()
+    ]
     told.append(f"At the limit: {', '.join(full)}." if full else "Nothing was at its limit.")
-    if not fall.judged:
+    if not failure.has_critic:
         told.append("There is no value that could have dropped by half.")
-    elif fall.noticed is None:
+    elif failure.value_drop_time is None:
         told.append("The critic did not notice.")
     else:
-        told.append(f"The critic noticed {fall.noticed:.2f} s before.")
+        told.append(f"The critic noticed {failure.value_drop_time:.2f} s before.")
     return " ".join(told)
 
 
-TOGETHER = 5
+MAX_LINES = 5
 """Lines of a chart, at most."""
 
 
-SHOWN = 2.0
+FAILURE_WINDOW = 2.0
 """How much of a failed episode's end is drawn (s)."""
 
 
-DRAWN = 5
+MAX_DRAWN_FAILURES = 5
 """Failed episodes that are drawn; of the others the words must do."""
 
 
-def step_by_step(story: Story, film: str) -> Element:
+def render_episode_charts(trace: EpisodeTrace, video_id: str) -> Element:
     """Charts of all that an episode told, group by group."""
     charts = []
     for group in TRACKS:
-        if group == "action" and story.of("torque"):
+        if group == "action" and trace.get_group("torque"):
             continue  # They say the same.
-        for unit, told in _by_unit(list(story.of(group).values())).items():
+        for unit, told in _group_by_unit(list(trace.get_group(group).values())).items():
             # A line and its aim go together, x, y and z at a time.
-            pieces = np.array_split(np.arange(len(told)), ceil(len(told) / (3 if group == "state" else TOGETHER)))
+            pieces = np.array_split(
+                np.arange(len(told)), ceil(len(told) / (3 if group == "state" else MAX_LINES))
+            )
             for number, piece in enumerate(pieces, 1):
                 part = f" ({number} of {len(pieces)})" if len(pieces) > 1 else ""
-                charts.append(_chart(story, [told[index] for index in piece], film, unit, part, number == 1))
-    return element("div", *charts, class_="charts")
+                charts.append(
+                    _render_track_chart(
+                        trace, [told[index] for index in piece], video_id, unit, part, number == 1
+                    )
+                )
+    return make_element("div", *charts, class_="charts")
 
 
-def _chart(
-    story: Story,
-    told: Sequence[Track],
-    film: str | None,
+def _render_track_chart(
+    trace: EpisodeTrace,
+    tracks: Sequence[TraceChannel],
+    video_id: str | None,
     unit: str = "",
-    part: str = "",
-    first: bool = True,
-    since: int = 0,
+    title_suffix: str = "",
+    is_first: bool = True,
+    first_step: int = 0,
 ) -> Element:
     """A chart of tracks of one group; the first part of a group says what is healthy."""
-    group = told[0].group
+    group = tracks[0].group
     title, usual, healthy = TRACKS[group]
-    goal = {"margin": NARROW, "value": alarming_value(story) if story.failed else None}.get(group)
-    return chart(title + part, _lines(story, told, since), "time (s)", unit or usual, healthy if first else "", goal, film)
+    goal = {
+        "margin": LOW_MARGIN,
+        "value": compute_value_threshold(trace) if trace.is_failure else None,
+    }.get(group)
+    return render_chart(
+        title + title_suffix,
+        _make_lines(trace, tracks, first_step),
+        "time (s)",
+        unit or usual,
+        healthy if is_first else "",
+        goal,
+        video_id,
+    )
 
 
-def _by_unit(told: Sequence[Track]) -> dict[str, list[Track]]:
+def _group_by_unit(tracks: Sequence[TraceChannel]) -> dict[str, list[TraceChannel]]:
     """What has the same unit may stand on the same axis."""
-    groups: dict[str, list[Track]] = {}
-    for track in told:
+    groups: dict[str, list[TraceChannel]] = {}
+    for track in tracks:
         groups.setdefault(track.unit if track.unit != "1" else "", []).append(track)
     return groups
 
 
-def _lines(story: Story, told: Sequence[Track], since: int) -> list[Line]:
-    times, aims = story.times[since:], story.of("aim")
+def _make_lines(trace: EpisodeTrace, tracks: Sequence[TraceChannel], first_step: int) -> list[Line]:
+    times = trace.times[first_step:]
+    aims = trace.get_group("aim")
     lines = []
-    for colour, track in enumerate(told):
-        lines.append(Line(track.name, times, track.values[since:], colour, "bar" if track.group == "contact" else "line"))
+    for colour, track in enumerate(tracks):
+        lines.append(
+            Line(
+                track.name,
+                times,
+                track.values[first_step:],
+                colour,
+                "bar" if track.group == "contact" else "line",
+            )
+        )
         if track.group == "state" and track.name in aims:
-            lines.append(Line(f"{track.name}, wanted", times, aims[track.name].values[since:], colour, "aim"))
+            lines.append(
+                Line(
+                    f"{track.name}, wanted",
+                    times,
+                    aims[track.name].values[first_step:],
+                    colour,
+                    "aim",
+                )
+            )
     return lines
 
 
-def episodes(stories: Sequence[Story]) -> Element:
+def render_episodes(traces: Sequence[EpisodeTrace]) -> Element:
     """A row for each episode, to be opened, under what they came to together."""
-    ends = Counter(ending(story) for story in stories)
+    ends = Counter(describe_ending(story) for story in traces)
     told = ", ".join(f"{number} {end}" for end, number in ends.most_common())
-    mean = np.mean([story.total for story in stories])
+    mean = np.mean([story.episode_return for story in traces])
     rows = [
-        (str(story.seed), f"{story.total:,.1f}", f"{story.steps:,}", f"{story.seconds:.2f}", ending(story)) for story in stories
+        (
+            str(story.seed),
+            f"{story.episode_return:,.1f}",
+            f"{story.steps:,}",
+            f"{story.seconds:.2f}",
+            describe_ending(story),
+        )
+        for story in traces
     ]
-    listed = table("Evaluation episodes, without exploration", ["seed", "return", "steps", "seconds", "how it ended"], rows)
-    return element(
+    listed = render_table(
+        "Evaluation episodes, without exploration",
+        ["seed", "return", "steps", "seconds", "how it ended"],
+        rows,
+    )
+    return make_element(
         "div",
-        element("p", f"Of {len(stories)} episodes: {told}. Mean return {mean:,.1f}."),
-        element("details", element("summary", "Each episode"), listed),
+        make_element("p", f"Of {len(traces)} episodes: {told}. Mean return {mean:,.1f}."),
+        make_element("details", make_element("summary", "Each episode"), listed),
     )
 
 
-def ending(story: Story) -> str:
+def describe_ending(trace: EpisodeTrace) -> str:
     """How an episode ended, in a word or two."""
-    if story.failed:
-        return f"failed ({story.failure})" if story.failure else "failed"
-    return "succeeded" if story.success else "lasted to the end"
+    if trace.is_failure:
+        return f"failed ({trace.failed_margin})" if trace.failed_margin else "failed"
+    return "succeeded" if trace.is_success else "lasted to the end"
 
 
-def falls(stories: Sequence[Story], films: dict[int, str]) -> Element:
+def render_failures(traces: Sequence[EpisodeTrace], video_ids: dict[int, str]) -> Element:
     """Why each of the failed episodes failed; the first of them drawn, beside its film where there is one."""
-    told = [(story, fall) for story in stories if (fall := why_it_fell(story))]
+    told = [(story, fall) for story in traces if (fall := analyze_failure(story))]
     if not told:
-        return element("p", "No evaluation episode failed.")
+        return make_element("p", "No evaluation episode failed.")
     parts = []
-    for number, (story, fall) in enumerate(told[:DRAWN]):
-        drawn = element("details", element("summary", *_words(fall)), _end_of(story, films.get(story.seed)))
+    for number, (story, fall) in enumerate(told[:MAX_DRAWN_FAILURES]):
+        drawn = make_element(
+            "details",
+            make_element("summary", *_render_failure_heading(fall)),
+            _render_failure_charts(story, video_ids.get(story.seed)),
+        )
         drawn.attrib.update({"open": ""} if number == 0 else {})
         parts.append(drawn)
-    if others := [element("li", *_words(fall)) for _, fall in told[DRAWN:]]:
-        parts.append(element("details", element("summary", f"The other {len(others)}"), element("ul", *others)))
-    definitions = element("p", DEFINITIONS, class_="healthy")
-    return element("div", _together([fall for _, fall in told]), definitions, *parts)
+    if others := [
+        make_element("li", *_render_failure_heading(fall)) for _, fall in told[MAX_DRAWN_FAILURES:]
+    ]:
+        parts.append(
+            make_element(
+                "details",
+                make_element("summary", f"The other {len(others)}"),
+                make_element("ul", *others),
+            )
+        )
+    definitions = make_element("p", DEFINITIONS, class_="healthy")
+    return make_element(
+        "div", _render_failure_counts([fall for _, fall in told]), definitions, *parts
+    )
 
 
-def _words(fall: Fall) -> tuple[Element, str]:
-    return element("strong", f"Seed {fall.seed}. "), in_words(fall)
+def _render_failure_heading(failure: FailureAnalysis) -> tuple[Element, str]:
+    return make_element("strong", f"Seed {failure.seed}. "), describe_failure(failure)
 
 
-def _end_of(story: Story, film: str | None) -> Element:
+def _render_failure_charts(trace: EpisodeTrace, video_id: str | None) -> Element:
     """Margins, value and the most used actions in the last seconds of an episode."""
-    since = max(0, story.steps - round(SHOWN * story.rate))
-    groups = [list(story.of(group).values()) for group in ("margin", "value", "action", "choice")]
+    since = max(0, trace.steps - round(FAILURE_WINDOW * trace.steps_per_second))
+    groups = [
+        list(trace.get_group(group).values()) for group in ("margin", "value", "action", "choice")
+    ]
     for actions in groups[2:]:
         actions.sort(key=lambda track: -float(np.nanmean(np.abs(track.values[since:]))))
-    return element("div", *(_chart(story, told[:TOGETHER], film, since=since) for told in groups if told), class_="charts")
+    return make_element(
+        "div",
+        *(
+            _render_track_chart(trace, told[:MAX_LINES], video_id, first_step=since)
+            for told in groups
+            if told
+        ),
+        class_="charts",
+    )
 
 
-def _together(told: Sequence[Fall]) -> Element:
+def _render_failure_counts(failures: Sequence[FailureAnalysis]) -> Element:
     """What the falls have in common."""
-    margins = Counter(fall.margin or "not told by the world" for fall in told)
-    full = Counter(name for fall in told for name in fall.saturated)
+    margins = Counter(fall.margin or "not told by the environment" for fall in failures)
+    full = Counter(name for fall in failures for name in fall.saturated_actions)
     heads = [("the margin that went", margins), ("at its limit", full)]
-    rows = [(name, what, f"{number} of {len(told)}") for name, count in heads for what, number in count.most_common()]
-    noticed = [fall.noticed for fall in told if fall.noticed is not None]
-    if any(fall.judged for fall in told):
+    rows = [
+        (name, what, f"{number} of {len(failures)}")
+        for name, count in heads
+        for what, number in count.most_common()
+    ]
+    noticed = [fall.value_drop_time for fall in failures if fall.value_drop_time is not None]
+    if any(fall.has_critic for fall in failures):
         when = f"median {np.median(noticed):.2f} s before" if noticed else "never"
-        rows.append(("the critic noticed", when, f"{len(noticed)} of {len(told)}"))
-    return table("All falls together", ["", "what", "falls"], rows)
+        rows.append(("the critic noticed", when, f"{len(noticed)} of {len(failures)}"))
+    return render_table("All falls together", ["", "what", "falls"], rows)
 
 
-def rewards(stories: Sequence[Story]) -> Element:
+def render_reward_terms(traces: Sequence[EpisodeTrace]) -> Element:
     """What each term of the reward came to, in the mean of all episodes."""
-    sums = {name: np.mean([np.nansum(story.of("reward")[name].values) for story in stories]) for name in stories[0].of("reward")}
+    sums = {
+        name: np.mean([np.nansum(story.get_group("reward")[name].values) for story in traces])
+        for name in traces[0].get_group("reward")
+    }
     whole = sum(abs(value) for value in sums.values()) or 1.0
     rows = [
         (
             name,
             f"{value:,.2f}",
-            element("meter", min="0", max="1", value=f"{abs(value) / whole:.3f}", aria_label=f"part of {name}"),
+            make_element(
+                "meter",
+                min="0",
+                max="1",
+                value=f"{abs(value) / whole:.3f}",
+                aria_label=f"part of {name}",
+            ),
         )
         for name, value in sums.items()
     ]
-    return table("What the return is made of, in the mean of these episodes", ["term", "in an episode", "part of all"], rows)
+    return render_table(
+        "What the return is made of, in the mean of these episodes",
+        ["term", "in an episode", "part of all"],
+        rows,
+    )

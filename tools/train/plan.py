@@ -9,88 +9,104 @@ from typing import Any
 
 from poise import algos
 from poise.algos import preset as presets
-from poise.toolkit.errors import UserError, unknown
-from poise.toolkit.registry import as_ours, make_world, probe, resolve
-from poise.toolkit.run import versions
+from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.registry import make_env, resolve_env_id, smoke_test, unwrap_poise_env
+from poise.toolkit.run import get_versions
 from poise.toolkit.trainer import TrainSettings
-from poise.tools.train.with_translator import plan_watching
+from poise.tools.train.with_translator import plan_translator
 
 
 @dataclass(frozen=True)
-class Words:
+class TrainRequest:
     """What the user may say about a training; everything left out comes from the preset."""
 
-    world: str
+    env: str
     algorithm: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    world_settings: Mapping[str, Any] = field(default_factory=dict)
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
     preset: str | None = None
     name: str | None = None
-    runs: Path = Path("runs")
+    runs_dir: Path = Path("runs")
     device: str = "auto"
     with_translator: bool = False
 
 
-def plan(words: Words) -> dict[str, Any]:
+def plan(request: TrainRequest) -> dict[str, Any]:
     """The run's config: every setting resolved. All of the user's mistakes are found here, before work begins."""
-    world_id = resolve(words.world)
-    world = make_world(world_id, words.world_settings)
-    algorithm = words.algorithm or presets.recommended(world_id, world.action_space)
-    if words.preset:
-        algorithm, chosen = presets.preset_file(words.preset, words.algorithm, algorithm)
-    kind = algos.load(algorithm)
-    if not words.preset:
-        chosen = presets.preset(algorithm, world_id)
-    own, training = {**chosen.settings}, {**chosen.training}
-    for key, value in words.settings.items():
+    env_id = resolve_env_id(request.env)
+    env = make_env(env_id, request.env_settings)
+    algorithm = request.algorithm or presets.recommend_algorithm(env_id, env.action_space)
+    if request.preset:
+        algorithm, chosen = presets.resolve_preset(request.preset, request.algorithm, algorithm)
+    kind = algos.get_algorithm_class(algorithm)
+    if not request.preset:
+        chosen = presets.load_preset(algorithm, env_id)
+    own = {**chosen.settings}
+    training = {**chosen.training}
+    for key, value in request.settings.items():
         if key in kind.SETTINGS.model_fields:
             own[key] = value
         elif key in TrainSettings.model_fields:
             training[key] = value
         else:
-            raise unknown("setting", key, [*kind.SETTINGS.model_fields, *TrainSettings.model_fields])
-    training.update(words.training)
-    ours = as_ours(world)
-    world_settings = ours.settings.plain() if ours else dict(words.world_settings)
-    if world.spec is not None and (ours is None or ours.settings.reward == ours.SETTINGS().reward):
-        training.setdefault("solved_at", world.spec.reward_threshold)
-    probe(world)
-    world.close()
-    watching = {"translator": plan_watching(world_id, ours)} if words.with_translator else {}
+            raise unknown_name_error(
+                "setting", key, [*kind.SETTINGS.model_fields, *TrainSettings.model_fields]
+            )
+    training.update(request.training)
+    ours = unwrap_poise_env(env)
+    env_settings = ours.settings.to_dict() if ours else dict(request.env_settings)
+    if env.spec is not None and (ours is None or ours.settings.reward == ours.SETTINGS().reward):
+        training.setdefault("solved_at", env.spec.reward_threshold)
+    smoke_test(env)
+    env.close()
+    watching = {"translator": plan_translator(env_id, ours)} if request.with_translator else {}
     return {
-        "world": world_id,
-        "world_settings": world_settings,
+        "env": env_id,
+        "env_settings": env_settings,
         "algorithm": algorithm,
-        "settings": kind.SETTINGS.parse(own, kind=f"{algorithm} setting").plain(),
-        "training": TrainSettings.parse(training, kind="training setting").plain(),
-        "device": device_named(words.device),
+        "settings": kind.SETTINGS.parse(own, kind=f"{algorithm} setting").to_dict(),
+        "training": TrainSettings.parse(training, kind="training setting").to_dict(),
+        "device": resolve_device(request.device),
         "command": " ".join(["poise", *sys.argv[1:]]),
-        "versions": versions(),
-        "commit": _commit(),
+        "versions": get_versions(),
+        "commit": _get_git_commit(),
         **watching,
     }
 
 
-def device_named(word: str) -> str:
-    """The device that `word` means. `auto` is the processor: for networks of this size the safe choice."""
+def resolve_device(device_name: str) -> str:
+    """The device that `device_name` means. `auto` is the processor: for networks of this size the safe choice."""
     import torch
 
-    if word == "auto":
+    if device_name == "auto":
         return "cpu"
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if word not in there:
-        raise unknown("device", word, ["auto", *there])
-    if not there[word]:
-        raise UserError(f"device {word!r} is not on this machine: choose from {', '.join(name for name in there if there[name])}")
-    return word
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if device_name not in there:
+        raise unknown_name_error("device", device_name, ["auto", *there])
+    if not there[device_name]:
+        raise UserError(
+            f"device {device_name!r} is not on this machine: choose from {', '.join(name for name in there if there[name])}"
+        )
+    return device_name
 
 
-def _commit() -> str | None:
+def _get_git_commit() -> str | None:
     """The git commit of this source tree, where there is one."""
     try:
         command = ["git", "rev-parse", "HEAD"]
-        told = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True)
+        told = subprocess.run(
+            command,
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
         return told.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,4 +1,4 @@
-"""Train a world into a run folder: from the user's words to a solved world, a film and a summary."""
+"""Train an environment into a run folder: from the user's words to a solved environment, a film and a summary."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -9,63 +9,84 @@ from typing import Any
 from poise import algos
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.experience import worlds_of
-from poise.toolkit.loggers import CsvFiles, Listener, TensorBoardFile
-from poise.toolkit.process import signals_caught
+from poise.toolkit.experience import make_env_batch
+from poise.toolkit.loggers import CsvLogger, MetricLogger, TensorBoardLogger
+from poise.toolkit.process import catch_signals
 from poise.toolkit.run import Run
 from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, train
-from poise.tools.record.record_run import film_episode
-from poise.tools.train.plan import Words, device_named, plan
-from poise.tools.train.with_translator import settings_shown, watched
+from poise.tools.record.record_run import record_episode
+from poise.tools.train.plan import TrainRequest, plan, resolve_device
+from poise.tools.train.with_translator import attach_translator, get_training_env_settings
 
-Listen = Callable[[Mapping[str, Any]], Listener]
+LoggerFactory = Callable[[Mapping[str, Any]], MetricLogger]
 """Makes one more listener, the live view, once the config is known."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """How a training ended."""
 
     run: Run
     progress: Progress
-    score: Mapping[str, float]
-    film: Path | None
-    no_film: str
+    metrics: Mapping[str, float]
+    video_path: Path | None
+    video_error: str
     """Why there is no film, if there is none."""
-    interrupted: int | None
+    interrupt_signal: int | None
     """The signal that stopped it, if one did."""
 
 
-def start(words: Words, listen: Listen | None = None, video: bool = True) -> Outcome:
+def start_training(
+    request: TrainRequest, make_logger: LoggerFactory | None = None, record_video: bool = True
+) -> TrainingResult:
     """Train a new run. Nothing is written before all of the user's words have proved right."""
-    config = plan(words)
-    learner = _learner(config)
-    run = Run.create(words.runs, words.name, config["world"], config["algorithm"], config["training"]["seed"])
+    config = plan(request)
+    learner = _make_learner(config)
+    run = Run.create(
+        request.runs_dir,
+        request.name,
+        config["env"],
+        config["algorithm"],
+        config["training"]["seed"],
+    )
     run.write("config.json", config)
-    return _train(run, config, learner, Progress(), None, listen, video)
+    return _train(run, config, learner, Progress(), None, make_logger, record_video)
 
 
-def resume(run: Run, training: Mapping[str, Any], listen: Listen | None = None, video: bool = True) -> Outcome:
+def resume_training(
+    run: Run,
+    training: Mapping[str, Any],
+    make_logger: LoggerFactory | None = None,
+    record_video: bool = True,
+) -> TrainingResult:
     """Go on with a run, exactly where its newest checkpoint stands; only how far to train may change."""
-    algos.algorithm_of(run)  # Or there is nothing to go on with.
+    algos.get_algorithm_name(run)  # Or there is nothing to go on with.
     config = run.config
     for key in training:
-        if key not in ("steps", "workers", "keep_going"):
+        if key not in ("steps", "num_workers", "stop_when_solved"):
             raise UserError(f"--resume goes on as the run began: {key} cannot change")
-    config["training"] = TrainSettings.parse({**config["training"], **training}, kind="training setting").plain()
-    learner, progress, worlds = _learner(config), Progress(), None
+    config["training"] = TrainSettings.parse(
+        {**config["training"], **training}, kind="training setting"
+    ).to_dict()
+    learner = _make_learner(config)
+    progress = Progress()
+    envs = None
     if run.checkpoints():
-        state = run.load("latest")[1]
-        learner.load_state(state)
-        progress, worlds = Progress(**state["progress"]), state["worlds"]
+        state = run.load_checkpoint("latest")[1]
+        learner.load_state_dict(state)
+        progress = Progress(**state["progress"])
+        envs = state["envs"]
     run.write("config.json", config)
-    return _train(run, config, learner, progress, worlds, listen, video)
+    return _train(run, config, learner, progress, envs, make_logger, record_video)
 
 
-def _learner(config: Mapping[str, Any]) -> Algorithm:
-    seed, device = config["training"]["seed"], device_named(config["device"])
-    learner = algos.make(config["algorithm"], config["world"], config["world_settings"], config["settings"], seed, device)
-    return watched(learner, config) if "translator" in config else learner
+def _make_learner(config: Mapping[str, Any]) -> Algorithm:
+    seed = config["training"]["seed"]
+    device = resolve_device(config["device"])
+    learner = algos.make_learner(
+        config["algorithm"], config["env"], config["env_settings"], config["settings"], seed, device
+    )
+    return attach_translator(learner, config) if "translator" in config else learner
 
 
 def _train(
@@ -73,55 +94,73 @@ def _train(
     config: Mapping[str, Any],
     learner: Algorithm,
     progress: Progress,
-    stand: Mapping[str, Any] | None,
-    listen: Listen | None,
-    video: bool,
-) -> Outcome:
+    env_state: Mapping[str, Any] | None,
+    make_logger: LoggerFactory | None,
+    record_video: bool,
+) -> TrainingResult:
     settings = TrainSettings.parse(config["training"])
     with ExitStack() as stack:
-        worlds = worlds_of(config["world"], settings.worlds, settings.seed, settings_shown(config), settings.workers)
-        stack.callback(worlds.close)
-        if stand is not None:
-            worlds.load_state(stand)
-        evaluator = Evaluator(config["world"], config["world_settings"], settings.evaluate_episodes)
+        envs = make_env_batch(
+            config["env"],
+            settings.num_envs,
+            settings.seed,
+            get_training_env_settings(config),
+            settings.num_workers,
+        )
+        stack.callback(envs.close)
+        if env_state is not None:
+            envs.set_state(env_state)
+        evaluator = Evaluator(config["env"], config["env_settings"], settings.evaluate_episodes)
         stack.callback(evaluator.close)
-        listeners: list[Listener] = []
-        for kind in (CsvFiles, TensorBoardFile):
+        listeners: list[MetricLogger] = []
+        for kind in (CsvLogger, TensorBoardLogger):
             file = kind(run.path, progress.step)
             stack.callback(file.close)
             listeners.append(file)
-        if listen is not None:
-            listeners.append(listen(config))
-        caught = stack.enter_context(signals_caught())
+        if make_logger is not None:
+            listeners.append(make_logger(config))
+        caught = stack.enter_context(catch_signals())
 
         def save(progress: Progress) -> None:
-            state = {**learner.state(), "worlds": worlds.state(), "progress": asdict(progress)}
-            run.save(progress.step, state, progress.best_step)
-            run.keep(progress.step, state["policy"])
+            state = {**learner.state_dict(), "envs": envs.get_state(), "progress": asdict(progress)}
+            run.save_checkpoint(progress.step, state, progress.best_step)
+            run.save_policy(progress.step, state["policy"])
 
         def should_stop() -> bool:
             return bool(caught)
 
         if progress.step == 0:
-            run.keep(0, learner.state()["policy"])
-        train(learner, worlds, settings, progress, evaluate=evaluator, listeners=listeners, save=save, should_stop=should_stop)
+            run.save_policy(0, learner.state_dict()["policy"])
+        train(
+            learner,
+            envs,
+            settings,
+            progress,
+            evaluator=evaluator,
+            loggers=listeners,
+            save=save,
+            should_stop=should_stop,
+        )
         shown = progress.best_step or progress.step
         score: Mapping[str, float] = {}
         if not caught:
-            best = algos.restore(run, str(shown))
+            best = algos.restore_learner(run, str(shown))
             score = evaluator(lambda observation: best.act(observation, explore=False)).metrics()
         interrupted = caught[0] if caught else None
-    run.write("summary.json", _summary(progress, interrupted, score))
-    film, no_film = None, ""
-    if video and interrupted is None:
+    run.write("summary.json", _summarize(progress, interrupted, score))
+    film = None
+    no_film = ""
+    if record_video and interrupted is None:
         try:
-            film = film_episode(run, run.video(f"step_{shown:09d}"))
-        except UserError as error:  # A world that cannot draw itself: the training was none the worse for it.
+            film = record_episode(run, run.video_path(f"step_{shown:09d}"))
+        except UserError as error:  # An environment that cannot draw itself: the training was none the worse for it.
             no_film = str(error)
-    return Outcome(run, progress, score, film, no_film, interrupted)
+    return TrainingResult(run, progress, score, film, no_film, interrupted)
 
 
-def _summary(progress: Progress, interrupted: int | None, score: Mapping[str, float]) -> dict[str, Any]:
+def _summarize(
+    progress: Progress, interrupt_signal: int | None, metrics: Mapping[str, float]
+) -> dict[str, Any]:
     return {
         "steps": progress.step,
         "episodes": progress.episode,
@@ -129,6 +168,6 @@ def _summary(progress: Progress, interrupted: int | None, score: Mapping[str, fl
         "solved": progress.solved_step is not None,
         "solved_step": progress.solved_step,
         "best_step": progress.best_step,
-        "interrupted": interrupted,
-        **score,
+        "interrupted": interrupt_signal,
+        **metrics,
     }

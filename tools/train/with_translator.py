@@ -4,47 +4,64 @@ from collections.abc import Mapping
 from typing import Any
 
 from poise.algos.base import Learner
-from poise.algos.online_translator import Watched
+from poise.algos.online_translator import OnlineTranslator
 from poise.algos.translator import TranslatorSettings
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import TakesPoses
-from poise.toolkit.registry import make_world
-from poise.toolkit.spaces import layout
-from poise.tools.translate.load import beside_policy, new_translator
+from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.registry import make_env
+from poise.toolkit.spaces import slices
+from poise.tools.translate.load import make_translator, merge_translator_config
 
-SIZE = 64
+IMAGE_SIZE = 64
 """Height and width of the pictures that it learns from."""
 
 
-SHOWN = {"observation": "both", "goal": "state", "stack": 1, "pixels": SIZE}
-"""What the worlds in which the policy learns show it besides."""
+OBSERVATION_OVERRIDES = {
+    "observation": "both",
+    "goal": "state",
+    "frame_stack": 1,
+    "image_size": IMAGE_SIZE,
+}
+"""What the environments in which the policy learns show it besides."""
 
 
-def plan_watching(world_id: str, ours: BaseEnvironment | None) -> dict[str, Any]:
+def plan_translator(env_id: str, poise_env: BaseEnvironment | None) -> dict[str, Any]:
     """The config of the translator, as one that was trained alone would have; a UserError where there are no poses to read."""
-    if not isinstance(ours, TakesPoses) or not isinstance(ours, BaseEnvironment):
-        raise UserError(f"--with-translator reads poses, and {world_id} takes none")
-    if not ours.sight.plain:
-        raise UserError("--with-translator goes with a policy that sees the state: leave observation=state and goal=state")
+    if not isinstance(poise_env, PoseGoalEnv) or not isinstance(poise_env, BaseEnvironment):
+        raise UserError(f"--with-translator reads poses, and {env_id} takes none")
+    if not poise_env.agent_view.is_state_only:
+        raise UserError(
+            "--with-translator goes with a policy that sees the state: leave observation=state and goal=state"
+        )
     return {
-        "world": world_id,
-        "world_settings": {**ours.settings.plain(), "markers": False, "width": SIZE, "height": SIZE},
-        "settings": TranslatorSettings().plain(),
-        "size": [SIZE, SIZE],
-        "outputs": next(signal.size for signal in ours.OBSERVATION if signal.name == "pose"),
+        "env": env_id,
+        "env_settings": {
+            **poise_env.settings.to_dict(),
+            "show_markers": False,
+            "width": IMAGE_SIZE,
+            "height": IMAGE_SIZE,
+        },
+        "settings": TranslatorSettings().to_dict(),
+        "size": [IMAGE_SIZE, IMAGE_SIZE],
+        "outputs": next(signal.size for signal in poise_env.OBSERVATION if signal.name == "pose"),
     }
 
 
-def settings_shown(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the worlds in which a run's policy learns."""
-    return {**config["world_settings"], **(SHOWN if "translator" in config else {})}
+def get_training_env_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the environments in which a run's policy learns."""
+    return {**config["env_settings"], **(OBSERVATION_OVERRIDES if "translator" in config else {})}
 
 
-def watched(learner: Learner, config: Mapping[str, Any]) -> Watched:
+def attach_translator(learner: Learner, config: Mapping[str, Any]) -> OnlineTranslator:
     """The learner of a run with the run's translator beside it."""
-    world = make_world(config["world"], settings_shown(config))
-    rows: Any = world.observation_space
-    ours: Any = world.unwrapped
-    world.close()
-    return Watched(learner, new_translator(beside_policy(config)), rows, layout(ours.OBSERVATION)["pose"])
+    env = make_env(config["env"], get_training_env_settings(config))
+    rows: Any = env.observation_space
+    ours: Any = env.unwrapped
+    env.close()
+    return OnlineTranslator(
+        learner,
+        make_translator(merge_translator_config(config)),
+        rows,
+        slices(ours.OBSERVATION)["pose"],
+    )

@@ -12,8 +12,8 @@ import pytest
 from frames import frame
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
-from poise.toolkit.media.video import PENDING, VideoRecorder, read_video, recorder
-from poise.tools.record.record_run import drawable_world, film_episode, frame_rate
+from poise.toolkit.media.video import MAX_PENDING_FRAMES, VideoRecorder, open_recorder, read_video
+from poise.tools.record.record_run import get_frame_rate, make_render_env, record_episode
 from processes import HELPERS, ROOT
 from sample_envs import make
 from sample_runs import start_run
@@ -27,7 +27,7 @@ def film(path, frames, rate=25):
     return path
 
 
-@pytest.mark.parametrize("number", [1, 2, PENDING + 3, 60])
+@pytest.mark.parametrize("number", [1, 2, MAX_PENDING_FRAMES + 3, 60])
 def test_frames_read_back_are_the_frames_added(tmp_path, number):
     added = [frame(7 * index) for index in range(number)]
     seen = list(read_video(film(tmp_path / "film.mp4", added)))
@@ -44,7 +44,11 @@ def test_browsers_can_play_it(tmp_path):
         assert "mp4" in container.format.name
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         assert stream.average_rate == 50
-        times = [float(packet.pts * packet.time_base) for packet in container.demux(stream) if packet.pts is not None]
+        times = [
+            float(packet.pts * packet.time_base)
+            for packet in container.demux(stream)
+            if packet.pts is not None
+        ]
         assert max(times) - min(times) == pytest.approx(49 / 50)
     atoms = path.read_bytes()
     assert 0 < atoms.index(b"moov") < atoms.index(b"moof"), "the index comes first, then fragments"
@@ -60,26 +64,26 @@ def test_odd_sizes_lose_one_pixel_and_nothing_else(tmp_path, height, width):
 
 def test_a_picture_may_be_drawn_over_once_it_is_added(tmp_path):
     """Frames wait for the encoder; each must have been copied or be the recorder's own by then."""
-    world = make("poise/Cartpole-v0", "rgb_array", width=64, height=64)
-    world.reset(seed=0)
+    env = make("poise/Cartpole-v0", "rgb_array", width=64, height=64)
+    env.reset(seed=0)
     kept = []
     with VideoRecorder(tmp_path / "film.mp4", 25) as recording:
         for _ in range(20):
-            picture = world.render()
+            picture = env.render()
             kept.append(picture.copy())
             recording.add(picture)
-            world.step(np.array([1.0], np.float32))
+            env.step(np.array([1.0], np.float32))
     for one, two in zip(kept, read_video(tmp_path / "film.mp4"), strict=True):
         assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0
 
 
 def test_the_same_frames_make_the_same_film_every_time(tmp_path):
     drawn = []
-    world = make("poise/Cartpole-v0", "rgb_array", width=96, height=96)
-    world.reset(seed=0)
+    env = make("poise/Cartpole-v0", "rgb_array", width=96, height=96)
+    env.reset(seed=0)
     for _ in range(22):
-        drawn.append(world.render())
-        world.step(np.array([0.3], np.float32))
+        drawn.append(env.render())
+        env.step(np.array([0.3], np.float32))
     made = {film(tmp_path / "film.mp4", drawn, 50).read_bytes() for _ in range(40)}
     assert len(made) == 1
 
@@ -100,7 +104,10 @@ def test_a_film_without_frames_and_closing_twice_are_no_errors(tmp_path):
 
 
 def test_what_was_added_before_an_error_is_kept(tmp_path):
-    with pytest.raises(RuntimeError, match="mine"), VideoRecorder(tmp_path / "a" / "film.mp4", 25) as recording:
+    with (
+        pytest.raises(RuntimeError, match="mine"),
+        VideoRecorder(tmp_path / "a" / "film.mp4", 25) as recording,
+    ):
         for index in range(30):
             recording.add(frame(index))
         raise RuntimeError("mine")
@@ -120,11 +127,16 @@ for index in range(1_000_000):
 
 
 def test_kill_minus_nine_while_recording_leaves_a_readable_film(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]),
+    }
     for turn in range(3):
         path = tmp_path / f"{turn}.mp4"
         command = [sys.executable, "-c", RECORD_FOR_EVER, str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT) as recording:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, env=environment, cwd=ROOT
+        ) as recording:
             assert recording.stdout.readline() == b"ready\n"
             time.sleep(0.03 * turn)
             recording.kill()
@@ -146,7 +158,9 @@ def test_sound_alone_is_no_film(tmp_path):
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        sound = av.AudioFrame.from_ndarray(
+            np.zeros((1, 800), np.int16), format="s16", layout="mono"
+        )
         sound.sample_rate, sound.time_base = 8000, Fraction(1, 8000)
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
@@ -162,7 +176,7 @@ def test_a_cut_film_shows_what_is_there(tmp_path):
 
 def test_a_gif_keeps_every_other_frame_at_the_same_pace(tmp_path):
     path = tmp_path / "film.gif"
-    with recorder(path, 50) as recording:
+    with open_recorder(path, 50) as recording:
         for index in range(21):
             recording.add(frame(index))
     with av.open(str(path)) as container:
@@ -174,7 +188,7 @@ def test_a_gif_keeps_every_other_frame_at_the_same_pace(tmp_path):
 @pytest.mark.parametrize("name", ["film.avi", "film", "film.mp3"])
 def test_other_kinds_of_films_are_a_user_error(tmp_path, name):
     with pytest.raises(UserError, match=r"\.mp4"):
-        recorder(tmp_path / name, 25)
+        open_recorder(tmp_path / name, 25)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,7 +202,7 @@ def run(tmp_path_factory):
 
 
 def test_a_film_has_one_frame_for_the_start_and_one_for_each_step(run, tmp_path):
-    path = film_episode(run, tmp_path / "film.mp4", size=64, tape=tmp_path / "tape")
+    path = record_episode(run, tmp_path / "film.mp4", size=64, tape=tmp_path / "tape")
     from poise.toolkit.tape import Tape
 
     steps = len(Tape.load(tmp_path / "tape").actions)
@@ -196,12 +210,17 @@ def test_a_film_has_one_frame_for_the_start_and_one_for_each_step(run, tmp_path)
     assert len(frames) == steps + 1
     assert frames[0].shape == (64, 64, 3)
     with av.open(str(path)) as container:
-        assert container.streams.video[0].average_rate == 50, "one second of the world is one second of film"
+        assert container.streams.video[0].average_rate == 50, (
+            "one second of the environment is one second of film"
+        )
 
 
 def test_the_same_seed_makes_the_same_film_and_another_seed_another(run, tmp_path):
     def frames(name: str, seed: int) -> bytes:
-        return b"".join(picture.tobytes() for picture in read_video(film_episode(run, tmp_path / name, seed=seed, size=64)))
+        return b"".join(
+            picture.tobytes()
+            for picture in read_video(record_episode(run, tmp_path / name, seed=seed, size=64))
+        )
 
     first = frames("a.mp4", EVALUATION_SEED)
     assert frames("b.mp4", EVALUATION_SEED) == first
@@ -209,19 +228,19 @@ def test_the_same_seed_makes_the_same_film_and_another_seed_another(run, tmp_pat
 
 
 def test_looks_change_the_picture_and_not_the_story(run, tmp_path):
-    plain = list(read_video(film_episode(run, tmp_path / "plain.mp4", size=128)))
-    told = list(read_video(film_episode(run, tmp_path / "told.mp4", size=128, hud=True)))
+    plain = list(read_video(record_episode(run, tmp_path / "plain.mp4", size=128)))
+    told = list(read_video(record_episode(run, tmp_path / "told.mp4", size=128, hud=True)))
     assert len(plain) == len(told)
     assert all((one != two).any() for one, two in zip(plain, told, strict=True))
 
 
 def test_worlds_of_others_are_filmed_at_their_own_pace():
-    world = drawable_world("Pendulum-v1", {}, {"hud": False})
-    world.reset(seed=0)
-    assert world.render().ndim == 3 and frame_rate(world) == 30
-    world.close()
+    env = make_render_env("Pendulum-v1", {}, {"hud": False})
+    env.reset(seed=0)
+    assert env.render().ndim == 3 and get_frame_rate(env) == 30
+    env.close()
 
 
 def test_a_world_that_cannot_draw_itself_is_a_user_error():
     with pytest.raises(UserError, match="cannot draw itself"):
-        drawable_world("probe/Counter-v0", {}, {})
+        make_render_env("probe/Counter-v0", {}, {})

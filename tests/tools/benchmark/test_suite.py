@@ -16,20 +16,26 @@ from commands import assert_one_line, invoke, said, snapshot
 from poise.toolkit.run import Run
 from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer
-from poise.tools.benchmark.jobs import Process
+from poise.tools.benchmark.jobs import RunProcess
 from poise.tools.benchmark.progress import SuiteView
-from poise.tools.benchmark.suite import FOLDER, Job, plan_suite
-from poise.tools.plot.results import COLUMNS, read_run
+from poise.tools.benchmark.suite import SUITES_FOLDER, Job, plan_suite
+from poise.tools.plot.results import REQUIRED_COLUMNS, read_trial
 from processes import HELPERS, ROOT
 from sample_runs import JUDGED, records_of
 
-SMALL = {"hidden": [8], "batch": 8, "warmup": 20, "buffer": 500}
+SMALL = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 20, "buffer_size": 500}
 TRAINING = {"steps": 120, "evaluate_every": 40, "evaluate_episodes": 2, "log_every": 20}
 
 
 def write_suite(path: str = "mine.yaml", **changes: Any) -> str:
     """A small suite in a file of the working folder."""
-    suite = {"worlds": ["cartpole"], "algorithms": ["sac"], "seeds": 1, "training": TRAINING, "settings": {"sac": SMALL}}
+    suite = {
+        "envs": ["cartpole"],
+        "algorithms": ["sac"],
+        "seeds": 1,
+        "training": TRAINING,
+        "settings": {"sac": SMALL},
+    }
     Path(path).write_text(yaml.safe_dump({**suite, **changes}, sort_keys=False))
     return path
 
@@ -43,13 +49,16 @@ def rows_of(folder: str) -> list[dict[str, str]]:
 # What a suite is.
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in SUITES_FOLDER.glob("*.yaml")))
 def test_a_suite_of_ours_can_be_trained(name, monkeypatch):
     # One of them reads pictures with a translator that its user has trained.
-    monkeypatch.setattr("poise.tools.translate.load.reader", lambda folder: lambda picture: np.zeros(4, np.float32))
+    monkeypatch.setattr(
+        "poise.tools.translate.load.load_pose_reader",
+        lambda folder: lambda picture: np.zeros(4, np.float32),
+    )
     plan = plan_suite(name)
     assert plan.name == name and len({job.name for job in plan.jobs}) == len(plan.jobs)
-    assert len(plan.jobs) == len(plan.lasting) * len(plan.seeds)
+    assert len(plan.jobs) == len(plan.fixed_configs) * len(plan.seeds)
     told = said(invoke("benchmark", "--help"))
     assert name in told
     setup = (ROOT / "setup.cfg").read_text()
@@ -57,19 +66,29 @@ def test_a_suite_of_ours_can_be_trained(name, monkeypatch):
 
 
 def test_the_suites_are_what_they_are_known_for():
-    assert {(len(plan_suite(name).lasting), len(plan_suite(name).seeds)) for name in ("plane",)} == {(12, 5)}
+    assert {
+        (len(plan_suite(name).fixed_configs), len(plan_suite(name).seeds)) for name in ("plane",)
+    } == {(12, 5)}
     pendulum = plan_suite("pendulum")
-    assert len(pendulum.seeds) == 10 and all(kept["training"]["keep_going"] for kept in pendulum.lasting.values())
-    steps = {name: kept["training"]["steps"] for name, kept in pendulum.lasting.items()}
-    assert {name for name, number in steps.items() if number == 60_000} == {"pendulum-ppo", "pendulum-sb3-ppo"}
+    assert len(pendulum.seeds) == 10 and not any(
+        kept["training"]["stop_when_solved"] for kept in pendulum.fixed_configs.values()
+    )
+    steps = {name: kept["training"]["steps"] for name, kept in pendulum.fixed_configs.items()}
+    assert {name for name, number in steps.items() if number == 60_000} == {
+        "pendulum-ppo",
+        "pendulum-sb3-ppo",
+    }
     assert {number for name, number in steps.items() if "ppo" not in name} == {10_000}
-    rhythms = [(kept["training"]["evaluate_every"], kept["training"]["evaluate_episodes"]) for kept in pendulum.lasting.values()]
+    rhythms = [
+        (kept["training"]["evaluate_every"], kept["training"]["evaluate_episodes"])
+        for kept in pendulum.fixed_configs.values()
+    ]
     assert rhythms[::2] == rhythms[1::2], "a peer is looked at as often as ours"
 
 
 def test_the_nearer_setting_wins_and_seeds_come_one_after_the_other(elsewhere):
     word = write_suite(
-        worlds=["cartpole", "Pendulum-v1"],
+        envs=["cartpole", "Pendulum-v1"],
         algorithms=["sac", "td3"],
         seeds=[7, 3],
         settings={"td3": {"steps": 80, "learning_rate": "1e-3"}},
@@ -80,80 +99,142 @@ def test_the_nearer_setting_wins_and_seeds_come_one_after_the_other(elsewhere):
         *("cartpole-sac-7", "cartpole-td3-7", "pendulum-sac-7", "pendulum-td3-7"),
         *("cartpole-sac-3", "cartpole-td3-3", "pendulum-sac-3", "pendulum-td3-3"),
     ]
-    assert plan.lasting["cartpole-td3"]["training"]["steps"] == 80 and plan.lasting["cartpole-sac"]["training"]["steps"] == 120
-    assert plan.lasting["cartpole-td3"]["settings"]["learning_rate"] == 0.001
+    assert (
+        plan.fixed_configs["cartpole-td3"]["training"]["steps"] == 80
+        and plan.fixed_configs["cartpole-sac"]["training"]["steps"] == 120
+    )
+    assert plan.fixed_configs["cartpole-td3"]["settings"]["learning_rate"] == 0.001
     assert plan_suite(word, 3).seeds == [0, 1, 2]
-    assert "seed" not in plan.lasting["cartpole-sac"]["training"] and plan.jobs[0].config["training"]["seed"] == 7
+    assert (
+        "seed" not in plan.fixed_configs["cartpole-sac"]["training"]
+        and plan.jobs[0].config["training"]["seed"] == 7
+    )
 
 
 VARIANTS: dict[str, Any] = {
     "plain": {},
-    "far": {"env_set": {"start_noise": 0.1}, "settings": {"steps": 80, "batch": 4}},
+    "far": {"env_set": {"reset_noise_scale": 0.1}, "settings": {"steps": 80, "batch_size": 4}},
 }
 
 
 def test_a_variant_comes_over_everything_else_and_names_its_runs(elsewhere):
-    word = write_suite(algorithms=["sac", "td3"], seeds=2, env_set={"start_noise": 0.01, "width": 64}, variants=VARIANTS)
+    word = write_suite(
+        algorithms=["sac", "td3"],
+        seeds=2,
+        env_set={"reset_noise_scale": 0.01, "width": 64},
+        variants=VARIANTS,
+    )
     plan = plan_suite(word)
-    names = [f"cartpole-{algorithm}-{variant}" for algorithm in ("sac", "td3") for variant in VARIANTS]
-    assert [job.name for job in plan.jobs] == [f"{name}-{seed}" for seed in (0, 1) for name in names]
-    assert [*plan.lasting] == names and [job.variant for job in plan.jobs[:2]] == [*VARIANTS]
-    plain, far = (plan.lasting[name] for name in names[:2])
+    names = [
+        f"cartpole-{algorithm}-{variant}" for algorithm in ("sac", "td3") for variant in VARIANTS
+    ]
+    assert [job.name for job in plan.jobs] == [
+        f"{name}-{seed}" for seed in (0, 1) for name in names
+    ]
+    assert [*plan.fixed_configs] == names and [job.variant for job in plan.jobs[:2]] == [*VARIANTS]
+    plain, far = (plan.fixed_configs[name] for name in names[:2])
     told = [
-        (kept["training"]["steps"], kept["settings"]["batch"], kept["world_settings"]["start_noise"]) for kept in (plain, far)
+        (
+            kept["training"]["steps"],
+            kept["settings"]["batch_size"],
+            kept["env_settings"]["reset_noise_scale"],
+        )
+        for kept in (plain, far)
     ]
     assert told == [(120, 8, 0.01), (80, 4, 0.1)]
-    assert plain["settings"]["hidden"] == far["settings"]["hidden"] == [8] and far["world_settings"]["width"] == 64
-    assert plan.lasting["cartpole-td3-far"]["settings"]["batch"] == 4, "of every algorithm"
-    words = plan.jobs[1].words
-    assert "start_noise=0.1" in words and "start_noise=0.01" not in words and "steps=80" in words and "steps=120" not in words
+    assert (
+        plain["settings"]["hidden_sizes"] == far["settings"]["hidden_sizes"] == [8]
+        and far["env_settings"]["width"] == 64
+    )
+    assert plan.fixed_configs["cartpole-td3-far"]["settings"]["batch_size"] == 4, (
+        "of every algorithm"
+    )
+    words = plan.jobs[1].arguments
+    assert (
+        "reset_noise_scale=0.1" in words
+        and "reset_noise_scale=0.01" not in words
+        and "steps=80" in words
+        and "steps=120" not in words
+    )
 
 
 def test_no_variants_is_the_suite_as_it_was(elsewhere):
     plans = [plan_suite(write_suite(**more)) for more in ({}, {"variants": {}})]
-    assert plans[0].lasting == plans[1].lasting and [job.name for job in plans[1].jobs] == ["cartpole-sac-0"]
-    assert plans[0].jobs[0].words == plans[1].jobs[0].words
+    assert plans[0].fixed_configs == plans[1].fixed_configs and [
+        job.name for job in plans[1].jobs
+    ] == ["cartpole-sac-0"]
+    assert plans[0].jobs[0].arguments == plans[1].jobs[0].arguments
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "unknown world": ({"worlds": ["cartpol"]}, "did you mean 'cartpole'"),
+    "unknown environment": ({"envs": ["cartpol"]}, "did you mean 'cartpole'"),
     "unknown algorithm": ({"algorithms": ["sca"]}, "did you mean 'sac'"),
     "unknown peer": ({"algorithms": ["sb3-sca"]}, "did you mean 'sb3-sac'"),
     "settings of an unknown algorithm": ({"settings": {"spo": {}}}, "unknown algorithm 'spo'"),
     "unknown key": ({"sedes": 5}, "did you mean 'seeds'"),
-    "unknown setting": ({"settings": {"sac": {"bach": 5}}}, "did you mean 'batch'"),
-    "bad setting": ({"settings": {"sac": {"batch": -5}}}, "batch=-5"),
+    "unknown setting": ({"settings": {"sac": {"bach_size": 5}}}, "did you mean 'batch_size'"),
+    "bad setting": ({"settings": {"sac": {"batch_size": -5}}}, "batch_size=-5"),
     "unknown training setting": ({"training": {"stps": 5}}, "did you mean 'steps'"),
     "bad training setting": ({"training": {"steps": "many"}}, "steps='many'"),
-    "unknown setting of a peer": ({"algorithms": ["sb3-sac"], "settings": {"sb3-sac": {"gama": 0.9}}}, "did you mean 'gamma'"),
-    "bad setting of a peer": ({"algorithms": ["sb3-sac"], "settings": {"sb3-sac": {"train_freq": "often"}}}, "sb3-sac"),
-    "unknown setting of a world": ({"env_set": {"forse": 5}}, "did you mean 'force'"),
-    "world that it cannot learn": ({"worlds": ["CartPole-v1"]}, "SAC needs actions in a flat Box"),
-    "world that a peer cannot learn": ({"worlds": ["CartPole-v1"], "algorithms": ["sb3-sac"], "settings": {}}, "sb3-sac"),
+    "unknown setting of a peer": (
+        {"algorithms": ["sb3-sac"], "settings": {"sb3-sac": {"gama": 0.9}}},
+        "did you mean 'gamma'",
+    ),
+    "bad setting of a peer": (
+        {"algorithms": ["sb3-sac"], "settings": {"sb3-sac": {"train_freq": "often"}}},
+        "sb3-sac",
+    ),
+    "unknown setting of an environment": ({"env_set": {"forse": 5}}, "did you mean 'force'"),
+    "environment that it cannot learn": (
+        {"envs": ["CartPole-v1"]},
+        "SAC needs actions in a flat Box",
+    ),
+    "environment that a peer cannot learn": (
+        {"envs": ["CartPole-v1"], "algorithms": ["sb3-sac"], "settings": {}},
+        "sb3-sac",
+    ),
     "unknown key of a variant": (
         {"variants": {"far": {"env_sett": {}}}},
         "unknown key of variant far 'env_sett': did you mean 'env_set'",
     ),
     "unknown setting of a variant": (
-        {"variants": {"far": {"settings": {"bach": 4}}}},
-        "variant far: unknown setting 'bach': did",
+        {"variants": {"far": {"settings": {"bach_size": 4}}}},
+        "variant far: unknown setting 'bach_size': did",
     ),
-    "unknown setting of a variant's world": ({"variants": {"far": {"env_set": {"forse": 5}}}}, "did you mean 'force'"),
-    "a word for a variant's settings": ({"variants": {"far": {"settings": "batch"}}}, "variant far settings='batch'"),
-    "a variant with a path for a name": ({"variants": {"../far": {}}}, "variant name '../far': use up to 80 letters"),
+    "unknown setting of a variant's environment": (
+        {"variants": {"far": {"env_set": {"forse": 5}}}},
+        "did you mean 'force'",
+    ),
+    "a word for a variant's settings": (
+        {"variants": {"far": {"settings": "batch_size"}}},
+        "variant far settings='batch_size'",
+    ),
+    "a variant with a path for a name": (
+        {"variants": {"../far": {}}},
+        "variant name '../far': use up to 80 letters",
+    ),
     "a number for a variant's name": ({"variants": {1: {}}}, "variants.1"),
-    "seed among a variant's settings": ({"variants": {"far": {"settings": {"seed": 1}}}}, "would say it twice"),
-    "a variant whose runs have too long a name": ({"variants": {"a" * 70: {}}}, "run name 'cartpole-sac-aaa"),
-    "no worlds": ({"worlds": []}, "worlds"),
-    "a word for worlds": ({"worlds": "cartpole"}, "worlds='cartpole'"),
+    "seed among a variant's settings": (
+        {"variants": {"far": {"settings": {"seed": 1}}}},
+        "would say it twice",
+    ),
+    "a variant whose runs have too long a name": (
+        {"variants": {"a" * 70: {}}},
+        "run name 'cartpole-sac-aaa",
+    ),
+    "no environments": ({"envs": []}, "envs"),
+    "a word for environments": ({"envs": "cartpole"}, "envs='cartpole'"),
     "no seeds": ({"seeds": 0}, "seeds"),
     "a word for seeds": ({"seeds": "many"}, "seeds='many'"),
     "negative seed": ({"seeds": [-1]}, "seeds.0=-1"),
     "seed among the settings": ({"training": {"seed": 1}}, "would say it twice"),
-    "the same world twice": ({"worlds": ["cartpole", "poise/Cartpole-v0"]}, "cartpole-sac is there twice"),
+    "the same environment twice": (
+        {"envs": ["cartpole", "poise/Cartpole-v0"]},
+        "cartpole-sac is there twice",
+    ),
     "the same seed twice": ({"seeds": [1, 1]}, "seed 1 is there twice"),
-    "no YAML": ("worlds: [", "is no YAML"),
-    "no table": ("- worlds", "should hold `worlds:`"),
+    "no YAML": ("envs: [", "is no YAML"),
+    "no table": ("- envs", "should hold `envs:`"),
     "no text": (b"\xff\xfe\x00\x80", "it is no text"),
 }
 
@@ -178,7 +259,9 @@ def test_an_unknown_suite_is_named_with_the_nearest_or_with_all(elsewhere):
 
 def test_peers_without_their_extra_are_refused_before_anything_begins(elsewhere, monkeypatch):
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    assert_one_line(invoke("benchmark", write_suite(algorithms=["sac", "sb3-ppo"])), 2, "the extra `dev`")
+    assert_one_line(
+        invoke("benchmark", write_suite(algorithms=["sac", "sb3-ppo"])), 2, "the extra `dev`"
+    )
     assert not Path("benchmarks").exists()
 
 
@@ -192,7 +275,7 @@ begun = len(list(folder.glob("began*")))
 (folder / f"began{begun}").touch()
 (folder / "config.json").write_text(sys.argv[3])
 if seed == 1:
-    print("something else\\npoise: the reward of world 0 is not finite")
+    print("something else\\npoise: the reward of environment 0 is not finite")
     sys.exit(1)
 if seed == 3 and not begun:
     signal.signal(signal.SIGTERM, lambda *_: (print("saved"), sys.exit(143)))
@@ -217,8 +300,8 @@ def stand_in(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         seed = str(self.config["training"]["seed"])
         return [sys.executable, "-c", STAND_IN, str(out / self.name), seed, json.dumps(self.config)]
 
-    monkeypatch.setattr(Job, "command", command)
-    monkeypatch.setattr(suite_jobs, "EVERY", 0.02)
+    monkeypatch.setattr(Job, "build_command", command)
+    monkeypatch.setattr(suite_jobs, "POLL_INTERVAL", 0.02)
     return elsewhere
 
 
@@ -230,22 +313,29 @@ def began(name: str) -> int:
 def test_a_suite_writes_one_tidy_table_and_tells_how_it_went(stand_in):
     told = said(invoke("benchmark", write_suite(seeds=[0, 4]), "--jobs", "2"))
     rows = rows_of("benchmarks/mine")
-    assert list(rows[0]) == [*COLUMNS, "solved_at"]
+    assert list(rows[0]) == [*REQUIRED_COLUMNS, "solved_at"]
     assert [(row["seed"], row["step"], float(row["return"])) for row in rows] == [
         *(("0", "40", 40.0), ("0", "80", 80.0), ("4", "40", 44.0), ("4", "80", 84.0)),
     ]
-    assert [(row["seconds"], row["episodes"], row["length"], row["success"], row["solved"]) for row in rows[:2]] == [
+    assert [
+        (row["seconds"], row["episodes"], row["length"], row["success"], row["solved"])
+        for row in rows[:2]
+    ] == [
         *(("4.000", "1", "40.0", "0.5", "0"), ("8.000", "2", "80.0", "0.5", "0")),
     ]
-    assert {(row["world"], row["algorithm"], row["solved_at"]) for row in rows} == {("poise/Cartpole-v0", "sac", "385")}
-    assert "0 of 2" in told and "82.0 (80.0 to 84.0)" in told and "poise plot benchmarks/mine" in told
+    assert {(row["env"], row["algorithm"], row["solved_at"]) for row in rows} == {
+        ("poise/Cartpole-v0", "sac", "385")
+    }
+    assert (
+        "0 of 2" in told and "82.0 (80.0 to 84.0)" in told and "poise plot benchmarks/mine" in told
+    )
     assert not list(Path("benchmarks/mine").glob("*.partial"))
 
 
 def test_a_suite_with_variants_tells_them_apart(stand_in):
     told = said(invoke("benchmark", write_suite(seeds=[0, 4], variants=VARIANTS), "--jobs", "2"))
     rows = rows_of("benchmarks/mine")
-    assert list(rows[0]) == [*COLUMNS, "solved_at", "variant"]
+    assert list(rows[0]) == [*REQUIRED_COLUMNS, "solved_at", "variant"]
     seen = [(row["algorithm"], row["variant"], row["seed"]) for row in rows[::2]]
     assert seen == [("sac", variant, seed) for seed in ("0", "4") for variant in VARIANTS]
     assert "sac plain" in told and "sac far" in told and told.count("82.0 (80.0 to 84.0)") == 2
@@ -261,7 +351,7 @@ def test_one_failed_run_does_not_stop_the_rest_and_is_told_in_one_line(stand_in)
     assert result.exit_code == 1 and not result.stderr
     failed = [line for line in result.stdout.splitlines() if line.startswith("failed:")]
     assert failed == [
-        "failed:  cartpole-sac-1: the reward of world 0 is not finite (log: benchmarks/mine/logs/cartpole-sac-1.log)",
+        "failed:  cartpole-sac-1: the reward of environment 0 is not finite (log: benchmarks/mine/logs/cartpole-sac-1.log)",
         "failed:  cartpole-sac-2: killed by signal 9 (log: benchmarks/mine/logs/cartpole-sac-2.log)",
     ]
     # What was measured before the failure stands in the table.
@@ -282,8 +372,10 @@ def test_what_is_finished_is_not_trained_again_and_seeds_may_join(stand_in):
 def test_another_suite_in_the_same_place_is_refused(stand_in):
     said(invoke("benchmark", write_suite()))
     before = snapshot(stand_in / "benchmarks")
-    write_suite(settings={"sac": {**SMALL, "batch": 9}})
-    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "cartpole-sac settings batch was 8, is 9")
+    write_suite(settings={"sac": {**SMALL, "batch_size": 9}})
+    assert_one_line(
+        invoke("benchmark", "mine.yaml"), 2, "cartpole-sac settings batch_size was 8, is 9"
+    )
     write_suite(algorithms=["td3"], settings={})
     assert_one_line(invoke("benchmark", "mine.yaml"), 2, "was begun with another suite")
     assert snapshot(stand_in / "benchmarks") == before
@@ -293,7 +385,11 @@ def test_another_suite_in_the_same_place_is_refused(stand_in):
 
 def test_somebody_elses_runs_are_not_taken_for_ours(stand_in):
     Path("runs/cartpole-sac-0").mkdir(parents=True)
-    assert_one_line(invoke("benchmark", write_suite(), "--out", "runs"), 2, "holds the run cartpole-sac-0 of something else")
+    assert_one_line(
+        invoke("benchmark", write_suite(), "--out", "runs"),
+        2,
+        "holds the run cartpole-sac-0 of something else",
+    )
     assert not Path("runs/suite.json").exists()
 
 
@@ -317,26 +413,35 @@ def test_a_finished_run_whose_table_is_damaged_is_told(stand_in):
     said(invoke("benchmark", write_suite(seeds=[0, 4])))
     Path("benchmarks/mine/cartpole-sac-0/metrics.csv").write_text("nonsense\n")
     result = invoke("benchmark", "mine.yaml")
-    assert result.exit_code == 1 and "metrics.csv cannot be read: the run is damaged" in result.stdout
+    assert (
+        result.exit_code == 1 and "metrics.csv cannot be read: the run is damaged" in result.stdout
+    )
     assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"4"}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_is_passed_on_once_and_the_same_command_goes_on(stand_in, monkeypatch, number, code):
-    show = SuiteView.show
+def test_an_interrupt_is_passed_on_once_and_the_same_command_goes_on(
+    stand_in, monkeypatch, number, code
+):
+    show = SuiteView.update
 
-    def interrupted(self: SuiteView, running: list[Process]) -> None:
+    def interrupted(self: SuiteView, running: list[RunProcess]) -> None:
         show(self, running)
         if Path("benchmarks/mine/cartpole-sac-3/waits").exists():
             Path("benchmarks/mine/cartpole-sac-3/waits").unlink()
             signal.raise_signal(number)
 
-    monkeypatch.setattr(SuiteView, "show", interrupted)
+    monkeypatch.setattr(SuiteView, "update", interrupted)
     result = invoke("benchmark", write_suite(seeds=[0, 3, 4]), "--jobs", "1")
-    assert result.exit_code == code and "1 of 3 runs have ended, the same command goes on" in result.stdout
+    assert (
+        result.exit_code == code
+        and "1 of 3 runs have ended, the same command goes on" in result.stdout
+    )
     assert "failed" not in result.stdout
     assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() == "saved\n"
-    assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0"} and began("cartpole-sac-4") == 0
+    assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0"} and began(
+        "cartpole-sac-4"
+    ) == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     said(invoke("benchmark", "mine.yaml"))
     assert [began(f"cartpole-sac-{seed}") for seed in (0, 3, 4)] == [1, 2, 1]
@@ -354,32 +459,42 @@ def test_a_table_that_cannot_be_written_stops_the_processes(stand_in, monkeypatc
             raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr("poise.tools.benchmark.runner.write_results", refused)
-    assert_one_line(invoke("benchmark", write_suite(seeds=[3, 0]), "--jobs", "2"), 1, "No space left on device")
+    assert_one_line(
+        invoke("benchmark", write_suite(seeds=[3, 0]), "--jobs", "2"), 1, "No space left on device"
+    )
     assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() in ("saved\n", "")
 
 
 def test_how_far_a_run_is_is_read_from_the_ends_of_its_files(stand_in):
     write_suite(seeds=[4])
     said(invoke("benchmark", "mine.yaml"))
-    process = Process(plan_suite("mine.yaml").jobs[0], Path("benchmarks/mine"), os.open(os.devnull, os.O_RDONLY))
+    process = RunProcess(
+        plan_suite("mine.yaml").jobs[0], Path("benchmarks/mine"), os.open(os.devnull, os.O_RDONLY)
+    )
     process.wait()
-    process.look()
-    assert (process.step, process.score) == (80, "84")
+    process.update_progress()
+    assert (process.step, process.latest_return) == (80, "84")
     with Path("benchmarks/mine/cartpole-sac-4/metrics.csv").open("a") as file:
         file.write("120,12.0,eval/re")
-    process.look()
-    assert (process.step, process.score) == (80, "84"), "a row that is being written is not looked at"
+    process.update_progress()
+    assert (process.step, process.latest_return) == (80, "84"), (
+        "a row that is being written is not looked at"
+    )
 
 
 # Real trainings.
 
 
 def test_a_world_setting_may_name_a_file_from_where_the_benchmark_is_called(elsewhere, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
+    )
     Path("deep").mkdir()
     Path("deep/paid.txt").write_text("7")
     variants = {"paid": {"env_set": {"path": "deep/paid.txt"}}}
-    write_suite(worlds=["probes:probe/ReadsFile-v0"], training={**TRAINING, "steps": 40}, variants=variants)
+    write_suite(
+        envs=["probes:probe/ReadsFile-v0"], training={**TRAINING, "steps": 40}, variants=variants
+    )
     said(invoke("benchmark", "mine.yaml"))
     (row,) = rows_of("benchmarks/mine")
     assert (row["variant"], float(row["return"])) == ("paid", 70.0)
@@ -387,52 +502,84 @@ def test_a_world_setting_may_name_a_file_from_where_the_benchmark_is_called(else
 
 def test_real_runs_of_ours_fail_finish_and_go_on(elsewhere, monkeypatch):
     """BreaksLate pays something that is no number at its 130th step."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]))
-    write_suite(worlds=["probes:probe/Counter-v0", "probes:probe/BreaksLate-v0"], training={**TRAINING, "steps": 160})
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
+    )
+    write_suite(
+        envs=["probes:probe/Counter-v0", "probes:probe/BreaksLate-v0"],
+        training={**TRAINING, "steps": 160},
+    )
     result = invoke("benchmark", "mine.yaml", "--jobs", "2", "--out", "here")
     assert result.exit_code == 1, result.output
     assert (
-        "failed:  breaks-late-sac-0: the reward of world 0 is not finite (log: here/logs/breaks-late-sac-0.log)" in result.stdout
+        "failed:  breaks-late-sac-0: the reward of environment 0 is not finite (log: here/logs/breaks-late-sac-0.log)"
+        in result.stdout
     )
     run = Run(Path("here/counter-sac-0"))
-    assert run.summary()["steps"] == 160 and run.checkpoints() and not (run.path / "videos").exists()
-    assert run.config["command"].startswith("poise train probes:probe/Counter-v0 --algo sac --seed 0 --set steps=160")
-    assert {row["world"] for row in rows_of("here")} == {"probes:probe/Counter-v0", "probes:probe/BreaksLate-v0"}
+    assert (
+        run.summary()["steps"] == 160 and run.checkpoints() and not (run.path / "videos").exists()
+    )
+    assert run.config["command"].startswith(
+        "poise train probes:probe/Counter-v0 --algo sac --seed 0 --set steps=160"
+    )
+    assert {row["env"] for row in rows_of("here")} == {
+        "probes:probe/Counter-v0",
+        "probes:probe/BreaksLate-v0",
+    }
     # Half done: the same command resumes it.
-    (run.path / "summary.json").write_text(json.dumps({**run.summary(), "interrupted": 2, "steps": 120}))
-    command = Job.command
-    monkeypatch.setattr(Job, "command", lambda self, out: command(self, out) if "counter" in self.name else ["false"])
+    (run.path / "summary.json").write_text(
+        json.dumps({**run.summary(), "interrupted": 2, "steps": 120})
+    )
+    command = Job.build_command
+    monkeypatch.setattr(
+        Job,
+        "build_command",
+        lambda self, out: command(self, out) if "counter" in self.name else ["false"],
+    )
     invoke("benchmark", "mine.yaml", "--out", "here")
     assert run.summary()["interrupted"] is None and run.summary()["steps"] == 160
 
 
 @pytest.mark.parametrize("name", suite_peer.PEERS)
 def test_a_peer_is_judged_as_ours_is(name, elsewhere, monkeypatch):
-    settings = {"sb3-ppo": {"n_steps": 32, "batch_size": 32, "worlds": 2}}.get(name, {"learning_starts": 60, "batch_size": 8})
+    settings = {"sb3-ppo": {"n_steps": 32, "batch_size": 32, "num_envs": 2}}.get(
+        name, {"learning_starts": 60, "batch_size": 8}
+    )
     more = {"sb3-td3": {"action_noise": 0.1, "policy_kwargs": {"net_arch": [8]}}}.get(name, {})
     write_suite(algorithms=[name], settings={name: {**settings, **more}})
     job = plan_suite("mine.yaml").jobs[0]
-    assert job.command(Path("here"))[2:5] == [
+    assert job.build_command(Path("here"))[2:5] == [
         "-m",
         "poise.tools.benchmark.sb3",
         str(Path("here/cartpole-" + name + "-0").resolve()),
     ]
     suite_peer.train_peer(Path("here"), job.config)
-    trial = read_run(Run(Path("here")))
-    assert trial.column("step").tolist() == [40.0, 80.0, 120.0] and (trial.algorithm, trial.solved_at) == (name, 385.0)
+    trial = read_trial(Run(Path("here")))
+    assert trial.get_column("step").tolist() == [40.0, 80.0, 120.0] and (
+        trial.algorithm,
+        trial.solved_at,
+    ) == (name, 385.0)
     summary = Run(Path("here")).summary()
     assert (summary["steps"], summary["solved"], summary["interrupted"]) == (120, False, None)
-    assert trial.column("episodes")[-1] == summary["episodes"] > 0 and trial.score == summary["eval/return"]
+    assert (
+        trial.get_column("episodes")[-1] == summary["episodes"] > 0
+        and trial.final_return == summary["eval/return"]
+    )
     told = records_of(Run(Path("here")))
-    assert [int(row["episode"]) for row in told["episodes"]] == list(range(1, summary["episodes"] + 1))
+    assert [int(row["episode"]) for row in told["episodes"]] == list(
+        range(1, summary["episodes"] + 1)
+    )
     assert {row["name"] for row in told["metrics"]} == JUDGED
 
 
 def test_a_peer_stops_when_solved_and_a_second_try_writes_anew(elsewhere):
-    word = write_suite(algorithms=["sb3-ppo"], settings={"sb3-ppo": {"n_steps": 32, "batch_size": 32, "solved_at": 1}})
+    word = write_suite(
+        algorithms=["sb3-ppo"],
+        settings={"sb3-ppo": {"n_steps": 32, "batch_size": 32, "solved_at": 1}},
+    )
     (job,) = plan_suite(word).jobs
     for _ in range(2):
         suite_peer.train_peer(Path("here"), job.config)
         summary = Run(Path("here")).summary()
         assert (summary["steps"], summary["solved"], summary["solved_step"]) == (40, True, 40)
-        assert read_run(Run(Path("here"))).column("step").tolist() == [40.0]
+        assert read_trial(Run(Path("here"))).get_column("step").tolist() == [40.0]

@@ -10,15 +10,29 @@ import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said
 from poise.toolkit.errors import WorkError
-from poise.toolkit.evaluation import PAID, SPREAD
-from poise.toolkit.loggers import Series, read_log
+from poise.toolkit.evaluation import RETURN_STD, REWARD_PREFIX
+from poise.toolkit.loggers import MetricSeries, read_metrics
 from poise.toolkit.run import Run
 from poise.tools.plot import charts
-from poise.tools.plot.charts import chart
-from poise.tools.plot.curves import POINTS, comparison, curve, improvements, summary
-from poise.tools.plot.log_plots import Group, evaluation, rewards
+from poise.tools.plot.charts import plot_trials
+from poise.tools.plot.curves import (
+    MAX_POINTS,
+    compare_algorithms,
+    compute_learning_curve,
+    rank_trials,
+    summarize,
+)
+from poise.tools.plot.log_plots import RunGroup, plot_evaluation, plot_reward_terms
 from poise.tools.plot.plot import plot
-from poise.tools.plot.results import BETTER, COLUMNS, MEASURED, Trial, read_results, read_run, write_results
+from poise.tools.plot.results import (
+    EVALUATION_COLUMNS,
+    MEASURES,
+    REQUIRED_COLUMNS,
+    Trial,
+    read_results,
+    read_trial,
+    write_results,
+)
 from sample_runs import start_run
 
 PNG = b"\x89PNG"
@@ -30,15 +44,23 @@ def trial(
     seed: int = 0,
     goal: float | None = 10.0,
     every: int = 100,
-    world: str = "poise/Cartpole-v0",
+    env: str = "poise/Cartpole-v0",
     variant: str = "",
 ) -> Trial:
     """A run that was evaluated every `every` steps; ten steps a second, five episodes in every hundred steps."""
     steps = every * np.arange(1, len(returns) + 1, dtype=float)
     score = np.array(returns, float)
     solved = score >= (np.inf if goal is None else goal)
-    columns = (steps, steps / 10.0, steps // 20, score, score, np.full(len(steps), 0.25), solved.astype(float))
-    return Trial(world, algorithm, seed, np.stack(columns, axis=1), goal, variant)
+    columns = (
+        steps,
+        steps / 10.0,
+        steps // 20,
+        score,
+        score,
+        np.full(len(steps), 0.25),
+        solved.astype(float),
+    )
+    return Trial(env, algorithm, seed, np.stack(columns, axis=1), goal, variant)
 
 
 def words_of(figure: Any) -> str:
@@ -50,7 +72,7 @@ def words_of(figure: Any) -> str:
 
 # The table.
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(REQUIRED_COLUMNS)
 
 
 @pytest.mark.parametrize("goal", [10.0, None])
@@ -58,48 +80,76 @@ def test_a_table_comes_back_as_it_was_written(tmp_path, goal):
     written = [trial([1.5, 2.25], seed=4, goal=goal), trial([3.0, 11.0, 12.0], "ppo", goal=goal)]
     write_results(tmp_path / "results.csv", written)
     for before, after in zip(written, read_results(tmp_path / "results.csv"), strict=True):
-        assert (before.world, before.algorithm, before.seed) == (after.world, after.algorithm, after.seed)
+        assert (before.env, before.algorithm, before.seed) == (
+            after.env,
+            after.algorithm,
+            after.seed,
+        )
         assert before.solved_at == after.solved_at
         np.testing.assert_array_equal(before.evaluations, after.evaluations)
 
 
 def test_a_table_tells_of_variants_where_there_are_any(tmp_path):
-    alone, varied = [trial([1.0, 2.0])], [trial([1.0, 2.0], variant=name) for name in ("state", "pixels")]
+    alone, varied = (
+        [trial([1.0, 2.0])],
+        [trial([1.0, 2.0], variant=name) for name in ("state", "pixels")],
+    )
     for path, written in (
         (tmp_path / "alone.csv", alone),
         (tmp_path / "varied.csv", varied),
         (tmp_path / "both.csv", alone + varied),
     ):
         write_results(path, written)
-        assert path.read_text().splitlines()[0] == HEADER + ",solved_at" + ",variant" * (written != alone)
-        assert [(found.variant, found.name) for found in read_results(path)] == [(own.variant, own.name) for own in written]
-    assert [own.name for own in alone + varied] == ["sac", "sac state", "sac pixels"]
+        assert path.read_text().splitlines()[0] == HEADER + ",solved_at" + ",variant" * (
+            written != alone
+        )
+        assert [(found.variant, found.label) for found in read_results(path)] == [
+            (own.variant, own.label) for own in written
+        ]
+    assert [own.label for own in alone + varied] == ["sac", "sac state", "sac pixels"]
 
 
 def test_a_run_tells_its_episodes_at_each_evaluation(tmp_path):
-    run = start_run(tmp_path, solved_at=15.0, keep_going=True).run
-    told = read_run(run)
-    ended = [int(line.split(",")[0]) for line in (run.path / "episodes.csv").read_text().splitlines()[1:]]
-    assert told.column("step").tolist() == [60.0, 120.0, 180.0]
-    assert told.column("episodes").tolist() == [sum(step <= at for step in ended) for at in (60, 120, 180)]
-    assert told.column("solved").tolist() == [float(score >= 15.0) for score in told.column("return")]
+    run = start_run(tmp_path, solved_at=15.0, stop_when_solved=False).run
+    told = read_trial(run)
+    ended = [
+        int(line.split(",")[0]) for line in (run.path / "episodes.csv").read_text().splitlines()[1:]
+    ]
+    assert told.get_column("step").tolist() == [60.0, 120.0, 180.0]
+    assert told.get_column("episodes").tolist() == [
+        sum(step <= at for step in ended) for at in (60, 120, 180)
+    ]
+    assert told.get_column("solved").tolist() == [
+        float(score >= 15.0) for score in told.get_column("return")
+    ]
     # Killed in the middle of the last evaluation's rows.
     text = (run.path / "metrics.csv").read_text()
-    (run.path / "metrics.csv").write_text(text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n")
-    assert read_run(run).column("step").tolist() == [60.0, 120.0]
+    (run.path / "metrics.csv").write_text(
+        text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n"
+    )
+    assert read_trial(run).get_column("step").tolist() == [60.0, 120.0]
 
 
 ROW = "poise/Cartpole-v0,sac,0,100,1.0,5,7.0,7.0,0.5,0"
 BAD: dict[str, tuple[str | bytes, str]] = {
-    "no columns": ("", "has no column world"),
+    "no columns": ("", "has no column env"),
     "missing columns": (
-        "world,algorithm,seed,step\n1,2,3,4\n",
+        "env,algorithm,seed,step\n1,2,3,4\n",
         "has no column seconds, episodes, return, length, success, solved",
     ),
     "no rows": (HEADER + "\n", "has no rows"),
-    "a word for a number": (f"{HEADER}\n{ROW}\n{ROW.replace('7.0,7.0', 'good,7.0')}\n", "line 3: return should be a number"),
-    "nothing for a number": (f"{HEADER}\n{ROW.replace(',5,', ',,')}\n", "line 2: episodes should be a number, not ''"),
-    "not finite": (f"{HEADER}\n{ROW.replace('7.0,7.0', 'nan,7.0')}\n", "line 2: return should be a number, not 'nan'"),
+    "a word for a number": (
+        f"{HEADER}\n{ROW}\n{ROW.replace('7.0,7.0', 'good,7.0')}\n",
+        "line 3: return should be a number",
+    ),
+    "nothing for a number": (
+        f"{HEADER}\n{ROW.replace(',5,', ',,')}\n",
+        "line 2: episodes should be a number, not ''",
+    ),
+    "not finite": (
+        f"{HEADER}\n{ROW.replace('7.0,7.0', 'nan,7.0')}\n",
+        "line 2: return should be a number, not 'nan'",
+    ),
     "a short row": (f"{HEADER}\n{ROW[:-6]}\n", "line 2: success should be a number"),
     "a row twice": (f"{HEADER}\n{ROW}\n{ROW}\n", "line 3: this run has told of step 100 before"),
     "no text": (b"\xff\xfe\x00\x80", "is no CSV file"),
@@ -118,7 +168,9 @@ def test_other_mistakes_are_one_line_too(elsewhere):
     Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
     assert_one_line(invoke("plot", "none.csv"), 2, "none.csv cannot be read: No such file")
     assert_one_line(invoke("plot", "none"), 2, "unknown run 'none'")
-    assert_one_line(invoke("plot", "mine.csv", "--out", "mine.txt"), 2, "a plot is a .png, .svg or .pdf")
+    assert_one_line(
+        invoke("plot", "mine.csv", "--out", "mine.txt"), 2, "a plot is a .png, .svg or .pdf"
+    )
     assert_one_line(invoke("plot", "mine.csv", "mine.csv"), 2, "plot it by itself")
     assert_one_line(invoke("plot", "mine.csv", "--out", "mine.csv/mine.png"), 1, "mine.csv")
     Path("folder.png").mkdir()
@@ -134,56 +186,83 @@ def test_other_mistakes_are_one_line_too(elsewhere):
 def test_a_table_by_others_may_say_true_and_no_threshold(elsewhere):
     Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n{ROW.replace(',100,', ',200,')[:-1]}True\n")
     (found,) = read_results(Path("mine.csv"))
-    assert found.column("solved").tolist() == [0.0, 1.0] and found.solved_at is None
-    assert "until solved" in words_of(chart([found], "steps"))
+    assert found.get_column("solved").tolist() == [0.0, 1.0] and found.solved_at is None
+    assert "until solved" in words_of(plot_trials([found], "steps"))
 
 
 # What many runs say together.
 
 
 def test_a_curve_holds_the_last_value_seen_and_says_from_where():
-    found = curve([trial([1.0, 2.0, 12.0]), trial([3.0, 14.0], every=150)], "steps")
+    found = compute_learning_curve(
+        [trial([1.0, 2.0, 12.0]), trial([3.0, 14.0], every=150)], "steps"
+    )
     assert found.x.tolist() == [150.0, 200.0, 300.0]
-    assert found.middle.tolist() == [(1.0 + 3.0) / 2, (2.0 + 3.0) / 2, (12.0 + 14.0) / 2]
-    assert found.whole_until == 300.0
-    stopped = curve([trial([1.0, 12.0]), trial([1.0, 2.0, 3.0, 4.0])], "steps")
-    assert stopped.whole_until == 200.0 and stopped.x[-1] == 400.0
-    assert stopped.middle[-1] == (12.0 + 4.0) / 2, "the run that stopped keeps its last value"
-    assert (stopped.low <= stopped.middle).all() and (stopped.middle <= stopped.high).all()
+    assert found.center.tolist() == [(1.0 + 3.0) / 2, (2.0 + 3.0) / 2, (12.0 + 14.0) / 2]
+    assert found.complete_until == 300.0
+    stopped = compute_learning_curve([trial([1.0, 12.0]), trial([1.0, 2.0, 3.0, 4.0])], "steps")
+    assert stopped.complete_until == 200.0 and stopped.x[-1] == 400.0
+    assert stopped.center[-1] == (12.0 + 4.0) / 2, "the run that stopped keeps its last value"
+    assert (stopped.low <= stopped.center).all() and (stopped.center <= stopped.high).all()
 
 
 def test_curves_by_seconds_and_episodes_are_the_same_curve_elsewhere():
     runs = [trial([1.0, 2.0, 3.0]), trial([2.0, 3.0, 4.0])]
-    by = {axis: curve(runs, axis) for axis in ("steps", "seconds", "episodes")}
-    assert by["seconds"].x.tolist() == [10.0, 20.0, 30.0] and by["episodes"].x.tolist() == [5.0, 10.0, 15.0]
-    assert by["steps"].middle.tolist() == by["seconds"].middle.tolist() == by["episodes"].middle.tolist()
+    by = {axis: compute_learning_curve(runs, axis) for axis in ("steps", "seconds", "episodes")}
+    assert by["seconds"].x.tolist() == [10.0, 20.0, 30.0] and by["episodes"].x.tolist() == [
+        5.0,
+        10.0,
+        15.0,
+    ]
+    assert (
+        by["steps"].center.tolist()
+        == by["seconds"].center.tolist()
+        == by["episodes"].center.tolist()
+    )
 
 
 def test_a_long_curve_has_no_more_points_than_can_be_seen():
-    found = curve([trial(list(range(1000)), every=every) for every in (100, 101)], "steps")
-    assert len(found.x) == POINTS and (found.x[0], found.x[-1]) == (101.0, 101_000.0)
+    found = compute_learning_curve(
+        [trial(list(range(1000)), every=every) for every in (100, 101)], "steps"
+    )
+    assert len(found.x) == MAX_POINTS and (found.x[0], found.x[-1]) == (101.0, 101_000.0)
 
 
 def test_where_training_stops_at_the_threshold_the_sooner_is_the_better():
-    runs = [trial([1, 2, 11]), trial([1, 12]), trial([1, 2, 3]), trial([1, 2, 4]), trial([2, 3, 11])]
-    meaning, ranks = comparison(runs, "steps")
+    runs = [
+        trial([1, 2, 11]),
+        trial([1, 12]),
+        trial([1, 2, 3]),
+        trial([1, 2, 4]),
+        trial([2, 3, 11]),
+    ]
+    meaning, ranks = rank_trials(runs, "steps")
     assert meaning == "solved in fewer steps, unsolved runs by their last return"
     assert ranks.tolist() == [2.0, 3.0, 0.0, 1.0, 2.0]
 
 
 def test_where_training_goes_on_or_nothing_is_solved_the_higher_last_return_is_the_better():
-    for runs in ([trial([1, 12, 5]), trial([1, 2, 11])], [trial([1.0, 5.0]), trial([1.0, 11.0], goal=None)]):
-        meaning, ranks = comparison(runs, "steps")
+    for runs in (
+        [trial([1, 12, 5]), trial([1, 2, 11])],
+        [trial([1.0, 5.0]), trial([1.0, 11.0], goal=None)],
+    ):
+        meaning, ranks = rank_trials(runs, "steps")
         assert meaning == "higher return in the last evaluation" and ranks.tolist() == [5.0, 11.0]
 
 
 def test_by_another_measure_the_last_one_counts_solved_or_not():
     soon, late = trial([1, 12]), trial([1, 2, 3, 11])
-    late.evaluations[:, MEASURED.index("success")] = 0.75
-    for measure, worth, told in (("success", [0.25, 0.75], "more success"), ("length", [12.0, 11.0], "longer episodes")):
-        meaning, scores = comparison([soon, late], "steps", measure)
+    late.evaluations[:, EVALUATION_COLUMNS.index("success")] = 0.75
+    for measure, worth, told in (
+        ("success", [0.25, 0.75], "more success"),
+        ("length", [12.0, 11.0], "longer episodes"),
+    ):
+        meaning, scores = rank_trials([soon, late], "steps", measure)
         assert meaning == f"{told} in the last evaluation" and scores.tolist() == worth
-        assert curve([late], "steps", measure).middle.tolist() == late.column(measure).tolist()
+        assert (
+            compute_learning_curve([late], "steps", measure).center.tolist()
+            == late.get_column(measure).tolist()
+        )
 
 
 def test_variants_are_compared_as_algorithms_are():
@@ -192,29 +271,43 @@ def test_variants_are_compared_as_algorithms_are():
         for name, last in (("state", 5.0), ("pixels", 14.0))
     )
     runs = [*state, *pixels]
-    (found,) = improvements(runs, "steps")[1]
+    (found,) = compare_algorithms(runs, "steps")[1]
     assert (found.better, found.worse, found.probability) == ("ppo pixels", "ppo state", 1.0)
-    assert [row[1:3] for row in summary(runs)] == [("ppo state", "0 of 3"), ("ppo pixels", "0 of 3")]
+    assert [row[1:3] for row in summarize(runs)] == [
+        ("ppo state", "0 of 3"),
+        ("ppo pixels", "0 of 3"),
+    ]
 
 
 def test_improvements_name_the_better_one_first_and_count_worlds_alike():
-    here = [trial([1.0, float(seed)], name, seed, None) for name in ("sac", "ppo") for seed in range(1 + (name == "ppo"), 6)]
-    (found,) = improvements(here, "steps")[1]
+    here = [
+        trial([1.0, float(seed)], name, seed, None)
+        for name in ("sac", "ppo")
+        for seed in range(1 + (name == "ppo"), 6)
+    ]
+    (found,) = compare_algorithms(here, "steps")[1]
     assert (found.better, found.worse) == ("ppo", "sac") and 0.5 < found.probability <= 1.0
     assert found.low <= found.probability <= found.high
-    # A second world, in which sac always wins, counts as much as the first however many runs it has.
+    # A second environment, in which sac always wins, counts as much as the first however many runs it has.
     there = [
-        trial([1.0, 9.0 * (name == "sac")], name, seed, None, world="poise/Standing-v0")
+        trial([1.0, 9.0 * (name == "sac")], name, seed, None, env="poise/Standing-v0")
         for name in ("sac", "ppo")
         for seed in range(2)
     ]
-    (both,) = improvements(here + there, "steps")[1]
+    (both,) = compare_algorithms(here + there, "steps")[1]
     assert both.better == "sac" and both.probability == pytest.approx(1.0 - found.probability / 2)
-    assert improvements(here[:1] + here[-1:], "steps")[1] == [], "one run each says nothing"
+    assert compare_algorithms(here[:1] + here[-1:], "steps")[1] == [], "one run each says nothing"
 
 
 def test_the_summary_tells_medians_and_counts():
-    rows = summary([trial([1, 11], seed=0), trial([1, 2, 11], seed=1), trial([1, 2, 3], seed=2), trial([1, 2, 3], "ppo")])
+    rows = summarize(
+        [
+            trial([1, 11], seed=0),
+            trial([1, 2, 11], seed=1),
+            trial([1, 2, 3], seed=2),
+            trial([1, 2, 3], "ppo"),
+        ]
+    )
     assert rows[0][:6] == ("cartpole", "sac", "2 of 3", "30.0", "300", "15")
     assert rows[1] == ("cartpole", "ppo", "0 of 1", "-", "-", "-", "3.0")
     assert rows[0][6].startswith("9.7 (3.0 to 11.0)")
@@ -226,67 +319,108 @@ def test_the_summary_tells_medians_and_counts():
 @pytest.mark.parametrize("axis", ["steps", "episodes", "seconds"])
 def test_a_chart_has_panels_for_every_world_and_says_what_they_show(axis):
     runs = [
-        trial([1.0, 5.0, 9.0 + seed] if name == "sac" else [1.0, 2.0, 3.0], name, seed, goal, world=world)
-        for world, goal in (("poise/Cartpole-v0", 10.0), ("Pendulum-v1", None))
+        trial(
+            [1.0, 5.0, 9.0 + seed] if name == "sac" else [1.0, 2.0, 3.0], name, seed, goal, env=env
+        )
+        for env, goal in (("poise/Cartpole-v0", 10.0), ("Pendulum-v1", None))
         for name in ("sac", "sb3-sac")
         for seed in range(3)
     ]
-    told = words_of(chart(runs, axis))
+    told = words_of(plot_trials(runs, axis))
     for words in (
-        *("cartpole", "pendulum", "sac (3 runs)", "sb3-sac (3 runs)", "dashed: solved at 10", "fewer than 5 runs"),
-        *("2 of 3 solved", "0 of 3 solved", "sac better than sb3-sac", "100%", "95 % bootstrap interval"),
+        *(
+            "cartpole",
+            "pendulum",
+            "sac (3 runs)",
+            "sb3-sac (3 runs)",
+            "dashed: solved at 10",
+            "fewer than 5 runs",
+        ),
+        *(
+            "2 of 3 solved",
+            "0 of 3 solved",
+            "sac better than sb3-sac",
+            "100%",
+            "95 % bootstrap interval",
+        ),
         f"in cartpole solved in fewer {axis}, unsolved runs by their last return; in pendulum higher return",
     ):
         assert words in told, words
-    assert "Dotted" not in told and chart(runs, axis).get_figwidth() * charts.DOTS == 1200
+    assert "Dotted" not in told and plot_trials(runs, axis).get_figwidth() * charts.DPI == 1200
 
 
 def test_a_chart_says_where_a_curve_outlives_its_runs():
-    told = words_of(chart([trial([1.0, 12.0]), trial([1.0, 2.0, 12.0], seed=1)], "steps"))
-    assert "a run that has ended keeps its last value (2 of 2 runs ended because they were solved)" in told
-    lone = words_of(chart([trial([1.0])], "steps"))
+    told = words_of(plot_trials([trial([1.0, 12.0]), trial([1.0, 2.0, 12.0], seed=1)], "steps"))
+    assert (
+        "a run that has ended keeps its last value (2 of 2 runs ended because they were solved)"
+        in told
+    )
+    lone = words_of(plot_trials([trial([1.0])], "steps"))
     assert "sac (1 run)" in lone and "better than" not in lone
 
 
 def test_a_chart_of_another_measure_has_neither_threshold_nor_times():
     runs = [trial([1.0, 12.0 + seed], name, seed) for name in ("sac", "ppo") for seed in range(2)]
-    assert "until solved" in words_of(chart(runs, "steps"))
-    told = words_of(chart(runs, "steps", "success"))
+    assert "until solved" in words_of(plot_trials(runs, "steps"))
+    told = words_of(plot_trials(runs, "steps", "success"))
     assert "success in evaluation" in told and "Better: more success in the last evaluation" in told
-    assert not [words for words in ("return", "dashed: solved at", "until solved", "Bar: median") if words in told]
+    assert not [
+        words
+        for words in ("return", "dashed: solved at", "until solved", "Bar: median")
+        if words in told
+    ]
 
 
 def test_variants_with_thresholds_of_their_own_show_them_all():
-    told = words_of(chart([trial([1.0], variant="near", goal=10.0), trial([1.0], variant="far", goal=5.5)], "steps"))
+    told = words_of(
+        plot_trials(
+            [trial([1.0], variant="near", goal=10.0), trial([1.0], variant="far", goal=5.5)],
+            "steps",
+        )
+    )
     assert "dashed: solved at 5.5, 10" in told and "sac near (1 run)" in told
 
 
 def test_no_two_lines_of_a_chart_look_alike():
-    looks = [charts.look(index) for index in range(49)]
+    looks = [charts.get_line_style(index) for index in range(49)]
     assert len({(look.color, look.marker) for look in looks}) == 49
-    assert len({(look.color, str(look.linestyle)) for look in looks}) == 21 and {look.linestyle for look in looks[:7]} == {"-"}
+    assert len({(look.color, str(look.linestyle)) for look in looks}) == 21 and {
+        look.linestyle for look in looks[:7]
+    } == {"-"}
 
 
 def test_of_many_comparisons_the_least_sure_are_drawn():
     runs = [
-        trial([float(seed + (40 if index == 7 else index))], f"try-{index}", seed, None) for index in range(8) for seed in (0, 1)
+        trial([float(seed + (40 if index == 7 else index))], f"try-{index}", seed, None)
+        for index in range(8)
+        for seed in (0, 1)
     ]
-    told = words_of(chart(runs, "steps"))
+    told = words_of(plot_trials(runs, "steps"))
     assert "(8 more pairs, as sure or surer, are not drawn)" in told
     drawn = {*re.findall(r"try-\d better than try-\d", told)}
-    assert len(drawn) == charts.PAIRS and drawn >= {f"try-{index + 1} better than try-{index}" for index in range(6)}
+    assert len(drawn) == charts.MAX_PAIRS and drawn >= {
+        f"try-{index + 1} better than try-{index}" for index in range(6)
+    }
 
 
 def test_names_of_any_length_and_number_leave_room_for_the_panels():
-    names = ["a-run-whose-name-is-as-long-as-a-name-of-a-run-may-be-which-is-eighty-letters-0", *(f"try-{i}" for i in range(5))]
-    told = words_of(chart([trial([1.0, 2.0], name, seed) for name in names for seed in range(2)], "steps"))
+    names = [
+        "a-run-whose-name-is-as-long-as-a-name-of-a-run-may-be-which-is-eighty-letters-0",
+        *(f"try-{i}" for i in range(5)),
+    ]
+    told = words_of(
+        plot_trials([trial([1.0, 2.0], name, seed) for name in names for seed in range(2)], "steps")
+    )
     assert f"{names[0]} (2 runs)" in told and "a-run-wh" in told
 
 
 @pytest.mark.parametrize("name", ["curves.png", "deep/curves.svg", "curves.pdf"])
 def test_a_benchmark_is_plotted_into_any_kind_of_picture(elsewhere, name):
     Path("bench").mkdir()
-    write_results(Path("bench/results.csv"), [trial([1.0, 2.0]), trial([1.0, 3.0], seed=1), trial([2.0], "ppo")])
+    write_results(
+        Path("bench/results.csv"),
+        [trial([1.0, 2.0]), trial([1.0, 3.0], seed=1), trial([2.0], "ppo")],
+    )
     assert name in said(invoke("plot", "bench", "--out", name))
     assert Path(name).stat().st_size > 5000
     assert [path.name for path in Path(name).parent.iterdir() if "partial" in path.name] == []
@@ -312,12 +446,21 @@ def change(run: Path, part: str, **values: Any) -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch, *words: Path, axis: str = "steps") -> list[Trial] | None:
     """The trials that `plot` draws together; None where it draws every run for itself."""
     taken: list[list[Trial]] = []
-    monkeypatch.setattr("poise.tools.plot.plot.chart", lambda trials, *how: taken.append(trials) or chart(trials, *how))
-    assert plot([str(word) for word in words], Path("runs"), axis, Path("curves.png")).read_bytes().startswith(PNG)
+    monkeypatch.setattr(
+        "poise.tools.plot.plot.plot_trials",
+        lambda trials, *how: taken.append(trials) or plot_trials(trials, *how),
+    )
+    assert (
+        plot([str(word) for word in words], Path("runs"), axis, Path("curves.png"))
+        .read_bytes()
+        .startswith(PNG)
+    )
     return taken[0] if taken else None
 
 
-def test_seeds_of_one_thing_are_drawn_together_and_other_runs_for_themselves(runs, elsewhere, monkeypatch):
+def test_seeds_of_one_thing_are_drawn_together_and_other_runs_for_themselves(
+    runs, elsewhere, monkeypatch
+):
     shutil.copytree(runs, "here")
     one, two, other = (Path("here", name) for name in ("seed-0", "seed-1", "other"))
     shutil.copytree(two, other)
@@ -328,29 +471,46 @@ def test_seeds_of_one_thing_are_drawn_together_and_other_runs_for_themselves(run
         assert drawn(monkeypatch, one, one, axis=axis) is None
         assert drawn(monkeypatch, one, other, axis=axis) is None
     # Longer training of the same is the same; other settings go by the run's name.
-    change(one, "training", steps=400, keep_going=True)
-    assert [found.algorithm for found in drawn(monkeypatch, one, two, other) or []] == ["seed-0", "seed-0", "other"]
-    assert [found.algorithm for found in drawn(monkeypatch, Path("here")) or []] == ["other", "seed-0", "seed-0"]
+    change(one, "training", steps=400, stop_when_solved=False)
+    assert [found.algorithm for found in drawn(monkeypatch, one, two, other) or []] == [
+        "seed-0",
+        "seed-0",
+        "other",
+    ]
+    assert [found.algorithm for found in drawn(monkeypatch, Path("here")) or []] == [
+        "other",
+        "seed-0",
+        "seed-0",
+    ]
 
 
-@pytest.mark.parametrize("measure", BETTER)
+@pytest.mark.parametrize("measure", MEASURES)
 def test_a_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
     figures: list[Any] = []
-    monkeypatch.setattr("poise.tools.plot.plot.save_picture", lambda figure, path: figures.append(figure) or path)
+    monkeypatch.setattr(
+        "poise.tools.plot.plot.save_figure", lambda figure, path: figures.append(figure) or path
+    )
     plot(["seed-0"], runs, "steps", Path("curves.png"), measure=measure)
     (axes,) = figures[0].axes
     drawn = axes.get_lines()
     assert axes.get_ylabel() == f"{measure} of an episode"
     (line,) = (line for line in drawn if "evaluation" in str(line.get_label()))
-    assert np.array_equal(line.get_ydata(), read_run(Run(runs / "seed-0")).column(measure))
-    assert len(drawn) == {"return": 2, "length": 2, "success": 1}[measure], "no episode of a training tells of success"
+    assert np.array_equal(line.get_ydata(), read_trial(Run(runs / "seed-0")).get_column(measure))
+    assert len(drawn) == {"return": 2, "length": 2, "success": 1}[measure], (
+        "no episode of a training tells of success"
+    )
 
 
 def test_runs_of_different_worlds_share_a_folder_but_no_curve(runs, elsewhere, monkeypatch):
     shutil.copytree(runs, "here")
-    change(Path("here/seed-1"), "world", word="poise/Standing-v0")
-    assert_one_line(invoke("plot", "seed-0", "seed-1", "--runs-dir", "here"), 2, "cannot share a curve")
-    assert {found.world for found in drawn(monkeypatch, Path("here")) or []} == {"poise/Cartpole-v0", "poise/Standing-v0"}
+    change(Path("here/seed-1"), "env", word="poise/Standing-v0")
+    assert_one_line(
+        invoke("plot", "seed-0", "seed-1", "--runs-dir", "here"), 2, "cannot share a curve"
+    )
+    assert {found.env for found in drawn(monkeypatch, Path("here")) or []} == {
+        "poise/Cartpole-v0",
+        "poise/Standing-v0",
+    }
 
 
 def test_runs_that_were_never_evaluated_have_no_curve(runs, elsewhere):
@@ -368,44 +528,66 @@ def test_runs_that_were_never_evaluated_have_no_curve(runs, elsewhere):
 @pytest.mark.parametrize("axis", ["steps", "episodes", "seconds"])
 def test_what_runs_logged_is_drawn_for_one_run_and_for_seeds_together(runs, elsewhere, kind, axis):
     for words in (["seed-0"], ["seed-0", "seed-1"]):
-        said(invoke("plot", *words, "--runs-dir", runs, "--kind", kind, "--by", axis, "--out", "drawn.png"))
+        said(
+            invoke(
+                "plot",
+                *words,
+                "--runs-dir",
+                runs,
+                "--kind",
+                kind,
+                "--by",
+                axis,
+                "--out",
+                "drawn.png",
+            )
+        )
         assert Path("drawn.png").read_bytes().startswith(PNG)
     said(invoke("plot", runs, "--kind", kind, "--by", axis, "--out", "drawn.svg"))
 
 
-def groups(runs: Path, *names: str) -> list[Group]:
-    return [Group.read("mine", [Run(runs / name) for name in names])]
+def groups(runs: Path, *names: str) -> list[RunGroup]:
+    return [RunGroup.read("mine", [Run(runs / name) for name in names])]
 
 
 def test_stacked_terms_add_up_to_the_return(runs):
-    (axes,) = rewards(groups(runs, "seed-0"), "steps").axes
-    told = read_run(Run(runs / "seed-0"))
+    (axes,) = plot_reward_terms(groups(runs, "seed-0"), "steps").axes
+    told = read_trial(Run(runs / "seed-0"))
     (line,) = axes.get_lines()
-    assert np.array_equal(line.get_xdata(), told.column("step"))
-    np.testing.assert_allclose(line.get_ydata(), told.column("return"))
-    both = rewards(groups(runs, "seed-0", "seed-1"), "steps").axes[0].get_lines()[0]
-    means = np.mean([read_run(Run(runs / name)).column("return") for name in ("seed-0", "seed-1")], axis=0)
+    assert np.array_equal(line.get_xdata(), told.get_column("step"))
+    np.testing.assert_allclose(line.get_ydata(), told.get_column("return"))
+    both = plot_reward_terms(groups(runs, "seed-0", "seed-1"), "steps").axes[0].get_lines()[0]
+    means = np.mean(
+        [read_trial(Run(runs / name)).get_column("return") for name in ("seed-0", "seed-1")], axis=0
+    )
     np.testing.assert_allclose(both.get_ydata(), means)
 
 
 def test_costs_are_stacked_below_zero_and_gains_above():
     steps = np.array([10.0, 20.0])
-    log = {f"{PAID}{name}": Series(steps, steps, steps, np.array(paid)) for name, paid in
+    log = {f"{REWARD_PREFIX}{name}": MetricSeries(steps, steps, steps, np.array(paid)) for name, paid in
            {"progress": [2.0, 4.0], "effort": [-1.0, -3.0]}.items()}  # fmt: skip
-    (axes,) = rewards([Group("reacher2d", "mine", [log], None, 2)], "steps").axes
-    heights = [value for drawn in axes.collections for path in drawn.get_paths() for value in path.vertices[:, 1]]
+    (axes,) = plot_reward_terms([RunGroup("reacher2d", "mine", [log], None, 2)], "steps").axes
+    heights = [
+        value
+        for drawn in axes.collections
+        for path in drawn.get_paths()
+        for value in path.vertices[:, 1]
+    ]
     assert (min(heights), max(heights)) == (-3.0, 4.0)
     assert axes.get_lines()[0].get_ydata().tolist() == [1.0, 1.0]
 
 
 def test_the_interval_of_a_single_run_is_that_of_its_mean_return(runs):
     (group,) = groups(runs, "seed-0")
-    (spread,) = group.told(SPREAD)
-    axes = evaluation([group], "steps").axes[0]
+    (spread,) = group.get_series(RETURN_STD)
+    axes = plot_evaluation([group], "steps").axes[0]
     (band,) = axes.collections
     low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
-    returns = read_run(Run(runs / "seed-0")).column("return")
-    assert group.episodes == 2 and low == pytest.approx((returns - 1.96 * spread.values).min())
+    returns = read_trial(Run(runs / "seed-0")).get_column("return")
+    assert group.evaluation_episodes == 2 and low == pytest.approx(
+        (returns - 1.96 * spread.values).min()
+    )
     assert high == pytest.approx((returns + 1.96 * spread.values).max())
 
 
@@ -413,23 +595,42 @@ def test_runs_without_what_is_asked_for_are_one_line(runs, elsewhere):
     shutil.copytree(runs, "here")
     path = Path("here/seed-0/metrics.csv")
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if "reward/" not in line and "losses/" not in line and "std" not in line))
+    path.write_text(
+        "".join(
+            line
+            for line in lines
+            if "reward/" not in line and "losses/" not in line and "std" not in line
+        )
+    )
     told = ("--runs-dir", "here", "--kind")
-    assert_one_line(invoke("plot", "seed-0", *told, "rewards"), 2, "seed-0 does not tell what the terms of its reward paid")
+    assert_one_line(
+        invoke("plot", "seed-0", *told, "rewards"),
+        2,
+        "seed-0 does not tell what the terms of its reward paid",
+    )
     assert_one_line(invoke("plot", "seed-0", *told, "losses"), 2, "these runs tell of no losses")
-    said(invoke("plot", "seed-0", *told, "evaluation"))  # As an older Poise wrote it: without the interval.
+    said(
+        invoke("plot", "seed-0", *told, "evaluation")
+    )  # As an older Poise wrote it: without the interval.
     path.write_text(lines[0])
-    assert_one_line(invoke("plot", "seed-0", *told, "evaluation"), 2, "no run has been evaluated yet")
+    assert_one_line(
+        invoke("plot", "seed-0", *told, "evaluation"), 2, "no run has been evaluated yet"
+    )
     Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
-    assert_one_line(invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv tells of returns alone")
+    assert_one_line(
+        invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv tells of returns alone"
+    )
 
 
 def test_a_log_that_was_cut_in_its_last_row_tells_of_the_rows_before(runs, tmp_path):
     shutil.copytree(runs / "seed-0", tmp_path / "cut")
-    whole, path = read_log(Run(runs / "seed-0")), tmp_path / "cut" / "metrics.csv"
+    whole, path = read_metrics(Run(runs / "seed-0")), tmp_path / "cut" / "metrics.csv"
     path.write_text(path.read_text().rpartition(",")[0])
-    cut = read_log(Run(tmp_path / "cut"))
-    assert sum(len(series.values) for series in cut.values()) == sum(len(series.values) for series in whole.values()) - 1
+    cut = read_metrics(Run(tmp_path / "cut"))
+    assert (
+        sum(len(series.values) for series in cut.values())
+        == sum(len(series.values) for series in whole.values()) - 1
+    )
     path.write_text("step,name\n")
     with pytest.raises(WorkError, match="the run is damaged"):
-        read_log(Run(tmp_path / "cut"))
+        read_metrics(Run(tmp_path / "cut"))

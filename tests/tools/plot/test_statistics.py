@@ -26,8 +26,12 @@ def test_where_runs_are_a_multiple_of_four_the_best_and_the_worst_quarter_are_le
 
 def test_a_run_on_the_border_counts_in_part():
     """Of five runs, the middle half is 2.5 runs: three quarters of the second, the third, three quarters of the fourth."""
-    assert interquartile_mean(np.array([100.0, 1.0, 10.0, -50.0, 1000.0])) == pytest.approx((0.75 * 1 + 10 + 0.75 * 100) / 2.5)
-    assert interquartile_mean(np.array([1.0, 2.0, 30.0])) == pytest.approx((0.25 * 1.0 + 1.0 * 2.0 + 0.25 * 30.0) / 1.5)
+    assert interquartile_mean(np.array([100.0, 1.0, 10.0, -50.0, 1000.0])) == pytest.approx(
+        (0.75 * 1 + 10 + 0.75 * 100) / 2.5
+    )
+    assert interquartile_mean(np.array([1.0, 2.0, 30.0])) == pytest.approx(
+        (0.25 * 1.0 + 1.0 * 2.0 + 0.25 * 30.0) / 1.5
+    )
     assert interquartile_mean(np.array([1.0, 3.0])) == 2.0
     assert interquartile_mean(np.array([7.0])) == 7.0
 
@@ -39,13 +43,17 @@ def test_the_middle_moves_with_the_scores_whatever_their_order(scores, shift, sc
     slack = 1e-6 * (1.0 + np.abs(scores).max())
     assert scores.min() - slack <= middle <= scores.max() + slack
     assert float(interquartile_mean(scores[::-1])) == pytest.approx(middle, abs=slack)
-    assert float(interquartile_mean(scale * scores + shift)) == pytest.approx(scale * middle + shift, abs=20 * slack)
+    assert float(interquartile_mean(scale * scores + shift)) == pytest.approx(
+        scale * middle + shift, abs=20 * slack
+    )
     assert float(interquartile_mean(-scores)) == pytest.approx(-middle, abs=slack)
 
 
 def test_one_wild_run_does_not_move_it_and_curves_go_point_by_point():
     scores = np.random.default_rng(0).normal(size=(3, 8))
-    np.testing.assert_allclose(interquartile_mean(scores), [interquartile_mean(row) for row in scores])
+    np.testing.assert_allclose(
+        interquartile_mean(scores), [interquartile_mean(row) for row in scores]
+    )
     wild = np.where(scores == scores.max(1, keepdims=True), 1e9, scores)
     np.testing.assert_allclose(interquartile_mean(wild), interquartile_mean(scores))
 
@@ -63,14 +71,20 @@ def test_an_interval_is_as_wide_as_normal_theory_says():
     scores = np.random.default_rng(0).normal(3.0, 2.0, 200)
     low, high = bootstrap_interval(scores, mean)
     error = scores.std() / math.sqrt(200)
-    assert (low, high) == pytest.approx((scores.mean() - 1.96 * error, scores.mean() + 1.96 * error), abs=0.15 * error)
+    assert (low, high) == pytest.approx(
+        (scores.mean() - 1.96 * error, scores.mean() + 1.96 * error), abs=0.15 * error
+    )
     low, high = bootstrap_interval(scores, mean, confidence=0.5)
-    assert (low, high) == pytest.approx((scores.mean() - 0.674 * error, scores.mean() + 0.674 * error), abs=0.15 * error)
+    assert (low, high) == pytest.approx(
+        (scores.mean() - 0.674 * error, scores.mean() + 0.674 * error), abs=0.15 * error
+    )
 
 
 def test_an_interval_holds_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(1)
-    intervals = [bootstrap_interval(rng.normal(size=20), resamples=200, seed=seed) for seed in range(200)]
+    intervals = [
+        bootstrap_interval(rng.normal(size=20), resamples=200, seed=seed) for seed in range(200)
+    ]
     held = np.mean([low <= 0.0 <= high for low, high in intervals])
     assert 0.86 <= held <= 0.99, "a percentile bootstrap of 20 runs is a little too sure of itself"
 
@@ -84,10 +98,16 @@ def test_all_points_of_a_curve_draw_the_same_runs():
 
 def test_runs_that_agree_leave_no_doubt_and_one_seed_one_interval():
     assert bootstrap_interval(np.full(5, 3.0)) == (3.0, 3.0)
-    assert stratified_interval([np.full(3, 1.0), np.full(3, 2.0)], mean) == (1.5, 1.5, 1.5), "no draw forgets a task"
+    assert stratified_interval([np.full(3, 1.0), np.full(3, 2.0)], mean) == (1.5, 1.5, 1.5), (
+        "no draw forgets a task"
+    )
     assert improvement_interval(np.full(4, 2.0), np.full(4, 1.0)) == (1.0, 1.0)
     runs = np.random.default_rng(0).normal(size=8)
-    assert bootstrap_interval(runs, seed=1) == bootstrap_interval(runs, seed=1) != bootstrap_interval(runs, seed=2)
+    assert (
+        bootstrap_interval(runs, seed=1)
+        == bootstrap_interval(runs, seed=1)
+        != bootstrap_interval(runs, seed=2)
+    )
 
 
 def test_tasks_far_apart_widen_no_stratified_interval():
@@ -116,7 +136,9 @@ def test_tasks_far_apart_widen_no_stratified_interval():
 )
 def test_the_probability_of_improvement_counts_pairs_and_half_of_the_ties(ours, theirs, expected):
     assert probability_of_improvement(np.array(ours), np.array(theirs)) == pytest.approx(expected)
-    assert probability_of_improvement(np.array(theirs), np.array(ours)) == pytest.approx(1.0 - expected)
+    assert probability_of_improvement(np.array(theirs), np.array(ours)) == pytest.approx(
+        1.0 - expected
+    )
 
 
 def test_the_probability_of_improvement_between_normals_is_known():

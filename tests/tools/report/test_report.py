@@ -13,17 +13,24 @@ import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said
 from poise import algos
-from poise.toolkit.registry import make_world
-from poise.tools.record.episode_trace import Story, Track, live
+from poise.toolkit.registry import make_env
+from poise.tools.record.episode_trace import EpisodeTrace, TraceChannel, trace_episode
 from poise.tools.report import html as page_chart
 from poise.tools.report import report
-from poise.tools.report.episodes import in_words, why_it_fell
+from poise.tools.report.episodes import analyze_failure, describe_failure
 from poise.tools.report.glossary import METRICS, TRACKS
-from poise.tools.report.html import Line, chart, element, html
+from poise.tools.report.html import Line, make_element, render_chart, to_html
 from processes import ROOT
 from sample_runs import start_run
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
+    None,
+)
 NASTY = "</script><img src=x onerror=alert(1)>&\"'$title${title}"
 UGLY = NASTY.replace("/", "")
 """The same as the name of a folder."""
@@ -38,7 +45,11 @@ def fallen(tmp_path_factory) -> Path:
 @pytest.fixture
 def runs(fallen, elsewhere) -> Path:
     """The run `mine`, another of other settings, and one whose names are not nice; the working folder is empty but for these."""
-    for name, gamma, command in (("mine", 0.99, "poise"), ("other", 0.5, "poise"), (UGLY, 0.99, NASTY)):
+    for name, gamma, command in (
+        ("mine", 0.99, "poise"),
+        ("other", 0.5, "poise"),
+        (UGLY, 0.99, NASTY),
+    ):
         shutil.copytree(fallen / "mine", Path("runs", name))
         path = Path("runs", name, "config.json")
         config = json.loads(path.read_text())
@@ -85,46 +96,71 @@ class Reader(HTMLParser):
 
 
 @pytest.mark.parametrize(
-    "world_id", ["poise/Cartpole-v0", "poise/Standing-v0", "poise/Reacher2D-v0", "Pendulum-v1", "CartPole-v1"]
+    "env_id",
+    ["poise/Cartpole-v0", "poise/Standing-v0", "poise/Reacher2D-v0", "Pendulum-v1", "CartPole-v1"],
 )
-def test_an_episode_tells_what_was_lived(world_id):
-    learner, world = algos.make("ppo", world_id, {}, {"hidden": [8]}), make_world(world_id)
-    story = live(world, learner, 3, 50)
-    assert {len(track.values) for track in story.tracks} == {story.steps + 1} == {len(story.times)}
-    paid = [track.values for track in story.of("reward").values()]
+def test_an_episode_tells_what_was_lived(env_id):
+    learner, env = algos.make_learner("ppo", env_id, {}, {"hidden_sizes": [8]}), make_env(env_id)
+    story = trace_episode(env, learner, 3, 50)
+    assert (
+        {len(track.values) for track in story.channels} == {story.steps + 1} == {len(story.times)}
+    )
+    paid = [track.values for track in story.get_group("reward").values()]
     assert np.isnan([values[0] for values in paid]).all(), "the start is paid for by nobody"
-    assert np.sum([values[1:] for values in paid]) == pytest.approx(story.total, rel=1e-5)
-    worth = story.of("value")["value"].values
-    assert np.isfinite(worth[:-1]).all() and np.isnan(worth[-1]), "no value where nothing is to come"
-    assert all(np.isnan(track.values[0]) and np.isfinite(track.values[1:]).all() for track in story.of("action").values())
-    assert story.of("joint").keys() == story.of("torque").keys()
-    if story.of("joint"):
-        assert story.of("action").keys() == story.of("joint").keys()
-    assert all(track.values[0] > 0.9 for track in story.of("margin").values())
-    if story.failed and story.of("margin"):
-        lasts = {name: track.values[-1] for name, track in story.of("margin").items()}
-        assert story.failure == min(lasts, key=lasts.get) and lasts[story.failure] <= 0.0
-    assert story.of("aim").keys() == (story.of("state").keys() if world_id == "poise/Reacher2D-v0" else set())
-    assert {track.group for track in story.tracks} - {"aim"} <= TRACKS.keys()
+    assert np.sum([values[1:] for values in paid]) == pytest.approx(story.episode_return, rel=1e-5)
+    worth = story.get_group("value")["value"].values
+    assert np.isfinite(worth[:-1]).all() and np.isnan(worth[-1]), (
+        "no value where nothing is to come"
+    )
+    assert all(
+        np.isnan(track.values[0]) and np.isfinite(track.values[1:]).all()
+        for track in story.get_group("action").values()
+    )
+    assert story.get_group("joint").keys() == story.get_group("torque").keys()
+    if story.get_group("joint"):
+        assert story.get_group("action").keys() == story.get_group("joint").keys()
+    assert all(track.values[0] > 0.9 for track in story.get_group("margin").values())
+    if story.is_failure and story.get_group("margin"):
+        lasts = {name: track.values[-1] for name, track in story.get_group("margin").items()}
+        assert (
+            story.failed_margin == min(lasts, key=lasts.get) and lasts[story.failed_margin] <= 0.0
+        )
+    assert story.get_group("aim").keys() == (
+        story.get_group("state").keys() if env_id == "poise/Reacher2D-v0" else set()
+    )
+    assert {track.group for track in story.channels} - {"aim"} <= TRACKS.keys()
 
 
-def told(failed=True, failure="height", rate=10.0, **groups: dict[str, list[float]]) -> Story:
-    tracks = [Track(group, name, "", np.array(values, float)) for group, own in groups.items() for name, values in own.items()]
-    return Story(7, rate, 1.0, len(tracks[0].values) - 1, failed, False, failure, tuple(tracks))
+def told(
+    failed=True, failure="height", rate=10.0, **groups: dict[str, list[float]]
+) -> EpisodeTrace:
+    tracks = [
+        TraceChannel(group, name, "", np.array(values, float))
+        for group, own in groups.items()
+        for name, values in own.items()
+    ]
+    return EpisodeTrace(
+        7, rate, 1.0, len(tracks[0].values) - 1, failed, False, failure, tuple(tracks)
+    )
 
 
 MARGIN = {"height": [1, 1, 1, 0.2, 0.5, 0.24, 0.1, -0.1], "rail": [1] * 8}
 
 
 def test_an_episode_that_did_not_fail_has_no_reason():
-    assert why_it_fell(told(failed=False, margin=MARGIN)) is None
+    assert analyze_failure(told(failed=False, margin=MARGIN)) is None
 
 
 def test_a_margin_is_narrow_from_where_it_stays_so():
-    fall = why_it_fell(told(margin=MARGIN))
-    assert (fall.seed, fall.at, fall.margin, fall.narrow) == (7, 0.7, "height", pytest.approx(0.2))
-    sudden = why_it_fell(told(margin={"height": [1, 1, -0.1]}))
-    assert sudden.narrow == 0.0
+    fall = analyze_failure(told(margin=MARGIN))
+    assert (fall.seed, fall.time, fall.margin, fall.narrow_margin_time) == (
+        7,
+        0.7,
+        "height",
+        pytest.approx(0.2),
+    )
+    sudden = analyze_failure(told(margin={"height": [1, 1, -0.1]}))
+    assert sudden.narrow_margin_time == 0.0
 
 
 @pytest.mark.parametrize(
@@ -138,28 +174,44 @@ def test_a_margin_is_narrow_from_where_it_stays_so():
     ],
 )
 def test_the_critic_notices_when_its_value_has_dropped_by_half_for_good(value, noticed):
-    fall = why_it_fell(told(margin=MARGIN, value={"value": value}))
-    assert fall.judged and fall.noticed == (noticed and pytest.approx(noticed))
-    assert ("did not notice" in in_words(fall)) == (noticed is None)
+    fall = analyze_failure(told(margin=MARGIN, value={"value": value}))
+    assert fall.has_critic and fall.value_drop_time == (noticed and pytest.approx(noticed))
+    assert ("did not notice" in describe_failure(fall)) == (noticed is None)
 
 
 @pytest.mark.parametrize("groups", [{}, {"value": {"value": [-1.0] * 7 + [np.nan]}}])
 def test_where_nothing_good_was_expected_half_of_it_says_nothing(groups):
-    fall = why_it_fell(told(margin=MARGIN, **groups))
-    assert not fall.judged and fall.noticed is None and "no value that could have dropped" in in_words(fall)
+    fall = analyze_failure(told(margin=MARGIN, **groups))
+    assert (
+        not fall.has_critic
+        and fall.value_drop_time is None
+        and "no value that could have dropped" in describe_failure(fall)
+    )
 
 
 def test_a_choice_has_no_limit_to_be_at():
-    learner, world = algos.make("ppo", "CartPole-v1", {}, {"hidden": [8]}), make_world("CartPole-v1")
-    story = live(world, learner, 3, 50)
-    assert story.failed and story.of("choice") and why_it_fell(story).saturated == {}
+    learner, env = (
+        algos.make_learner("ppo", "CartPole-v1", {}, {"hidden_sizes": [8]}),
+        make_env("CartPole-v1"),
+    )
+    story = trace_episode(env, learner, 3, 50)
+    assert (
+        story.is_failure
+        and story.get_group("choice")
+        and analyze_failure(story).saturated_actions == {}
+    )
 
 
 def test_what_was_at_its_limit_counts_over_the_last_second_alone():
-    early, often, seldom = ([np.nan, *[1.0] * 10, *rest] for rest in ([0.0] * 10, [-1.0] * 6 + [0.9] * 4, [1.0] * 4 + [0.0] * 6))
-    fall = why_it_fell(told(action={"early": early, "often": often, "seldom": seldom}))
-    assert fall.saturated == {"often": pytest.approx(0.6)} and fall.margin is None
-    assert "does not say why" in in_words(fall) and "often (60% of the last 1 s)" in in_words(fall)
+    early, often, seldom = (
+        [np.nan, *[1.0] * 10, *rest]
+        for rest in ([0.0] * 10, [-1.0] * 6 + [0.9] * 4, [1.0] * 4 + [0.0] * 6)
+    )
+    fall = analyze_failure(told(action={"early": early, "often": often, "seldom": seldom}))
+    assert fall.saturated_actions == {"often": pytest.approx(0.6)} and fall.margin is None
+    assert "does not say why" in describe_failure(
+        fall
+    ) and "often (60% of the last 1 s)" in describe_failure(fall)
 
 
 # Elements and charts.
@@ -167,58 +219,93 @@ def test_what_was_at_its_limit_counts_over_the_last_second_alone():
 
 @pytest.mark.parametrize("text", [NASTY, "<b>", "a & b", '" onmouseover="x', "żółw 🐢", "\udc80"])
 def test_text_never_becomes_markup(text):
-    made = Reader(html(element("p", text, element("i", text), text, title=text)))
+    made = Reader(to_html(make_element("p", text, make_element("i", text), text, title=text)))
     assert [tag for tag, _ in made.elements] == ["p", "i"] and made.all("p")[0]["title"] == text
     assert "".join(made.text) == 3 * text
 
 
 def points(figure: str, kind: str) -> list[list[tuple[float, float]]]:
     """The points of all lines of a kind."""
-    paths = [path["d"] for path in Reader(figure).all("path") if (path["class"] or "").split()[0] == kind]
-    return [[(float(x), float(y)) for x, y in re.findall(r"[ML]([-\d.]+) ([-\d.]+)", path or "")] for path in paths]
+    paths = [
+        path["d"] for path in Reader(figure).all("path") if (path["class"] or "").split()[0] == kind
+    ]
+    return [
+        [(float(x), float(y)) for x, y in re.findall(r"[ML]([-\d.]+) ([-\d.]+)", path or "")]
+        for path in paths
+    ]
 
 
 @pytest.mark.parametrize(
     ("y", "goal"),
-    [([1, 2, 3], None), ([5, 5, 5], None), ([0, 0, 0], None), ([-1e9, 0, 1e9], 0), ([3e-4] * 3, None), ([1, np.nan, 2], 8)],
+    [
+        ([1, 2, 3], None),
+        ([5, 5, 5], None),
+        ([0, 0, 0], None),
+        ([-1e9, 0, 1e9], 0),
+        ([3e-4] * 3, None),
+        ([1, np.nan, 2], 8),
+    ],
 )
 def test_a_chart_draws_inside_its_frame_and_tells_what_it_was_given(y, goal):
     line = Line("own", np.array([0.0, 10.0, 20.0]), np.array(y, float))
-    page = html(chart("title", [line], "steps", "m", "healthy", goal))
+    page = to_html(render_chart("title", [line], "steps", "m", "healthy", goal))
     for path in (*points(page, "line"), *points(page, "goal")):
-        assert all(0.0 <= number <= page_chart.SIDE for point in path for number in point)
+        assert all(0.0 <= number <= page_chart.DRAWING_SIZE for point in path for number in point)
     (figure,) = Reader(page).all("figure")
     read = json.loads(figure["data-chart"])
     assert read["x"] == [0.0, 10.0, 20.0]
-    assert read["lines"][0]["y"] == [None if np.isnan(value) else value for value in np.array(y, float).tolist()]
+    assert read["lines"][0]["y"] == [
+        None if np.isnan(value) else value for value in np.array(y, float).tolist()
+    ]
     ups = [point[1] for point in points(page, "line")[0]]
     assert ups == sorted(ups, reverse=True), "larger is higher"
     assert "NaN" not in page and "nan" not in page.replace("nano", "")
 
 
 def test_a_long_line_is_thinned_to_means_and_a_point_alone_is_drawn():
-    many = page_chart.POINTS * 7 + 3
-    page = html(chart("title", [Line("own", np.arange(many, dtype=float), np.ones(many))], "steps"))
+    many = page_chart.MAX_POINTS * 7 + 3
+    page = to_html(
+        render_chart("title", [Line("own", np.arange(many, dtype=float), np.ones(many))], "steps")
+    )
     read = json.loads(Reader(page).all("figure")[0]["data-chart"])
-    assert len(read["x"]) == page_chart.POINTS and set(read["lines"][0]["y"]) == {1.0}
+    assert len(read["x"]) == page_chart.MAX_POINTS and set(read["lines"][0]["y"]) == {1.0}
     assert read["x"][0] == pytest.approx(3.5) and read["x"][-1] == pytest.approx(many - 4)
-    alone = html(chart("title", [Line("own", np.array([5.0]), np.array([1.0]))], "steps"))
+    alone = to_html(render_chart("title", [Line("own", np.array([5.0]), np.array([1.0]))], "steps"))
     assert re.search(r'd="M[\d.]+ [\d.]+h0"', alone)
 
 
 def test_lines_of_their_own_places_keep_them_and_bars_stand_in_rows():
-    two = [Line(name, np.array(x), np.zeros(2)) for name, x in (("a", [0.0, 1.0]), ("b", [1.0, 2.0]))]
-    read = json.loads(Reader(html(chart("title", two, "steps"))).all("figure")[0]["data-chart"])
+    two = [
+        Line(name, np.array(x), np.zeros(2)) for name, x in (("a", [0.0, 1.0]), ("b", [1.0, 2.0]))
+    ]
+    read = json.loads(
+        Reader(to_html(render_chart("title", two, "steps"))).all("figure")[0]["data-chart"]
+    )
     assert [line["x"] for line in read["lines"]] == [[0.0, 1.0], [1.0, 2.0]] and "x" not in read
-    bars = [Line(name, np.arange(3.0), np.array(y), kind="bar") for name, y in (("left", [1.0, 0, 1]), ("right", [0.0, 1, 1]))]
-    rows = [{y for _, y in path} for path in points(html(chart("title", bars, "steps")), "bar")]
+    bars = [
+        Line(name, np.arange(3.0), np.array(y), kind="bar")
+        for name, y in (("left", [1.0, 0, 1]), ("right", [0.0, 1, 1]))
+    ]
+    rows = [
+        {y for _, y in path}
+        for path in points(to_html(render_chart("title", bars, "steps")), "bar")
+    ]
     assert rows == [{250.0}, {750.0}]
 
 
 def test_every_metric_that_is_written_has_its_meaning():
-    sources = "".join(path.read_text() for folder in ("algos", "toolkit") for path in (ROOT / folder).rglob("*.py"))
-    written = set(re.findall(r'"((?:losses|charts|eval)/\w+)"', sources)) - {"charts/episode", "eval/mse"}
-    assert len(written) > 10 and written <= METRICS.keys() | {f"eval/{name}" for name in ("return", "length", "success")}
+    sources = "".join(
+        path.read_text()
+        for folder in ("algos", "toolkit")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    written = set(re.findall(r'"((?:losses|charts|eval)/\w+)"', sources)) - {
+        "charts/episode",
+        "eval/mse",
+    }
+    assert len(written) > 10 and written <= METRICS.keys() | {
+        f"eval/{name}" for name in ("return", "length", "success")
+    }
     for title, _, healthy in (*METRICS.values(), *TRACKS.values()):
         assert title and healthy.endswith(".")
 
@@ -227,22 +314,42 @@ def test_every_metric_that_is_written_has_its_meaning():
 
 
 def test_a_page_tells_all_of_its_runs(runs):
-    assert said(invoke("report", "mine", "other", "mine", "--out", "new/page.html", "--episodes", 3)) == "report: new/page.html\n"
+    assert (
+        said(invoke("report", "mine", "other", "mine", "--out", "new/page.html", "--episodes", 3))
+        == "report: new/page.html\n"
+    )
     page = Path("new/page.html").read_text(encoding="utf-8")
     read = Reader(page)
     assert [path.name for path in Path("new").iterdir()] == ["page.html"]
     ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
-    assert len(ids) == len(set(ids)) and {"runs", "learning", "settings", "run-1", "run-2"} <= set(ids) and "run-3" not in ids
+    assert (
+        len(ids) == len(set(ids))
+        and {"runs", "learning", "settings", "run-1", "run-2"} <= set(ids)
+        and "run-3" not in ids
+    )
     assert all((link["href"] or "")[1:] in ids for link in read.all("a"))
-    assert {figure["data-film"] for figure in read.all("figure") if figure.get("data-film")} <= set(ids)
+    assert {figure["data-film"] for figure in read.all("figure") if figure.get("data-film")} <= set(
+        ids
+    )
     films = read.all("video")
-    assert len(films) == 4 and all((film["src"] or "").startswith("data:video/mp4;base64,AAAA") for film in films)
-    assert "Settings in which the runs differ" in read.words and "settings.gamma 0.99 0.5" in read.words
-    assert "Return in evaluation" in read.words and METRICS["eval/return"].healthy in read.words
+    assert len(films) == 4 and all(
+        (film["src"] or "").startswith("data:video/mp4;base64,AAAA") for film in films
+    )
+    assert (
+        "Settings in which the runs differ" in read.words
+        and "settings.gamma 0.99 0.5" in read.words
+    )
+    assert (
+        "Return in evaluation" in read.words and METRICS["eval/return"].interpretation in read.words
+    )
     assert read.words.count("All falls together") == 2 and "used up the margin “pole”" in read.words
-    for _, title, healthy in [(group, *TRACKS[group][::2]) for group in ("reward", "value", "margin", "action", "shown")]:
+    for _, title, healthy in [
+        (group, *TRACKS[group][::2]) for group in ("reward", "value", "margin", "action", "shown")
+    ]:
         assert title in read.words and healthy in read.words
-    assert len(read.all("h1")) == 1 and all(cell.get("scope") in ("row", "col") for cell in read.all("th"))
+    assert len(read.all("h1")) == 1 and all(
+        cell.get("scope") in ("row", "col") for cell in read.all("th")
+    )
 
 
 def test_a_page_needs_nothing_but_itself(runs):
@@ -264,22 +371,30 @@ def test_names_and_settings_that_users_chose_stay_text(runs):
 
 def test_the_numbers_are_those_of_the_evaluation(runs):
     said(invoke("report", "mine", "--out", "page.html", "--episodes", 4))
-    mean = json.loads(said(invoke("evaluate", "mine", "--episodes", 4, "--json")))["policy"]["return_mean"]
+    mean = json.loads(said(invoke("evaluate", "mine", "--episodes", 4, "--json")))["policy"][
+        "return_mean"
+    ]
     assert f"Mean return {mean:,.1f}." in Reader(Path("page.html").read_text()).words
 
 
 def test_a_world_that_cannot_be_drawn_and_tells_nothing_has_a_page_all_the_same(elsewhere):
-    start_run(Path("runs"), "dark", world="probe/OneDies-v0")
+    start_run(Path("runs"), "dark", env="probe/OneDies-v0")
     said(invoke("report", "dark", "--out", "page.html", "--episodes", 2))
     read = Reader(Path("page.html").read_text())
-    assert not read.all("video") and "There is no film: world 'probe/OneDies-v0' cannot draw itself" in read.words
-    assert "was ended by the world, which does not say why" in read.words
+    assert (
+        not read.all("video")
+        and "There is no film: environment 'probe/OneDies-v0' cannot draw itself" in read.words
+    )
+    assert "was ended by the environment, which does not say why" in read.words
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("mine", "standing", "--out", "page.html"), "runs of different worlds cannot share a report"),
+        (
+            ("mine", "standing", "--out", "page.html"),
+            "runs of different environments cannot share a report",
+        ),
         (("mine", "--out", "page.htm"), "a report is an .html page"),
         (("mine", "--out", "folder.html"), "a report is an .html page"),
         (("mime", "--out", "page.html"), "did you mean 'mine'"),
@@ -306,8 +421,14 @@ def test_a_page_that_fails_on_its_way_leaves_nothing(runs, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
-        assert_one_line(invoke("report", "mine", "--out", "page.html", "--episodes", 1), 1, "No space left on device page.html")
-    assert Path("page.html").read_text() == "the page before" and {path.name for path in Path().iterdir()} == {
+        assert_one_line(
+            invoke("report", "mine", "--out", "page.html", "--episodes", 1),
+            1,
+            "No space left on device page.html",
+        )
+    assert Path("page.html").read_text() == "the page before" and {
+        path.name for path in Path().iterdir()
+    } == {
         "page.html",
         "runs",
     }
@@ -317,8 +438,10 @@ def test_what_the_page_is_made_from_is_installed_with_it():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     patterns = config["options.package_data"]["poise.tools.report"].split(", ")
-    names = [path.name for path in report.PAGE.iterdir() if path.suffix not in (".py", "")]
-    assert len(names) == 3 and all(any(fnmatch(name, pattern) for pattern in patterns) for name in names)
+    names = [path.name for path in report.PAGE_FOLDER.iterdir() if path.suffix not in (".py", "")]
+    assert len(names) == 3 and all(
+        any(fnmatch(name, pattern) for pattern in patterns) for name in names
+    )
 
 
 # In a browser.
@@ -340,7 +463,7 @@ def browser() -> Iterator:
 @pytest.fixture(scope="module")
 def page_file(fallen) -> Path:
     """A report of a run."""
-    return report.report(["mine"], out=fallen / "page.html", runs_dir=fallen, episodes=2)
+    return report.write_report(["mine"], out=fallen / "page.html", runs_dir=fallen, episodes=2)
 
 
 @pytest.fixture
@@ -354,7 +477,14 @@ def opened(browser, page_file) -> Iterator:
         page, heard = context.new_page(), contexts[-1][1]
         page.on("console", lambda message: heard.append(message.text))
         page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda request: heard.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+        page.on(
+            "request",
+            lambda request: (
+                heard.append(request.url)
+                if not request.url.startswith(("file:", "data:"))
+                else None
+            ),
+        )
         page.goto(page_file.as_uri())
         return page
 
@@ -371,7 +501,9 @@ def test_nothing_is_wider_than_the_window(opened, width, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    colours = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
+    colours = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
     light, dark = (sum(map(int, re.findall(r"\d+", colour))) for colour in colours)
     assert (light > dark) == (scheme == "light") and abs(light - dark) > 400
 
@@ -410,12 +542,16 @@ def test_a_chart_is_read_by_keyboard_and_by_pointer(opened):
     page.keyboard.press("ArrowRight")
     assert plot.get_attribute("aria-valuetext").startswith(f"steps {read['x'][1]:g}: mine ")
     number = page.locator("figure.chart").first.locator(".legend b")
-    assert float(number.inner_text().replace(",", "")) == pytest.approx(read["lines"][0]["y"][1], rel=1e-3)
+    assert float(number.inner_text().replace(",", "")) == pytest.approx(
+        read["lines"][0]["y"][1], rel=1e-3
+    )
     page.keyboard.press("Tab")
     assert number.inner_text() == ""
     box = page.locator(".plot").first.bounding_box()
     page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 20)
-    assert float(number.inner_text().replace(",", "")) == pytest.approx(read["lines"][0]["y"][-1], rel=1e-3)
+    assert float(number.inner_text().replace(",", "")) == pytest.approx(
+        read["lines"][0]["y"][-1], rel=1e-3
+    )
 
 
 def test_a_chart_takes_the_film_to_its_place(opened):
@@ -430,4 +566,7 @@ def test_a_chart_takes_the_film_to_its_place(opened):
 
 def test_without_scripts_all_is_still_drawn(opened):
     page = opened(java_script_enabled=False)
-    assert page.locator(".plot path.line").count() > 10 and page.locator("text=Why did it fall?").is_visible()
+    assert (
+        page.locator(".plot path.line").count() > 10
+        and page.locator("text=Why did it fall?").is_visible()
+    )

@@ -11,7 +11,7 @@ from poise.toolkit import checkpoint
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.run import Run
 from poise.tools.train import session as train_run
-from poise.tools.train.plan import Words
+from poise.tools.train.plan import TrainRequest
 from sample_runs import SMALL_SETTINGS, SMALL_TRAINING, records_of, start_run, state_of
 
 STEPS = 200
@@ -33,20 +33,24 @@ def stop_at(point: int) -> Any:
     return listen
 
 
-def resume(run: Run, listen: Any = None, **training: Any) -> train_run.Outcome:
+def resume(run: Run, listen: Any = None, **training: Any) -> train_run.TrainingResult:
     """Go on, without a film."""
-    return train_run.resume(run, training, listen, video=False)
+    return train_run.resume_training(run, training, listen, record_video=False)
 
 
 def assert_same(one: Run, two: Run) -> None:
-    """Two runs hold the same bytes: networks, optimizers, buffer, chance, worlds, progress and CSV files."""
+    """Two runs hold the same bytes: networks, optimizers, buffer, chance, environments, progress and CSV files."""
     first, second = state_of(one), state_of(two)
     assert [name for name in first if first[name] != second.get(name)] == []
     assert first.keys() == second.keys()
     assert records_of(one) == records_of(two)
 
 
-@pytest.fixture(scope="module", params=[{}, {"worlds": 3, "steps": 201, "seed": 5}], ids=["one world", "three worlds"])
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"num_envs": 3, "steps": 201, "seed": 5}],
+    ids=["one environment", "three environments"],
+)
 def whole(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, Any]]:
     """A run that was never stopped, and how to make it."""
     how = {"log_every": 1, **request.param}
@@ -58,9 +62,11 @@ def test_stopped_at_five_random_points_and_resumed_is_the_same_in_every_byte(who
     points = sorted(random.Random(how.get("seed", 0)).sample(range(5, STEPS - 5), 5))
     outcome = start_run(tmp_path, listen=stop_at(points[0]), **how)
     for point in points[1:]:
-        assert outcome.interrupted == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
+        assert (
+            outcome.interrupt_signal == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
+        )
         outcome = resume(outcome.run, stop_at(point))
-    assert resume(outcome.run).interrupted is None
+    assert resume(outcome.run).interrupt_signal is None
     assert_same(run, outcome.run)
 
 
@@ -75,7 +81,9 @@ def test_killed_between_two_checkpoints_and_resumed_is_the_same(whole, tmp_path)
     assert_same(run, copy)
 
 
-@pytest.mark.parametrize("name", ["policy/arrays.safetensors", "buffer/r.npy", "manifest.json", "progress/values.json"])
+@pytest.mark.parametrize(
+    "name", ["policy/arrays.safetensors", "buffer/r.npy", "manifest.json", "progress/values.json"]
+)
 def test_a_damaged_checkpoint_is_passed_over_and_written_again(whole, tmp_path, name, capsys):
     run, _ = whole
     copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
@@ -114,9 +122,9 @@ def test_resuming_a_solved_run_trains_no_further(tmp_path):
 
 
 def test_resuming_a_solved_run_to_keep_going_is_as_if_it_had_kept_going(tmp_path):
-    straight = start_run(tmp_path, "straight", solved_at=1.0, keep_going=True)
+    straight = start_run(tmp_path, "straight", solved_at=1.0, stop_when_solved=False)
     stopped = start_run(tmp_path, "stopped", solved_at=1.0)
-    assert resume(stopped.run, keep_going=True).progress.step == STEPS
+    assert resume(stopped.run, stop_when_solved=False).progress.step == STEPS
     one, two = state_of(straight.run), state_of(stopped.run)
     assert [name for name in one if one[name] != two[name]] == []
     assert records_of(straight.run) == records_of(stopped.run)
@@ -124,7 +132,7 @@ def test_resuming_a_solved_run_to_keep_going_is_as_if_it_had_kept_going(tmp_path
 
 def test_an_interrupted_run_has_saved_everything_and_says_so(tmp_path):
     outcome = start_run(tmp_path, listen=stop_at(87), log_every=1)
-    assert outcome.interrupted == signal.SIGINT
+    assert outcome.interrupt_signal == signal.SIGINT
     assert outcome.run.checkpoints()[-1].name == "step_000000087"
     assert outcome.run.summary()["interrupted"] == signal.SIGINT
     assert max(int(row["step"]) for row in records_of(outcome.run)["metrics"]) == 87
@@ -134,16 +142,16 @@ def test_an_interrupted_run_has_saved_everything_and_says_so(tmp_path):
 def test_only_how_far_to_train_may_change(whole, tmp_path):
     run, _ = whole
     before = (run.path / "config.json").read_bytes()
-    for change in ({"seed": 4}, {"worlds": 2}, {"evaluate_every": 1}):
+    for change in ({"seed": 4}, {"num_envs": 2}, {"evaluate_every": 1}):
         with pytest.raises(UserError, match="cannot change"):
-            train_run.resume(run, change, None, False)
+            train_run.resume_training(run, change, None, False)
     with pytest.raises(UserError, match="steps"):
-        train_run.resume(run, {"steps": 0}, None, False)
+        train_run.resume_training(run, {"steps": 0}, None, False)
     assert (run.path / "config.json").read_bytes() == before
 
 
 def test_a_world_that_tells_another_story_is_refused_and_nothing_is_lost(tmp_path):
-    run = start_run(tmp_path, world="probe/Forgetful-v0", steps=50, evaluate_every=0).run
+    run = start_run(tmp_path, env="probe/Forgetful-v0", steps=50, evaluate_every=0).run
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     with pytest.raises(WorkError, match="another story"):
         resume(run, steps=100)
@@ -153,51 +161,78 @@ def test_a_world_that_tells_another_story_is_refused_and_nothing_is_lost(tmp_pat
 
 
 def test_a_run_that_breaks_down_keeps_its_last_good_checkpoint(tmp_path):
-    with pytest.raises(WorkError, match="reward of world 0 is not finite"):
-        start_run(tmp_path, world="probe/BreaksLate-v0")
+    with pytest.raises(WorkError, match="reward of environment 0 is not finite"):
+        start_run(tmp_path, env="probe/BreaksLate-v0")
     run = Run(tmp_path / "run")
-    assert [path.name for path in run.checkpoints()] == ["step_000000050", "step_000000060", "step_000000100"]
+    assert [path.name for path in run.checkpoints()] == [
+        "step_000000050",
+        "step_000000060",
+        "step_000000100",
+    ]
     assert state_of(run)["progress.step"] == 100
 
 
 # The other algorithms. A rollout of PPO is longer than the steps between two stops, so that most of them fall into one.
 
-ROLLOUT = {"hidden": [8], "rollout": 20, "epochs": 2, "batch": 16}
+ROLLOUT = {"hidden_sizes": [8], "rollout_steps": 20, "epochs": 2, "batch_size": 16}
 OTHERS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "ppo": ("ppo", "cartpole", ROLLOUT, {}),
-    "ppo in three worlds": (
+    "ppo in three environments": (
         "ppo",
         "cartpole",
-        {**ROLLOUT, "distribution": "beta", "shared": True, "schedule": "linear", "horizon": 300, "target_kl": 0.01},
-        {"worlds": 3, "steps": 201, "seed": 5},
+        {
+            **ROLLOUT,
+            "distribution": "beta",
+            "shared_trunk": True,
+            "schedule": "linear",
+            "schedule_steps": 300,
+            "target_kl": 0.01,
+        },
+        {"num_envs": 3, "steps": 201, "seed": 5},
     ),
-    "ppo that chooses": ("ppo", "CartPole-v1", ROLLOUT, {"worlds": 2, "seed": 1}),
-    "td3": ("td3", "cartpole", {**SMALL_SETTINGS, "delay": 3, "normalize": True}, {}),
-    "td3 in two worlds": ("td3", "cartpole", {**SMALL_SETTINGS, "updates_per_step": 0.7}, {"worlds": 2, "seed": 2}),
+    "ppo that chooses": ("ppo", "CartPole-v1", ROLLOUT, {"num_envs": 2, "seed": 1}),
+    "td3": (
+        "td3",
+        "cartpole",
+        {**SMALL_SETTINGS, "policy_delay": 3, "normalize_observations": True},
+        {},
+    ),
+    "td3 in two environments": (
+        "td3",
+        "cartpole",
+        {**SMALL_SETTINGS, "updates_per_step": 0.7},
+        {"num_envs": 2, "seed": 2},
+    ),
 }
 
 
 @pytest.fixture(scope="module", params=OTHERS)
 def other(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Any]:
     """A run of another algorithm that was never stopped, and what starts it once more."""
-    algorithm, world, settings, training = OTHERS[request.param]
+    algorithm, env, settings, training = OTHERS[request.param]
     wanted = {**SMALL_TRAINING, "log_every": 1, "evaluate_every": 90, **training}
 
-    def begin(runs: Path, listen: Any = None, **training: Any) -> train_run.Outcome:
-        words = Words(world, algorithm, {**wanted, **training}, settings, name="run", runs=runs)
-        return train_run.start(words, listen, video=False)
+    def begin(runs: Path, listen: Any = None, **training: Any) -> train_run.TrainingResult:
+        words = TrainRequest(
+            env, algorithm, {**wanted, **training}, settings, name="run", runs_dir=runs
+        )
+        return train_run.start_training(words, listen, record_video=False)
 
     return begin(tmp_path_factory.mktemp("other")).run, begin
 
 
-def test_every_algorithm_stopped_at_five_random_points_and_resumed_is_the_same_in_every_byte(other, tmp_path):
+def test_every_algorithm_stopped_at_five_random_points_and_resumed_is_the_same_in_every_byte(
+    other, tmp_path
+):
     run, begin = other
     points = sorted(random.Random(run.config["training"]["seed"]).sample(range(5, STEPS - 5), 5))
     outcome = begin(tmp_path, stop_at(points[0]))
     for point in points[1:]:
-        assert outcome.interrupted == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
+        assert (
+            outcome.interrupt_signal == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
+        )
         outcome = resume(outcome.run, stop_at(point))
-    assert resume(outcome.run).interrupted is None
+    assert resume(outcome.run).interrupt_signal is None
     assert_same(run, outcome.run)
 
 
