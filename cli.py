@@ -45,7 +45,7 @@ TRANSLATOR = click.option(
 )
 
 
-ASSIGNMENT_OPTIONS = {"env_set": "--env-set", "settings": "--set", "vary": "--vary"}
+ASSIGNMENT_OPTIONS = {"env_set": "--env-set", "settings": "--set", "randomize_appearance": "--vary"}
 
 
 SET = click.option(
@@ -442,14 +442,16 @@ def robustness(run: str, **words: Any) -> None:
     show_default=True,
     help="Another seed, other episodes.",
 )
-@click.option("--vary", multiple=True, metavar="KIND=STRENGTH", help=RANDOMIZE_HELP)
+@click.option(
+    "--vary", "randomize_appearance", multiple=True, metavar="KIND=STRENGTH", help=RANDOMIZE_HELP
+)
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
 @RUNS_DIR
 @ENV_SET
 @report_errors
 def dataset(env: str, **words: Any) -> None:
     """Collect pictures of ENV beside its signals; run again, it goes on where it was stopped."""
-    from poise.tools.translate.collect_dataset import collect_and_show
+    from poise.tools.translate.command import collect_and_show
 
     collect_and_show(env, **words)
 
@@ -569,9 +571,9 @@ def mimic(policy: str, **words: Any) -> None:
 @report_errors
 def duel(policy: str, **words: Any) -> None:
     """Two robots face to face: one is led, the other copies what it sees of it, as a mirror does."""
-    from poise.tools.mimic.duel import show_duel
+    from poise.tools.mimic.command import duel_and_show
 
-    click.echo(show_duel(policy, **words))
+    duel_and_show(policy, **words)
 
 
 @main.command(

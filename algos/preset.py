@@ -1,31 +1,37 @@
-"""Presets: settings that are known to work for an environment, with what to expect of them.
+"""Presets: settings that are known to work for an environment, with the results to expect.
 
-`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned environment; `presets/named/` variants with a name;
-`presets/translator.yaml` what differs from a translator's defaults.
+- `presets/<algorithm>.yaml`: a `default`, and one entry for each tuned environment.
+- `presets/named/<name>.yaml`: variants of an algorithm, chosen by name (`--preset ddpg`).
+- `presets/translator.yaml`: differences from the translator's defaults, by environment.
 """
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import yaml
 from pydantic import Field
 
 from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError
+from poise.toolkit.files import read_yaml_mapping
 from poise.toolkit.settings import Settings
 from poise.toolkit.trainer import TrainSettings
 
-PRESETS_DIR = Path(str(files("poise.algos"))) / "presets"
+PRESETS = files("poise.algos") / "presets"
+"""The folder of the presets, in a clone or inside a wheel."""
 
-
-NAMED_PRESETS = {path.stem: path for path in sorted((PRESETS_DIR / "named").glob("*.yaml"))}
-"""Presets that are not for one environment but a variant of an algorithm, by name."""
+NAMED_PRESETS: dict[str, Traversable] = {
+    file.name.removesuffix(".yaml"): file
+    for file in sorted((PRESETS / "named").iterdir(), key=lambda file: file.name)
+    if file.name.endswith(".yaml")
+}
+"""Variants of an algorithm that are not tied to one environment, by name."""
 
 
 class ExpectedResult(Settings):
-    """What a tuned preset reached: medians over seeds, on two cores."""
+    """The result of a tuned preset: medians over seeds, on two cores."""
 
     steps: int
     seconds: float
@@ -33,84 +39,85 @@ class ExpectedResult(Settings):
 
 
 class Preset(Settings):
-    """One entry: settings of the training and of the algorithm, each on top of their defaults."""
+    """Overrides for the defaults of a training and of its algorithm."""
 
     algorithm: str | None = Field(
-        None, description="the algorithm it is for; only in files of their own"
+        None, description="algorithm that the preset is for; only in named presets and user files"
     )
     training: dict[str, Any] = Field(
-        {}, description="settings of the training: steps, environments, ..."
+        {}, description="training settings: steps, number of environments, ..."
     )
-    settings: dict[str, Any] = Field({}, description="settings of the algorithm")
-    expect: ExpectedResult | None = Field(None, description="what it reached")
+    settings: dict[str, Any] = Field({}, description="algorithm settings")
+    expect: ExpectedResult | None = Field(None, description="measured result")
 
 
 def load_preset(algorithm: str, env_id: str) -> Preset:
-    """The preset of `algorithm` for an environment; the algorithm's `default` where it has none of its own."""
-    entries = _read_yaml(PRESETS_DIR / f"{algorithm}.yaml")
-    return _validate_preset(
-        entries.get(env_id, entries["default"]), algorithm, f"preset of {env_id}"
-    )
+    """Return the preset of `algorithm` for an environment, or else the algorithm's `default`."""
+    entries = _read_preset_file(PRESETS / f"{algorithm}.yaml")
+    entry = entries.get(env_id, entries["default"])
+    return _validate_preset(entry, algorithm, f"preset of {env_id}")
 
 
 def load_translator_preset(env_id: str) -> dict[str, Any]:
-    """Settings of a translator and of its training for pictures of an environment; none where the defaults do."""
-    return dict(_read_yaml(PRESETS_DIR / "translator.yaml").get(env_id, {}))
+    """Return translator and training settings for an environment; {} where the defaults do."""
+    entries = _read_preset_file(PRESETS / "translator.yaml")
+    return dict(entries.get(env_id, {}))
 
 
 def resolve_preset(
     name_or_path: str, algorithm: str | None, default_algorithm: str
 ) -> tuple[str, Preset]:
-    """An algorithm and a preset for it: one of ours by its name, or a user's YAML file with `training` and `settings`.
+    """Return an algorithm and a preset for it.
 
-    The algorithm is the one asked for, or the one that the preset names, or `default_algorithm`; two different ones are a UserError.
+    Args:
+        name_or_path: a key of NAMED_PRESETS, or a YAML file with `training` and `settings`.
+        algorithm: the algorithm that the user asked for, if any.
+        default_algorithm: the algorithm to use where neither user nor preset names one.
+
+    Raises:
+        UserError: the file is missing or invalid, or is for another algorithm than the user's.
     """
-    path = NAMED_PRESETS.get(name_or_path, Path(name_or_path))
-    entry = _read_yaml(path)
-    told = entry.get("algorithm")
-    if told is not None and algorithm not in (None, told):
+    file = NAMED_PRESETS.get(name_or_path)
+    if file is None:
+        path = Path(name_or_path)
+        if not path.exists():
+            names = ", ".join(NAMED_PRESETS)
+            raise UserError(f"preset {path} cannot be read: no such file; named presets: {names}")
+        file = path
+    entry = _read_preset_file(file)
+    preset_algorithm = entry.get("algorithm")
+    if preset_algorithm is not None and algorithm not in (None, preset_algorithm):
         raise UserError(
-            f"preset {name_or_path} is for {told}, not for {algorithm}: leave --algo away"
+            f"preset {name_or_path} is for {preset_algorithm}, not for {algorithm}: omit --algo"
         )
-    chosen = str(told or algorithm or default_algorithm)
-    return chosen, _validate_preset(entry, chosen, str(path))
+    chosen = str(preset_algorithm or algorithm or default_algorithm)
+    return chosen, _validate_preset(entry, chosen, str(file))
 
 
 def recommend_algorithm(env_id: str, action_space: gymnasium.Space[Any]) -> str:
-    """The algorithm to take when the user names none: the quickest of those tuned for the environment, or the first that can."""
-    seconds = {
-        name: found.expect.seconds
-        for name in ALGORITHMS
-        if (found := load_preset(name, env_id)).expect is not None
-    }
-    able = (name for name in ALGORITHMS if get_algorithm_class(name).supports(action_space))
-    return min(seconds, key=lambda name: seconds[name], default=None) or next(
-        able, next(iter(ALGORITHMS))
-    )
+    """Return the default algorithm for an environment.
+
+    It is the fastest of those tuned for the environment, or else the first that supports its
+    actions.
+    """
+    seconds: dict[str, float] = {}
+    for name in ALGORITHMS:
+        expected = load_preset(name, env_id).expect
+        if expected is not None:
+            seconds[name] = expected.seconds
+    if seconds:
+        return min(seconds, key=lambda name: seconds[name])
+    supporting = (name for name in ALGORITHMS if get_algorithm_class(name).supports(action_space))
+    return next(supporting, next(iter(ALGORITHMS)))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        entries = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        known = (
-            f"; presets with a name: {', '.join(NAMED_PRESETS)}"
-            if isinstance(error, FileNotFoundError)
-            else ""
-        )
-        raise UserError(f"preset {path} cannot be read: {reason}{known}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"preset {path} is no YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(entries, dict):
-        raise UserError(f"preset {path} should hold `training:` and `settings:`")
-    return entries
+def _read_preset_file(file: Traversable) -> dict[str, Any]:
+    return read_yaml_mapping(file, "preset", "`training:` and `settings:`")
 
 
 def _validate_preset(entry: dict[str, Any], algorithm: str, source: str) -> Preset:
-    found = Preset.parse(entry, kind=f"{source}: preset key")
-    TrainSettings.parse(found.training, kind=f"{source}: training setting")
-    get_algorithm_class(algorithm).SETTINGS.parse(
-        found.settings, kind=f"{source}: {algorithm} setting"
-    )
-    return found
+    preset = Preset.parse(entry, kind=f"{source}: preset key")
+    TrainSettings.parse(preset.training, kind=f"{source}: training setting")
+    settings_class = get_algorithm_class(algorithm).SETTINGS
+    settings_class.parse(preset.settings, kind=f"{source}: {algorithm} setting")
+    return preset

@@ -383,7 +383,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         (*TRAIN, "--preset", "ddpg", "--algo", "sac"),
         "is for td3, not for sac",
     ),
-    "misspelt variant": ((*TRAIN, "--preset", "dpg"), "presets with a name: ddpg, pixels"),
+    "misspelt variant": ((*TRAIN, "--preset", "dpg"), "named presets: ddpg, pixels"),
     "no worker": ((*TRAIN, "--num-workers", "0"), "num_workers=0"),
     "unknown distribution": (
         ("train", "cartpole", "--algo", "ppo", "--set", "distribution=gauss"),
@@ -443,9 +443,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     # presets
     "missing preset": ((*TRAIN, "--preset", "none.yaml"), "none.yaml cannot be read"),
     "preset that is a folder": ((*TRAIN, "--preset", "runs"), "runs cannot be read"),
-    "preset that is no YAML": ((*TRAIN, "--preset", "broken.yaml"), "broken.yaml is no YAML"),
+    "preset that is no YAML": (
+        (*TRAIN, "--preset", "broken.yaml"),
+        "broken.yaml is not valid YAML",
+    ),
     "preset that is a list": ((*TRAIN, "--preset", "list.yaml"), "list.yaml should hold"),
-    "preset that is no text": ((*TRAIN, "--preset", "binary.yaml"), "it is no text"),
+    "preset that is no text": ((*TRAIN, "--preset", "binary.yaml"), "it is not text"),
     "misspelt preset key": ((*TRAIN, "--preset", "key.yaml"), "did you mean 'training'"),
     "number for a preset key": ((*TRAIN, "--preset", "number.yaml"), "number.yaml"),
     "misspelt setting in a preset": (

@@ -24,7 +24,13 @@ CARD = "card.json"
 
 
 HELD_OUT_EVERY = 10
-"""Every tenth episode is held out: it judges, and never teaches."""
+"""Every tenth episode is held out from training, for evaluation."""
+
+
+def is_held_out(indices: Array) -> Array:
+    """Return which of some indices (N,), of episodes or samples, are held out from training."""
+    mask: Array = indices % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    return mask
 
 
 class Shard(NamedTuple):
@@ -124,7 +130,7 @@ class Dataset:
 
     def split(self) -> tuple[Array, Array]:
         """Rows to learn from and rows held out, by episode and never by frame."""
-        held_out = self.episodes % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        held_out = is_held_out(self.episodes)
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def _open_shard(self, name: str) -> Shard:

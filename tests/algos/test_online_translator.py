@@ -1,4 +1,4 @@
-"""A translator beside a policy: it changes nothing in what the policy learns, learns itself, and goes on exactly."""
+"""Online translator: the policy learns as without it; its own training resumes exactly."""
 
 import numpy as np
 import pytest
@@ -6,112 +6,118 @@ from click.testing import CliRunner
 from poise.algos.online_translator import LEARNING_STARTS, UPDATE_EVERY, ImageBuffer
 from poise.cli import main
 from poise.toolkit.run import Run
-from poise.tools.train import session as train_run
 from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import resume_training, start_training
 from poise.tools.translate.load import load_translator
+from sample_envs import make
 
-SMALL = {"hidden_sizes": [8], "rollout_steps": 16, "batch_size": 32}
-STEPS = 4 * (LEARNING_STARTS + 3 * UPDATE_EVERY)
+SMALL_SETTINGS = {"hidden_sizes": [8], "rollout_steps": 16, "batch_size": 32}
+NUM_ENVS = 4
+STEPS = NUM_ENVS * (LEARNING_STARTS + 3 * UPDATE_EVERY)
 
 
-def train(folder, name, steps=STEPS, **words):
+def train(folder, name, steps=STEPS, **request):
     training = {
         "steps": steps,
         "evaluate_every": 0,
         "evaluate_episodes": 1,
-        "num_envs": 4,
+        "num_envs": NUM_ENVS,
         "num_workers": 1,
         "checkpoint_every": 10**6,
     }
-    return train_run.start_training(
-        TrainRequest("reacher2d", "ppo", training, SMALL, runs_dir=folder, name=name, **words),
-        record_video=False,
-    ).run
+    request = TrainRequest(
+        "reacher2d", "ppo", training, SMALL_SETTINGS, runs_dir=folder, name=name, **request
+    )
+    return start_training(request, record_video=False).run
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The same run, alone and with a translator."""
-    folder = tmp_path_factory.mktemp("watched")
+    """A folder with the same run, alone and with a translator."""
+    folder = tmp_path_factory.mktemp("online")
     train(folder, "alone")
-    train(folder, "watched", with_translator=True)
+    train(folder, "both", with_translator=True)
     return folder
 
 
-def weights(run):
-    return {
-        name: value.tobytes()
-        for name, value in run.load_checkpoint("latest", ["policy"])[1]["policy"].items()
-    }
+def get_weights(run):
+    policy = run.load_checkpoint("latest", ["policy"])[1]["policy"]
+    return {name: value.tobytes() for name, value in policy.items()}
 
 
-def test_the_policy_learns_as_if_nobody_watched(runs):
-    assert weights(Run.open(runs, "alone")) == weights(Run.open(runs, "watched"))
+def test_policy_with_translator_equals_policy_without(runs):
+    assert get_weights(Run.open(runs, "alone")) == get_weights(Run.open(runs, "both"))
 
 
-def test_the_translator_learns_and_its_losses_stand_beside_the_policys(runs):
-    run = Run.open(runs, "watched")
-    told = (run.path / "metrics.csv").read_text()
-    assert "losses/translation" in told and "losses/policy_loss" in told
+def test_translator_is_trained_and_its_losses_are_logged_beside_the_policys(runs):
+    run = Run.open(runs, "both")
+    metrics = (run.path / "metrics.csv").read_text()
+    assert "losses/translation" in metrics
+    assert "losses/policy_loss" in metrics
     assert "losses/translation" not in (Run.open(runs, "alone").path / "metrics.csv").read_text()
     state = run.load_checkpoint("latest", ["watched", "album"])[1]
-    assert state["watched"]["minibatches"] == 1 + (STEPS // 4 - LEARNING_STARTS) // UPDATE_EVERY
-    assert len(state["album"]["pictures"]) == STEPS // 4
-    pose = load_translator(run).translate(state["album"]["pictures"][:1])
-    assert pose.shape == (1, 4) and np.isfinite(pose).all()
+    num_updates = 1 + (STEPS // NUM_ENVS - LEARNING_STARTS) // UPDATE_EVERY
+    assert state["watched"]["minibatches"] == num_updates
+    images = state["album"]["pictures"]
+    assert len(images) == STEPS // NUM_ENVS
+    pose = load_translator(run).translate(images[:1])
+    assert pose.shape == (1, 4)
+    assert np.isfinite(pose).all()
 
 
-def test_what_stands_in_the_album_is_what_is_seen(runs):
-    album = Run.open(runs, "watched").load_checkpoint("latest", ["album"])[1]["album"]
-    from sample_envs import make
-
+def test_buffered_poses_render_to_the_buffered_images(runs):
+    buffer = Run.open(runs, "both").load_checkpoint("latest", ["album"])[1]["album"]
     env = make("poise/Reacher2D-v0", "rgb_array", width=64, height=64, show_markers=False).unwrapped
     env.reset(seed=0)
-    for picture, pose in list(zip(album["pictures"], album["values"], strict=True))[::100]:
+    samples = list(zip(buffer["pictures"], buffer["values"], strict=True))
+    for image, pose in samples[::100]:
         env.pose = tuple(map(tuple, pose.reshape(2, 2).tolist()))
-        assert np.abs(env.render().astype(int) - picture).max() <= 8, (
-            "but for the last digit of float32"
-        )
+        difference = np.abs(env.render().astype(int) - image).max()
+        assert difference <= 8, "equal but for float32 rounding of the pose"
 
 
-def test_it_goes_on_exactly_where_it_was_stopped(runs, tmp_path):
-    half = train(tmp_path, "watched", steps=STEPS - 16, with_translator=True)
-    train_run.resume_training(half, {"steps": STEPS}, record_video=False)
-    whole, again = (run.load_checkpoint("latest")[1] for run in (Run.open(runs, "watched"), half))
-    assert whole.keys() == again.keys()
-    for group in whole.keys() - {"progress"}:
-        for name, value in whole[group].items():
-            np.testing.assert_array_equal(value, again[group][name], err_msg=f"{group} {name}")
+def test_resumed_training_equals_uninterrupted_training(runs, tmp_path):
+    resumed = train(tmp_path, "both", steps=STEPS - 16, with_translator=True)
+    resume_training(resumed, {"steps": STEPS}, record_video=False)
+    expected_state = Run.open(runs, "both").load_checkpoint("latest")[1]
+    state = resumed.load_checkpoint("latest")[1]
+    assert expected_state.keys() == state.keys()
+    for group in expected_state.keys() - {"progress"}:
+        for name, value in expected_state[group].items():
+            np.testing.assert_array_equal(value, state[group][name], err_msg=f"{group} {name}")
 
 
-def test_the_mimic_needs_no_second_run(runs):
-    done = CliRunner().invoke(main, ["mimic", "watched", "--random", "1", "--runs-dir", str(runs)])
-    assert done.exit_code == 0, done.output
-    assert "poses taken" in done.output
+def test_mimic_uses_the_translator_beside_the_policy(runs):
+    result = CliRunner().invoke(main, ["mimic", "both", "--random", "1", "--runs-dir", str(runs)])
+    assert result.exit_code == 0, result.output
+    assert "poses reached" in result.output
 
 
-@pytest.mark.parametrize(("words", "message"), [
+@pytest.mark.parametrize(("arguments", "message"), [
     (("train", "cartpole", "--with-translator"), "takes none"),
-    (("train", "reacher2d", "--with-translator", "--env-set", "observation=pixels"), "leave observation=state"),
-    (("train", "--resume", "watched", "--with-translator"), "--resume goes on as the run began"),
-    (("mimic", "alone", "--random", "1"), "--translator RUN names what reads them"),
+    (
+        ("train", "reacher2d", "--with-translator", "--env-set", "observation=pixels"),
+        "leave observation=state",
+    ),
+    (("train", "--resume", "both", "--with-translator"), "--resume goes on as the run began"),
+    (("mimic", "alone", "--random", "1"), "--translator RUN reads it from images"),
 ])  # fmt: skip
-def test_bad_words_are_told_in_one_line(runs, words, message):
-    done = CliRunner().invoke(main, [*words, "--runs-dir", str(runs)])
-    assert done.exit_code == 2 and message in done.output and done.output.count("\n") == 1
+def test_invalid_arguments_are_one_line_errors(runs, arguments, message):
+    result = CliRunner().invoke(main, [*arguments, "--runs-dir", str(runs)])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.count("\n") == 1
 
 
-def test_an_album_keeps_the_last_pictures():
-    album, other = ImageBuffer(3, (1, 1, 3), 1), ImageBuffer(3, (1, 1, 3), 1)
+def test_full_buffer_keeps_the_latest_images():
+    buffer = ImageBuffer(3, (1, 1, 3), 1)
+    restored = ImageBuffer(3, (1, 1, 3), 1)
     for number in range(5):
-        album.add(np.full((1, 1, 3), number), np.array([number]))
+        buffer.add(np.full((1, 1, 3), number), np.array([number]))
         if number == 1:
-            assert album.size == 2
-    assert (
-        sorted(album.values.ravel().tolist())
-        == [2.0, 3.0, 4.0]
-        == sorted(album.images[:, 0, 0, 0].tolist())
-    )
-    other.set_state(album.get_state())
-    other.add(np.full((1, 1, 3), 9), np.array([9]))
-    assert sorted(other.values.ravel().tolist()) == [3.0, 4.0, 9.0]
+            assert buffer.size == 2
+    assert sorted(buffer.values.ravel().tolist()) == [2.0, 3.0, 4.0]
+    assert sorted(buffer.images[:, 0, 0, 0].tolist()) == [2.0, 3.0, 4.0]
+    restored.set_state(buffer.get_state())
+    restored.add(np.full((1, 1, 3), 9), np.array([9]))
+    assert sorted(restored.values.ravel().tolist()) == [3.0, 4.0, 9.0]

@@ -1,4 +1,4 @@
-"""The translator: what its network computes, that it learns, and that its runs are as exact as every other run."""
+"""The translator: its network's formulas, learning, exact resume, and the commands."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,7 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
-from poise.algos.preset import PRESETS_DIR as PRESETS
-from poise.algos.preset import load_translator_preset
+from poise.algos.preset import PRESETS, load_translator_preset
 from poise.algos.translator import (
     MAX_FRAMES_PER_BATCH,
     ConvLSTM,
@@ -39,20 +38,20 @@ from torch import nn
 from torch.nn.functional import conv2d
 
 SMALL = {"conv_channels": [4, 8], "hidden_size": 16, "batch_size": 16}
-FILMS = {"kind": "convlstm", "lstm_channels": 4, "batch_size": 4, "next_frame_coef": 0.1}
+CONVLSTM = {"kind": "convlstm", "lstm_channels": 4, "batch_size": 4, "next_frame_coef": 0.1}
 
 
-def collect(folder, env_id="poise/Reacher2D-v0", **changed):
-    how = {
+def collect(folder, env_id="poise/Reacher2D-v0", **changes):
+    options = {
         "frames": 200,
         "size": 32,
         "sequence": 5,
         "policy": "random",
         "seed": 0,
         "runs_dir": Path("runs"),
-        **changed,
+        **changes,
     }
-    return collect_dataset(plan_dataset(env_id, {}, **how), folder, jobs=1)
+    return collect_dataset(plan_dataset(env_id, {}, **options), folder, jobs=1)
 
 
 @pytest.fixture(scope="module")
@@ -60,87 +59,100 @@ def data(tmp_path_factory):
     return collect(tmp_path_factory.mktemp("data") / "reacher")
 
 
-def learner(outputs=4, seed=0, size=(32, 32), **settings):
+def make_translator(outputs=4, seed=0, size=(32, 32), **settings):
     return Translator(size, outputs, TranslatorSettings(**{**SMALL, **settings}), seed)
 
 
-def pictures(number=6, seed=0, size=(32, 32)):
+def random_images(number=6, seed=0, size=(32, 32)):
     return np.random.default_rng(seed).integers(0, 256, (number, *size, 3), dtype=np.uint8)
+
+
+def random_values(number=6):
+    return np.random.default_rng(1).normal(size=(number, 4)).astype(np.float32)
 
 
 # The network.
 
 
-def test_every_convolution_halves_the_picture_and_sees_where_it_looks():
-    eye = ConvPoseEstimator((20, 30), 4, channels=(4, 8), hidden_size=16)
-    first = next(layer for layer in eye.convolutions if isinstance(layer, nn.Conv2d))
-    assert first.in_channels == 5  # Three colours, and the place.
-    where = eye.convolutions.get_buffer("always")[0, 3:]
-    assert where.shape == (2, 20, 30)
-    assert where[0, :, 0].tolist() == [-1.0] * 20 and where[0, :, -1].tolist() == [1.0] * 20
-    assert where[1, 0].tolist() == [-1.0] * 30 and where[1, -1].tolist() == [1.0] * 30
-    assert (
-        next(layer for layer in eye.head if isinstance(layer, nn.Linear)).in_features == 8 * 5 * 8
-    )
-    assert eye(torch.zeros(7, 2, 3, 20, 30))[0].shape == (7, 2, 4)
+def test_convolutions_halve_the_image_and_get_its_coordinates():
+    estimator = ConvPoseEstimator((20, 30), 4, conv_channels=(4, 8), hidden_size=16)
+    first = next(layer for layer in estimator.convolutions if isinstance(layer, nn.Conv2d))
+    assert first.in_channels == 3 + 2, "three colours, and two coordinates"
+    column, row = estimator.convolutions.get_buffer("always")[0, 3:]
+    assert column.shape == row.shape == (20, 30)
+    assert column[:, 0].tolist() == [-1.0] * 20
+    assert column[:, -1].tolist() == [1.0] * 20
+    assert row[0].tolist() == [-1.0] * 30
+    assert row[-1].tolist() == [1.0] * 30
+    linear = next(layer for layer in estimator.head if isinstance(layer, nn.Linear))
+    assert linear.in_features == 8 * 5 * 8
+    assert estimator(torch.zeros(7, 2, 3, 20, 30))[0].shape == (7, 2, 4)
 
 
-def test_black_is_minus_one_and_white_is_one():
-    film = np.stack((np.zeros((32, 24, 3), np.uint8), np.full((32, 24, 3), 255, np.uint8)))
-    seen = sequences_to_tensor(film, torch.device("cpu"))
-    assert seen.shape == (1, 2, 3, 32, 24)
-    assert seen[0, 0].unique().tolist() == [-1.0] and seen[0, 1].unique().tolist() == [1.0]
+def test_black_becomes_minus_one_and_white_one():
+    black = np.zeros((32, 24, 3), np.uint8)
+    white = np.full((32, 24, 3), 255, np.uint8)
+    images = sequences_to_tensor(np.stack((black, white)), torch.device("cpu"))
+    assert images.shape == (1, 2, 3, 32, 24)
+    assert images[0, 0].unique().tolist() == [-1.0]
+    assert images[0, 1].unique().tolist() == [1.0]
 
 
-def test_what_has_learned_nothing_says_about_the_mean_and_metres_stay_metres():
-    values = (
-        np.random.default_rng(0)
-        .normal([5.0, -3.0, 0.0], [1.0, 3.0, 10.0], (2000, 3))
-        .astype(np.float32)
-    )
-    translator = learner(outputs=3)
+def test_zero_weights_predict_the_mean_and_components_of_a_signal_share_a_std():
+    values = np.random.default_rng(0).normal([5.0, -3.0, 0.0], [1.0, 3.0, 10.0], (2000, 3))
+    values = values.astype(np.float32)
+    translator = make_translator(outputs=3)
     translator.fit_normalization(values, [2, 1])
-    mean, spread = (
-        translator.pose_estimator.get_buffer(name).numpy() for name in ("mean", "spread")
-    )
+    mean = translator.pose_estimator.get_buffer("mean").numpy()
+    std = translator.pose_estimator.get_buffer("std").numpy()
     np.testing.assert_allclose(mean, values.mean(0), rtol=1e-5)
-    assert spread[0] == spread[1] == pytest.approx(np.sqrt(5.0), rel=0.05)
-    assert spread[2] == pytest.approx(10.0, rel=0.05)
+    assert std[0] == std[1] == pytest.approx(np.sqrt(5.0), rel=0.05)
+    assert std[2] == pytest.approx(10.0, rel=0.05)
     with torch.no_grad():
         for parameter in translator.pose_estimator.parameters():
             parameter.zero_()
-    np.testing.assert_allclose(translator.translate(pictures()), np.tile(mean, (6, 1)), rtol=1e-6)
+    predicted = translator.translate(random_images())
+    np.testing.assert_allclose(predicted, np.tile(mean, (6, 1)), rtol=1e-6)
 
 
-def test_the_loss_is_the_mean_square_in_units_of_the_spread():
-    translator, frames = learner(), pictures()
-    values = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+def test_loss_is_the_mean_square_in_units_of_the_std_without_nan():
+    translator = make_translator()
+    images = random_images()
+    values = random_values()
     translator.fit_normalization(10.0 * values, [4])
-    spread = translator.pose_estimator.get_buffer("spread").numpy()
-    wrong = np.square((translator.translate(frames) - values) / spread)
-    assert translator.losses(frames, values)["translation"].item() == pytest.approx(
-        wrong.mean(), rel=1e-4
-    )
+    std = translator.pose_estimator.get_buffer("std").numpy()
+    squares = np.square((translator.translate(images) - values) / std)
+    loss = translator.losses(images, values)["translation"].item()
+    assert loss == pytest.approx(squares.mean(), rel=1e-4)
     values[2:, 1] = np.nan
-    known = (wrong.sum() - wrong[2:, 1].sum()) / (wrong.size - 4)
-    assert translator.losses(frames, values)["translation"].item() == pytest.approx(known, rel=1e-4)
-    assert np.isfinite(translator.train_on_batch(frames, values, 0.0)["losses/translation"])
+    known_mean = (squares.sum() - squares[2:, 1].sum()) / (squares.size - 4)
+    loss = translator.losses(images, values)["translation"].item()
+    assert loss == pytest.approx(known_mean, rel=1e-4)
+    assert np.isfinite(translator.train_on_batch(images, values, 0.0)["losses/translation"])
 
 
-def test_many_pictures_are_translated_as_few():
-    translator, frames = learner(size=(8, 8)), pictures(1100, size=(8, 8))
-    few = np.concatenate(
-        [translator.translate(frames[first : first + 100]) for first in range(0, 1100, 100)]
-    )
-    np.testing.assert_allclose(translator.translate(frames), few, atol=1e-5)
+def test_errors_are_predictions_minus_values():
+    translator = make_translator()
+    images = random_images()
+    values = random_values()
+    expected = translator.translate(images) - values
+    np.testing.assert_array_equal(translator.compute_errors(images, values), expected)
 
 
-def test_it_learns_pictures_by_heart_and_the_learning_rate_falls():
-    translator, frames = learner(learning_rate=0.003), pictures()
-    values = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+def test_large_batch_is_translated_as_small_ones():
+    translator = make_translator(size=(8, 8))
+    images = random_images(1100, size=(8, 8))
+    parts = [translator.translate(images[first : first + 100]) for first in range(0, 1100, 100)]
+    np.testing.assert_allclose(translator.translate(images), np.concatenate(parts), atol=1e-5)
+
+
+def test_translator_overfits_a_few_images_and_its_learning_rate_falls():
+    translator = make_translator(learning_rate=0.003)
+    images = random_images()
+    values = random_values()
     translator.fit_normalization(values, [4])
     losses = [
-        translator.train_on_batch(frames, values, step / 300)["losses/translation"]
+        translator.train_on_batch(images, values, step / 300)["losses/translation"]
         for step in range(300)
     ]
     assert losses[0] > 0.5
@@ -148,132 +160,147 @@ def test_it_learns_pictures_by_heart_and_the_learning_rate_falls():
     assert translator.optimizers["eye"].learning_rate == pytest.approx(0.003 * 0.03, rel=0.05)
 
 
-# Films.
+# Sequences.
 
 
-def film_learner(outputs=4, seed=0, size=(32, 32), **settings):
-    return learner(outputs, seed, size, **{**FILMS, "signals": ("pose",), "rates": (), **settings})
+def make_convlstm(outputs=4, seed=0, size=(32, 32), **settings):
+    pose_only = {"signals": ("pose",), "rates": ()}
+    return make_translator(outputs, seed, size, **{**CONVLSTM, **pose_only, **settings})
 
 
-def films(number=2, length=4, seed=0, size=(32, 32)):
-    return pictures(number * length, seed, size).reshape(number, length, *size, 3)
+def random_sequences(number=2, length=4, seed=0, size=(32, 32)):
+    return random_images(number * length, seed, size).reshape(number, length, *size, 3)
 
 
-def test_the_memory_computes_what_the_paper_says():
+def test_conv_lstm_computes_the_formulas_of_the_paper():
     torch.manual_seed(0)
-    cell, x = ConvLSTM(3, 2), torch.randn(2, 3, 3, 5, 4)
-    told, (h, c) = cell(x)
-    hand_h = hand_c = torch.zeros(2, 2, 5, 4)
-    for moment in range(3):
-        weights, remembered = cell.input_conv.weight.chunk(4), cell.hidden_conv.weight.chunk(4)
+    cell = ConvLSTM(3, 2)
+    x = torch.randn(2, 3, 3, 5, 4)
+    outputs, (h, c) = cell(x)
+    input_weights = cell.input_conv.weight.chunk(4)
+    hidden_weights = cell.hidden_conv.weight.chunk(4)
+    biases = cell.input_conv.bias.chunk(4)
+    expected_h = torch.zeros(2, 2, 5, 4)
+    expected_c = torch.zeros(2, 2, 5, 4)
+    for step in range(3):
         i, f, o, g = (
-            conv2d(x[:, moment], weights[gate], cell.input_conv.bias.chunk(4)[gate], padding=1)
-            + conv2d(hand_h, remembered[gate], padding=1)
+            conv2d(x[:, step], input_weights[gate], biases[gate], padding=1)
+            + conv2d(expected_h, hidden_weights[gate], padding=1)
             for gate in range(4)
         )
-        hand_c = torch.sigmoid(f) * hand_c + torch.sigmoid(i) * torch.tanh(g)
-        hand_h = torch.sigmoid(o) * torch.tanh(hand_c)
-        torch.testing.assert_close(told[:, moment], hand_h)
-    torch.testing.assert_close((h, c), (hand_h, hand_c))
+        expected_c = torch.sigmoid(f) * expected_c + torch.sigmoid(i) * torch.tanh(g)
+        expected_h = torch.sigmoid(o) * torch.tanh(expected_c)
+        torch.testing.assert_close(outputs[:, step], expected_h)
+    torch.testing.assert_close((h, c), (expected_h, expected_c))
 
 
 @pytest.mark.parametrize(
-    ("kind", "reaches"), [(ConvLSTMPoseEstimator, True), (ConvPoseEstimator, False)]
+    ("estimator_class", "is_recurrent"), [(ConvLSTMPoseEstimator, True), (ConvPoseEstimator, False)]
 )
-def test_gradients_of_the_last_moment_go_back_to_the_first_picture(kind, reaches):
-    """And further than to the picture before, which the last one is seen beside."""
+def test_gradient_of_the_last_step_reaches_the_first_image_only_with_a_state(
+    estimator_class, is_recurrent
+):
+    """It reaches further than the image before the last, which is an input of the last step."""
     torch.manual_seed(0)
-    film = torch.rand(1, 5, 3, 16, 16, requires_grad=True)
-    y, _ = kind((16, 16), 2, (4, 8), 16, 4 if reaches else 0)(film)
+    images = torch.rand(1, 5, 3, 16, 16, requires_grad=True)
+    y, _ = estimator_class((16, 16), 2, (4, 8), 16, 4 if is_recurrent else 0)(images)
     y[0, -1].sum().backward()
-    felt = film.grad[0].abs().sum(dim=(1, 2, 3))
-    assert felt[-1] > 0
-    assert bool((felt[:-1] > 0).all()) is reaches
+    gradients = images.grad[0].abs().sum(dim=(1, 2, 3))
+    assert gradients[-1] > 0
+    assert bool((gradients[:-1] > 0).all()) is is_recurrent
 
 
-def test_no_moment_knows_what_comes_after_it():
-    translator, film = film_learner(), films(1, 6)
-    changed = film.copy()
+def test_output_does_not_depend_on_later_images():
+    translator = make_convlstm()
+    sequence = random_sequences(1, 6)
+    changed = sequence.copy()
     changed[0, 4:] = 255 - changed[0, 4:]
-    before, after = translator.translate(film), translator.translate(changed)
-    np.testing.assert_array_equal(before[0, :4], after[0, :4])
-    assert (before[0, 4:] != after[0, 4:]).all()
+    original_values = translator.translate(sequence)
+    changed_values = translator.translate(changed)
+    np.testing.assert_array_equal(original_values[0, :4], changed_values[0, :4])
+    assert (original_values[0, 4:] != changed_values[0, 4:]).all()
 
 
-def test_a_film_is_read_picture_by_picture_as_at_once_and_a_new_one_begins_anew():
-    translator, both = film_learner(), films(2, 5)
-    at_once = translator.translate(both)
-    assert at_once.shape == (2, 5, 4)
-    for film, told in zip(both, at_once, strict=True):
+def test_frames_one_by_one_equal_the_whole_sequence_and_reset_starts_anew():
+    translator = make_convlstm()
+    sequences = random_sequences(2, 5)
+    expected = translator.translate(sequences)
+    assert expected.shape == (2, 5, 4)
+    for sequence, values in zip(sequences, expected, strict=True):
         translator.reset()
-        np.testing.assert_allclose(
-            [translator.translate_frame(picture) for picture in film], told, atol=1e-5
-        )
-    assert np.abs(translator.translate_frame(both[0, 0]) - at_once[0, 0]).max() > 1e-3
-    np.testing.assert_allclose(translator.translate(both[1]), at_once[1], atol=1e-5)
+        frame_values = [translator.translate_frame(image) for image in sequence]
+        np.testing.assert_allclose(frame_values, values, atol=1e-5)
+    without_reset = translator.translate_frame(sequences[0, 0])
+    assert np.abs(without_reset - expected[0, 0]).max() > 1e-3
+    np.testing.assert_allclose(translator.translate(sequences[1]), expected[1], atol=1e-5)
 
 
-def test_a_long_film_is_remembered_across_the_parts_that_it_is_translated_in(monkeypatch):
-    translator, long = film_learner(size=(8, 8)), films(3, 20, size=(8, 8))
-    at_once = translator.translate(long)
-    monkeypatch.setattr("poise.algos.translator.MAX_FRAMES_PER_BATCH", 12)
-    np.testing.assert_allclose(translator.translate(long), at_once, atol=1e-5)
+def test_state_is_carried_between_the_chunks_of_a_long_sequence(monkeypatch):
+    translator = make_convlstm(size=(8, 8))
+    sequences = random_sequences(3, 20, size=(8, 8))
     assert MAX_FRAMES_PER_BATCH > 60
+    in_one_chunk = translator.translate(sequences)
+    monkeypatch.setattr("poise.algos.translator.MAX_FRAMES_PER_BATCH", 12)
+    np.testing.assert_allclose(translator.translate(sequences), in_one_chunk, atol=1e-5)
 
 
-def moving(number=12, length=6, size=16, seed=0):
-    """Films of a bright square that goes left or right, and by how many pixels in a picture."""
+def moving_squares(number=12, length=6, size=16, seed=0):
+    """Sequences of a bright square that moves sideways, and its velocity (pixels a frame)."""
     rng = np.random.default_rng(seed)
-    speeds, places = rng.integers(-2, 3, number), rng.integers(0, size, number)
-    shown = np.zeros((number, length, size, size, 3), np.uint8)
-    for film, speed, place in zip(shown, speeds, places, strict=True):
-        for moment, picture in enumerate(film):
-            picture[6:10, (place + speed * moment + np.arange(4)) % size] = 255
-    values = np.repeat(speeds[:, None], length, axis=1)[..., None].astype(np.float32)
+    velocities = rng.integers(-2, 3, number)
+    starts = rng.integers(0, size, number)
+    sequences = np.zeros((number, length, size, size, 3), np.uint8)
+    for sequence, velocity, start in zip(sequences, velocities, starts, strict=True):
+        for step, image in enumerate(sequence):
+            image[6:10, (start + velocity * step + np.arange(4)) % size] = 255
+    values = np.repeat(velocities[:, None], length, axis=1)[..., None].astype(np.float32)
     values[:, 0] = np.nan
-    return shown, values
+    return sequences, values
 
 
 @pytest.mark.parametrize(("kind", "learns"), [("convlstm", True), ("cnn", False)])
-def test_a_film_tells_how_fast_something_moves_and_a_picture_does_not(kind, learns):
-    translator = film_learner(
+def test_convlstm_learns_velocities_and_cnn_does_not(kind, learns):
+    translator = make_convlstm(
         1, size=(16, 16), kind=kind, next_frame_coef=0.0, learning_rate=0.003, batch_size=32
     )
     for step in range(100):
-        translator.train_on_batch(*moving(16, seed=step), step / 100)
-    shown, speeds = moving(50, seed=1000)
-    error = float(np.nanmean(np.square(translator.translate(shown) - speeds)))
-    assert error < 0.5 if learns else error > 1.5  # Saying the mean: 2.
+        translator.train_on_batch(*moving_squares(16, seed=step), step / 100)
+    errors = translator.compute_errors(*moving_squares(50, seed=1000))
+    mse = float(np.nanmean(np.square(errors)))
+    # Predicting the mean has an error of 2.
+    assert mse < 0.5 if learns else mse > 1.5
 
 
-def test_it_learns_to_paint_the_next_picture_better_than_the_same_again():
-    translator = film_learner(
+def test_next_frame_prediction_becomes_better_than_repeating_the_frame():
+    translator = make_convlstm(
         1, size=(16, 16), next_frame_coef=1.0, learning_rate=0.003, conv_channels=(8, 16)
     )
     losses = [
-        translator.train_on_batch(*moving(16, seed=step), step / 100)["losses/next_frame"]
+        translator.train_on_batch(*moving_squares(16, seed=step), step / 100)["losses/next_frame"]
         for step in range(100)
     ]
     assert losses[0] > 0.9
     with torch.no_grad():
-        assert translator.losses(*moving(50, seed=1000))["next_frame"].item() < 0.8
+        held_out_losses = translator.losses(*moving_squares(50, seed=1000))
+    assert held_out_losses["next_frame"].item() < 0.8
 
 
-def test_the_painter_paints_pictures_of_any_size():
-    painted = FrameDecoder((12, 4))(torch.zeros(2, 3, 3, 19, 30), torch.zeros(2, 3, 12, 5, 8))
-    assert painted.shape == (2, 3, 3, 19, 30)
+def test_frame_decoder_returns_images_of_any_size():
+    decoder = FrameDecoder((12, 4))
+    predicted = decoder(torch.zeros(2, 3, 3, 19, 30), torch.zeros(2, 3, 12, 5, 8))
+    assert predicted.shape == (2, 3, 3, 19, 30)
 
 
 # Runs.
 
 
-def settings(**changed):
-    return {**SMALL, "steps": 30, "evaluate_every": 10, **changed}
+def make_settings(**changes):
+    return {**SMALL, "steps": 30, "evaluate_every": 10, **changes}
 
 
-def test_it_learns_to_see_better_than_saying_the_mean(tmp_path):
+def test_trained_translator_beats_the_baseline_and_its_evaluation_is_consistent(tmp_path):
     data = collect(tmp_path / "more", frames=600, sequence=3)
-    words = settings(
+    settings = make_settings(
         steps=250,
         evaluate_every=250,
         learning_rate=0.002,
@@ -281,261 +308,255 @@ def test_it_learns_to_see_better_than_saying_the_mean(tmp_path):
         hidden_size=64,
         batch_size=32,
     )
-    run = create_translator_run(tmp_path, None, data, words)
+    run = create_translator_run(tmp_path, None, data, settings)
     outcome = train_translator(run, data)
-    judged = evaluate_translator(run, data)
+    evaluation = evaluate_translator(run, data)
     assert run.path.name == "reacher2d-translator-0"
-    assert judged.frames == 60
-    assert judged.mse == pytest.approx(outcome["mse"], rel=1e-5)
-    assert judged.mse < 0.5 * judged.baseline
-    values = data.select_signals(["pose"])
-    teach, held_out = data.split()
-    assert judged.baseline == pytest.approx(
-        np.square(values[held_out] - values[teach].mean(0)).mean(), rel=1e-4
-    )
-    assert [told.name for told in judged.errors] == ["pose 1", "pose 2", "pose 3", "pose 4"]
-    assert {told.unit for told in judged.errors} == {"mm"}
-    assert np.mean([told.error**2 for told in judged.errors]) == pytest.approx(
-        1e6 * judged.mse, rel=1e-4
-    )
-    assert (
-        set(judged.corrupted_mse) == set(CORRUPTIONS)
-        and min(judged.corrupted_mse.values()) > judged.mse
-    )
-    wrong = np.square(
-        load_translator(run).translate(data.load_frames(held_out)) - values[held_out]
-    ).sum(1)
-    assert judged.worst_rows[0] == held_out[wrong.argmax()]
+    assert evaluation.frames == 60
+    assert evaluation.mse == pytest.approx(outcome["mse"], rel=1e-5)
+    assert evaluation.mse < 0.5 * evaluation.baseline
+    poses = data.select_signals(["pose"])
+    training_rows, held_out_rows = data.split()
+    held_out_poses = poses[held_out_rows]
+    baseline = np.square(held_out_poses - poses[training_rows].mean(0)).mean()
+    assert evaluation.baseline == pytest.approx(baseline, rel=1e-4)
+    assert [row.name for row in evaluation.errors] == ["pose 1", "pose 2", "pose 3", "pose 4"]
+    assert {row.unit for row in evaluation.errors} == {"mm"}
+    mean_square = np.mean([row.error**2 for row in evaluation.errors])
+    assert mean_square == pytest.approx(1e6 * evaluation.mse, rel=1e-4)
+    assert set(evaluation.corrupted_mse) == set(CORRUPTIONS)
+    assert min(evaluation.corrupted_mse.values()) > evaluation.mse
+    predicted = load_translator(run).translate(data.load_frames(held_out_rows))
+    errors = np.square(predicted - held_out_poses).sum(1)
+    assert evaluation.worst_rows[0] == held_out_rows[errors.argmax()]
 
 
 @pytest.mark.parametrize(
-    ("kind", "stops"), [({}, (7,)), ({}, (10, 23)), (FILMS, (7,)), (FILMS, (10, 23))]
+    ("kind", "stops"), [({}, (7,)), ({}, (10, 23)), (CONVLSTM, (7,)), (CONVLSTM, (10, 23))]
 )
-def test_stopped_and_resumed_it_is_the_same_to_the_last_bit(data, tmp_path, kind, stops):
-    whole = create_translator_run(tmp_path, "whole", data, settings(**kind))
+def test_stopped_and_resumed_run_equals_an_uninterrupted_run(data, tmp_path, kind, stops):
+    whole = create_translator_run(tmp_path, "whole", data, make_settings(**kind))
     train_translator(whole, data)
-    parts = create_translator_run(tmp_path, "parts", data, settings(**kind))
+    parts = create_translator_run(tmp_path, "parts", data, make_settings(**kind))
     for stop in (*stops, None):
-        looks = iter(range(100))
-        done = parts.summary().get("steps", 0)
+        calls = iter(range(100))
+        steps_left = (stop or 99) - parts.summary().get("steps", 0)
         train_translator(
             parts,
             data,
-            should_stop=lambda looks=looks, left=(stop or 99) - done: next(looks) >= left,
+            should_stop=lambda calls=calls, steps_left=steps_left: next(calls) >= steps_left,
         )
-    first, second = (run.load_checkpoint("latest")[1] for run in (whole, parts))
-    for group in {*first} - {"rng", "progress"}:
-        for name, array in first[group].items():
-            np.testing.assert_array_equal(array, second[group][name])
-    assert first["rng"]["numpy"] == second["rng"]["numpy"]
-    tables = [
-        [
-            line.split(",")[::2]
-            for line in (run.path / "metrics.csv").read_text().splitlines()
-            if "eval/mse" in line
-        ]
-        for run in (whole, parts)
-    ]
-    assert tables[0] == tables[1] and len(tables[0]) == 3
+    expected_state = whole.load_checkpoint("latest")[1]
+    state = parts.load_checkpoint("latest")[1]
+    for group in expected_state.keys() - {"rng", "progress"}:
+        for name, value in expected_state[group].items():
+            np.testing.assert_array_equal(value, state[group][name])
+    assert expected_state["rng"]["numpy"] == state["rng"]["numpy"]
+    rows = read_evaluation_rows(whole)
+    assert rows == read_evaluation_rows(parts)
+    assert len(rows) == 3
 
 
-def test_a_worlds_preset_is_taken_for_pictures_and_what_is_told_comes_on_top_of_it(
-    data, monkeypatch
-):
+def read_evaluation_rows(run):
+    """Steps and values of the held-out errors in a run's metrics.csv."""
+    lines = (run.path / "metrics.csv").read_text().splitlines()
+    return [line.split(",")[::2] for line in lines if "eval/mse" in line]
+
+
+def test_preset_of_the_environment_applies_to_cnn_and_overrides_replace_it(data, monkeypatch):
     monkeypatch.setitem(data.card, "env", "poise/Reacher3D-v0")
     preset = load_translator_preset("poise/Reacher3D-v0")
     config = make_translator_config(data, {"hidden_size": 7})
-    told = {**config["settings"], **config["training"]}
-    assert told["hidden_size"] == 7
-    assert preset and all(
-        told[name] == value for name, value in preset.items() if name != "hidden_size"
-    )
-    film = TranslatorSettings(kind="convlstm").to_dict()
-    assert make_translator_config(data, {"kind": "convlstm"})["settings"] == film
+    values = {**config["settings"], **config["training"]}
+    assert values["hidden_size"] == 7
+    assert preset
+    for name, value in preset.items():
+        assert name == "hidden_size" or values[name] == value
+    convlstm_defaults = TranslatorSettings(kind="convlstm").to_dict()
+    assert make_translator_config(data, {"kind": "convlstm"})["settings"] == convlstm_defaults
 
 
 @pytest.mark.parametrize("env_id", yaml.safe_load((PRESETS / "translator.yaml").read_text()))
-def test_every_preset_is_of_a_world_and_of_settings_that_there_are(env_id):
+def test_every_preset_has_a_known_environment_and_valid_settings(env_id):
     assert env_id in gymnasium.registry
-    known = {**TranslatorSettings.model_fields, **TranslatorTrainingSettings.model_fields}
-    assert load_translator_preset(env_id).keys() <= known.keys()
-    TranslatorSettings.parse(
-        {
-            name: value
-            for name, value in load_translator_preset(env_id).items()
-            if name in TranslatorSettings.model_fields
-        }
-    )
+    preset = load_translator_preset(env_id)
+    fields = TranslatorSettings.model_fields
+    assert preset.keys() <= {**fields, **TranslatorTrainingSettings.model_fields}.keys()
+    TranslatorSettings.parse({name: value for name, value in preset.items() if name in fields})
 
 
-def test_it_stops_when_it_sees_well_enough(data, tmp_path):
-    outcome = train_translator(
-        run := create_translator_run(tmp_path, None, data, settings(solved_at=1.0)), data
-    )
-    assert outcome["steps"] == 10 and outcome["solved"] == 1.0
+def test_training_stops_when_the_held_out_error_is_small_enough(data, tmp_path):
+    run = create_translator_run(tmp_path, None, data, make_settings(solved_at=1.0))
+    outcome = train_translator(run, data)
+    assert outcome["steps"] == 10
+    assert outcome["solved"] == 1.0
     assert run.summary()["mse"] == outcome["mse"]
 
 
-def test_shifts_change_what_they_say_and_nothing_else():
-    frames, rng = pictures(4), np.random.default_rng(0)
-    assert 4.0 < np.abs(CORRUPTIONS["noise"](frames.copy(), rng).astype(int) - frames).mean() < 10.0
-    changed = (CORRUPTIONS["a bar"](frames.copy(), rng) != frames).any(axis=(1, 3)).sum(axis=1)
-    assert changed.tolist() == [4] * 4
-    np.testing.assert_array_equal(
-        CORRUPTIONS["other colours"](frames.copy(), rng)[..., 1], frames[..., 0]
-    )
+def test_corruptions_change_what_their_names_say():
+    images = random_images(4)
+    rng = np.random.default_rng(0)
+    noisy = CORRUPTIONS["noise"](images.copy(), rng).astype(int)
+    assert 4.0 < np.abs(noisy - images).mean() < 10.0
+    occluded = CORRUPTIONS["occluder"](images.copy(), rng)
+    changed_columns = (occluded != images).any(axis=(1, 3)).sum(axis=1)
+    assert changed_columns.tolist() == [4] * 4
+    permuted = CORRUPTIONS["permuted colours"](images.copy(), rng)
+    np.testing.assert_array_equal(permuted[..., 1], images[..., 0])
 
 
-# What the user types.
+# The commands.
 
 
-def poise(*words):
-    return CliRunner().invoke(main, [str(word) for word in words])
+def poise(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def words_of(**changed):
-    return [
-        word for name, value in settings(**changed).items() for word in ("--set", f"{name}={value}")
-    ]
+def set_options(**changes):
+    options = []
+    for name, value in make_settings(**changes).items():
+        options += ["--set", f"{name}={value}"]
+    return options
 
 
-def test_train_and_evaluate_from_the_command(data, elsewhere):
-    told = poise("translate", "train", data.folder, *words_of())
-    assert told.exit_code == 0, told.output
-    assert (
-        "mean square error" in told.output
-        and "poise translate evaluate reacher2d-translator-0" in told.output
-    )
-    judged = poise(
+def test_train_evaluate_and_resume_commands(data, elsewhere):
+    result = poise("translate", "train", data.folder, *set_options())
+    assert result.exit_code == 0, result.output
+    assert "mean square error" in result.output
+    assert "poise translate evaluate reacher2d-translator-0" in result.output
+    result = poise(
         "translate", "evaluate", "reacher2d-translator-0", data.folder, "--worst", "worst.png"
     )
-    assert judged.exit_code == 0, judged.output
-    assert "pose 4" in judged.output and " mm" in judged.output and "other colours" in judged.output
+    assert result.exit_code == 0, result.output
+    for text in ("pose 4", " mm", "permuted colours"):
+        assert text in result.output
     assert Path("worst.png").stat().st_size > 1000
     config = json.loads(Path("runs/reacher2d-translator-0/config.json").read_text())
-    assert config["settings"]["signals"] == ["pose"] and config["versions"]["torch"]
-    again = poise("translate", "train", "--resume", "reacher2d-translator-0")
-    assert again.exit_code == 0 and "after 30 steps" in again.output
+    assert config["settings"]["signals"] == ["pose"]
+    assert config["versions"]["torch"]
+    result = poise("translate", "train", "--resume", "reacher2d-translator-0")
+    assert result.exit_code == 0
+    assert "after 30 steps" in result.output
 
 
-def test_speeds_are_read_from_films_and_compared_with_differences_from_the_command(data, elsewhere):
-    assert poise("translate", "train", data.folder, "--run", "eye", *words_of()).exit_code == 0
-    told = poise("translate", "train", data.folder, "--run", "film", *words_of(**FILMS))
-    assert told.exit_code == 0, told.output
+def test_evaluate_command_compares_rates_with_differences(data, elsewhere):
+    result = poise("translate", "train", data.folder, "--run", "eye", *set_options())
+    assert result.exit_code == 0, result.output
+    result = poise("translate", "train", data.folder, "--run", "film", *set_options(**CONVLSTM))
+    assert result.exit_code == 0, result.output
     config = json.loads(Path("runs/film/config.json").read_text())
-    assert config["settings"]["signals"] == ["pose", "speed"] and config["settings"]["rates"] == [
-        "pose"
-    ]
-    judged = poise(
-        "translate",
-        "evaluate",
-        "film",
-        data.folder,
-        "--beside",
-        "eye",
-        "--map",
-        "map.png",
-        "--worst",
-        "worst.png",
-    )
-    assert judged.exit_code == 0, judged.output
-    for said in (
+    assert config["settings"]["signals"] == ["pose", "speed"]
+    assert config["settings"]["rates"] == ["pose"]
+    figures = ("--map", "map.png", "--worst", "worst.png")
+    result = poise("translate", "evaluate", "film", data.folder, "--beside", "eye", *figures)
+    assert result.exit_code == 0, result.output
+    for text in (
         "pose rate 4",
         "mm/s",
         "deg/s",
-        "differences of what film reads",
-        "differences of what eye reads",
-        "at the",
+        "differences of film",
+        "differences of eye",
+        "link angle",
         "hand ",
-        "the next picture: ",
+        "next-frame prediction: ",
     ):
-        assert said in judged.output
-    assert Path("map.png").stat().st_size > 1000 and Path("worst.png").stat().st_size > 1000
-    painter = load_translator(run := Run.open(Path("runs"), "film")).frame_decoder.state_dict()
+        assert text in result.output
+    assert Path("map.png").stat().st_size > 1000
+    assert Path("worst.png").stat().st_size > 1000
+    run = Run.open(Path("runs"), "film")
+    decoder = load_translator(run).frame_decoder.state_dict()
     saved = run.load_checkpoint("latest", ["network_painter"])[1]["network_painter"]
-    assert painter and all(np.array_equal(value, saved[name]) for name, value in painter.items()), (
-        "it paints as it has learned to"
-    )
-    assert "the next picture" not in poise("translate", "evaluate", "eye", data.folder).output
-    alone = poise("translate", "evaluate", "eye", data.folder, "--beside", "eye")
-    assert alone.exit_code == 2 and "no speeds to compare" in alone.output
+    assert decoder
+    for name, value in decoder.items():
+        np.testing.assert_array_equal(value, saved[name], "the trained decoder is loaded")
+    assert "next-frame" not in poise("translate", "evaluate", "eye", data.folder).output
+    result = poise("translate", "evaluate", "eye", data.folder, "--beside", "eye")
+    assert result.exit_code == 2
+    assert "no rates to compare" in result.output
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["train"], "say either a DATASET"),
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["train"], "give either a DATASET"),
     (["train", "{data}", "--set", "conv_chanels=[4]"], "did you mean 'conv_channels'"),
     (["train", "{data}", "--set", "signals=[height]"], "no signal 'height'"),
     (["train", "{data}", "--set", "kind=lstm"], "kind='lstm'"),
     (["train", "{data}", "--set", "kind=[cnn]"], "kind=['cnn']"),
-    (["train", "{data}", "--set", "signals=[pose,pose]"], "told twice: pose, pose"),
-    (["train", "{data}", "--set", "signals=[pose,speed]"], "one picture does not show the speed (rad/s)"),
-    (["train", "{data}", "--set", "rates=[pose]"], "one picture does not show the pose rate (m/s)"),
-    (["train", "{data}", "--set", "next_frame_coef=1"], "next_frame_coef is for films"),
+    (["train", "{data}", "--set", "signals=[pose,pose]"], "listed twice: pose, pose"),
+    (
+        ["train", "{data}", "--set", "signals=[pose,speed]"],
+        "cannot read 'speed' (rad/s) from a single image; use --set kind=convlstm",
+    ),
+    (
+        ["train", "{data}", "--set", "rates=[pose]"],
+        "cannot read 'pose rate' (m/s) from a single image",
+    ),
+    (["train", "{data}", "--set", "next_frame_coef=1"], "next_frame_coef needs image sequences"),
     (["train", "nowhere"], "holds no dataset"),
-    (["evaluate", "nobody", "{data}"], "unknown run 'nobody'"),
-    (["evaluate", "nobody", "{data}", "--worst", "worst.txt"], "not 'worst.txt'"),
-    (["evaluate", "nobody", "{data}", "--map", "map"], "not 'map'"),
+    (["evaluate", "missing", "{data}"], "unknown run 'missing'"),
+    (["evaluate", "missing", "{data}", "--worst", "worst.txt"], "not 'worst.txt'"),
+    (["evaluate", "missing", "{data}", "--map", "map"], "not 'map'"),
 ])  # fmt: skip
-def test_wrong_words_are_said_in_one_line_and_leave_nothing(data, elsewhere, words, said):
-    result = poise("translate", *[word.format(data=data.folder) for word in words])
+def test_invalid_arguments_are_one_line_errors_and_create_nothing(
+    data, elsewhere, arguments, message
+):
+    result = poise("translate", *[argument.format(data=data.folder) for argument in arguments])
     assert result.exit_code == 2
-    assert said in result.output and len(result.output.strip().splitlines()) == 1
+    assert message in result.output
+    assert len(result.output.strip().splitlines()) == 1
     assert not Path("runs").exists()
 
 
-def test_a_translator_and_pictures_that_do_not_fit_are_refused(data, tmp_path):
-    train_translator(run := create_translator_run(tmp_path, None, data, settings(steps=1)), data)
+def test_dataset_that_does_not_fit_the_translator_is_refused(data, tmp_path):
+    run = create_translator_run(tmp_path, None, data, make_settings(steps=1))
+    train_translator(run, data)
     larger = collect(tmp_path / "larger", frames=50, size=48)
-    with pytest.raises(UserError, match="sees 32 x 32 pixels"):
+    with pytest.raises(UserError, match="reads images of 32 x 32 pixels"):
         evaluate_translator(run, larger)
     other = collect(tmp_path / "other", "poise/Standing-v0", frames=50, sequence=5)
-    with pytest.raises(UserError, match="knows poise/Reacher2D-v0"):
+    with pytest.raises(UserError, match="is for poise/Reacher2D-v0"):
         evaluate_translator(run, other)
+
+
+def test_dataset_without_sequences_or_held_out_episodes_is_refused(tmp_path):
     single = collect(tmp_path / "single", frames=50, sequence=1)
-    assert create_translator_run(tmp_path, None, single, settings()).path.exists()
-    with pytest.raises(
-        UserError, match="single pictures and no films: collect it with --sequences 10"
-    ):
-        create_translator_run(tmp_path, None, single, settings(kind="convlstm"))
-    with pytest.raises(UserError, match="no tenth episode"):
-        create_translator_run(tmp_path, None, collect(tmp_path / "few", frames=10), settings())
-    config = run.config
-    run.write("config.json", {**config, "algorithm": "ppo"})
+    assert create_translator_run(tmp_path, None, single, make_settings()).path.exists()
+    with pytest.raises(UserError, match=r"single images and no sequences: .* --sequences 10"):
+        create_translator_run(tmp_path, None, single, make_settings(kind="convlstm"))
+    few = collect(tmp_path / "few", frames=10)
+    with pytest.raises(UserError, match="no held-out episode"):
+        create_translator_run(tmp_path, None, few, make_settings())
+
+
+def test_run_of_a_policy_is_not_loaded_as_a_translator(data, tmp_path):
+    run = create_translator_run(tmp_path, None, data, make_settings(steps=1))
+    run.write("config.json", {**run.config, "algorithm": "ppo"})
     with pytest.raises(UserError, match="not a translator"):
         load_translator(Run(run.path))
 
 
-def test_a_dataset_holds_what_a_translator_needs_in_space_too(tmp_path):
+def test_translator_is_trained_and_evaluated_on_a_3d_environment(tmp_path):
     pytest.importorskip("pybullet")
-    data = collect(tmp_path / "bust", "poise/PoseHumanoid3D-v0", frames=100)
-    train_translator(
-        run := create_translator_run(tmp_path, None, data, settings(steps=5, evaluate_every=5)),
-        data,
-    )
-    judged = evaluate_translator(run, Dataset(data.folder))
-    assert len(judged.errors) == 12
+    data = collect(tmp_path / "humanoid", "poise/PoseHumanoid3D-v0", frames=100)
+    run = create_translator_run(tmp_path, None, data, make_settings(steps=5, evaluate_every=5))
+    train_translator(run, data)
+    evaluation = evaluate_translator(run, Dataset(data.folder))
+    assert len(evaluation.errors) == 12
 
 
-def test_the_worst_frames_are_drawn_for_the_twin_in_space_whose_places_have_no_height(tmp_path):
+def test_worst_frames_are_drawn_for_planar_points_in_a_3d_environment(tmp_path):
     pytest.importorskip("pybullet")
-    data = collect(tmp_path / "twin", "poise/ReacherPlane3D-v0", frames=100)
-    train_translator(
-        run := create_translator_run(tmp_path, None, data, settings(steps=5, evaluate_every=5)),
-        data,
-    )
-    assert (
-        draw_worst_frames(data, evaluate_translator(run, data), tmp_path / "worst.png")
-        .stat()
-        .st_size
-        > 1000
-    )
+    data = collect(tmp_path / "plane", "poise/ReacherPlane3D-v0", frames=100)
+    run = create_translator_run(tmp_path, None, data, make_settings(steps=5, evaluate_every=5))
+    train_translator(run, data)
+    figure = draw_worst_frames(data, evaluate_translator(run, data), tmp_path / "worst.png")
+    assert figure.stat().st_size > 1000
 
 
-def test_a_policys_run_is_no_translators_to_go_on_with(data, elsewhere):
-    train_translator(
-        run := create_translator_run(elsewhere / "runs", "odd", data, settings(steps=1)), data
-    )
+def test_run_of_a_policy_cannot_be_resumed_as_a_translator(data, elsewhere):
+    run = create_translator_run(elsewhere / "runs", "odd", data, make_settings(steps=1))
+    train_translator(run, data)
     config = {name: value for name, value in run.config.items() if name != "dataset"}
     run.write("config.json", {**config, "algorithm": "ppo"})
     result = poise("translate", "train", "--resume", "odd")
-    assert result.exit_code == 2 and "not a translator" in result.output
+    assert result.exit_code == 2
+    assert "not a translator" in result.output

@@ -9,11 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field
 
 from poise import algos
 from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.files import read_yaml_mapping
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import check_name
 from poise.toolkit.settings import Settings, parse_assignments
@@ -84,15 +84,7 @@ def _find_suite(name_or_path: str) -> Path:
 
 
 def _read_suite_file(path: Path, seeds: int | None) -> Suite:
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise UserError(f"suite {path} cannot be read: {reason}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"suite {path} is no YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(entries, dict):
-        raise UserError(f"suite {path} should hold `envs:`, `algorithms:` and `seeds:`")
+    entries = read_yaml_mapping(path, "suite", "`envs:`, `algorithms:` and `seeds:`")
     number = entries.get("seeds") if seeds is None else seeds
     if isinstance(number, int):
         entries["seeds"] = list(range(number))

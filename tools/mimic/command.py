@@ -1,8 +1,9 @@
-"""The command `poise mimic`: pictures in, a table and a film out."""
+"""The commands `poise mimic` and `poise duel`."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -12,8 +13,10 @@ from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.media.video import open_recorder, read_frame_rate
+from poise.toolkit.media.window import Window
 from poise.toolkit.pose_task import PoseError
 from poise.toolkit.run import Run
+from poise.tools.mimic.duel import make_duel, record_duel
 from poise.tools.mimic.mimic import LEAD_TIME, GoalImageRobot, Mimic
 from poise.tools.mimic.robot import Attempt, FrameError, Robot
 from poise.tools.mimic.targets import (
@@ -24,17 +27,27 @@ from poise.tools.mimic.targets import (
     make_trajectory_targets,
     sample_targets,
 )
+from poise.tools.play.playground import Playground
 from poise.tools.translate.load import check_images
 
-MAX_ROWS = 20
-"""Poses that are listed one by one; of more only the summary is told."""
+TARGET_SEED = EVALUATION_SEED + 500_000
+"""Seed of random target poses, apart from the seeds of the robot's initial states."""
 
+DEFAULT_DATASET_POSES = 100
+"""Poses of a dataset to take where --random is not given."""
+
+DEFAULT_VIDEO_SECONDS = 10.0
+"""Length of a duel's video where --seconds is not given (s)."""
+
+MAX_ROWS = 20
+"""Largest number of poses that are listed one by one; of more, only the summary is printed."""
 
 ERROR_LABELS = {
-    "tracking_error": "robot from what it read",
-    "true_error": "robot from the truth",
-    "reading_error": "what it read from the truth",
+    "tracking_error": "robot to the pose read",
+    "true_error": "robot to the true pose",
+    "reading_error": "pose read to the true pose",
 }
+"""What is measured, by the field of FrameError."""
 
 
 def mimic_and_show(
@@ -50,108 +63,182 @@ def mimic_and_show(
     size: int,
     runs_dir: Path,
 ) -> None:
-    """Take the poses that pictures show, and tell how well; a film of it where `out` names one."""
-    named = sum((bool(image), video is not None, trajectory is not None, dataset is not None))
-    if (
-        named > 1
-        or (named == 0 and number is None)
-        or (named and dataset is None and number is not None)
-    ):
-        raise UserError(
-            "say what to mimic: --image FILE, --video FILE, --trajectory SECONDS, --dataset DIR or --random N"
-        )
+    """Take the poses in images, and print the errors; record a video where `out` names one."""
+    _check_source(image, video, trajectory, dataset, number)
     console = Console()
-    seed = EVALUATION_SEED + 500_000
-    robot, knows = _make_robot(
-        Run.open(runs_dir, policy), Run.open(runs_dir, translator) if translator else None, size
-    )
-    env = robot.env_id, robot.image_env_settings
-    moving = None
+    policy_run = Run.open(runs_dir, policy)
+    translator_run = Run.open(runs_dir, translator) if translator else None
+    robot, image_run = _make_robot(policy_run, translator_run, size)
     if video is not None:
-        moving = load_video_targets(video, robot.image_size), read_frame_rate(video)
+        targets = load_video_targets(video, robot.image_size)
+        _follow_and_print(console, robot, targets, read_frame_rate(video), out)
     elif trajectory is not None:
-        moving = make_trajectory_targets(*env, trajectory, seed)
-    if moving is not None:
-        with open_recorder(out, moving[1]) if out else nullcontext() as film:
-            _print_frame_errors(console, robot, robot.follow_video(*moving, film), moving[1])
+        targets, frame_rate = make_trajectory_targets(
+            robot.env_id, robot.image_env_settings, trajectory, TARGET_SEED
+        )
+        _follow_and_print(console, robot, targets, frame_rate, out)
     else:
         if image:
             targets = load_image_targets(image, robot.image_size)
         elif dataset is not None:
-            check_images(data := Dataset(dataset), robot.env_id, robot.image_size, knows)
-            targets = load_dataset_targets(data, number or 100)
+            data = Dataset(dataset)
+            check_images(data, robot.env_id, robot.image_size, image_run)
+            targets = load_dataset_targets(data, number or DEFAULT_DATASET_POSES)
         else:
-            targets = sample_targets(*env, number or 1, seed)
-        with open_recorder(out, robot.poise_env.CONTROL_HZ) if out else nullcontext() as film:
-            seen = [
-                robot.reach_pose(target, EVALUATION_SEED + index, film)
-                for index, target in enumerate(targets)
-            ]
-        _print_attempts(console, robot, targets, seen)
+            targets = sample_targets(
+                robot.env_id, robot.image_env_settings, number or 1, TARGET_SEED
+            )
+        _reach_and_print(console, robot, targets, out)
     if out is not None:
-        console.print(f"film: {out}")
+        console.print(f"video: {out}")
     robot.env.close()
 
 
+def duel_and_show(
+    policy: str,
+    *,
+    translator: str | None,
+    by: str | None,
+    out: Path | None,
+    seconds: float | None,
+    size: int,
+    seed: int,
+    runs_dir: Path,
+) -> None:
+    """Show a duel in a window until it is closed, or record a video; print the mean error.
+
+    `by` is what moves the leader: keys, policy or trajectory.
+    """
+    leader_mode = by or ("policy" if out else "keys")
+    if out and leader_mode == "keys":
+        raise UserError("keys need the window: omit --out, or use --by policy or --by trajectory")
+    if seconds and not out:
+        raise UserError("--seconds is the length of the video: it goes with --out")
+    policy_run = Run.open(runs_dir, policy)
+    translator_run = Run.open(runs_dir, translator or policy)
+    window = None if out else Window("Poise: duel", has_sidebar=True)
+    duel = make_duel(policy_run, translator_run, leader_mode, size, seed)
+    recording = ""
+    try:
+        if window is not None:
+            Playground(window, duel).run()
+        elif out is not None:
+            frame_rate = record_duel(duel, out, seconds or DEFAULT_VIDEO_SECONDS)
+            recording = f"; recorded at {frame_rate:.0f} frames per second: {out}"
+    finally:
+        duel.close()
+    duration = duel.counted_steps / duel.rate
+    mean_error = _format_error(duel.get_mean_error())
+    Console().print(
+        f"followed for {duration:.1f} s, mean error {mean_error}{recording}", soft_wrap=True
+    )
+
+
+def _check_source(
+    image: Sequence[Path],
+    video: Path | None,
+    trajectory: float | None,
+    dataset: Path | None,
+    number: int | None,
+) -> None:
+    """Raise a UserError unless there is one source of poses; a number goes with a dataset too."""
+    sources = [bool(image), video is not None, trajectory is not None, dataset is not None]
+    if dataset is None:
+        sources.append(number is not None)
+    if sum(sources) != 1:
+        raise UserError(
+            "give one source of poses: --image FILE, --video FILE, --trajectory SECONDS, "
+            "--dataset DIR or --random N"
+        )
+
+
 def _make_robot(policy: Run, translator: Run | None, size: int) -> tuple[Robot, Run]:
-    """What is to take the poses, and the run that knows the pictures: the translator's, where none is the policy's own."""
+    """Return the robot, and the run that images have to fit: the translator's or the policy's."""
     if translator is None and "translator" not in policy.config:
         return GoalImageRobot(policy, size), policy
-    return Mimic(policy, translator or policy, size), translator or policy
+    image_run = translator or policy
+    return Mimic(policy, image_run, size), image_run
 
 
-def _print_frame_errors(
-    console: Console, robot: Robot, frame_errors: Sequence[FrameError], frame_rate: int
+def _open_optional_recorder(out: Path | None, frame_rate: int) -> Any:
+    """Return a context manager that gives a recorder, or None where `out` is None."""
+    return open_recorder(out, frame_rate) if out else nullcontext()
+
+
+def _follow_and_print(
+    console: Console, robot: Robot, targets: Sequence[Target], frame_rate: int, out: Path | None
 ) -> None:
-    ahead = f", aiming {LEAD_TIME:g} s ahead" if isinstance(robot, Mimic) else ""
-    console.print(f"followed {len(frame_errors)} frames at {frame_rate} a second{ahead}")
-    for name, words in ERROR_LABELS.items():
-        told = [away for moment in frame_errors if (away := getattr(moment, name))]
-        if told:
-            most = 1000 * max(away.metres for away in told)
-            console.print(f"{words}: {_format_mean_error(told)} in the mean, {most:.1f} mm at most")
+    """Follow a moving target, and print the errors."""
+    with _open_optional_recorder(out, frame_rate) as recorder:
+        frame_errors = robot.follow_video(targets, frame_rate, recorder)
+    lead = f", with a lead of {LEAD_TIME:g} s" if isinstance(robot, Mimic) else ""
+    console.print(f"followed {len(frame_errors)} frames at {frame_rate} per second{lead}")
+    for field, label in ERROR_LABELS.items():
+        errors = _collect_known(frame_errors, field)
+        if errors:
+            largest = 1000 * max(error.metres for error in errors)
+            console.print(f"{label}: mean {_format_mean(errors)}, largest {largest:.1f} mm")
 
 
-def _print_attempts(
-    console: Console, robot: Robot, targets: Sequence[Target], attempts: Sequence[Attempt]
+def _reach_and_print(
+    console: Console, robot: Robot, targets: Sequence[Target], out: Path | None
 ) -> None:
-    rate = robot.poise_env.CONTROL_HZ
-    away = [told.final_error for told in attempts if told.final_error]
-    if not away:
+    """Take poses one by one, and print the errors."""
+    control_hz = robot.poise_env.CONTROL_HZ
+    task = robot.poise_env.task
+    with _open_optional_recorder(out, control_hz) as recorder:
+        attempts = [
+            robot.reach_pose(target, EVALUATION_SEED + index, recorder)
+            for index, target in enumerate(targets)
+        ]
+    final_errors = _collect_known(attempts, "final_error")
+    if not final_errors:
         console.print(
-            f"pictures looked at: {len(attempts)}; which poses they show nobody knows, so nobody can judge: see --out FILE"
+            f"images shown: {len(attempts)}; their true poses are unknown, so there are no "
+            "errors to print: use --out FILE to see the robot"
         )
         return
     if len(attempts) <= MAX_ROWS:
         rows = [
             (
-                told.name,
-                f"{told.steps / rate:.2f} s" if told.steps else "not taken",
-                _format_mean_error([told.final_error]),
+                attempt.name,
+                f"{attempt.steps / control_hz:.2f} s" if attempt.steps else "not reached",
+                _format_error(attempt.final_error) if attempt.final_error else "unknown",
             )
-            for told in attempts
+            for attempt in attempts
         ]
-        console.print(make_table("Poses", ["picture", "taken after", "away at the end"], rows))
-    taken = [told.steps for told in attempts if told.steps]
-    after = f", after {np.median(taken) / rate:.2f} s in the median" if taken else ""
-    within = f"{1000 * robot.poise_env.task.position_tolerance:.0f} mm"
+        console.print(make_table("Poses", ["image", "reached after", "final error"], rows))
+    steps = [attempt.steps for attempt in attempts if attempt.steps]
+    time = f", median time {np.median(steps) / control_hz:.2f} s" if steps else ""
     console.print(
-        f"{len(taken)} of {len(attempts)} poses taken within {within} for {robot.poise_env.task.hold_steps} steps in a row{after}"
+        f"{len(steps)} of {len(attempts)} poses reached within "
+        f"{1000 * task.position_tolerance:.0f} mm for {task.hold_steps} steps in a row{time}"
     )
-    console.print(f"away at the end, in the mean: {_format_mean_error(away)}")
-    misread = [told.reading_error for told in attempts if told.reading_error]
-    if misread:
-        blind = [
+    console.print(f"mean final error: {_format_mean(final_errors)}")
+    reading_errors = _collect_known(attempts, "reading_error")
+    if reading_errors:
+        with_true_poses = [
             robot.reach_pose(target, EVALUATION_SEED + index, use_image=False)
             for index, target in enumerate(targets)
         ]
-        known = sum(told.steps is not None for told in blind)
+        num_reached = sum(attempt.steps is not None for attempt in with_true_poses)
         console.print(
-            f"with the true numbers instead of pictures: {known}; the translator is {_format_mean_error(misread)} off in the mean"
+            f"given the true poses instead of images: {num_reached} reached; "
+            f"mean error of the poses read: {_format_mean(reading_errors)}"
         )
 
 
-def _format_mean_error(errors: Sequence[PoseError | None]) -> str:
-    """The mean of some errors."""
-    metres, degrees = np.array(errors).mean(0)
-    return f"{1000 * metres:.1f} mm and {degrees:.1f} degrees"
+def _collect_known(
+    results: Sequence[Attempt] | Sequence[FrameError], field: str
+) -> list[PoseError]:
+    """Return the errors in a field of all results that are not None."""
+    errors = (getattr(result, field) for result in results)
+    return [error for error in errors if error is not None]
+
+
+def _format_mean(errors: Sequence[PoseError]) -> str:
+    return _format_error(PoseError(*np.mean(errors, axis=0)))
+
+
+def _format_error(error: PoseError) -> str:
+    return f"{1000 * error.metres:.1f} mm, {error.degrees:.1f} degrees"

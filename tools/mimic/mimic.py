@@ -1,4 +1,8 @@
-"""Mimicry: see a pose, take the pose. A translator reads a picture, and a policy that can move to any pose moves there."""
+"""Mimicry: see a pose, take the pose.
+
+`Mimic` reads a pose from an image with a translator, and its policy moves there. `GoalImageRobot`
+has no translator: its policy observes the image of the goal itself.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,147 +16,164 @@ from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
 from poise.tools.mimic.robot import Robot
 from poise.tools.mimic.targets import Target
-from poise.tools.translate.load import get_translator_config, load_translator
+from poise.tools.translate.load import (
+    check_reads_pose_first,
+    get_translator_config,
+    load_translator,
+)
 
 LEAD_TIME = 0.07
-"""How far ahead of what it sees the robot aims (s): about as long as its arms are behind a target that moves."""
-
+"""Time by which the robot extrapolates a moving target (s): about the lag of its arms."""
 
 CORRECTION_INTERVAL = 10
+"""Steps between two corrections of the target by the robot's own image."""
+
 CORRECTION_RADIUS = 2.0
-"""Every so many steps a robot that is near its pose looks at itself too; how near, in units of the task's reach."""
+"""Largest distance from the target for a correction, in units of the task's tolerance."""
 
 
 class Mimic(Robot):
-    """A robot that sees by a translator. `policy` and `translator` are runs of the same environment, whose task is to take poses."""
+    """A robot whose targets are read from images by a translator.
+
+    `policy` and `translator` are runs of the same environment.
+
+    Raises:
+        UserError: the two runs do not fit together.
+    """
 
     def __init__(self, policy: Run, translator: Run, size: int, **render_settings: Any) -> None:
         self.translator: Translator = load_translator(translator)
-        config = policy.config
-        known = get_translator_config(translator)
-        if known["env"] != config["env"]:
+        translator_config = get_translator_config(translator)
+        policy_name = policy.path.name
+        translator_name = translator.path.name
+        if translator_config["env"] != policy.config["env"]:
             raise UserError(
-                f"run {translator.path.name!r} sees {known['env']}, run {policy.path.name!r} moves {config['env']}"
+                f"run {translator_name!r} reads {translator_config['env']}, "
+                f"run {policy_name!r} moves {policy.config['env']}"
             )
-        if known["settings"]["signals"][0] != "pose":
-            raise UserError(
-                f"run {translator.path.name!r} does not read the signal pose first: train one that does"
-            )
-        stands = {name: value for name, value in known["env_settings"].items() if name == "camera"}
-        super().__init__(policy, size, **{**stands, **render_settings})
+        check_reads_pose_first(self.translator.settings, f"run {translator_name!r}")
+        image_env_settings = translator_config["env_settings"]
+        if "camera" in image_env_settings:
+            render_settings = {"camera": image_env_settings["camera"], **render_settings}
+        super().__init__(policy, size, **render_settings)
         if self.poise_env.settings.goal != "state":
-            raise UserError(
-                f"run {policy.path.name!r} looks at its targets itself: leave --translator away"
-            )
+            raise UserError(f"run {policy_name!r} observes its goal image: omit --translator")
         self.image_size = self.translator.image_size
-        self.image_env_settings = known["env_settings"]
+        self.image_env_settings = image_env_settings
         self.inverse_kinematics: InverseKinematics = InverseKinematics(
             self.poise_env.forward_kinematics, self.poise_env.sample_joint_angles
         )
 
     def reset(self, seed: int) -> None:
-        """Begin anew, in any pose, with nothing seen."""
+        """Start a new episode and a new image sequence."""
         super().reset(seed)
         self.translator.reset()
         self._previous_pose: Array | None = None
 
     def set_target_image(self, target: Target, *, use_image: bool = True) -> Array:
-        """Move to what is read in a picture, or to its true pose."""
+        """Set the pose read from an image as the target, or the true pose; return the former."""
         self._raw_reading = self.translator.translate_frame(target.image)
-        read = self.find_feasible_pose(self._raw_reading)
-        self.set_target(read if use_image or target.pose is None else target.pose)
-        return read
+        read_pose = self.find_feasible_pose(self._raw_reading)
+        self.set_target(read_pose if use_image or target.pose is None else target.pose)
+        return read_pose
 
     def track_video(self, frames: Iterable[Target], seconds: float) -> Iterator[Array]:
-        """Move with what is read in a film."""
+        """Track the poses read from the frames of a video, and yield them."""
         self.translator.reset()
         for target in frames:
-            read = self.estimate_pose(target.image)
-            self.track_pose(read, seconds)
-            yield read
+            read_pose = self.estimate_pose(target.image)
+            self.track_pose(read_pose, seconds)
+            yield read_pose
 
     def estimate_pose(self, image: Array) -> Array:
-        """The pose that a picture (H, W, 3) shows, after those of the same film, as near as the body can take it."""
+        """Return the feasible pose (P,) in the next image (H, W, 3) uint8 of a sequence."""
         return self.find_feasible_pose(self.translator.translate_frame(image))
 
     def find_feasible_pose(self, reading: Array) -> Array:
-        """The nearest pose to what was read that the body can take."""
-        return self.inverse_kinematics.nearest_pose(
-            reading[: self.pose_slice.stop - self.pose_slice.start]
-        ).astype(np.float32)
+        """Return the pose (P,) of the body nearest to a reading, which starts with a pose."""
+        num_values = self.pose_slice.stop - self.pose_slice.start
+        return self.inverse_kinematics.nearest_pose(reading[:num_values]).astype(np.float32)
 
     def refine_target(self, step: int) -> None:
-        """Look at itself now and then, and take back from what was read what the translator errs about the robot.
+        """Subtract the translator's error about the robot itself from the target, now and then.
 
-        The robot's own pose is known, and the translator errs alike about poses that are alike; so it has to be near.
+        The robot's own pose is known, so its image gives the translator's error there. Errors
+        are alike for poses that are alike; so this is done only near the target.
         """
-        if (
-            step % CORRECTION_INTERVAL == 0
-            and self.poise_env.task.error(self.pose, self._target_pose).metres
-            < CORRECTION_RADIUS * self.poise_env.task.position_tolerance
-        ):
-            own = self.translator.translate(
-                self.poise_env.render_observation(self.image_size[0])[None]
-            )[0]
-            self.set_target(
-                (
-                    self._target_pose
-                    + self.find_feasible_pose(
-                        (self._raw_reading - own)[: len(self.pose)] + self.pose
-                    )
-                )
-                / 2
-            )
+        if step % CORRECTION_INTERVAL != 0:
+            return
+        task = self.poise_env.task
+        distance = task.error(self.pose, self._target_pose).metres
+        if distance >= CORRECTION_RADIUS * task.position_tolerance:
+            return
+        own_image = self.poise_env.render_observation(self.image_size[0])
+        own_reading = self.translator.translate(own_image[None])[0]
+        difference = (self._raw_reading - own_reading)[: len(self.pose)]
+        corrected_pose = self.find_feasible_pose(difference + self.pose)
+        # Go half of the way to the corrected pose.
+        self.set_target((self._target_pose + corrected_pose) / 2)
 
     def track_pose(self, pose: Array, seconds: float) -> None:
-        """Move with a pose seen `seconds` after the last one: aim ahead, where it will be once the arms are there."""
-        before = pose if self._previous_pose is None else self._previous_pose
-        self.set_target(pose + (LEAD_TIME / seconds) * (pose - before))
+        """Set a moving target, seen `seconds` after the last one, extrapolated by LEAD_TIME."""
+        previous = pose if self._previous_pose is None else self._previous_pose
+        self.set_target(pose + (LEAD_TIME / seconds) * (pose - previous))
         self._previous_pose = pose
 
 
 class GoalImageRobot(Robot):
-    """A robot that is shown pictures where its environment would show it one of the target: `policy` is a run with goal=pixels, say."""
+    """A robot whose policy observes an image of its goal, in place of the environment's own.
+
+    `policy` is a run with goal=pixels, goal=translated, or goal=both and an asymmetric critic.
+
+    Raises:
+        UserError: the policy observes the goal's state.
+    """
 
     def __init__(self, policy: Run, size: int, **render_settings: Any) -> None:
-        super().__init__(
-            policy, size, **{"show_markers": False, **render_settings}
-        )  # Its environment may not know the target.
+        # No markers: the environment may not know the target.
+        super().__init__(policy, size, **{"show_markers": False, **render_settings})
         goal = self.poise_env.settings.goal
         name = policy.path.name
         if goal == "state":
             raise UserError(
-                f"run {name!r} is told its targets in numbers: --translator RUN names what reads them in pictures"
+                f"run {name!r} observes the state of its goal: "
+                "--translator RUN reads it from images"
             )
         if goal == "both" and not policy.config["settings"].get("asymmetric_critic"):
             raise UserError(
-                f"run {name!r} is told its targets in numbers too, and a picture alone comes without"
+                f"run {name!r} observes the state of its goal too, which an image alone lacks"
             )
         pixels = self.poise_env.settings.image_size
-        self.image_size = pixels, pixels
-        plain = {"observation": "state", "goal": "state", "translator": "", "show_markers": False}
+        self.image_size = (pixels, pixels)
         self.image_env_settings = {
             **policy.config["env_settings"],
-            **plain,
+            "observation": "state",
+            "goal": "state",
+            "translator": "",
+            "show_markers": False,
             "width": pixels,
             "height": pixels,
         }
 
     def set_target_image(self, target: Target, *, use_image: bool = True) -> None:
-        """Look at a picture from now on. The environment is told the pose, or some pose, for its own judgement; the policy is not."""
+        """Set an image as the goal image.
+
+        The environment gets the true pose, or else the current pose, to compute its rewards; the
+        policy does not observe it.
+        """
         self._target_image = target.image
         self.set_target(self.pose if target.pose is None else target.pose)
 
     def track_video(self, frames: Iterable[Target], seconds: float) -> Iterator[None]:
-        """Look at the pictures of a film, one by one."""
+        """Set the frames of a video as goal images, one by one."""
         for target in frames:
             self.set_target_image(target)
             yield
 
     def refine_target(self, step: int) -> None:
-        """It looks at every step as it is."""
+        """Do nothing: the policy observes itself in every step."""
 
     def set_env_target(self) -> None:
-        """The picture takes the place of the environment's own."""
+        """Set the environment's target, and replace its goal image."""
         super().set_env_target()
         self.poise_env.agent_view.goal_image.set_image(self._target_image)

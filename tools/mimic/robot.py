@@ -1,4 +1,7 @@
-"""A robot: a body in its environment that takes poses, moved by a run's policy. Who inherits says how it knows which pose to take."""
+"""Robot: a body in its environment that takes poses, moved by the policy of a run.
+
+Subclasses define how the policy is given the pose to take (mimic.py).
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,58 +23,50 @@ from poise.toolkit.spaces import Array, slices
 from poise.toolkit.wrappers import FlattenPixels
 from poise.tools.mimic.targets import Target
 from poise.tools.record.record_run import make_render_env
+from poise.tools.translate.load import POSE_SIGNAL
+
+PAUSE_FRAMES = 15
+"""Frames for which a video holds the end of an attempt."""
 
 
 class Attempt(NamedTuple):
-    """How one pose was taken: after how many steps, or not (None); how far away the robot was in the end, if that is known."""
+    """The result of one attempt to take a pose; errors are None where a pose is unknown."""
 
     name: str
     steps: int | None
+    """Steps until the pose was reached; None if it was not."""
     final_error: PoseError | None
+    """Robot's last pose to the true pose, or else to the pose that was read."""
     reading_error: PoseError | None
-    """How far what a translator read is from the true pose, where both are known."""
+    """Pose that a translator read to the true pose."""
 
 
 class FrameError(NamedTuple):
-    """A frame of a film that was followed: how far the robot is from what was read, and from the truth, where that is known."""
+    """The errors in one frame of a followed video; None where a pose is unknown."""
 
     tracking_error: PoseError | None
+    """Robot's pose to the pose that was read."""
     true_error: PoseError | None
+    """Robot's pose to the true pose."""
     reading_error: PoseError | None
-
-
-def draw_side_by_side(images: tuple[Array, Array], captions: tuple[str, str], size: int) -> Array:
-    """Pictures (H, W, 3) uint8 of any size, each shown as a square of `size` pixels: (size, 2 size, 3) uint8."""
-    surface = pygame.Surface((2 * size, size))
-    font = get_font(max(12, size // 18))
-    for picture, text, left in zip(images, captions, (0, size), strict=True):
-        shown = frame_to_surface(picture)
-        if shown.get_size() != (size, size):
-            enlarge = (
-                pygame.transform.scale if len(picture) < size // 2 else pygame.transform.smoothscale
-            )  # Few pixels stay pixels.
-            shown = enlarge(shown, (size, size))
-        surface.blit(shown, (left, 0))
-        surface.blit(
-            font.render(text, True, TEXT_COLOUR), (left + 6, size - font.get_linesize() - 4)
-        )
-    pygame.draw.line(surface, TRACK_COLOUR, (size, 0), (size, size), max(1, size // 160))
-    return surface_to_frame(surface)
-
-
-PAUSE_FRAMES = 15
-"""Frames for which a film stays on a pose that was taken."""
+    """Pose that was read to the true pose."""
 
 
 class Robot(ABC):
-    """The body of a policy's environment, whose task is to take poses, drawn in `size` pixels each way; `looks` are settings of it."""
+    """The body of a policy's environment, rendered at `size` pixels each way.
+
+    `render_settings` are further settings of the environment that is rendered.
+
+    Raises:
+        UserError: the task of the policy's environment is not to take poses.
+    """
 
     image_size: tuple[int, int]
-    """Height and width of the pictures that it is shown."""
+    """Height and width of the images that the robot is shown."""
     image_env_settings: Mapping[str, Any]
-    """Settings of an environment whose own pictures are such ones."""
+    """Settings of an environment that renders such images."""
     poise_env: Any
-    """The body's environment itself, a BaseEnvironment that TakesPoses."""
+    """The unwrapped environment: a BaseEnvironment that is a PoseGoalEnv."""
 
     def __init__(self, policy: Run, size: int, **render_settings: Any) -> None:
         self.env_id: str = policy.config["env"]
@@ -80,135 +75,169 @@ class Robot(ABC):
         with closing(make_env(self.env_id, settings)) as env:
             if not isinstance(unwrap_poise_env(env), PoseGoalEnv):
                 raise UserError(
-                    f"run {policy.path.name!r} takes no poses: {self.env_id} has no targets"
+                    f"run {policy.path.name!r} cannot take poses: {self.env_id} has no targets"
                 )
         render_settings = {"width": size, "height": size, "show_markers": True, **render_settings}
         self.env: Env = make_render_env(self.env_id, settings, render_settings)
         self.poise_env = self.env.unwrapped
         limit = self.env.spec.max_episode_steps if self.env.spec else None
         self.max_steps: int = (limit or DEFAULT_MAX_EPISODE_STEPS) // 2
-        """Steps that the robot has for a pose: half an episode."""
-        self.pose_slice: slice = slices(self.poise_env.OBSERVATION)["pose"]
+        """Steps to take a pose: half an episode."""
+        self.pose_slice: slice = slices(self.poise_env.OBSERVATION)[POSE_SIGNAL]
         self.size: int = size
-        self.env.reset(seed=EVALUATION_SEED)  # The body is there from then on.
+        # Task and joints exist from the first reset on.
+        self.env.reset(seed=EVALUATION_SEED)
 
     @abstractmethod
     def set_target_image(self, target: Target, *, use_image: bool = True) -> Array | None:
-        """Move to what a picture shows from now on, or blindly to its true pose; what was read in it, if anybody reads."""
+        """Set the pose in an image as the target, or the true pose if not `use_image`.
+
+        Returns the pose (P,) read from the image; None where the policy observes the image itself.
+        """
 
     @abstractmethod
     def track_video(self, frames: Iterable[Target], seconds: float) -> Iterator[Array | None]:
-        """The same for a film, picture by picture; each comes `seconds` after the last one."""
+        """Set the frames of a video as targets one by one; yield the poses read.
+
+        `seconds` is the time between two frames.
+        """
 
     @abstractmethod
     def refine_target(self, step: int) -> None:
-        """What it does at each step of its way to a pose that it sees."""
+        """Correct the target after a step towards the pose in an image."""
 
     def reset(self, seed: int) -> None:
-        """Begin anew, in any pose, with nothing seen."""
+        """Start a new episode, with the initial pose as the target."""
         self.observation: Array = self.env.reset(seed=seed)[0]
         self.set_target(self.pose)
 
     @property
     def pose(self) -> Array:
-        """Where the robot's joints are."""
+        """Return the current pose (P,), as the signal `pose`."""
         pose: Array = self.poise_env.get_observation()[self.pose_slice].astype(np.float32)
         return pose
 
     def set_target(self, pose: Array) -> None:
-        """Move to a pose from now on."""
+        """Set the pose (P,) to move to from the next step on."""
         self._target_pose = pose
         self._is_target_set = False
 
     def step(self) -> None:
-        """One step towards the pose that is aimed at."""
+        """Take one step towards the target."""
         if not self._is_target_set:
             self.set_env_target()
-            seen = self.poise_env.agent_observation()
-            self.observation = (
-                self.env.observation(seen) if isinstance(self.env, FlattenPixels) else seen
-            )
+            observation = self.poise_env.agent_observation()
+            if isinstance(self.env, FlattenPixels):
+                observation = self.env.observation(observation)
+            self.observation = observation
             self._is_target_set = True
         action = self.learner.act(self.observation[None], explore=False)[0]
         self.observation, _, _, _, info = self.env.step(action)
-        self._is_target_set = not info[
-            "success"
-        ]  # Or the environment has chosen its next target, and we have not.
+        # After a success the environment has sampled a target of its own: replace it.
+        self._is_target_set = not info["success"]
 
     def set_env_target(self) -> None:
-        """Tell the environment which target is its own now."""
+        """Set the environment's target to the robot's."""
         self.poise_env.set_target(self._target_pose)
 
     def reach_pose(
         self, target: Target, seed: int, recorder: Any = None, *, use_image: bool = True
     ) -> Attempt:
-        """Take one pose, from the environment's start at a seed; by its picture, or blindly by its true numbers."""
+        """Try to take one pose, from the initial state of a seed, by its image or its true pose.
+
+        A `recorder` gets a frame for each step.
+        """
         self.reset(seed)
-        read = self.set_target_image(target, use_image=use_image)
-        true = read if target.pose is None else target.pose
+        read_pose = self.set_target_image(target, use_image=use_image)
+        goal_pose = read_pose if target.pose is None else target.pose
         task: PoseTask = self.poise_env.task
-        judge = PoseTask(task.position_tolerance, task.hold_steps, task.roots)
-        if true is not None:
-            judge.set_target(task.pose_to_points(true), task.pose_to_points(self.pose))
-        taken = None
+        # A second task decides on success: that of the environment has the robot's target, which
+        # may be misread, and is refined on the way.
+        check = PoseTask(task.position_tolerance, task.hold_steps, task.roots)
+        if goal_pose is not None:
+            check.set_target(task.pose_to_points(goal_pose), task.pose_to_points(self.pose))
+        reached_after = None
         for step in range(1, self.max_steps + 1):
             self.step()
             if use_image:
                 self.refine_target(step)
             if recorder is not None:
-                recorder.add(self.draw_comparison(target, true))
-            if true is not None:
-                judge.step(task.pose_to_points(self.pose))
-                if judge.is_achieved:
-                    taken = step
+                recorder.add(self.draw_comparison(target, goal_pose))
+            if goal_pose is not None:
+                check.step(task.pose_to_points(self.pose))
+                if check.is_achieved:
+                    reached_after = step
                     break
-        for _ in range(0 if recorder is None else PAUSE_FRAMES):
-            recorder.add(self.draw_comparison(target, true))
+        if recorder is not None:
+            for _ in range(PAUSE_FRAMES):
+                recorder.add(self.draw_comparison(target, goal_pose))
         return Attempt(
             target.name,
-            taken,
-            self._compute_error(self.pose, true),
-            self._compute_error(read, target.pose),
+            reached_after,
+            final_error=self._compute_error(self.pose, goal_pose),
+            reading_error=self._compute_error(read_pose, target.pose),
         )
 
     def follow_video(
         self, targets: Sequence[Target], frame_rate: int, recorder: Any = None
     ) -> list[FrameError]:
-        """Follow a film shown at `frame_rate` frames a second, once the robot has had its time to take the first frame's pose."""
+        """Follow a video shown at `frame_rate` (frames/s); return the errors in each frame.
+
+        Before the video starts, the robot has `max_steps` to take the pose of the first frame.
+        """
         self.reset(EVALUATION_SEED)
         self.set_target_image(targets[0])
         for _ in range(self.max_steps):
             self.step()
-        moments = []
-        due = 0.0
-        for target, read in zip(targets, self.track_video(targets, 1.0 / frame_rate), strict=True):
-            due += self.poise_env.CONTROL_HZ / frame_rate
-            while due >= 1.0:
+        frame_errors = []
+        due_steps = 0.0
+        read_poses = self.track_video(targets, 1.0 / frame_rate)
+        for target, read_pose in zip(targets, read_poses, strict=True):
+            due_steps += self.poise_env.CONTROL_HZ / frame_rate
+            while due_steps >= 1.0:
                 self.step()
-                due -= 1.0
-            moments.append(
+                due_steps -= 1.0
+            frame_errors.append(
                 FrameError(
-                    self._compute_error(self.pose, read),
-                    self._compute_error(self.pose, target.pose),
-                    self._compute_error(read, target.pose),
+                    tracking_error=self._compute_error(self.pose, read_pose),
+                    true_error=self._compute_error(self.pose, target.pose),
+                    reading_error=self._compute_error(read_pose, target.pose),
                 )
             )
             if recorder is not None:
-                recorder.add(
-                    self.draw_comparison(target, read if target.pose is None else target.pose)
-                )
-        return moments
+                goal_pose = read_pose if target.pose is None else target.pose
+                recorder.add(self.draw_comparison(target, goal_pose))
+        return frame_errors
 
-    def draw_comparison(self, target: Target, target_pose: Array | None) -> Array:
-        """What it sees and what it does, side by side, and how far it is from what is wanted: (size, 2 size, 3) uint8."""
-        away = self._compute_error(self.pose, target_pose)
-        captions = f"sees {target.name}", f"{1000 * away.metres:.0f} mm away" if away else ""
-        return draw_side_by_side((target.image, np.asarray(self.env.render())), captions, self.size)
+    def draw_comparison(self, target: Target, goal_pose: Array | None) -> Array:
+        """Return the target image beside the robot, with its error: (size, 2 size, 3) uint8."""
+        error = self._compute_error(self.pose, goal_pose)
+        target_caption = f"target: {target.name}"
+        robot_caption = f"error: {1000 * error.metres:.0f} mm" if error else ""
+        images = (target.image, np.asarray(self.env.render()))
+        return draw_side_by_side(images, (target_caption, robot_caption), self.size)
 
-    def _compute_error(self, pose: Array | None, target_pose: Array | None) -> PoseError | None:
-        """How far one pose is from another, where both are known."""
-        return (
-            None
-            if pose is None or target_pose is None
-            else self.poise_env.task.error(pose, target_pose)
-        )
+    def _compute_error(self, pose: Array | None, goal_pose: Array | None) -> PoseError | None:
+        """Return the error of one pose from another; None where one is unknown."""
+        if pose is None or goal_pose is None:
+            return None
+        error: PoseError = self.poise_env.task.error(pose, goal_pose)
+        return error
+
+
+def draw_side_by_side(images: tuple[Array, Array], captions: tuple[str, str], size: int) -> Array:
+    """Return two images (H, W, 3) uint8 side by side, with captions: (size, 2 size, 3) uint8."""
+    surface = pygame.Surface((2 * size, size))
+    font = get_font(max(12, size // 18))
+    for image, caption, left in zip(images, captions, (0, size), strict=True):
+        half = frame_to_surface(image)
+        if half.get_size() != (size, size):
+            # Show the pixels of an image that has few of them, instead of blurring it.
+            is_coarse = len(image) < size // 2
+            scale = pygame.transform.scale if is_coarse else pygame.transform.smoothscale
+            half = scale(half, (size, size))
+        surface.blit(half, (left, 0))
+        caption_top = size - font.get_linesize() - 4
+        surface.blit(font.render(caption, True, TEXT_COLOUR), (left + 6, caption_top))
+    pygame.draw.line(surface, TRACK_COLOUR, (size, 0), (size, size), max(1, size // 160))
+    return surface_to_frame(surface)

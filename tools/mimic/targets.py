@@ -1,4 +1,4 @@
-"""Pictures of poses to be taken: from image files, a film, a dataset, or poses made up."""
+"""Target images: poses to take, from image files, a video, a dataset, or an environment."""
 
 import warnings
 from collections import deque
@@ -17,15 +17,34 @@ from poise.toolkit.media.video import read_video
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.spaces import Array, slices
 from poise.tools.record.record_run import make_render_env
+from poise.tools.translate.load import POSE_SIGNAL
 
 KNOT_INTERVAL = 2.5
-"""Time from one drawn pose to the next (s)."""
+"""Time between two knots of a trajectory (s)."""
+
+MAX_ASPECT_CHANGE = 1.1
+"""Largest ratio between the aspect ratios of an image and of the translator's images."""
+
+MIN_BRIGHTNESS = 8
+"""An image without a colour value of at least this, of 255, counts as black."""
+
+BACKGROUND_COLOUR = (255, 255, 255)
+"""Colour behind the transparent parts of an image file."""
+
+
+class Target(NamedTuple):
+    """An image (H, W, 3) uint8 of a pose, and the true pose (P,) where it is known."""
+
+    name: str
+    image: Array
+    pose: Array | None
 
 
 class TrajectoryWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Whatever action it is given, its joints follow a cubic B-spline from one drawn pose towards the next.
+    """Moves the joints along a cubic B-spline through random poses, and ignores actions.
 
-    So angles, speeds and accelerations have no jumps, and no angle leaves the limits within which poses are drawn.
+    Angles, velocities and accelerations are continuous, and no angle leaves the range in which
+    poses are sampled: a B-spline stays inside the convex hull of its knots.
     """
 
     def __init__(self, env: Env) -> None:
@@ -35,97 +54,84 @@ class TrajectoryWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin at rest, in the pose of the seed's episode."""
-        told = self.env.reset(seed=seed, options=options)
-        self.rng = (
-            self.poise_env.np_random
-        )  # Not one of the same seed: it would draw the pose of the start once more.
+        """Start at rest, in the initial pose of the seed's episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        # Continue the episode's generator: a new one with its seed would sample the initial pose
+        # again.
+        self.rng = self.poise_env.np_random
         start = np.array(self.poise_env.angles)
-        self._knots = deque(
-            [start, start, start, self.poise_env.sample_joint_angles(self.rng)], maxlen=4
-        )
+        # Three equal knots: the spline starts in that pose, with velocity and acceleration 0.
+        self._knots = deque([start, start, start], maxlen=4)
+        self._add_knot()
         self._phase = 0.0
-        return told
+        return observation, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Go on along the path for one step of the environment's time."""
+        """Move along the trajectory by one control step; the reward is 0 and nothing ends it."""
         self._phase += 1.0 / (KNOT_INTERVAL * self.poise_env.CONTROL_HZ)
         if self._phase >= 1.0:
             self._phase -= 1.0
-            self._knots.append(self.poise_env.sample_joint_angles(self.rng))
+            self._add_knot()
         self.poise_env.set_joint_angles(_evaluate_spline(np.stack(self._knots), self._phase))
         return self.poise_env.agent_observation(), 0.0, False, False, {}
 
-
-def _evaluate_spline(knots: Array, u: float) -> Array:
-    """A point of a uniform cubic B-spline, a part `u` of the way between the second and the third of four points (4, N)."""
-    weights = (
-        np.array([(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3])
-        / 6
-    )
-    point: Array = weights @ knots
-    return point
-
-
-MAX_ASPECT_CHANGE = 1.1
-"""How much wider than high, or higher than wide, a picture may be beside those that the translator knows."""
-
-
-MIN_BRIGHTNESS = 8
-"""A picture whose brightest colour is below this shows nothing."""
-
-
-class Target(NamedTuple):
-    """A picture (H, W, 3) uint8 of a pose, and the pose itself where it is known."""
-
-    name: str
-    image: Array
-    pose: Array | None
+    def _add_knot(self) -> None:
+        self._knots.append(self.poise_env.sample_joint_angles(self.rng))
 
 
 def load_image_targets(paths: Iterable[Path], size: tuple[int, int]) -> list[Target]:
-    """Image files, PNG or JPEG, of any size; a UserError names the one that is none."""
+    """Load image files (PNG, JPEG, ...) at `size` (height, width).
+
+    Raises:
+        UserError: a file is missing, is not an image, or does not fit (fit_image).
+    """
     return [
         Target(path.name, fit_image(_load_image(path), size, path.name), None) for path in paths
     ]
 
 
 def load_video_targets(path: Path, size: tuple[int, int]) -> list[Target]:
-    """The frames of a film, in their order."""
+    """Load the frames of a video at `size` (height, width), in order.
+
+    Raises:
+        UserError: the file is missing or has no frame, or its frames do not fit (fit_image).
+    """
     if not path.is_file():
-        raise UserError(f"{path} is not there")
-    frames = [
+        raise UserError(f"no such file: {path}")
+    targets = [
         Target(f"frame {index}", fit_image(frame, size, path.name), None)
         for index, frame in enumerate(read_video(path))
     ]
-    if not frames:
-        raise UserError(f"{path} holds no picture that can be read")
-    return frames
+    if not targets:
+        raise UserError(f"{path} has no frame that can be read")
+    return targets
 
 
 def load_dataset_targets(data: Dataset, number: int) -> list[Target]:
-    """Held-out frames of a dataset, from all over it, with their true poses."""
-    held_out = data.split()[1]
-    rows = held_out[np.linspace(0, len(held_out) - 1, min(number, len(held_out))).astype(int)]
-    poses = data.select_signals(["pose"])[rows]
+    """Return up to `number` held-out frames, evenly spaced over a dataset, with true poses."""
+    _, held_out_rows = data.split()
+    number = min(number, len(held_out_rows))
+    rows = held_out_rows[np.linspace(0, len(held_out_rows) - 1, number).astype(int)]
+    images = data.load_frames(rows)
+    poses = data.select_signals([POSE_SIGNAL])[rows]
     return [
-        Target(f"row {row}", *shown)
-        for row, *shown in zip(rows, data.load_frames(rows), poses, strict=True)
+        Target(f"row {row}", image, pose)
+        for row, image, pose in zip(rows, images, poses, strict=True)
     ]
 
 
 def sample_targets(
     env_id: str, settings: Mapping[str, Any], number: int, seed: int
 ) -> list[Target]:
-    """Pictures of random poses, as the environment itself draws them, with their true poses."""
+    """Return rendered images of random poses, with the true poses."""
     env = make_render_env(env_id, settings, {})
-    ours = unwrap_poise_env(env)
-    assert ours is not None
-    place = slices(ours.OBSERVATION)["pose"]
+    poise_env = unwrap_poise_env(env)
+    assert poise_env is not None
+    pose_slice = slices(poise_env.OBSERVATION)[POSE_SIGNAL]
     targets = []
     for index in range(number):
         observation, _ = env.reset(seed=seed + index)
-        targets.append(Target(f"pose {index}", np.asarray(env.render()), observation[place]))
+        targets.append(Target(f"pose {index}", np.asarray(env.render()), observation[pose_slice]))
     env.close()
     return targets
 
@@ -133,46 +139,68 @@ def sample_targets(
 def make_trajectory_targets(
     env_id: str, settings: Mapping[str, Any], seconds: float, seed: int
 ) -> tuple[list[Target], int]:
-    """Pictures of a body that is led along a smooth path, as the environment itself draws them, with their true poses; their rate."""
+    """Return rendered images of a random trajectory with the true poses, and their frame rate."""
     env = TrajectoryWrapper(make_render_env(env_id, settings, {}))
-    place = slices(env.poise_env.OBSERVATION)["pose"]
-    rate = env.poise_env.CONTROL_HZ
+    pose_slice = slices(env.poise_env.OBSERVATION)[POSE_SIGNAL]
+    frame_rate = env.poise_env.CONTROL_HZ
     targets = []
     observation, _ = env.reset(seed=seed)
-    for step in range(max(1, round(seconds * rate))):
-        targets.append(
-            Target(f"{step / rate:.2f} s", np.asarray(env.render()), observation[place].copy())
-        )
+    for step in range(max(1, round(seconds * frame_rate))):
+        image = np.asarray(env.render())
+        targets.append(Target(f"{step / frame_rate:.2f} s", image, observation[pose_slice].copy()))
         observation, *_ = env.step(None)
     env.close()
-    return targets, rate
+    return targets, frame_rate
 
 
 def fit_image(image: Array, size: tuple[int, int], name: str) -> Array:
-    """A picture (H, W, 3) uint8 in another size (height, width); a UserError where its shape is another or it is all black."""
+    """Return an image (H, W, 3) uint8 at another size (height, width).
+
+    Raises:
+        UserError: the aspect ratio differs too much, or the image is black; it names `name`.
+    """
     height, width = image.shape[:2]
-    skew = (width / height) / (size[1] / size[0])
-    if not 1 / MAX_ASPECT_CHANGE < skew < MAX_ASPECT_CHANGE:
+    new_height, new_width = size
+    aspect_change = (width / height) / (new_width / new_height)
+    if not 1 / MAX_ASPECT_CHANGE < aspect_change < MAX_ASPECT_CHANGE:
         raise UserError(
-            f"{name} has {width} x {height} pixels; the translator knows pictures as wide to high as {size[1]} to {size[0]}"
+            f"{name} has {width} x {height} pixels; "
+            f"images need a ratio of width to height of {new_width} to {new_height}"
         )
     if image.max() < MIN_BRIGHTNESS:
-        raise UserError(f"{name} is all black: there is nothing to be seen in it")
+        raise UserError(f"{name} is all black: it shows no pose")
     if (height, width) == size:
         return image
-    return resize_frame(image, size[1], size[0])
+    return resize_frame(image, new_width, new_height)
+
+
+def _evaluate_spline(knots: Array, u: float) -> Array:
+    """Return the point at u in [0, 1] of a uniform cubic B-spline segment with knots (4, N).
+
+    At u = 0 the point is near knots[1], at u = 1 near knots[2].
+    """
+    weights = np.array(
+        [
+            (1 - u) ** 3,
+            3 * u**3 - 6 * u**2 + 4,
+            -3 * u**3 + 3 * u**2 + 3 * u + 1,
+            u**3,
+        ]
+    )
+    point: Array = (weights / 6) @ knots
+    return point
 
 
 def _load_image(path: Path) -> Array:
     if not path.is_file():
-        raise UserError(f"{path} is not there")
+        raise UserError(f"no such file: {path}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             surface = pygame.image.load(path)
     except pygame.error as error:
-        raise UserError(f"{path} is no picture that can be read: {error}") from None
-    paper = pygame.Surface(surface.get_size())
-    paper.fill((255, 255, 255))  # Under what is transparent.
-    paper.blit(surface, (0, 0))
-    return surface_to_frame(paper)
+        raise UserError(f"{path} is not an image that can be read: {error}") from None
+    opaque = pygame.Surface(surface.get_size())
+    opaque.fill(BACKGROUND_COLOUR)
+    opaque.blit(surface, (0, 0))
+    return surface_to_frame(opaque)

@@ -1,6 +1,7 @@
-"""Collect a dataset: pictures of an environment beside its signals, by random motion or by a run's policy, on all cores.
+"""Collect a dataset: images of an environment with its signals, by random motion or a policy.
 
-Every episode has a seed of its own, so any number of processes, stopped and started again, makes the same files.
+Episodes are seeded one by one and collected in parallel processes: the files do not depend on the
+number of processes or on interruptions.
 """
 
 import functools
@@ -8,34 +9,36 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from poise import algos
 from poise.toolkit.appearance import Appearance, AppearanceRandomization
-from poise.toolkit.console import progress_bar
 from poise.toolkit.dataset import CARD, Dataset, Shard, write_card
+from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import write_json
-from poise.toolkit.process import count_cores
-from poise.toolkit.registry import Env, make_env, resolve_env_id, unwrap_poise_env
+from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
 from poise.toolkit.spaces import Array
 from poise.tools.record.record_run import make_render_env
 
 PLAN_FILE = "plan.json"
 
+RANDOM_POLICY = "random"
 
 SHARD_FRAMES = 5000
-"""Frames of a shard, about."""
-
+"""Approximate number of frames in a shard."""
 
 ACTION_REPEAT = 5
-"""Steps for which a random action is held: a new one in every step would only make the body tremble."""
+"""Steps for which a random action is held: new ones in every step only make the body tremble."""
+
+SEED_STRIDE = 1_000_000
+"""Distance between the first episode seeds of two dataset seeds."""
 
 
 def plan_dataset(
@@ -48,46 +51,51 @@ def plan_dataset(
     policy: str,
     runs_dir: Path,
     seed: int,
-    vary: Mapping[str, Any] = MappingProxyType({}),
+    randomize_appearance: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """All that decides what a dataset will hold, checked before anything is made."""
+    """Return the plan of a dataset: everything that determines its content.
+
+    Args:
+        env_id: id of a Poise environment.
+        settings: settings of the environment.
+        frames: number of images, a multiple of `sequence`.
+        size: height and width of the images (pixels).
+        sequence: frames of each episode.
+        policy: `random`, or the name of a run whose policy moves the body.
+        runs_dir: folder of the run.
+        seed: seed of all episodes.
+        randomize_appearance: strength in [0, 1] by kind of randomization, or `all`.
+
+    Raises:
+        UserError: the arguments do not fit together.
+    """
     if frames % sequence:
-        raise UserError(f"{frames} frames are no whole number of sequences of {sequence}")
-    ours = unwrap_poise_env(env := make_env(env_id, settings))
-    env.close()
-    if ours is None:
+        raise UserError(f"{frames} frames cannot be divided into sequences of {sequence}")
+    poise_env = _make_poise_env(env_id, settings)
+    if poise_env is None:
+        raise UserError(f"a dataset needs a Poise environment, with named signals: not {env_id}")
+    if not poise_env.agent_view.is_state_only:
         raise UserError(
-            f"a dataset needs an environment of Poise, whose signals have names; {env_id} is none"
+            "a dataset holds images beside the signals anyway: "
+            "leave observation=state and goal=state"
         )
-    if not ours.agent_view.is_state_only:
-        raise UserError(
-            "a dataset holds pictures beside the signals anyway: leave observation=state and goal=state"
-        )
-    variation = AppearanceRandomization.for_env(vary, ours.RANDOMIZABLE, env_id)
-    unmarked = {"show_markers": False} if "show_markers" in ours.SETTINGS.model_fields else {}
-    return {
+    randomization = AppearanceRandomization.for_env(
+        randomize_appearance, poise_env.RANDOMIZABLE, env_id
+    ).to_dict()
+    has_markers = "show_markers" in poise_env.SETTINGS.model_fields
+    hidden_markers = {"show_markers": False} if has_markers else {}
+    plan = {
         "env": env_id,
-        "env_settings": {**settings, **unmarked, "width": size, "height": size},
+        "env_settings": {**settings, **hidden_markers, "width": size, "height": size},
         "frames": frames,
         "sequence": sequence,
-        "rate": ours.CONTROL_HZ,
-        "policy": policy if policy == "random" else _resolve_policy_run(runs_dir, policy),
+        "rate": poise_env.CONTROL_HZ,
+        "policy": policy if policy == RANDOM_POLICY else _resolve_policy_run(runs_dir, policy),
         "seed": seed,
-        **({"variation": variation.to_dict()} if any(variation.to_dict().values()) else {}),
-        "versions": get_versions(),
     }
-
-
-def _resolve_policy_run(runs_dir: Path, policy: str) -> str:
-    """The folder of a run whose policy can move the body by what a dataset's environment shows."""
-    run = Run.open(runs_dir, policy)
-    ours = unwrap_poise_env(env := make_env(run.config["env"], run.config["env_settings"]))
-    env.close()
-    if ours is not None and not ours.agent_view.is_state_only:
-        raise UserError(
-            f"run {policy!r} sees pictures itself: choose one that sees the state, or random"
-        )
-    return str(run.path.resolve())
+    if any(randomization.values()):
+        plan["variation"] = randomization
+    return {**plan, "versions": get_versions()}
 
 
 def collect_dataset(
@@ -96,108 +104,127 @@ def collect_dataset(
     jobs: int,
     on_progress: Callable[[int], None] = lambda frames: None,
 ) -> Dataset:
-    """Collect what is planned into a folder, or what is missing there; `on_progress` hears how many frames are done."""
-    if (out / PLAN_FILE).exists() and json.loads((out / PLAN_FILE).read_text()) != plan:
-        raise UserError(f"{out} holds another dataset: choose another --out, or remove it")
-    if out.exists() and not (out / PLAN_FILE).exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty and holds no dataset: choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / PLAN_FILE, plan)
+    """Collect a planned dataset into a folder, in up to `jobs` processes.
+
+    Shards that the folder already holds are kept. `on_progress` is called with the number of
+    frames done.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    _prepare_folder(out, plan)
     shards = dict(_plan_shards(plan))
-    done = (
-        sum(len(episodes) for name, episodes in shards.items() if (out / name).exists())
-        * plan["sequence"]
-    )
     missing = {name: episodes for name, episodes in shards.items() if not (out / name).exists()}
-    on_progress(done)
+    episodes_done = sum(len(episodes) for name, episodes in shards.items() if name not in missing)
+    frames_done = episodes_done * plan["sequence"]
+    on_progress(frames_done)
+    plan_text = json.dumps(plan)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, max(1, len(missing))), mp_context=context) as pool:
-        work = {
-            pool.submit(collect_shard, json.dumps(plan), episodes, out / name): name
+        futures = [
+            pool.submit(collect_shard, plan_text, episodes, out / name)
             for name, episodes in missing.items()
-        }
-        for finished in as_completed(work):
-            done += finished.result()
-            on_progress(done)
+        ]
+        for future in as_completed(futures):
+            frames_done += future.result()
+            on_progress(frames_done)
     if not (out / CARD).exists():
-        ours = unwrap_poise_env(env := make_env(plan["env"], plan["env_settings"]))
-        env.close()
-        assert ours is not None
-        write_card(out, dict(plan), ours.OBSERVATION, list(shards))
+        poise_env = _make_poise_env(plan["env"], plan["env_settings"])
+        assert poise_env is not None
+        write_card(out, dict(plan), poise_env.OBSERVATION, list(shards))
     return Dataset(out)
 
 
 def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:
-    """Live some episodes and write their frames and signals; the number of frames."""
+    """Simulate some episodes and write their frames and signals; return the number of frames.
+
+    The plan comes as JSON text, which can be the key of a cache.
+    """
     plan = json.loads(plan_text)
     env = _load_env(plan_text)
-    rows = [row for number in episodes for row in _collect_episode(plan, env, number)]
+    rows = [row for episode in episodes for row in _collect_episode(plan, env, episode)]
     frames, signals = (np.stack(column) for column in zip(*rows, strict=True))
     Shard(frames, signals, np.repeat(np.array(episodes), plan["sequence"])).save(folder)
     return len(frames)
 
 
 def sample_appearance(plan: Mapping[str, Any], episode: int, step: int) -> Appearance:
-    """How the environment looks in one frame of a dataset, by its plan or its card."""
-    return AppearanceRandomization.parse(plan.get("variation", {})).sample_appearance(
-        np.random.default_rng([plan["seed"], episode, 1 + step])
-    )
+    """Return the appearance of the environment in one frame, given a dataset's plan or card."""
+    randomization = AppearanceRandomization.parse(plan.get("variation", {}))
+    # The episode's actions draw from [seed, episode].
+    return randomization.sample_appearance(np.random.default_rng([plan["seed"], episode, 1 + step]))
+
+
+def _make_poise_env(env_id: str, settings: Mapping[str, Any]) -> BaseEnvironment | None:
+    """Return a closed environment, to read its class and settings; None if it is not of Poise."""
+    with closing(make_env(env_id, settings)) as env:
+        return unwrap_poise_env(env)
+
+
+def _resolve_policy_run(runs_dir: Path, policy: str) -> str:
+    """Return the folder of a run whose policy acts on the state alone, as a dataset needs it."""
+    run = Run.open(runs_dir, policy)
+    poise_env = _make_poise_env(run.config["env"], run.config["env_settings"])
+    if poise_env is not None and not poise_env.agent_view.is_state_only:
+        raise UserError(
+            f"run {policy!r} observes images: name a run that observes the state, or random"
+        )
+    return str(run.path.resolve())
+
+
+def _prepare_folder(out: Path, plan: Mapping[str, Any]) -> None:
+    """Write the plan into a folder; raise a UserError where it holds something else."""
+    plan_file = out / PLAN_FILE
+    if plan_file.exists():
+        if json.loads(plan_file.read_text()) != plan:
+            raise UserError(f"{out} holds another dataset: choose another --out, or remove it")
+    elif out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no dataset: choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(plan_file, plan)
+
+
+def _plan_shards(plan: Mapping[str, Any]) -> Iterator[tuple[str, range]]:
+    """Yield the name and the episodes of each shard."""
+    num_episodes = plan["frames"] // plan["sequence"]
+    shard_episodes = max(1, SHARD_FRAMES // plan["sequence"])
+    for index, first in enumerate(range(0, num_episodes, shard_episodes)):
+        yield f"shard_{index:04d}", range(first, min(first + shard_episodes, num_episodes))
 
 
 def _collect_episode(
     plan: Mapping[str, Any], env: Env, episode: int
 ) -> Iterator[tuple[Array, Array]]:
-    """Frame and observation of every moment of one episode, the first one included."""
+    """Yield image and observation of every step of an episode, that of its reset first.
+
+    An episode that terminates early starts again from the same reset.
+    """
     rng = np.random.default_rng([plan["seed"], episode])
-    ours = unwrap_poise_env(env)
-    assert ours is not None
-    observation, _ = env.reset(seed=plan["seed"] * 1_000_000 + episode)
+    reset_seed = plan["seed"] * SEED_STRIDE + episode
+    poise_env = unwrap_poise_env(env)
+    assert poise_env is not None
+    observation, _ = env.reset(seed=reset_seed)
     for step in range(plan["sequence"]):
-        ours.appearance = sample_appearance(plan, episode, step)
+        poise_env.appearance = sample_appearance(plan, episode, step)
         yield np.asarray(env.render()), observation
-        if plan["policy"] != "random":
+        if plan["policy"] != RANDOM_POLICY:
             action = _load_policy(plan["policy"]).act(observation[None], explore=True)[0]
         elif step % ACTION_REPEAT == 0:
             action = rng.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
         if step + 1 < plan["sequence"]:
             observation, _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
-                observation, _ = env.reset(seed=plan["seed"] * 1_000_000 + episode)
-
-
-def _plan_shards(plan: Mapping[str, Any]) -> Iterator[tuple[str, range]]:
-    """Names of the shards, and the episodes of each."""
-    episodes = plan["frames"] // plan["sequence"]
-    each = max(1, SHARD_FRAMES // plan["sequence"])
-    for index, first in enumerate(range(0, episodes, each)):
-        yield f"shard_{index:04d}", range(first, min(first + each, episodes))
+                observation, _ = env.reset(seed=reset_seed)
 
 
 @functools.cache
 def _load_env(plan_text: str) -> Env:
+    """Return the environment of a plan, one a process."""
     plan = json.loads(plan_text)
     return make_render_env(plan["env"], plan["env_settings"], {})
 
 
 @functools.cache
 def _load_policy(path: str) -> Any:
+    """Return the learner of a run folder, one a process."""
     return algos.restore_learner(Run(Path(path)), None)
-
-
-def collect_and_show(
-    env: str,
-    *,
-    out: Path,
-    sequences: int,
-    jobs: int | None,
-    runs_dir: Path,
-    env_set: Mapping[str, Any],
-    **options: Any,
-) -> None:
-    """Collect a dataset with a bar that shows how far it is."""
-    plan = plan_dataset(
-        resolve_env_id(env), env_set, sequence=sequences, runs_dir=runs_dir, **options
-    )
-    with progress_bar("frames", plan["frames"]) as told:
-        collected = collect_dataset(plan, out, jobs or count_cores(), told)
-    Console().print(f"dataset: {out}, {len(collected):,} frames of {collected.card['env']}")

@@ -1,4 +1,4 @@
-"""Open a translator that has been trained, alone or beside a policy, and see what fits it."""
+"""Load a trained translator, of a run of its own or beside a policy, and check what it fits."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -14,69 +14,43 @@ from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
 
 ALGORITHM = "translator"
+"""The value of `algorithm` in the config of a translator's run."""
+
+POSE_SIGNAL = "pose"
+"""The signal that holds the points of the arms, elbow first and hand last (m)."""
 
 
 def get_translator_config(run: Run) -> dict[str, Any]:
-    """The config of a translator's run, or of the translator beside a policy; a UserError where the run has none."""
+    """Return the config of a translator, of its own run or beside a policy.
+
+    Raises:
+        UserError: the run has no translator.
+    """
     config = run.config
     if "translator" in config:
         return merge_translator_config(config)
     if config["algorithm"] != ALGORITHM:
         raise UserError(
-            f"run {run.path.name!r} trained a policy, not a translator: make one with `poise translate train`, and name that"
+            f"run {run.path.name!r} holds a policy, not a translator: "
+            "name a run of `poise translate train`"
         )
     return config
 
 
 def merge_translator_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of the translator beside a policy, by the run's."""
+    """Return the config of the translator beside a policy, given the config of their run."""
     return {**config, **config["translator"]}
 
 
-def check_compatible(run: Run, data: Dataset) -> None:
-    """A UserError where a translator's run and a dataset are not of the same environment and size."""
-    config = get_translator_config(run)
-    check_images(data, config["env"], config["size"], run)
-
-
-def check_images(data: Dataset, env_id: str, size: Sequence[int], run: Run) -> None:
-    """A UserError where a dataset holds no pictures of the environment, or none of the size (height, width), that a run knows."""
-    name = run.path.name
-    if data.card["env"] != env_id:
-        raise UserError(
-            f"run {name!r} knows {env_id}, dataset {data.folder} shows {data.card['env']}"
-        )
-    height, width = data.shards[0].frames.shape[1:3]
-    if [height, width] != [*size]:
-        seen = " x ".join(map(str, size))
-        raise UserError(
-            f"run {name!r} sees {seen} pixels, the pictures of {data.folder} have {height} x {width}"
-        )
-
-
-def load_translator(run: Run) -> Translator:
-    """The translator that a run has trained; a UserError where the run is none of a translator."""
-    translator = make_translator(get_translator_config(run))
-    beside = run.config["algorithm"] != ALGORITHM
-    groups = [group_name(name) for name in translator.networks]
-    prefix = GROUP_PREFIX if beside else ""
-    state = run.load_checkpoint("latest" if beside else None, [prefix + group for group in groups])[
-        1
-    ]
-    translator.load_state_dict({group: state[prefix + group] for group in groups})
-    return translator
-
-
 def parse_translator_settings(config: Mapping[str, Any]) -> TranslatorSettings:
-    """The settings of a translator, by its config."""
+    """Return the settings in a translator's config."""
     return TranslatorSettings.parse(config["settings"], kind="translator setting")
 
 
 def make_translator(config: Mapping[str, Any]) -> Translator:
-    """A translator that has learned nothing yet, by its config."""
-    size = tuple(config["size"])
+    """Return an untrained translator for a config."""
     return Translator(
-        size,
+        tuple(config["size"]),
         config["outputs"],
         parse_translator_settings(config),
         config["training"]["seed"],
@@ -84,26 +58,72 @@ def make_translator(config: Mapping[str, Any]) -> Translator:
     )
 
 
+def load_translator(run: Run) -> Translator:
+    """Return the trained translator of a run; raise a UserError where the run has none."""
+    translator = make_translator(get_translator_config(run))
+    is_beside_policy = run.config["algorithm"] != ALGORITHM
+    prefix = GROUP_PREFIX if is_beside_policy else ""
+    # The best checkpoint beside a policy is the policy's best, not the translator's.
+    checkpoint = "latest" if is_beside_policy else None
+    groups = [group_name(name) for name in translator.networks]
+    _, state = run.load_checkpoint(checkpoint, [prefix + group for group in groups])
+    translator.load_state_dict({group: state[prefix + group] for group in groups})
+    return translator
+
+
+def check_compatible(run: Run, data: Dataset) -> None:
+    """Raise a UserError where environment or image size of run and dataset differ."""
+    config = get_translator_config(run)
+    check_images(data, config["env"], config["size"], run)
+
+
+def check_images(data: Dataset, env_id: str, size: Sequence[int], run: Run) -> None:
+    """Raise a UserError where a dataset is of another environment or image size.
+
+    `env_id` and `size` (height, width) are those that `run` was trained for.
+    """
+    run_name = run.path.name
+    data_env_id = data.card["env"]
+    if data_env_id != env_id:
+        raise UserError(
+            f"run {run_name!r} is for {env_id}, dataset {data.folder} is of {data_env_id}"
+        )
+    height, width = data.shards[0].frames.shape[1:3]
+    if (height, width) != tuple(size):
+        raise UserError(
+            f"run {run_name!r} reads images of {size[0]} x {size[1]} pixels, "
+            f"dataset {data.folder} has {height} x {width}"
+        )
+
+
+def check_reads_pose_first(settings: TranslatorSettings, source: str) -> None:
+    """Raise a UserError, which names `source`, where a translator's first signal is no pose."""
+    if settings.signals[0] != POSE_SIGNAL:
+        raise UserError(
+            f"{source} does not read the signal {POSE_SIGNAL!r} first: train one that does"
+        )
+
+
 @functools.cache
 def load_pose_reader(folder: str) -> Callable[[Array], Array]:
-    """What gives the pose in a picture (H, W, 3) uint8, by the translator whose run lies in a folder."""
-    if not (path := Path(folder)).is_dir():
-        raise UserError(
-            f"translator={folder}: there is no such folder; name that of a run, runs/NAME"
-        )
+    """Return a function from images (H, W, 3) uint8 to poses, by the translator of a run folder.
+
+    toolkit/observation.py calls it for environments with goal=translated.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise UserError(f"translator={folder}: no such folder; name a run's folder, runs/NAME")
     translator = load_translator(Run(path))
-    if translator.settings.signals[0] != "pose":
-        raise UserError(
-            f"translator={folder} does not read the signal pose first: train one that does"
-        )
+    check_reads_pose_first(translator.settings, f"translator={folder}")
+    height, width = translator.image_size
 
-    def read(picture: Array) -> Array:
-        if picture.shape[:2] != translator.image_size:
-            height, width = translator.image_size
+    def read_pose(image: Array) -> Array:
+        if image.shape[:2] != (height, width):
             raise UserError(
-                f"translator={folder} sees {width} x {height} pixels: --env-set image_size={height}"
+                f"translator={folder} reads images of {height} x {width} pixels: "
+                f"--env-set image_size={height}"
             )
-        values: Array = translator.translate(picture[None])[0]
-        return values
+        pose: Array = translator.translate(image[None])[0]
+        return pose
 
-    return read
+    return read_pose

@@ -233,9 +233,9 @@ BAD: dict[str, tuple[Any, str]] = {
         "cartpole-sac is there twice",
     ),
     "the same seed twice": ({"seeds": [1, 1]}, "seed 1 is there twice"),
-    "no YAML": ("envs: [", "is no YAML"),
+    "no YAML": ("envs: [", "is not valid YAML"),
     "no table": ("- envs", "should hold `envs:`"),
-    "no text": (b"\xff\xfe\x00\x80", "it is no text"),
+    "no text": (b"\xff\xfe\x00\x80", "it is not text"),
 }
 
 

@@ -227,13 +227,13 @@ def test_a_film_of_every_world(env_id, elsewhere):
     for by in ("policy", "trajectory"):
         told = poise(elsewhere, "--by", by, "--out", "film.mp4", "--seconds", 1.2, "--size", 64)
         assert told.exit_code == 0, told.output
-        assert "copied for 0.2 s" in told.output and "frames a second: film.mp4" in told.output
+        assert "followed for 0.2 s" in told.output and "frames per second: film.mp4" in told.output
         assert [frame.shape for frame in read_video(Path("film.mp4"))] == [(64, 128, 3)] * 30
 
 
 @pytest.mark.parametrize(("words", "said"), [
     (("--out", "film.mp4", "--by", "keys"), "keys need the window"),
-    (("--seconds", "3"), "goes with --out"),
+    (("--seconds", "3"), "it goes with --out"),
     (("--out", "film.png"), "an .mp4 or a .gif"),
     (("--out", "film.mp4", "--translator", "mover"), "not a translator"),
 ])  # fmt: skip

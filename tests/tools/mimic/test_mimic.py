@@ -140,10 +140,10 @@ def test_a_picture_of_the_right_size_is_left_as_it_is():
 
 
 @pytest.mark.parametrize(("make_it", "said"), [
-    (lambda path: path.write_text("no picture"), "is no picture that can be read"),
+    (lambda path: path.write_text("no picture"), "is not an image that can be read"),
     (lambda path: picture_file(path, 200, 100), "200 x 100 pixels"),
     (lambda path: pygame.image.save(pygame.Surface((50, 50)), path), "all black"),
-    (lambda path: None, "is not there"),
+    (lambda path: None, "no such file"),
 ])  # fmt: skip
 def test_what_is_no_picture_of_a_pose_is_said_in_one_line(tmp_path, make_it, said):
     path = tmp_path / "it.png"
@@ -403,7 +403,7 @@ def test_a_dataset_of_another_size_is_refused_in_one_line(runs, elsewhere):
     how = {"frames": 20, "size": 48, "sequence": 2, "policy": "random", "seed": 0, "runs_dir": runs}
     collect_dataset(plan_dataset("poise/Reacher2D-v0", {}, **how), elsewhere / "larger", jobs=1)
     result = poise(runs, "--dataset", "larger")
-    assert result.exit_code == 2 and "sees 32 x 32 pixels" in result.output
+    assert result.exit_code == 2 and "reads images of 32 x 32 pixels" in result.output
 
 
 def poise(folder, *words):
@@ -416,20 +416,20 @@ def test_pictures_films_datasets_and_made_up_poses_from_the_command(runs, elsewh
     picture_file(elsewhere / "it.png", 64, 64)
     told = poise(runs, "--image", "it.png", "--out", "film.mp4", "--size", 48)
     assert told.exit_code == 0, told.output
-    assert "0 of 1 poses taken within 20 mm" in told.output and "it.png" in told.output
+    assert "0 of 1 poses reached within 20 mm" in told.output and "it.png" in told.output
     frames = list(read_video(Path("film.mp4")))
     assert len(frames) >= 150 and frames[0].shape == (48, 96, 3)
     told = poise(runs, "--dataset", runs / "data", "--random", 2)
-    assert told.exit_code == 0 and "with the true numbers instead of pictures" in told.output
+    assert told.exit_code == 0 and "given the true poses instead of images" in told.output
     assert poise(runs, "--random", 1).exit_code == 0
     with open_recorder(Path("square.mp4"), 25) as film:
         for _ in range(5):
             film.add(np.full((64, 64, 3), 100, np.uint8))
     told = poise(runs, "--video", "square.mp4")
-    assert told.exit_code == 0 and "followed 5 frames at 25 a second" in told.output
-    assert "from the truth" not in told.output
+    assert told.exit_code == 0 and "followed 5 frames at 25 per second" in told.output
+    assert "true pose" not in told.output
     told = poise(runs, "--trajectory", 0.2)
-    assert told.exit_code == 0 and "robot from the truth: " in told.output
+    assert told.exit_code == 0 and "robot to the true pose: " in told.output
 
 
 @pytest.mark.parametrize("env_id", TAKING[1:])
@@ -473,9 +473,9 @@ def test_a_policy_is_told_what_a_translator_has_read(runs):
 
 
 @pytest.mark.parametrize(("translator", "pixels", "message"), [
-    ("eye", 64, "sees 32 x 32 pixels: --env-set image_size=32"),
-    ("mover", 32, "trained a policy, not a translator"),
-    ("nothing", 32, "there is no such folder"),
+    ("eye", 64, "reads images of 32 x 32 pixels: --env-set image_size=32"),
+    ("mover", 32, "holds a policy, not a translator"),
+    ("nothing", 32, "no such folder"),
 ])  # fmt: skip
 def test_a_translator_that_cannot_tell_the_target_is_refused(runs, translator, pixels, message):
     with pytest.raises(UserError, match=message):
@@ -619,28 +619,28 @@ def test_an_onlooker_from_the_command(runs, elsewhere):
         return result.exit_code, result.output
 
     code, said = told("--random", 2, "--out", "film.gif", "--size", 48)
-    assert code == 0 and "of 2 poses taken within 20 mm" in said and "translator" not in said
+    assert code == 0 and "of 2 poses reached within 20 mm" in said and "translator" not in said
     picture_file(elsewhere / "it.png", 64, 64)
     code, said = told("--image", "it.png")
-    assert code == 0 and "nobody can judge" in said
+    assert code == 0 and "true poses are unknown" in said
     code, said = told("--dataset", runs / "data", "--random", 2)
-    assert code == 0 and "of 2 poses taken" in said
+    assert code == 0 and "of 2 poses reached" in said
     code, said = told("--trajectory", 0.1)
-    assert code == 0 and "robot from the truth" in said and "ahead" not in said
+    assert code == 0 and "robot to the true pose" in said and "lead" not in said
     code, said = told("--random", 1, "--translator", "eye")
-    assert code == 2 and "leave --translator away" in said
+    assert code == 2 and "omit --translator" in said
 
 
 def test_who_is_told_numbers_is_no_onlooker(runs):
     result = CliRunner().invoke(main, ["mimic", "mover", "--runs-dir", str(runs), "--random", "1"])
-    assert result.exit_code == 2 and "in numbers: --translator RUN names" in result.output
+    assert result.exit_code == 2 and "--translator RUN reads it from images" in result.output
     result = CliRunner().invoke(
         main, ["mimic", "stander", "--runs-dir", str(runs), "--random", "1"]
     )
-    assert result.exit_code == 2 and "takes no poses" in result.output
+    assert result.exit_code == 2 and "cannot take poses" in result.output
     with pytest.raises(UserError, match="--translator RUN"):
         GoalImageRobot(run(runs, "mover"), 48)
-    with pytest.raises(UserError, match="in numbers too"):
+    with pytest.raises(UserError, match="the state of its goal too"):
         GoalImageRobot(looking(runs, "both", {"observation": "both", "goal": "both"}, {}), 48)
 
 
@@ -655,7 +655,7 @@ def test_a_translators_run_is_no_policy(runs, words):
 def test_a_policy_that_sees_pictures_moves_no_dataset(runs):
     looking(runs, "pixels", *LOOKING["pixels"])
     how = {"frames": 4, "size": 32, "sequence": 2, "seed": 0, "runs_dir": runs}
-    with pytest.raises(UserError, match="sees pictures itself"):
+    with pytest.raises(UserError, match="observes images"):
         plan_dataset("poise/Reacher2D-v0", {}, policy="pixels", **how)
     with pytest.raises(UserError, match="leave observation=state"):
         plan_dataset("poise/Reacher2D-v0", LOOKING["pixels"][0], policy="random", **how)
