@@ -16,7 +16,7 @@ NUM_ENVS = 4
 STEPS = NUM_ENVS * (LEARNING_STARTS + 3 * UPDATE_EVERY)
 
 
-def train(folder, name, steps=STEPS, **request):
+def train(folder, name, steps=STEPS, **options):
     training = {
         "steps": steps,
         "evaluate_every": 0,
@@ -26,7 +26,13 @@ def train(folder, name, steps=STEPS, **request):
         "checkpoint_every": 10**6,
     }
     request = TrainRequest(
-        "reacher2d", "ppo", training, SMALL_SETTINGS, runs_dir=folder, name=name, **request
+        env="reacher2d",
+        algorithm="ppo",
+        training=training,
+        settings=SMALL_SETTINGS,
+        runs_dir=folder,
+        name=name,
+        **options,
     )
     return start_training(request, record_video=False).run
 

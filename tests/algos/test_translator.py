@@ -490,7 +490,7 @@ def test_evaluate_command_compares_rates_with_differences(data, elsewhere):
         ["train", "{data}", "--set", "rates=[pose]"],
         "cannot read 'pose rate' (m/s) from a single image",
     ),
-    (["train", "{data}", "--set", "next_frame_coef=1"], "next_frame_coef needs image sequences"),
+    (["train", "{data}", "--set", "next_frame_coef=1"], "--set kind=convlstm"),
     (["train", "nowhere"], "holds no dataset"),
     (["evaluate", "missing", "{data}"], "unknown run 'missing'"),
     (["evaluate", "missing", "{data}", "--worst", "worst.txt"], "not 'worst.txt'"),

@@ -1,4 +1,4 @@
-"""A duel: the follower copies what it sees of the leader, as a mirror does, whoever leads."""
+"""Duel: the follower mirrors the leader's pose, whatever moves the leader."""
 
 import math
 from pathlib import Path
@@ -17,7 +17,7 @@ from sample_envs import TAKING, make, needs_pybullet
 from sample_policies import Hands
 from sample_runs import seeing_runs
 
-TICK = 0.02
+TIME_STEP = 0.02
 SIZE = 96
 MIRRORED = {
     "poise/Reacher2D-v0": lambda angles: np.array([math.pi - angles[0], -angles[1]]),
@@ -25,221 +25,228 @@ MIRRORED = {
     "poise/Reacher3D-v0": lambda angles: angles * [-1, 1, 1],
     "poise/PoseHumanoid3D-v0": lambda angles: np.roll(angles, 3) * [-1, -1, 1, -1, -1, 1],
 }
-"""The joints' angles in the mirror."""
+"""The reflection of joint angles (rad), by environment."""
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A folder with runs that have learned nothing."""
+    """A folder with an untrained policy and an untrained translator."""
     folder = tmp_path_factory.mktemp("duel")
     seeing_runs(folder, "poise/Reacher2D-v0")
     return folder
 
 
 @pytest.fixture
-def player(runs, monkeypatch):
-    """Begins a duel in a window, in which the follower reads rightly, moves well, and stands as it should from the start."""
+def start_duel(runs, monkeypatch):
+    """A function that opens a duel in a window.
+
+    Its follower reads poses without error, moves well, and starts in the mirrored pose.
+    """
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    begun = []
+    playgrounds = []
 
-    def begin(by="keys"):
-        duel = make_duel(Run.open(runs, "mover"), Run.open(runs, "eye"), by, SIZE, 0)
-        duel.mimic.estimate_pose = lambda picture: duel.image_env.agent_observation()[
-            duel.mimic.pose_slice
-        ]
-        duel.mimic.learner = Hands()
-        duel.mimic.poise_env.set_joint_angles(
-            MIRRORED["poise/Reacher2D-v0"](np.array(duel.leader_env.angles))
-        )
-        begun.append(Playground(Window("test", has_sidebar=True), duel))
-        begun[-1].run_frame(0.0)
-        return begun[-1]
+    def start(leader_mode="keys"):
+        duel = make_duel(Run.open(runs, "mover"), Run.open(runs, "eye"), leader_mode, SIZE, 0)
+        mimic = duel.mimic
+        mimic.estimate_pose = lambda image: duel.image_env.agent_observation()[mimic.pose_slice]
+        mimic.learner = Hands()
+        leader_angles = np.array(duel.leader_env.angles)
+        mimic.poise_env.set_joint_angles(MIRRORED["poise/Reacher2D-v0"](leader_angles))
+        playground = Playground(Window("test", has_sidebar=True), duel)
+        playgrounds.append(playground)
+        playground.run_frame(0.0)
+        return playground
 
-    yield begin
-    for playground in begun:
+    yield start
+    for playground in playgrounds:
         playground.session.close()
     pygame.display.quit()
 
 
-def key(name, event_type=pygame.KEYDOWN):
+def post_key(name, event_type=pygame.KEYDOWN):
     pygame.event.post(pygame.event.Event(event_type, key=pygame.key.key_code(name)))
 
 
-def mouse(playground, event_type, x, y):
-    """Move or press the mouse at a fraction of both pictures."""
-    picture = playground.window.image_rect
-    pos = (picture.left + round(x * picture.width), picture.top + round(y * picture.height))
-    more = (
-        {"rel": (0, 0), "buttons": (1, 0, 0)}
-        if event_type == pygame.MOUSEMOTION
-        else {"button": pygame.BUTTON_LEFT}
-    )
-    pygame.event.post(pygame.event.Event(event_type, pos=pos, **more))
+def post_mouse(playground, event_type, x, y):
+    """Move or press the mouse at a fraction of the frame with both views."""
+    rect = playground.window.image_rect
+    position = (rect.left + round(x * rect.width), rect.top + round(y * rect.height))
+    if event_type == pygame.MOUSEMOTION:
+        details = {"rel": (0, 0), "buttons": (1, 0, 0)}
+    else:
+        details = {"button": pygame.BUTTON_LEFT}
+    pygame.event.post(pygame.event.Event(event_type, pos=position, **details))
 
 
-def pass_time(playground, seconds):
-    for _ in range(round(seconds / TICK)):
-        playground.run_frame(TICK)
+def simulate(playground, seconds):
+    for _ in range(round(seconds / TIME_STEP)):
+        playground.run_frame(TIME_STEP)
 
 
 # The mirror.
 
 
 @pytest.mark.parametrize("env_id", TAKING)
-def test_a_follower_in_the_mirrored_pose_shows_the_leaders_picture_reflected(env_id, tmp_path):
+def test_follower_in_the_mirrored_pose_is_rendered_as_the_leaders_reflection(env_id, tmp_path):
     needs_pybullet(env_id)
     duel = make_duel(*seeing_runs(tmp_path, env_id), "trajectory", 2 * SIZE, 0)
     follower = duel.mimic.poise_env
     follower.set_joint_angles(MIRRORED[env_id](np.array(duel.leader_env.angles)))
-    leaders = duel.observation[duel.mimic.pose_slice]
-    np.testing.assert_allclose(
-        duel.mirror_pose(leaders), follower.agent_observation()[duel.mimic.pose_slice], atol=1e-6
-    )
-    np.testing.assert_array_equal(duel.mirror_pose(duel.mirror_pose(leaders)), leaders)
+    leader_pose = duel.observation[duel.mimic.pose_slice]
+    follower_pose = follower.agent_observation()[duel.mimic.pose_slice]
+    np.testing.assert_allclose(duel.mirror_pose(leader_pose), follower_pose, atol=1e-6)
+    np.testing.assert_array_equal(duel.mirror_pose(duel.mirror_pose(leader_pose)), leader_pose)
     follower.settings = follower.settings.model_copy(update={"show_markers": False})
     for _ in range(2):
-        left, right = np.split(duel.get_frame()[: 2 * SIZE - 24].astype(float), 2, axis=1)
-        left, right = left[:, 2:-2], right[:, 2:-2]  # Between them is a line.
-        assert np.abs(left - right[:, ::-1]).mean() < 0.5 * np.abs(left - right).mean()
-        duel.move_camera(0.1, 0.1)  # From elsewhere too.
+        views = duel.get_frame()[: 2 * SIZE - 24].astype(float)
+        left, right = np.split(views, 2, axis=1)
+        left, right = left[:, 2:-2], right[:, 2:-2]  # Without the line between them.
+        reflected_difference = np.abs(left - right[:, ::-1]).mean()
+        assert reflected_difference < 0.5 * np.abs(left - right).mean()
+        duel.move_camera(0.1, 0.1)  # The second time from another camera position.
     duel.close()
 
 
-def test_the_follower_is_shown_what_a_dataset_shows_from_wherever_one_looks(tmp_path):
+def test_translator_gets_images_as_in_a_dataset_from_every_camera_position(tmp_path):
     pytest.importorskip("pybullet")
-    env_id, pictures = "poise/Reacher3D-v0", []
+    env_id = "poise/Reacher3D-v0"
+    images = []
     duel = make_duel(*seeing_runs(tmp_path, env_id), "trajectory", SIZE, 0)
-    duel.mimic.estimate_pose = lambda picture: pictures.append(picture) or duel.mimic.pose
+    duel.mimic.estimate_pose = lambda image: images.append(image) or duel.mimic.pose
     duel.move_camera(0.3, 0.2, 3.0)
     duel.step()
     env = make(env_id, "rgb_array", width=32, height=32, show_markers=False)
     env.reset()
     env.unwrapped.set_joint_angles(np.array(duel.leader_env.angles))
-    np.testing.assert_array_equal(pictures, [env.render()])
-    env.close(), duel.close()
+    np.testing.assert_array_equal(images, [env.render()])
+    env.close()
+    duel.close()
 
 
-# A person leads.
+# A person moves the leader.
 
 
-def test_a_key_moves_the_leader_and_the_follower_copies_it_in_the_mirror(player):
-    playground = player()
+def test_key_moves_the_leader_and_the_follower_mirrors_it(start_duel):
+    playground = start_duel()
     duel = playground.session
-    pass_time(playground, 2.0)
+    simulate(playground, 2.0)
     assert duel.error.metres < 0.02
-    before = duel.leader_env.angles[0]
-    key("right")
-    pass_time(playground, 0.4)
-    key("right", pygame.KEYUP)
-    assert duel.leader_env.angles[0] > before + 0.2
-    pass_time(playground, 3.0)
+    initial_angle = duel.leader_env.angles[0]
+    post_key("right")
+    simulate(playground, 0.4)
+    post_key("right", pygame.KEYUP)
+    assert duel.leader_env.angles[0] > initial_angle + 0.2
+    simulate(playground, 3.0)
     assert duel.error.metres < 0.02
-    leader, follower = (
-        seen[duel.mimic.pose_slice] for seen in (duel.observation, duel.mimic.observation)
-    )
-    np.testing.assert_allclose(follower, leader * [-1, 1, -1, 1], atol=0.03)
-    assert duel.counted_steps == duel.steps - duel.rate and 0.0 < duel.get_mean_error().metres < 0.2
+    leader_pose = duel.observation[duel.mimic.pose_slice]
+    follower_pose = duel.mimic.observation[duel.mimic.pose_slice]
+    np.testing.assert_allclose(follower_pose, leader_pose * [-1, 1, -1, 1], atol=0.03)
+    assert duel.counted_steps == duel.steps - duel.rate
+    assert 0.0 < duel.get_mean_error().metres < 0.2
 
 
-def test_the_mouse_drags_the_leader_in_its_own_half(player):
-    playground = player()
+def test_mouse_drags_the_leader_in_its_half_only(start_duel):
+    playground = start_duel()
     duel = playground.session
-    mouse(playground, pygame.MOUSEBUTTONDOWN, 0.75, 0.5)
-    playground.run_frame(TICK)
+    post_mouse(playground, pygame.MOUSEBUTTONDOWN, 0.75, 0.5)
+    playground.run_frame(TIME_STEP)
     assert duel.perturbations.drag is None
-    mouse(playground, pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
-    mouse(playground, pygame.MOUSEMOTION, 0.25, 0.1)
+    post_mouse(playground, pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
+    post_mouse(playground, pygame.MOUSEMOTION, 0.25, 0.1)
     playground.run_frame(0.0)
-    body, cursor = duel.perturbations.drag.get_endpoints()
+    body_point, cursor = duel.perturbations.drag.get_endpoints()
     assert cursor == pytest.approx((0.25, 0.1), abs=0.01)
-    hold = duel.perturbations.drag.grab.grab
-    link, held = hold.body, hold.body.local_to_world(hold.local_point)
-    assert body == pytest.approx(((0.5 + held.x) / 2, 0.5 - held.y))
-    high = link.position.y
-    pass_time(playground, 0.4)
-    assert link.position.y > high
-    mouse(playground, pygame.MOUSEBUTTONUP, 0.25, 0.1)
+    grab = duel.perturbations.drag.grab.grab
+    grabbed_point = grab.body.local_to_world(grab.local_point)
+    assert body_point == pytest.approx(((0.5 + grabbed_point.x) / 2, 0.5 - grabbed_point.y))
+    initial_height = grab.body.position.y
+    simulate(playground, 0.4)
+    assert grab.body.position.y > initial_height
+    post_mouse(playground, pygame.MOUSEBUTTONUP, 0.25, 0.1)
     playground.run_frame(0.0)
     assert duel.perturbations.drag is None
 
 
-def test_pausing_stops_both_and_a_new_episode_begins_both(player):
-    playground = player()
+def test_pause_and_reset_apply_to_leader_and_follower(start_duel):
+    playground = start_duel()
     duel = playground.session
-    pass_time(playground, 0.2)
-    key("space")
+    simulate(playground, 0.2)
+    post_key("space")
     playground.run_frame(0.0)
-    before = [duel.observation, duel.mimic.observation]
-    pass_time(playground, 0.2)
-    assert [duel.observation, duel.mimic.observation] == before
-    key("r")
+    paused = [duel.observation, duel.mimic.observation]
+    simulate(playground, 0.2)
+    assert [duel.observation, duel.mimic.observation] == paused
+    post_key("r")
     playground.run_frame(0.0)
     assert (duel.seed, duel.steps, duel.counted_steps) == (1, 0, 0)
-    assert all(
-        now is not then
-        for now, then in zip([duel.observation, duel.mimic.observation], before, strict=True)
-    )
+    assert duel.observation is not paused[0]
+    assert duel.mimic.observation is not paused[1]
 
 
-# Others lead.
+# A trajectory or a policy moves the leader.
 
 
-def test_a_led_leader_hears_neither_keys_nor_mouse(player):
-    still, busy = player("trajectory"), player("trajectory")
-    pass_time(still, 0.3)
-    key("right")
-    mouse(busy, pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
-    pass_time(busy, 0.3)
-    assert busy.session.perturbations.drag is None
-    np.testing.assert_array_equal(busy.session.observation, still.session.observation)
+def test_leader_on_a_trajectory_ignores_keys_and_mouse(start_duel):
+    undisturbed = start_duel("trajectory")
+    disturbed = start_duel("trajectory")
+    simulate(undisturbed, 0.3)
+    post_key("right")
+    post_mouse(disturbed, pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
+    simulate(disturbed, 0.3)
+    assert disturbed.session.perturbations.drag is None
+    np.testing.assert_array_equal(disturbed.session.observation, undisturbed.session.observation)
 
 
-def test_a_smooth_path_is_copied_closely(player):
-    playground = player("trajectory")
-    pass_time(playground, 8.0)
+def test_follower_tracks_a_smooth_trajectory_closely(start_duel):
+    playground = start_duel("trajectory")
+    simulate(playground, 8.0)
     assert playground.session.get_mean_error().metres < 0.03
 
 
-def test_a_policy_leads_for_as_long_as_one_looks(player, monkeypatch):
-    """No time limit ends its episode, which would throw the leader into another pose."""
-    playground = player("policy")
-    monkeypatch.setattr(playground.session.mimic, "step", lambda: None)
-    monkeypatch.setattr(
-        playground.session.image_env, "render_frame", lambda: np.zeros((32, 32, 3), np.uint8)
-    )
+def test_leading_policy_has_no_time_limit(start_duel, monkeypatch):
+    """A truncation would reset the leader to another pose."""
+    duel = start_duel("policy").session
+    black = np.zeros((32, 32, 3), np.uint8)
+    monkeypatch.setattr(duel.mimic, "step", lambda: None)
+    monkeypatch.setattr(duel.image_env, "render_frame", lambda: black)
     for _ in range(1500):
-        playground.session.step()
-    assert playground.session.steps == 1500 and not playground.session.outcome
+        duel.step()
+    assert duel.steps == 1500
+    assert not duel.outcome
 
 
-# Films, and words.
+# The command.
 
 
-def poise(folder, *words):
-    words = ("duel", "mover", "--translator", "eye", "--runs-dir", str(folder), *map(str, words))
-    return CliRunner().invoke(main, words)
+def poise_duel(folder, *arguments):
+    options = ("--translator", "eye", "--runs-dir", str(folder))
+    return CliRunner().invoke(main, ["duel", "mover", *options, *map(str, arguments)])
 
 
 @pytest.mark.parametrize("env_id", TAKING)
-def test_a_film_of_every_world(env_id, elsewhere):
+def test_video_is_recorded_in_every_pose_environment(env_id, elsewhere):
     needs_pybullet(env_id)
     seeing_runs(elsewhere, env_id)
-    for by in ("policy", "trajectory"):
-        told = poise(elsewhere, "--by", by, "--out", "film.mp4", "--seconds", 1.2, "--size", 64)
-        assert told.exit_code == 0, told.output
-        assert "followed for 0.2 s" in told.output and "frames per second: film.mp4" in told.output
+    for leader_mode in ("policy", "trajectory"):
+        output = ("--out", "film.mp4", "--seconds", 1.2, "--size", 64)
+        result = poise_duel(elsewhere, "--by", leader_mode, *output)
+        assert result.exit_code == 0, result.output
+        assert "followed for 0.2 s" in result.output
+        assert "frames per second: film.mp4" in result.output
         assert [frame.shape for frame in read_video(Path("film.mp4"))] == [(64, 128, 3)] * 30
 
 
-@pytest.mark.parametrize(("words", "said"), [
+@pytest.mark.parametrize(("arguments", "message"), [
     (("--out", "film.mp4", "--by", "keys"), "keys need the window"),
-    (("--seconds", "3"), "it goes with --out"),
+    (("--seconds", "3"), "goes with --out"),
     (("--out", "film.png"), "an .mp4 or a .gif"),
     (("--out", "film.mp4", "--translator", "mover"), "not a translator"),
 ])  # fmt: skip
-def test_words_that_do_not_fit_are_one_line(runs, elsewhere, words, said):
-    result = poise(runs, *words)
+def test_invalid_arguments_are_one_line_errors_and_create_nothing(
+    runs, elsewhere, arguments, message
+):
+    result = poise_duel(runs, *arguments)
     assert result.exit_code == 2
-    assert said in result.output
+    assert message in result.output
     assert len(result.output.strip().splitlines()) == 1
     assert not list(elsewhere.iterdir())
