@@ -15,6 +15,7 @@ from poise.algos.networks import CoordConvNet
 from poise.algos.normalization import Normalizer, make_normalizer
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import EnvBatch, Transition
+from poise.toolkit.observation import GoalImage
 from poise.toolkit.registry import make_env
 from poise.toolkit.spaces import slices
 from poise.toolkit.wrappers import FLOAT32_BYTES, FlattenPixels, PixelVectorSpace
@@ -157,7 +158,8 @@ def test_pictures_change_nothing_in_the_story(env_id):
 def test_a_translator_reads_the_target(monkeypatch):
     read, looked = np.array([0.25, 0.0, 0.45, 0.0], np.float32), []
     monkeypatch.setattr(
-        "poise.tools.translate.load.load_pose_reader",
+        GoalImage,
+        "open_estimator",
         lambda folder: lambda picture: looked.append((folder, picture.shape)) or read,
     )
     env = reacher(goal="translated", translator="eye")
@@ -175,11 +177,11 @@ def test_a_translator_reads_the_target(monkeypatch):
 
 
 @pytest.mark.parametrize(("env_id", "settings", "message"), [
-    ("poise/Standing-v0", {"goal": "pixels"}, "sets no target"),
-    (REACHER, {"goal": "translated"}, "goes with translator"),
-    (REACHER, {"translator": "eye"}, "goes with translator"),
+    ("poise/Standing-v0", {"goal": "pixels"}, "has no target pose"),
+    (REACHER, {"goal": "translated"}, "must be set together"),
+    (REACHER, {"translator": "eye"}, "must be set together"),
     (REACHER, {"observation": "smells"}, "observation='smells'"),
-    *[(env_id, {"goal": "pixels"}, "cannot draw|sets no target") for env_id in IN_SPACE if env_id not in POSED_IN_SPACE],
+    *[(env_id, {"goal": "pixels"}, "cannot draw|has no target pose") for env_id in IN_SPACE if env_id not in POSED_IN_SPACE],
 ])  # fmt: skip
 def test_what_cannot_be_seen_is_told_in_one_line(env_id, settings, message):
     with pytest.raises(UserError, match=message):
