@@ -1,4 +1,4 @@
-"""BaseEnvironment: the template of every environment. Subclasses supply the physics and the task."""
+"""BaseEnvironment: the template of every environment; subclasses add the physics and the task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -231,7 +231,7 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         """
 
     def interaction(self) -> Interaction | None:
-        """Return how a person can disturb the episode (toolkit/interaction.py), None if unsupported."""
+        """Return the disturbances that a person can apply, None if unsupported."""
         return None
 
     def push_target(self) -> PushTarget | None:

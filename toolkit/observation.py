@@ -1,4 +1,4 @@
-"""Observations: the signals and images that an environment gives its agent, and the form of its goal.
+"""Observations: the signals and images that an agent gets, and the form of its goal.
 
     observation = state         the environment's signals
                 = pixels        images of the last steps, (size, size, 3 stack) uint8, oldest first
@@ -8,7 +8,8 @@
                 = both          the target as that image and as numbers
                 = translated    the target as numbers that a translator estimates from that image
 
-An agent without state gets no signal but the target; an agent with goal=pixels gets no number of it.
+An agent without state gets no signal but the target. With goal=pixels it gets neither the target
+nor the difference to it as numbers.
 """
 
 import functools
@@ -112,7 +113,7 @@ class GoalImage:
         return progress(self._potential, previous) if is_same_target else 0.0
 
     def image_distance(self) -> float:
-        """Return the distance in [0, 1] of the current image to the goal image; 0 if they are equal.
+        """Return the distance of the current image to the goal image, in [0, 1]; 0 if equal.
 
         The mean absolute difference at four scales, from one pixel to eight. With single pixels
         alone, an arm just beside its target would be no better than one far away.
@@ -233,7 +234,7 @@ class AgentObservation:
         return has_state
 
     def _stack_images(self) -> list[Array]:
-        """Return the images of the last steps; the first one fills in for steps before the reset."""
+        """Return the images of the last steps; before the reset, the first one repeats."""
         if self.env.steps == 0:
             self._frames.clear()
         elif self.env.steps == self._step:  # Built again within one step, e.g. for a new target.

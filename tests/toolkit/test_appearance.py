@@ -298,11 +298,11 @@ def test_all_is_what_a_world_can_vary_and_more_words_make_it_exact():
 
 
 @pytest.mark.parametrize(("word", "said"), [
-    ("lighting=1", "poise/Reacher2D-v0 cannot vary lighting: it can vary colours, background, widths"),
+    ("lighting=1", "poise/Reacher2D-v0 cannot randomize lighting: it can randomize colours, background, widths"),
     ("colour=1", "did you mean 'colours'"),
-    ("pixel_noise=1.5", "variation pixel_noise=1.5: input should be less than or equal to 1"),
-    ("occluders=-1", "variation occluders=-1: input should be greater than or equal to 0"),
-    ("camera_jitter=much", "variation camera_jitter='much'"),
+    ("pixel_noise=1.5", "appearance randomization pixel_noise=1.5: input should be less than or equal to 1"),
+    ("occluders=-1", "appearance randomization occluders=-1: input should be greater than or equal to 0"),
+    ("camera_jitter=much", "appearance randomization camera_jitter='much'"),
     ("all=2", "less than or equal to 1"),
     ("noise", "--vary 'noise': write it as key=value"),
 ])  # fmt: skip

@@ -91,7 +91,7 @@ def test_the_same_frames_make_the_same_film_every_time(tmp_path):
 def test_all_frames_have_one_size(tmp_path):
     with VideoRecorder(tmp_path / "film.mp4", 25) as recording:
         recording.add(frame(1))
-        with pytest.raises(ValueError, match="in a film of 96 x 64"):
+        with pytest.raises(ValueError, match="in a video of 96 x 64"):
             recording.add(frame(1, 32, 32))
         recording.add(frame(2))
     assert len(list(read_video(tmp_path / "film.mp4"))) == 2
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_film_is_a_user_error(tmp_path, content):
     path = tmp_path / "film.mp4"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=r"film\.mp4 cannot be read as a film"):
+    with pytest.raises(UserError, match=r"film\.mp4 cannot be read as a video"):
         list(read_video(path))
 
 
@@ -164,7 +164,7 @@ def test_sound_alone_is_no_film(tmp_path):
         sound.sample_rate, sound.time_base = 8000, Fraction(1, 8000)
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match="contains no images"):
         list(read_video(path))
 
 

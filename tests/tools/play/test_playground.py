@@ -343,7 +343,7 @@ def test_no_display_is_told_in_one_line(monkeypatch):
 
 def test_a_driver_that_nobody_asked_for_and_that_shows_nothing_is_no_display(monkeypatch):
     monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")
-    with pytest.raises(UserError, match="display does not answer"):
+    with pytest.raises(UserError, match="display does not respond"):
         Window("test")
     assert not pygame.display.get_init()
 

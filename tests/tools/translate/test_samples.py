@@ -1,9 +1,12 @@
 """What a translator reads and how it is judged: films, rates of change, arms, and speeds beside differences."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from poise.algos.translator import TranslatorSettings
-from poise.toolkit.dataset import Dataset
+from poise.toolkit.dataset import CARD, Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.spaces import Signal
 from poise.tools.translate.collect_dataset import collect_dataset, plan_dataset
@@ -63,11 +66,14 @@ def test_a_rate_is_how_far_a_signal_goes_in_a_second(data):
     )
 
 
-def test_a_dataset_that_does_not_tell_its_rate_is_refused_in_one_line(data):
-    older = Dataset(data.folder)
-    del older.card["rate"]
-    with pytest.raises(UserError, match="collect it anew"):
-        older.time_derivatives(["pose"])
+def test_dataset_card_without_frame_rate_is_refused_in_one_line(data, tmp_path):
+    folder = tmp_path / "incomplete"
+    shutil.copytree(data.folder, folder)
+    card = json.loads((folder / CARD).read_text())
+    del card["rate"]
+    (folder / CARD).write_text(json.dumps(card))
+    with pytest.raises(UserError, match=r"card.json has no 'rate'$"):
+        Dataset(folder)
 
 
 def test_nobody_is_asked_for_a_speed_at_the_first_picture_of_a_film(data):
