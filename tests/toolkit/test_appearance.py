@@ -1,4 +1,4 @@
-"""Variation of pictures: off, nothing changes; on, all chance comes from one generator; and a body is always to be seen."""
+"""Appearance and its randomization: off, it changes nothing; on, it is reproducible."""
 
 import json
 import math
@@ -59,23 +59,23 @@ def plan(env_id="poise/Reacher2D-v0", **changed):
 
 @pytest.fixture
 def drawn(env_id):
-    """An environment that was placed, 48 x 40 pixels."""
+    """An environment after its reset, 48 x 40 pixels."""
     env = bare(env_id, render_mode="rgb_array", width=48, height=40)
     env.reset(seed=0)
     yield env
     env.close()
 
 
-# Looks.
+# Appearance.
 
 
-def test_no_strength_no_change():
+def test_appearance_at_zero_strength_is_default():
     for seed in range(20):
         assert AppearanceRandomization().sample_appearance(rng(seed)) == DEFAULT_APPEARANCE
 
 
 @EVERY_ENV
-def test_every_kind_changes_the_picture_and_a_plain_look_brings_the_old_one_back(env_id, drawn):
+def test_each_randomization_changes_image_and_default_restores_it(env_id, drawn):
     plain = drawn.render()
     for kind in drawn.RANDOMIZABLE:
         pictures = []
@@ -89,7 +89,7 @@ def test_every_kind_changes_the_picture_and_a_plain_look_brings_the_old_one_back
 
 
 @EVERY_ENV
-def test_one_look_one_picture_and_all_kinds_go_together(env_id, drawn):
+def test_equal_appearances_give_equal_images(env_id, drawn):
     variation = AppearanceRandomization(**dict.fromkeys(drawn.RANDOMIZABLE, 1.0))
     looks = [variation.sample_appearance(rng(seed)) for seed in (0, 1, 0)]
     pictures = []
@@ -101,12 +101,12 @@ def test_one_look_one_picture_and_all_kinds_go_together(env_id, drawn):
     assert not np.array_equal(pictures[0], pictures[1])
 
 
-def test_every_kind_is_varied_by_some_world():
+def test_each_randomization_is_supported_by_some_env():
     varied = {kind for env_id in OUR_IDS for kind in bare(env_id).RANDOMIZABLE}
     assert varied == set(KINDS) if IN_SPACE[0] in OUR_IDS else set(KINDS) - {"lighting"}
 
 
-def test_a_body_stands_out_from_whatever_is_behind_it():
+def test_body_colour_has_least_contrast_to_any_background():
     own = ((33, 118, 174), (255, 255, 255), (38, 50, 56))
     for seed in range(300):
         colours = (
@@ -124,7 +124,7 @@ def test_a_body_stands_out_from_whatever_is_behind_it():
         )
 
 
-def test_what_is_pale_stays_pale_in_the_plane():
+def test_pale_colour_stays_pale_in_the_plane():
     picture = canvas.Canvas(40, 40)
     for seed in range(50):
         picture.begin_frame(
@@ -141,7 +141,7 @@ def test_what_is_pale_stays_pale_in_the_plane():
         assert contrast(tuple(picture.get_frame()[20, 20].tolist()), tuple(behind)) < MIN_CONTRAST
 
 
-def test_strength_says_how_far_to_go_from_a_worlds_own_colours():
+def test_colour_strength_mixes_original_and_new_colours():
     black, red, blue = (0, 0, 0), (255, 0, 0), (0, 0, 255)
     half = Colours(
         palette=(red, blue), palette_strength=0.5, background=(blue, black), background_strength=0.5
@@ -154,7 +154,7 @@ def test_strength_says_how_far_to_go_from_a_worlds_own_colours():
     ]
 
 
-def test_limbs_and_joints_become_wider_and_thinner():
+def test_width_scales_change_drawn_area():
     def ink(limbs, joints):
         env.appearance = Appearance(limb_width_scale=limbs, joint_width_scale=joints)
         return int((env.render().astype(int).sum(2) < 450).sum())
@@ -166,7 +166,7 @@ def test_limbs_and_joints_become_wider_and_thinner():
     assert ink(0.3, 0.0) < ink(0.3, 1.0) < ink(1.0, 1.0) < ink(1.5, 1.0) < ink(1.5, 3.0)
 
 
-def test_every_part_of_the_light_changes_the_picture():
+def test_each_parameter_of_the_light_changes_image():
     pytest.importorskip("pybullet")
     env = bare("poise/Reacher3D-v0", render_mode="rgb_array", width=64, height=64)
     env.reset(seed=0)
@@ -188,7 +188,7 @@ def test_every_part_of_the_light_changes_the_picture():
 # The camera.
 
 
-def test_in_the_plane_a_camera_moved_to_the_right_sees_all_farther_left():
+def test_planar_camera_shift_and_zoom_move_image():
     env = bare("poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64)
     env.reset(seed=0)
     plain, before = env.render(), env.world_to_image(env.pose[1])
@@ -202,7 +202,7 @@ def test_in_the_plane_a_camera_moved_to_the_right_sees_all_farther_left():
     )
 
 
-def test_in_space_the_camera_is_moved_as_the_picture_says():
+def test_spatial_camera_follows_shift_zoom_and_rotation():
     pytest.importorskip("pybullet")
     env = bare("poise/Reacher3D-v0", render_mode="rgb_array")
     env.reset(seed=0)
@@ -219,10 +219,10 @@ def test_in_space_the_camera_is_moved_as_the_picture_says():
     env.close()
 
 
-# Over the finished picture.
+# Postprocessing.
 
 
-def test_a_bar_hides_its_place_and_nothing_else():
+def test_occluder_covers_its_bar_only():
     picture = np.zeros((20, 40, 3), np.uint8)
     draw_occluder(picture, Occluder(0.25, 0.5, (1, 2, 3)))
     assert (picture[:, 10:20] == (1, 2, 3)).all() and picture.sum() == 20 * 10 * 6
@@ -237,11 +237,11 @@ def test_a_bar_hides_its_place_and_nothing_else():
     np.testing.assert_array_equal(picture, before)
 
 
-def test_grain_is_as_strong_as_it_says_and_changes_no_mean():
+def test_pixel_noise_has_given_std_and_zero_mean():
     grey = np.full((100, 100, 3), 128, np.uint8)
     grainy = add_pixel_noise(grey, 10.0, rng()).astype(float)
     assert grainy.std() == pytest.approx(10.0, rel=0.02)
-    assert grainy.mean() == pytest.approx(128.0, abs=0.6)  # Cut off, not rounded.
+    assert grainy.mean() == pytest.approx(128.0, abs=0.6)  # Truncated, not rounded.
     np.testing.assert_array_equal(
         Appearance(pixel_noise=10.0, noise_seed=5).postprocess(grey),
         Appearance(pixel_noise=10.0, noise_seed=5).postprocess(grey),
@@ -251,14 +251,15 @@ def test_grain_is_as_strong_as_it_says_and_changes_no_mean():
 # Datasets.
 
 
-def test_a_varied_dataset_is_the_same_whoever_makes_it_and_shows_the_same_states(
-    monkeypatch, tmp_path
-):
+def test_randomized_dataset_is_reproducible_and_keeps_states(monkeypatch, tmp_path):
     monkeypatch.setattr(collecting, "SHARD_FRAMES", 16)
     varied = plan(vary={"all": 1})
     many = collect_dataset(varied, tmp_path / "many", jobs=2)
     assert many.card["variation"] == {**dict.fromkeys(KINDS, 1.0), "lighting": 0.0}
-    for name, how in (("varied", varied), ("plain", plan())):  # By itself, the second shard first.
+    for name, how in (
+        ("varied", varied),
+        ("plain", plan()),
+    ):  # In this process, the second shard first.
         for episodes in (range(4, 8), range(4)):
             collect_shard(json.dumps(how), episodes, tmp_path / f"{name}{episodes.start}")
     collecting._load_env.cache_clear()
@@ -281,39 +282,39 @@ def test_a_varied_dataset_is_the_same_whoever_makes_it_and_shows_the_same_states
         collect_dataset(plan(vary={"pixel_noise": 0.5}), tmp_path / "many", jobs=1)
 
 
-def test_every_frame_of_an_episode_has_a_look_of_its_own(tmp_path):
+def test_every_frame_of_an_episode_has_its_own_appearance(tmp_path):
     collect_shard(json.dumps(plan(vary={"background": 1})), range(2), tmp_path / "shard")
     collecting._load_env.cache_clear()
     assert len(np.unique(load(tmp_path, "shard")[:, 0, 0], axis=0)) == 8
 
 
-def test_with_no_variation_a_plan_is_what_it_always_was():
+def test_plan_without_randomization_does_not_mention_it():
     assert plan(vary={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
     assert "variation" not in plan()
 
 
-def test_all_is_what_a_world_can_vary_and_more_words_make_it_exact():
+def test_strength_of_all_is_default_of_the_others():
     variation = plan(vary={"all": 0.5, "pixel_noise": 0})["variation"]
     assert variation == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
 
 
 @pytest.mark.parametrize(("word", "said"), [
-    ("lighting=1", "poise/Reacher2D-v0 cannot randomize lighting: it can randomize colours, background, widths"),
+    ("lighting=1", "poise/Reacher2D-v0 cannot randomize lighting: it can randomize colours, backgr"),
     ("colour=1", "did you mean 'colours'"),
-    ("pixel_noise=1.5", "appearance randomization pixel_noise=1.5: input should be less than or equal to 1"),
-    ("occluders=-1", "appearance randomization occluders=-1: input should be greater than or equal to 0"),
+    ("pixel_noise=1.5", "appearance randomization pixel_noise=1.5: input should be less than or"),
+    ("occluders=-1", "appearance randomization occluders=-1: input should be greater than or"),
     ("camera_jitter=much", "appearance randomization camera_jitter='much'"),
     ("all=2", "less than or equal to 1"),
     ("noise", "--vary 'noise': write it as key=value"),
 ])  # fmt: skip
-def test_wrong_words_are_said_in_one_line_and_leave_nothing(elsewhere, word, said):
+def test_invalid_strength_is_refused_in_one_line(elsewhere, word, said):
     result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", "--vary", word])
     assert result.exit_code == 2
     assert said in result.output and len(result.output.strip().splitlines()) == 1
     assert not Path("pictures").exists()
 
 
-def test_the_command_varies_and_its_help_names_every_kind(elsewhere):
+def test_dataset_command_randomizes_and_help_lists_all_names(elsewhere):
     words = [
         "--frames",
         "4",
@@ -339,7 +340,7 @@ def test_the_command_varies_and_its_help_names_every_kind(elsewhere):
     assert all(kind in told.output for kind in [*KINDS, "all"])
 
 
-# A real drawing.
+# Drawings.
 
 PAGE = 320
 STICKS = {
@@ -361,11 +362,11 @@ STICKS = {
     },
     "brush": {"paper": (255, 240, 170), "limbs": [(20, 20, 20)] * 2, "width": 0.055},
 }
-"""Ways to draw an arm as a stick figure; widths and radii in m, of which a page shows one."""
+"""Styles of stick figures; widths and radii in m, of which a page shows one."""
 
 
 def stick_figure(points, paper, limbs, width, joints=None):
-    """A drawing (320, 320, 3) of shoulder, elbow and hand (3, 2), made with nothing of Poise: ink covers what is near a line."""
+    """Return a drawing (320, 320, 3) of shoulder, elbow and hand (3, 2), without code of Poise."""
     rows, columns = np.mgrid[:PAGE, :PAGE]
     here = np.stack(((columns + 0.5) / PAGE - 0.5, 0.5 - (rows + 0.5) / PAGE), axis=-1)
     page = np.full((PAGE, PAGE, 3), paper, float)
@@ -385,7 +386,7 @@ def stick_figure(points, paper, limbs, width, joints=None):
 
 
 @pytest.mark.slow
-def test_a_stick_figure_is_understood_after_training_with_variation(tmp_path):
+def test_translator_trained_with_randomization_reads_stick_figures(tmp_path):
     vary = {
         "colours": 1,
         "background": 1,

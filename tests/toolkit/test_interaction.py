@@ -1,4 +1,4 @@
-"""Hands keep their laws: an untouched episode is the one that was always told, and what a hand does is gone at the next reset."""
+"""Interaction: disturbances follow physics, and end at the next reset."""
 
 import numpy as np
 import pymunk
@@ -11,8 +11,8 @@ STEP = 1.0 / 50.0
 TURNED = [(env_id, name) for env_id in OUR_IDS for name in bare(env_id).LIVE_SETTINGS]
 
 
-def story(env, seed=3, steps=25, disturb=None):
-    """All that is seen in an episode, in bytes; `disturb(hand, step)` is done before every step."""
+def episode_bytes(env, seed=3, steps=25, disturb=None):
+    """Return an episode's observations as bytes; `disturb(hand, step)` is called before every step."""
     seen = [env.reset(seed=seed)[0]]
     for step in range(steps):
         if disturb is not None:
@@ -23,7 +23,7 @@ def story(env, seed=3, steps=25, disturb=None):
 
 
 def holds_on(hand):
-    """A hold on every body that is seen."""
+    """Return a grab of every visible body."""
     holds = [hand.grab((x / 20.0, y / 20.0)) for y in range(1, 20) for x in range(1, 20)]
     return {getattr(hold, "link", hold.body): hold for hold in holds if hold is not None}.values()
 
@@ -33,7 +33,7 @@ def momentum(bodies):
 
 
 def weightless(env_id):
-    """An environment with no gravity, far above its ground."""
+    """Return an environment without gravity, far above its ground."""
     env = bare(env_id, gravity=0.0, reset_noise_scale=0.0)
     env.reset(seed=0)
     for body in env.space.bodies:
@@ -42,19 +42,23 @@ def weightless(env_id):
     return env
 
 
-# What holds in every environment.
+# Laws of every environment.
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_a_hand_that_does_nothing_changes_nothing(env_id):
+def test_interaction_without_action_changes_nothing(env_id):
     needs_pybullet(env_id)
     env = bare(env_id)
-    assert story(env, disturb=lambda hand, step: None) == story(env) == story(bare(env_id))
+    assert (
+        episode_bytes(env, disturb=lambda hand, step: None)
+        == episode_bytes(env)
+        == episode_bytes(bare(env_id))
+    )
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
 @pytest.mark.parametrize("deed", ["grab", "throw", "blow", "bump"])
-def test_what_a_hand_does_is_felt_and_gone_with_the_episode(env_id, deed):
+def test_disturbance_changes_episode_and_ends_at_reset(env_id, deed):
     needs_pybullet(env_id)
     env, chance = bare(env_id), np.random.default_rng(0)
     holds = []
@@ -73,30 +77,28 @@ def test_what_a_hand_does_is_felt_and_gone_with_the_episode(env_id, deed):
             case "bump" if step == 3:
                 hand.push_random(0.5, chance)
 
-    before = story(env)
-    felt = story(env, disturb=disturb) != before
+    before = episode_bytes(env)
+    felt = episode_bytes(env, disturb=disturb) != before
     assert felt or (deed == "throw" and not env.interaction().CAN_THROW)
-    assert story(env) == before == story(bare(env_id))
+    assert episode_bytes(env) == before == episode_bytes(bare(env_id))
 
 
 @pytest.mark.parametrize(("env_id", "name"), TURNED)
-def test_a_setting_turned_within_an_episode_is_felt_and_later_ones_are_those_of_a_world_made_with_it(
-    env_id, name
-):
+def test_set_parameter_acts_at_once_and_equals_the_setting_after_reset(env_id, name):
     needs_pybullet(env_id)
     env = bare(env_id)
     value = 0.8 * (getattr(env.settings, name) or 5.0)
-    before = story(env)
+    before = episode_bytes(env)
     assert (
-        story(env, disturb=lambda hand, step: step == 3 and hand.set_parameter(name, value))
+        episode_bytes(env, disturb=lambda hand, step: step == 3 and hand.set_parameter(name, value))
         != before
     )
     assert getattr(env.settings, name) == value
-    assert story(env) == story(bare(env_id, **{name: value}))
+    assert episode_bytes(env) == episode_bytes(bare(env_id, **{name: value}))
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_a_setting_that_can_be_turned_has_bounds_and_stands_between_them(env_id):
+def test_live_setting_has_bounds_that_hold_its_value(env_id):
     needs_pybullet(env_id)
     env = bare(env_id)
     env.reset(seed=0)
@@ -106,11 +108,11 @@ def test_a_setting_that_can_be_turned_has_bounds_and_stands_between_them(env_id)
         assert low <= getattr(env.settings, name) <= high
 
 
-# The plane.
+# In the plane.
 
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
-def test_wind_makes_all_bodies_faster_and_a_push_gives_one_the_momentum_of_all(env_id):
+def test_push_all_adds_velocity_and_push_random_adds_momentum_to_one_body(env_id):
     env = bare(env_id)
     env.reset(seed=0)
     hand, bodies = env.interaction(), env.space.bodies
@@ -126,7 +128,7 @@ def test_wind_makes_all_bodies_faster_and_a_push_gives_one_the_momentum_of_all(e
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
 @pytest.mark.parametrize("at", [(0.05, 0.1), (0.95, 0.3)])
-def test_a_ball_passes_where_it_is_thrown(env_id, at):
+def test_thrown_ball_reaches_its_point(env_id, at):
     env = bare(env_id)
     env.reset(seed=0)
     to = env.image_to_world(*at)
@@ -138,7 +140,7 @@ def test_a_ball_passes_where_it_is_thrown(env_id, at):
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_a_ball_gives_the_body_the_momentum_it_loses(env_id):
+def test_ball_impact_conserves_momentum(env_id):
     env = weightless(env_id)
     own = list(env.space.bodies)
     hand = env.interaction()
@@ -153,7 +155,7 @@ def test_a_ball_gives_the_body_the_momentum_it_loses(env_id):
 
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
-def test_balls_are_seen_but_not_sensed_and_the_oldest_make_room(env_id):
+def test_balls_are_drawn_not_observed_and_the_oldest_is_removed(env_id):
     env = bare(env_id, render_mode="rgb_array")
     env.reset(seed=0)
     shape, before = env.get_observation().shape, env.render()
@@ -167,7 +169,7 @@ def test_balls_are_seen_but_not_sensed_and_the_oldest_make_room(env_id):
 
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
-def test_a_held_point_follows_the_mouse_and_is_free_once_let_go(env_id):
+def test_grabbed_point_follows_mouse_until_released(env_id):
     env = bare(env_id, gravity=0.0)
     env.reset(seed=0)
     still = np.zeros(env.action_space.shape)
@@ -191,7 +193,7 @@ def test_a_held_point_follows_the_mouse_and_is_free_once_let_go(env_id):
     hold.release()
 
 
-def test_a_touch_holds_the_very_point_and_one_beside_the_nearest():
+def test_grab_takes_the_point_inside_or_the_nearest_outside_a_body():
     env = bare("poise/Standing-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     torso = env.figure.torso
@@ -203,14 +205,14 @@ def test_a_touch_holds_the_very_point_and_one_beside_the_nearest():
     assert beside.body is torso and torso.local_to_world(beside.local_point) == pytest.approx(right)
 
 
-def test_a_thrown_ball_can_be_caught():
+def test_thrown_ball_can_be_grabbed():
     env = bare("poise/Standing-v0")
     env.reset(seed=0)
     hand = env.interaction()
     hand.throw_ball((0.9, 0.1))
     hold = hand.grab(env.world_to_image(hand.balls[0].position))
     assert hold.body is hand.balls[0]
-    for _ in range(MAX_BALLS):  # It is held when it must make room.
+    for _ in range(MAX_BALLS):  # It is grabbed when it is the oldest ball.
         hand.throw_ball((0.9, 0.1))
     env.step(np.zeros(4))
     hold.release()
@@ -218,7 +220,7 @@ def test_a_thrown_ball_can_be_caught():
 
 @pytest.mark.parametrize("friction", [0.0, 0.3, 1.0, 1.7])
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_any_two_surfaces_rub_with_the_coefficient_that_was_set(env_id, friction):
+def test_friction_of_any_two_surfaces_is_the_set_coefficient(env_id, friction):
     for env in (bare(env_id, friction=friction), bare(env_id)):
         env.reset(seed=0)
         env.interaction().set_parameter("friction", friction)
@@ -229,7 +231,7 @@ def test_any_two_surfaces_rub_with_the_coefficient_that_was_set(env_id, friction
 
 @pytest.mark.parametrize("radius", [0.1, 0.2, 0.5])
 @pytest.mark.parametrize("length", [0.6, 2.4])
-def test_a_ball_of_any_size_lies_between_ground_and_plank_at_the_start(radius, length):
+def test_ball_of_any_size_touches_ground_and_plank_at_start(radius, length):
     env = bare("poise/BollaRolla-v0", ball_radius=radius, plank_length=length)
     env.reset(seed=0)
     _, ball_y, *_ = env.ball_state

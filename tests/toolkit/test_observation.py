@@ -1,4 +1,4 @@
-"""What an agent sees: numbers, pictures or both; and how it is told its target."""
+"""Observations and goals as numbers, images or both; learning from pixels."""
 
 import copy
 
@@ -32,7 +32,7 @@ def reacher(**settings):
 
 
 def spaces(space):
-    """The shapes of what is seen, by name."""
+    """Return the shapes of an observation space's parts, by name."""
     if isinstance(space, gymnasium.spaces.Dict):
         return {name: part.shape for name, part in space.spaces.items()}
     return {"pixels" if space.dtype == np.uint8 else "state": space.shape}
@@ -48,16 +48,14 @@ def spaces(space):
     ("pixels", "both", {"pixels": (16, 16, 12), "state": (4,)}),
     ("both", "both", {"pixels": (16, 16, 12), "state": (14,)}),
 ])  # fmt: skip
-def test_the_agent_sees_what_was_asked_for_and_nothing_that_tells_the_rest(
-    observation, goal, expected
-):
+def test_observation_space_holds_what_the_settings_ask_for_only(observation, goal, expected):
     env = reacher(observation=observation, goal=goal, frame_stack=3)
     assert spaces(env.observation_space) == expected
     check_env(env)
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_every_world_can_be_seen_in_pictures(env_id):
+def test_pixel_observation_of_every_env_shows_an_image(env_id):
     env = bare(env_id, observation="pixels", image_size=32, frame_stack=2)
     seen, _ = env.reset(seed=0)
     pixels = seen["pixels"] if isinstance(seen, dict) else seen
@@ -65,7 +63,7 @@ def test_every_world_can_be_seen_in_pictures(env_id):
     env.close()
 
 
-def test_the_last_pictures_stand_oldest_first_and_the_first_fills_the_start():
+def test_frame_stack_is_oldest_first_and_repeats_first_image_at_start():
     env, plain = reacher(observation="pixels", goal="pixels", frame_stack=3), reacher()
     seen, _ = env.reset(seed=0)
     plain.reset(seed=0)
@@ -73,17 +71,19 @@ def test_the_last_pictures_stand_oldest_first_and_the_first_fills_the_start():
     for _ in range(4):
         for age, picture in enumerate(pictures[-3:]):
             np.testing.assert_array_equal(seen[..., 3 * age : 3 * age + 3], picture)
-        np.testing.assert_array_equal(env.agent_observation(), seen, "looking again is no step")
+        np.testing.assert_array_equal(
+            env.agent_observation(), seen, "building the observation again is no step"
+        )
         seen = env.step(np.ones(2))[0]
         plain.step(np.ones(2))
         pictures.append(plain.render_observation(16))
     assert not np.array_equal(seen[..., :3], seen[..., 6:9])
     np.testing.assert_array_equal(
-        env.reset(seed=0)[0][..., :3], pictures[0], "nothing is left of the last episode"
+        env.reset(seed=0)[0][..., :3], pictures[0], "the last episode's images are gone"
     )
 
 
-def test_the_targets_picture_is_that_of_a_body_which_is_there():
+def test_goal_image_equals_image_of_body_at_target():
     env = reacher(observation="pixels", goal="pixels")
     seen, _ = env.reset(seed=1)
     assert not np.array_equal(seen[..., 3:6], seen[..., 6:])
@@ -93,7 +93,7 @@ def test_the_targets_picture_is_that_of_a_body_which_is_there():
 
 
 @pytest.mark.parametrize("env_id", POSED_IN_SPACE)
-def test_in_space_too_and_a_target_told_in_numbers_has_no_picture(env_id):
+def test_goal_image_in_space_needs_target_given_by_angles(env_id):
     env = bare(env_id, observation="pixels", goal="pixels", **SMALL)
     seen, _ = env.reset(seed=1)
     assert not np.array_equal(seen[..., -6:-3], seen[..., -3:])
@@ -106,7 +106,7 @@ def test_in_space_too_and_a_target_told_in_numbers_has_no_picture(env_id):
     env.close()
 
 
-def test_unlikeness_grows_with_the_angle_between_two_arms():
+def test_image_distance_grows_with_angle_between_arms():
     env = reacher(goal="pixels")
     found = []
     for angle in (0.0, 0.05, 0.2, 0.6):
@@ -121,7 +121,7 @@ def test_unlikeness_grows_with_the_angle_between_two_arms():
 
 
 @pytest.mark.parametrize("reward", ["likeness", "both"])
-def test_likeness_is_paid_as_it_is_gained_and_a_new_target_pays_nothing(reward):
+def test_image_similarity_sums_to_gain_and_is_zero_at_new_target(reward):
     env = reacher(reward=reward)
     env.reset(seed=0)
     terms = [env.step(np.array([0.3, -0.2]))[4]["reward_terms"]["likeness"] for _ in range(20)]
@@ -131,14 +131,14 @@ def test_likeness_is_paid_as_it_is_gained_and_a_new_target_pays_nothing(reward):
     env.reset(seed=0)
     env.step(np.array([0.3, -0.2]))
     assert sum(terms) == pytest.approx(last + np.log1p(first.image_distance() / 0.002)), (
-        "it sums to last minus first"
+        "the gains sum to last minus first"
     )
     env.set_target(np.array(env.pose).ravel())
     assert env.step(np.zeros(2))[4]["reward_terms"]["likeness"] == 0.0
 
 
 @pytest.mark.parametrize("env_id", [REACHER, *POSED_IN_SPACE])
-def test_pictures_change_nothing_in_the_story(env_id):
+def test_pixel_observation_does_not_change_dynamics(env_id):
     seen, plain = (
         bare(env_id, observation="both", goal="pixels", reward="both", **SMALL),
         bare(env_id),
@@ -155,7 +155,7 @@ def test_pictures_change_nothing_in_the_story(env_id):
     seen.close(), plain.close()
 
 
-def test_a_translator_reads_the_target(monkeypatch):
+def test_translated_goal_is_nearest_reachable_pose(monkeypatch):
     read, looked = np.array([0.25, 0.0, 0.45, 0.0], np.float32), []
     monkeypatch.setattr(
         GoalImage,
@@ -168,12 +168,12 @@ def test_a_translator_reads_the_target(monkeypatch):
     places = slices(env.OBSERVATION)
     taken = np.array([0.2, 0.0, 0.4, 0.0])
     np.testing.assert_allclose(
-        seen[places["target"]], taken, atol=0.01, err_msg="as far as the arm reaches"
+        seen[places["target"]], taken, atol=0.01, err_msg="clipped to the arm's reach"
     )
     np.testing.assert_allclose(
         seen[places["difference"]], seen[places["target"]] - seen[places["pose"]]
     )
-    assert looked == [("eye", (16, 16, 3))], "once for every target"
+    assert looked == [("eye", (16, 16, 3))], "once per target"
 
 
 @pytest.mark.parametrize(("env_id", "settings", "message"), [
@@ -183,16 +183,16 @@ def test_a_translator_reads_the_target(monkeypatch):
     (REACHER, {"observation": "smells"}, "observation='smells'"),
     *[(env_id, {"goal": "pixels"}, "cannot draw|has no target pose") for env_id in IN_SPACE if env_id not in POSED_IN_SPACE],
 ])  # fmt: skip
-def test_what_cannot_be_seen_is_told_in_one_line(env_id, settings, message):
+def test_unsupported_observation_is_refused_in_one_line(env_id, settings, message):
     with pytest.raises(UserError, match=message):
         make(env_id, **settings).reset(seed=0)
 
 
-# Rows: what a learner sees.
+# FlattenPixels.
 
 
 class Shown(gymnasium.Env):
-    """Shows a picture, alone or beside numbers."""
+    """Observes an image, alone or beside numbers."""
 
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
@@ -219,7 +219,7 @@ class Shown(gymnasium.Env):
 
 
 @pytest.mark.parametrize("names", [(), ("camera",), ("camera", "speed")])
-def test_a_row_holds_the_numbers_and_then_the_picture(names):
+def test_pixel_vector_holds_numbers_then_image(names):
     env = FlattenPixels(Shown(*names))
     row, _ = env.reset()
     assert row in env.observation_space and row.dtype == np.uint8
@@ -231,7 +231,7 @@ def test_a_row_holds_the_numbers_and_then_the_picture(names):
     assert env.observation_space.image_shape == (4, 5, 3)
 
 
-def test_several_pictures_and_broken_numbers_are_refused():
+def test_several_images_or_non_finite_numbers_are_refused():
     with pytest.raises(UserError, match="camera, mirror"):
         FlattenPixels(Shown("camera", "mirror"))
     with pytest.raises(WorkError, match="not finite"):
@@ -244,7 +244,7 @@ def seeing(algorithm, goal="pixels", **settings):
     return algos.make_learner(algorithm, REACHER, env, small), EnvBatch(REACHER, 3, 0, env)
 
 
-def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
+def test_encoder_passes_numbers_through_and_uses_every_pixel():
     torch.manual_seed(0)
     space = PixelVectorSpace(2, (16, 16, 3))
     settings = algos.get_algorithm_class("ppo").SETTINGS.parse(
@@ -268,7 +268,7 @@ def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
 
 @pytest.mark.parametrize("patch", [0, 4, 5])
 @pytest.mark.parametrize("of_bytes", [False, True])
-def test_convolutions_know_what_and_where_and_leave_no_pixel_out(patch, of_bytes):
+def test_coord_conv_net_equals_convolution_with_coordinates_and_uses_every_pixel(patch, of_bytes):
     torch.manual_seed(0)
     eye, pictures = (
         CoordConvNet((13, 18), 3, (16, 4), patch, is_uint8=of_bytes),
@@ -286,11 +286,11 @@ def test_convolutions_know_what_and_where_and_leave_no_pixel_out(patch, of_bytes
     )
     assert seen.shape == (2, *eye.output_shape)
     first = functional.conv2d(pictures, eye[0].weight[:, :3], None, eye[0].stride, eye[0].padding)
-    (slope,) = torch.autograd.grad(first.square().sum(), pictures)
-    assert (slope != 0).all()
+    (gradient,) = torch.autograd.grad(first.square().sum(), pictures)
+    assert (gradient != 0).all()
 
 
-def test_an_asymmetric_actor_looks_at_the_picture_and_its_critic_at_the_numbers():
+def test_asymmetric_actor_uses_image_and_critic_uses_numbers():
     for algorithm in ("ppo", "sac", "td3"):
         learner, envs = seeing(algorithm, goal="both", asymmetric_critic=True, patch_size=0)
         rows, numbers = envs.observation, FLOAT32_BYTES * envs.observation_space.state_size
@@ -311,7 +311,7 @@ def test_an_asymmetric_actor_looks_at_the_picture_and_its_critic_at_the_numbers(
         torch.testing.assert_close(critic(torch.as_tensor(dark)), critic(torch.as_tensor(rows)))
 
 
-def test_an_asymmetric_learner_needs_numbers_beside_pictures_and_no_common_trunk():
+def test_asymmetric_learner_without_numbers_or_with_shared_trunk_is_refused():
     for env in ({}, {"observation": "pixels", "goal": "pixels"}):
         with pytest.raises(UserError, match="observation=both --env-set goal=both"):
             algos.make_learner("sac", REACHER, {**env, **SMALL}, {"asymmetric_critic": True})
@@ -319,7 +319,7 @@ def test_an_asymmetric_learner_needs_numbers_beside_pictures_and_no_common_trunk
         seeing("ppo", goal="both", asymmetric_critic=True, shared_trunk=True)
 
 
-def test_glasses_for_rows_normalize_the_numbers_and_leave_the_picture():
+def test_normalizer_of_pixel_vectors_leaves_image_unchanged():
     space, rng = PixelVectorSpace(2, (1, 1, 3)), np.random.default_rng(0)
     numbers, bytes_of_picture = (
         rng.normal(3.0, 2.0, (500, 2)).astype(np.float32),
@@ -346,7 +346,7 @@ def test_glasses_for_rows_normalize_the_numbers_and_leave_the_picture():
         "learning_starts": 3, "batch_size": 4, "buffer_size": 50, "policy_delay": 1, "goal": "both", "asymmetric_critic": True,
     }),
 ])  # fmt: skip
-def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
+def test_training_from_pixels_updates_encoder_and_resumes_exactly(algorithm, settings):
     def live(learner, envs, steps):
         for _ in range(steps):
             learner.observe(envs.step(learner.act(envs.observation, explore=True)))
@@ -374,7 +374,7 @@ def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
 
 
 @pytest.mark.parametrize("algorithm", ["sac", "td3"])
-def test_the_actors_loss_teaches_the_encoder_nothing(algorithm):
+def test_actor_loss_does_not_update_encoder(algorithm):
     learner, envs = seeing(algorithm, learning_starts=0, batch_size=4, buffer_size=50)
     learner.observe(envs.step(np.zeros((3, 2), np.float32)))
     assert not {id(weight) for weight in learner.optimizers["policy"].parameters} & {
@@ -386,7 +386,7 @@ def test_the_actors_loss_teaches_the_encoder_nothing(algorithm):
 
 
 def lived(steps, capacity=50, envs=3, **env):
-    """A buffer that has taken so many steps of environments with pictures, and the transitions that it took, by environment."""
+    """Return a buffer with transitions of environments with images, and these transitions."""
     stage = EnvBatch(REACHER, envs, 0, {"observation": "both", "goal": "pixels", **SMALL, **env})
     buffer, rng = (
         ReplayBuffer(capacity, stage.observation_space, stage.action_space),
@@ -406,7 +406,7 @@ def rows_of(buffer):
 
 
 def shown(buffer):
-    """The places that are told of by what is kept."""
+    """Return the slots that the stored observations refer to."""
     numbers = buffer.frame_store.vector_bytes
     return {
         place
@@ -416,7 +416,7 @@ def shown(buffer):
 
 
 @pytest.mark.parametrize(("steps", "capacity"), [(4, 50), (40, 50), (40, 7), (5, 2)])
-def test_pictures_come_out_of_the_buffer_as_they_went_in(steps, capacity):
+def test_buffer_returns_images_bit_identical(steps, capacity):
     buffer, seen = lived(steps, capacity)
     assert buffer.size == min(capacity, 3 * steps)
     for name, field in (("s", "observation"), ("s2", "next_observation")):
@@ -430,19 +430,18 @@ def test_pictures_come_out_of_the_buffer_as_they_went_in(steps, capacity):
     np.testing.assert_array_equal(batch.s2, rows_of(buffer)["s2"][drawn])
 
 
-def test_a_channel_is_kept_once_and_as_long_as_something_shows_it():
+def test_frame_store_keeps_each_channel_once_while_in_use():
     buffer, _ = lived(40)
     channels, places = buffer.get_state()["channels"], shown(buffer)
     assert len(np.unique(channels[sorted(places)], axis=0)) == len(places)
-    # Each step of an environment brings one picture of three channels; each began with one and has had a target or two.
+    # An environment adds an image of three channels per step; it started with one, and has had one
+    # or two targets.
     assert len(places) <= 3 * (50 + 3 * (1 + 1 + 2))
-    assert len(channels) <= 1 + len(places) + 2 * 3 * 9, (
-        "places that are free again are taken first"
-    )
+    assert len(channels) <= 1 + len(places) + 2 * 3 * 9, "freed slots are reused first"
 
 
 @pytest.mark.parametrize("steps", [4, 17, 40])
-def test_an_album_goes_on_exactly_from_its_state(steps):
+def test_frame_store_resumes_exactly_from_state(steps):
     _, seen = lived(60)
     rows, action = PixelVectorSpace(6, (16, 16, 9)), gymnasium.spaces.Box(-1, 1, (2,), np.float32)
     one, two = ReplayBuffer(50, rows, action), ReplayBuffer(50, rows, action)
@@ -455,7 +454,7 @@ def test_an_album_goes_on_exactly_from_its_state(steps):
         np.testing.assert_array_equal(two.get_state()[name], value, name)
 
 
-def test_an_album_takes_the_lowest_free_place_first_however_it_came_to_be_free():
+def test_frame_store_fills_lowest_free_slot_first():
     rng, rows = np.random.default_rng(0), PixelVectorSpace(1, (2, 3, 1))
     one, two = FrameStore(rows, 40), FrameStore(rows, 40)
     short = one.add(rng.integers(0, 256, (30, rows.shape[0]), np.uint8))
@@ -472,7 +471,7 @@ def test_an_album_takes_the_lowest_free_place_first_however_it_came_to_be_free()
     np.testing.assert_array_equal(one.reconstruct(kept), new)
 
 
-def test_an_album_holds_as_many_different_pictures_as_could_ever_come():
+def test_frame_store_holds_the_greatest_number_of_distinct_images():
     rows, rng = PixelVectorSpace(0, (2, 3, 3)), np.random.default_rng(0)
     buffer = ReplayBuffer(5, rows, gymnasium.spaces.Box(-1, 1, (1,), np.float32))
     for _ in range(20):
@@ -493,7 +492,7 @@ def test_an_album_holds_as_many_different_pictures_as_could_ever_come():
     )
 
 
-def test_a_buffer_of_an_older_version_is_refused_in_one_line():
+def test_buffer_with_unknown_layout_is_refused_in_one_line():
     learner, envs = seeing("sac", learning_starts=0, batch_size=4, buffer_size=50)
     learner.observe(envs.step(np.zeros((3, 2), np.float32)))
     state = learner.state_dict()
@@ -502,21 +501,21 @@ def test_a_buffer_of_an_older_version_is_refused_in_one_line():
         learner.load_state_dict(state)
 
 
-def test_a_buffer_that_memory_cannot_hold_is_refused_with_the_size_that_it_can():
+def test_buffer_too_large_for_memory_is_refused_with_possible_size():
     rows, action = PixelVectorSpace(6, (64, 64, 9)), gymnasium.spaces.Box(-1, 1, (2,), np.float32)
-    with pytest.raises(UserError, match=r"takes up to [\d,]+ GiB.*--set buffer_size=\d+") as told:
+    with pytest.raises(UserError, match=r"takes up to [\d,]+ GiB.*--set buffer_size=\d+") as error:
         ReplayBuffer(10**9, rows, action)
-    ReplayBuffer(int(str(told.value).split("buffer_size=")[1].split()[0]) // 1000, rows, action)
+    ReplayBuffer(int(str(error.value).split("buffer_size=")[1].split()[0]) // 1000, rows, action)
 
 
-def test_a_world_of_pictures_comes_in_rows_by_its_id():
+def test_make_env_flattens_pixel_observations():
     env = make_env(REACHER, {"observation": "pixels", "goal": "pixels", **SMALL})
     assert isinstance(env.observation_space, PixelVectorSpace)
     assert env.reset(seed=0)[0].shape == (16 * 16 * 9,)
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "sac", "td3"])
-def test_who_sees_pictures_has_an_outlook_too(algorithm):
+def test_value_and_std_from_pixels_are_finite(algorithm):
     learner, envs = seeing(algorithm)
-    value, spread = learner.value_and_std(envs.observation)
-    assert value.shape == (3,) and spread.shape == (3, 2) and np.isfinite(value).all()
+    value, std = learner.value_and_std(envs.observation)
+    assert value.shape == (3,) and std.shape == (3, 2) and np.isfinite(value).all()

@@ -1,4 +1,4 @@
-"""Films: what was drawn is what is seen, in a form that browsers play and that survives a kill."""
+"""Videos: frames read back as written, in a format that browsers play and that survives a kill."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from sample_runs import start_run
 
 
 def film(path, frames, rate=25):
-    """Write frames to a file."""
+    """Write frames to a video file."""
     with VideoRecorder(path, rate) as recording:
         for picture in frames:
             recording.add(picture)
@@ -28,16 +28,16 @@ def film(path, frames, rate=25):
 
 
 @pytest.mark.parametrize("number", [1, 2, MAX_PENDING_FRAMES + 3, 60])
-def test_frames_read_back_are_the_frames_added(tmp_path, number):
+def test_frames_read_back_equal_frames_added(tmp_path, number):
     added = [frame(7 * index) for index in range(number)]
     seen = list(read_video(film(tmp_path / "film.mp4", added)))
     assert len(seen) == number
     for one, two in zip(added, seen, strict=True):
         assert two.shape == one.shape and two.dtype == np.uint8
-        assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0, "lossy, but the same picture"
+        assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0, "lossy, but the same image"
 
 
-def test_browsers_can_play_it(tmp_path):
+def test_video_format_is_playable_in_browsers(tmp_path):
     path = film(tmp_path / "film.mp4", [frame(index) for index in range(50)], rate=50)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -51,19 +51,21 @@ def test_browsers_can_play_it(tmp_path):
         ]
         assert max(times) - min(times) == pytest.approx(49 / 50)
     atoms = path.read_bytes()
-    assert 0 < atoms.index(b"moov") < atoms.index(b"moof"), "the index comes first, then fragments"
+    assert 0 < atoms.index(b"moov") < atoms.index(b"moof"), (
+        "the index comes first, then the fragments"
+    )
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (65, 97), (17, 30), (101, 64)])
-def test_odd_sizes_lose_one_pixel_and_nothing_else(tmp_path, height, width):
+def test_odd_sizes_lose_one_pixel(tmp_path, height, width):
     added = frame(50, height, width)
     seen = next(read_video(film(tmp_path / "film.mp4", [added])))
     assert seen.shape == (height // 2 * 2, width // 2 * 2, 3)
     assert np.abs(seen.astype(int) - added[: height // 2 * 2, : width // 2 * 2]).mean() < 6.0
 
 
-def test_a_picture_may_be_drawn_over_once_it_is_added(tmp_path):
-    """Frames wait for the encoder; each must have been copied or be the recorder's own by then."""
+def test_frame_may_be_overwritten_after_add(tmp_path):
+    """Frames wait for the encoder, so that add must not keep a reference to the caller's array."""
     env = make("poise/Cartpole-v0", "rgb_array", width=64, height=64)
     env.reset(seed=0)
     kept = []
@@ -77,7 +79,7 @@ def test_a_picture_may_be_drawn_over_once_it_is_added(tmp_path):
         assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0
 
 
-def test_the_same_frames_make_the_same_film_every_time(tmp_path):
+def test_same_frames_give_byte_identical_video(tmp_path):
     drawn = []
     env = make("poise/Cartpole-v0", "rgb_array", width=96, height=96)
     env.reset(seed=0)
@@ -88,7 +90,7 @@ def test_the_same_frames_make_the_same_film_every_time(tmp_path):
     assert len(made) == 1
 
 
-def test_all_frames_have_one_size(tmp_path):
+def test_frame_of_another_size_is_refused(tmp_path):
     with VideoRecorder(tmp_path / "film.mp4", 25) as recording:
         recording.add(frame(1))
         with pytest.raises(ValueError, match="in a video of 96 x 64"):
@@ -97,13 +99,13 @@ def test_all_frames_have_one_size(tmp_path):
     assert len(list(read_video(tmp_path / "film.mp4"))) == 2
 
 
-def test_a_film_without_frames_and_closing_twice_are_no_errors(tmp_path):
+def test_closing_twice_without_frames_is_no_error(tmp_path):
     recording = VideoRecorder(tmp_path / "film.mp4", 25)
     recording.close()
     recording.close()
 
 
-def test_what_was_added_before_an_error_is_kept(tmp_path):
+def test_frames_added_before_an_error_are_kept(tmp_path):
     with (
         pytest.raises(RuntimeError, match="mine"),
         VideoRecorder(tmp_path / "a" / "film.mp4", 25) as recording,
@@ -126,7 +128,7 @@ for index in range(1_000_000):
 """
 
 
-def test_kill_minus_nine_while_recording_leaves_a_readable_film(tmp_path):
+def test_kill_while_recording_leaves_a_readable_video(tmp_path):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]),
@@ -146,7 +148,7 @@ def test_kill_minus_nine_while_recording_leaves_a_readable_film(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 100, None])
-def test_a_file_that_is_no_film_is_a_user_error(tmp_path, content):
+def test_reading_another_file_as_video_is_user_error(tmp_path, content):
     path = tmp_path / "film.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -154,7 +156,7 @@ def test_a_file_that_is_no_film_is_a_user_error(tmp_path, content):
         list(read_video(path))
 
 
-def test_sound_alone_is_no_film(tmp_path):
+def test_reading_sound_as_video_is_user_error(tmp_path):
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -168,13 +170,13 @@ def test_sound_alone_is_no_film(tmp_path):
         list(read_video(path))
 
 
-def test_a_cut_film_shows_what_is_there(tmp_path):
+def test_truncated_video_is_read_to_its_end(tmp_path):
     path = film(tmp_path / "film.mp4", [frame(index) for index in range(100)], rate=10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     assert 30 <= len(list(read_video(path))) < 100
 
 
-def test_a_gif_keeps_every_other_frame_at_the_same_pace(tmp_path):
+def test_gif_of_50_hz_keeps_every_other_frame_in_real_time(tmp_path):
     path = tmp_path / "film.gif"
     with open_recorder(path, 50) as recording:
         for index in range(21):
@@ -186,13 +188,13 @@ def test_a_gif_keeps_every_other_frame_at_the_same_pace(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film", "film.mp3"])
-def test_other_kinds_of_films_are_a_user_error(tmp_path, name):
+def test_unknown_video_suffix_is_user_error(tmp_path, name):
     with pytest.raises(UserError, match=r"\.mp4"):
         open_recorder(tmp_path / name, 25)
     assert list(tmp_path.iterdir()) == []
 
 
-# Films of runs.
+# Videos of runs.
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +203,7 @@ def run(tmp_path_factory):
     return start_run(tmp_path_factory.mktemp("runs"), steps=60, evaluate_every=0).run
 
 
-def test_a_film_has_one_frame_for_the_start_and_one_for_each_step(run, tmp_path):
+def test_recorded_episode_has_one_frame_for_start_and_each_step(run, tmp_path):
     path = record_episode(run, tmp_path / "film.mp4", size=64, tape=tmp_path / "tape")
     from poise.toolkit.tape import Tape
 
@@ -211,11 +213,11 @@ def test_a_film_has_one_frame_for_the_start_and_one_for_each_step(run, tmp_path)
     assert frames[0].shape == (64, 64, 3)
     with av.open(str(path)) as container:
         assert container.streams.video[0].average_rate == 50, (
-            "one second of the environment is one second of film"
+            "one second of simulation is one second of video"
         )
 
 
-def test_the_same_seed_makes_the_same_film_and_another_seed_another(run, tmp_path):
+def test_recording_depends_on_seed_only(run, tmp_path):
     def frames(name: str, seed: int) -> bytes:
         return b"".join(
             picture.tobytes()
@@ -227,20 +229,20 @@ def test_the_same_seed_makes_the_same_film_and_another_seed_another(run, tmp_pat
     assert frames("c.mp4", EVALUATION_SEED + 1) != first
 
 
-def test_looks_change_the_picture_and_not_the_story(run, tmp_path):
+def test_hud_changes_images_and_not_the_episode(run, tmp_path):
     plain = list(read_video(record_episode(run, tmp_path / "plain.mp4", size=128)))
-    told = list(read_video(record_episode(run, tmp_path / "told.mp4", size=128, hud=True)))
-    assert len(plain) == len(told)
-    assert all((one != two).any() for one, two in zip(plain, told, strict=True))
+    with_hud = list(read_video(record_episode(run, tmp_path / "hud.mp4", size=128, hud=True)))
+    assert len(plain) == len(with_hud)
+    assert all((one != two).any() for one, two in zip(plain, with_hud, strict=True))
 
 
-def test_worlds_of_others_are_filmed_at_their_own_pace():
+def test_env_of_another_package_is_recorded_at_its_frame_rate():
     env = make_render_env("Pendulum-v1", {}, {"hud": False})
     env.reset(seed=0)
     assert env.render().ndim == 3 and get_frame_rate(env) == 30
     env.close()
 
 
-def test_a_world_that_cannot_draw_itself_is_a_user_error():
+def test_env_without_rendering_is_user_error():
     with pytest.raises(UserError, match="cannot draw itself"):
         make_render_env("probe/Counter-v0", {}, {})

@@ -336,7 +336,7 @@ def test_h_hides_the_help_and_shows_it_again(cartpole):
 def test_no_display_is_told_in_one_line(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UserError, match=r"no display.*record a film"):
+    with pytest.raises(UserError, match=r"no display.*record a video"):
         Window("test")
     assert not pygame.display.get_init()
 
