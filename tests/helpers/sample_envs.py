@@ -42,7 +42,7 @@ def make(env_id: str, render_mode: str | None = None, **settings: object) -> gym
 
 
 def bare(env_id: str, **settings: object) -> gymnasium.Env:
-    """Make an environment without wrappers: no time limit, and steps after a failure are allowed."""
+    """Make an environment without wrappers: no time limit, and steps continue after a failure."""
     return make(env_id, **settings).unwrapped
 
 

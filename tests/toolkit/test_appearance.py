@@ -77,28 +77,28 @@ def test_appearance_at_zero_strength_is_default():
 @EVERY_ENV
 def test_each_randomization_changes_image_and_default_restores_it(env_id, drawn):
     plain = drawn.render()
-    for kind in drawn.RANDOMIZABLE:
-        pictures = []
+    for name in drawn.RANDOMIZABLE:
+        images = []
         for seed in range(8):
-            drawn.appearance = AppearanceRandomization(**{kind: 1.0}).sample_appearance(rng(seed))
-            pictures.append(drawn.render())
-            assert pictures[-1].shape == (40, 48, 3) and pictures[-1].dtype == np.uint8
-        assert sum(not np.array_equal(picture, plain) for picture in pictures) >= 4, kind
+            drawn.appearance = AppearanceRandomization(**{name: 1.0}).sample_appearance(rng(seed))
+            images.append(drawn.render())
+            assert images[-1].shape == (40, 48, 3) and images[-1].dtype == np.uint8
+        assert sum(not np.array_equal(image, plain) for image in images) >= 4, name
         drawn.appearance = DEFAULT_APPEARANCE
         np.testing.assert_array_equal(drawn.render(), plain)
 
 
 @EVERY_ENV
 def test_equal_appearances_give_equal_images(env_id, drawn):
-    variation = AppearanceRandomization(**dict.fromkeys(drawn.RANDOMIZABLE, 1.0))
-    looks = [variation.sample_appearance(rng(seed)) for seed in (0, 1, 0)]
-    pictures = []
-    for look in looks:
-        drawn.appearance = look
-        pictures.append(drawn.render())
-    assert looks[0] == looks[2] != looks[1]
-    np.testing.assert_array_equal(pictures[0], pictures[2])
-    assert not np.array_equal(pictures[0], pictures[1])
+    randomization = AppearanceRandomization(**dict.fromkeys(drawn.RANDOMIZABLE, 1.0))
+    appearances = [randomization.sample_appearance(rng(seed)) for seed in (0, 1, 0)]
+    images = []
+    for appearance in appearances:
+        drawn.appearance = appearance
+        images.append(drawn.render())
+    assert appearances[0] == appearances[2] != appearances[1]
+    np.testing.assert_array_equal(images[0], images[2])
+    assert not np.array_equal(images[0], images[1])
 
 
 def test_each_randomization_is_supported_by_some_env():
@@ -107,27 +107,27 @@ def test_each_randomization_is_supported_by_some_env():
 
 
 def test_body_colour_has_least_contrast_to_any_background():
-    own = ((33, 118, 174), (255, 255, 255), (38, 50, 56))
+    originals = ((33, 118, 174), (255, 255, 255), (38, 50, 56))
     for seed in range(300):
         colours = (
             AppearanceRandomization(colours=seed % 2, background=1.0)
             .sample_appearance(rng(seed))
             .colours
         )
-        behind = mix_colours(*colours.blend_background((235, 242, 250), (253, 249, 240)), 0.5)
+        background = mix_colours(*colours.blend_background((235, 242, 250), (253, 249, 240)), 0.5)
         assert (
             min(
-                contrast(colours.blend_body_colour(colour, turn, behind), behind)
-                for turn, colour in enumerate(own)
+                contrast(colours.blend_body_colour(colour, index, background), background)
+                for index, colour in enumerate(originals)
             )
             >= MIN_CONTRAST
         )
 
 
 def test_pale_colour_stays_pale_in_the_plane():
-    picture = canvas.Canvas(40, 40)
+    page = canvas.Canvas(40, 40)
     for seed in range(50):
-        picture.begin_frame(
+        page.begin_frame(
             (0.0, 0.0),
             1.0,
             Appearance(
@@ -136,9 +136,12 @@ def test_pale_colour_stays_pale_in_the_plane():
                 .colours
             ),
         )
-        behind = picture.get_frame()[20, 20].tolist()
-        picture.draw_disc((0.0, 0.0), 0.3, (208, 216, 222))
-        assert contrast(tuple(picture.get_frame()[20, 20].tolist()), tuple(behind)) < MIN_CONTRAST
+        background_colour = page.get_frame()[20, 20].tolist()
+        page.draw_disc((0.0, 0.0), 0.3, (208, 216, 222))
+        assert (
+            contrast(tuple(page.get_frame()[20, 20].tolist()), tuple(background_colour))
+            < MIN_CONTRAST
+        )
 
 
 def test_colour_strength_mixes_original_and_new_colours():
@@ -147,7 +150,7 @@ def test_colour_strength_mixes_original_and_new_colours():
         palette=(red, blue), palette_strength=0.5, background=(blue, black), background_strength=0.5
     )
     assert half.blend_background(black, black) == ((0, 0, 128), black)
-    assert [half.blend_body_colour(black, turn, (255, 255, 255)) for turn in range(3)] == [
+    assert [half.blend_body_colour(black, index, (255, 255, 255)) for index in range(3)] == [
         (128, 0, 0),
         (0, 0, 128),
         (128, 0, 0),
@@ -155,7 +158,7 @@ def test_colour_strength_mixes_original_and_new_colours():
 
 
 def test_width_scales_change_drawn_area():
-    def ink(limbs, joints):
+    def dark_area(limbs, joints):
         env.appearance = Appearance(limb_width_scale=limbs, joint_width_scale=joints)
         return int((env.render().astype(int).sum(2) < 450).sum())
 
@@ -163,7 +166,13 @@ def test_width_scales_change_drawn_area():
         "poise/Reacher2D-v0", render_mode="rgb_array", width=200, height=200, show_markers=False
     )
     env.reset(seed=0)
-    assert ink(0.3, 0.0) < ink(0.3, 1.0) < ink(1.0, 1.0) < ink(1.5, 1.0) < ink(1.5, 3.0)
+    assert (
+        dark_area(0.3, 0.0)
+        < dark_area(0.3, 1.0)
+        < dark_area(1.0, 1.0)
+        < dark_area(1.5, 1.0)
+        < dark_area(1.5, 3.0)
+    )
 
 
 def test_each_parameter_of_the_light_changes_image():
@@ -177,11 +186,11 @@ def test_each_parameter_of_the_light_changes_image():
         Light(ambient=0.3),
         Light(diffuse=0.9),
     )
-    pictures = []
+    images = []
     for light in lights:
         env.appearance = Appearance(light=light)
-        pictures.append(env.render().tobytes())
-    assert len(set(pictures)) == len(lights)
+        images.append(env.render().tobytes())
+    assert len(set(images)) == len(lights)
     env.close()
 
 
@@ -212,10 +221,10 @@ def test_spatial_camera_follows_shift_zoom_and_rotation():
     env.appearance = Appearance(camera_zoom=1.25)
     assert env._aim_camera(env.camera).distance == pytest.approx(env.camera.distance / 1.25)
     env.appearance = Appearance(camera_rotation=(0.2, 0.1))
-    eyes = env._aim_camera(env.camera).position() - middle, env.camera.position() - middle
-    assert np.linalg.norm(eyes[0]) == pytest.approx(np.linalg.norm(eyes[1]))
-    turned = [math.atan2(eye[1], eye[0]) for eye in eyes]
-    assert turned[0] - turned[1] == pytest.approx(0.2)
+    camera_offsets = env._aim_camera(env.camera).position() - middle, env.camera.position() - middle
+    assert np.linalg.norm(camera_offsets[0]) == pytest.approx(np.linalg.norm(camera_offsets[1]))
+    yaws = [math.atan2(offset[1], offset[0]) for offset in camera_offsets]
+    assert yaws[0] - yaws[1] == pytest.approx(0.2)
     env.close()
 
 
@@ -223,18 +232,18 @@ def test_spatial_camera_follows_shift_zoom_and_rotation():
 
 
 def test_occluder_covers_its_bar_only():
-    picture = np.zeros((20, 40, 3), np.uint8)
-    draw_occluder(picture, Occluder(0.25, 0.5, (1, 2, 3)))
-    assert (picture[:, 10:20] == (1, 2, 3)).all() and picture.sum() == 20 * 10 * 6
+    image = np.zeros((20, 40, 3), np.uint8)
+    draw_occluder(image, Occluder(0.25, 0.5, (1, 2, 3)))
+    assert (image[:, 10:20] == (1, 2, 3)).all() and image.sum() == 20 * 10 * 6
     draw_occluder(
         level := np.zeros((20, 40, 3), np.uint8), Occluder(0.25, 0.5, (1, 2, 3), is_horizontal=True)
     )
     assert (level[5:10] == (1, 2, 3)).all() and level.sum() == 5 * 40 * 6
-    before = picture.copy()
+    before = image.copy()
     assert not np.array_equal(
-        Appearance(occluders=(Occluder(0.0, 0.1, (9, 9, 9)),)).postprocess(picture), before
+        Appearance(occluders=(Occluder(0.0, 0.1, (9, 9, 9)),)).postprocess(image), before
     )
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_pixel_noise_has_given_std_and_zero_mean():
@@ -294,12 +303,12 @@ def test_plan_without_randomization_does_not_mention_it():
 
 
 def test_strength_of_all_is_default_of_the_others():
-    variation = plan(vary={"all": 0.5, "pixel_noise": 0})["variation"]
-    assert variation == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
+    randomization = plan(vary={"all": 0.5, "pixel_noise": 0})["variation"]
+    assert randomization == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
 
 
-@pytest.mark.parametrize(("word", "said"), [
-    ("lighting=1", "poise/Reacher2D-v0 cannot randomize lighting: it can randomize colours, backgr"),
+@pytest.mark.parametrize(("assignment", "message"), [
+    ("lighting=1", "poise/Reacher2D-v0 cannot randomize lighting: it can randomize colours, b"),
     ("colour=1", "did you mean 'colours'"),
     ("pixel_noise=1.5", "appearance randomization pixel_noise=1.5: input should be less than or"),
     ("occluders=-1", "appearance randomization occluders=-1: input should be greater than or"),
@@ -307,15 +316,17 @@ def test_strength_of_all_is_default_of_the_others():
     ("all=2", "less than or equal to 1"),
     ("noise", "--vary 'noise': write it as key=value"),
 ])  # fmt: skip
-def test_invalid_strength_is_refused_in_one_line(elsewhere, word, said):
-    result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", "--vary", word])
+def test_invalid_strength_is_refused_in_one_line(elsewhere, assignment, message):
+    result = CliRunner().invoke(
+        main, ["dataset", "reacher2d", "--out", "pictures", "--vary", assignment]
+    )
     assert result.exit_code == 2
-    assert said in result.output and len(result.output.strip().splitlines()) == 1
+    assert message in result.output and len(result.output.strip().splitlines()) == 1
     assert not Path("pictures").exists()
 
 
 def test_dataset_command_randomizes_and_help_lists_all_names(elsewhere):
-    words = [
+    options = [
         "--frames",
         "4",
         "--sequences",
@@ -329,15 +340,15 @@ def test_dataset_command_randomizes_and_help_lists_all_names(elsewhere):
         "--vary",
         "occluders=0.5",
     ]
-    told = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *words])
-    assert told.exit_code == 0, told.output
-    variation = json.loads(Path("pictures", CARD).read_text())["variation"]
-    assert {kind: strength for kind, strength in variation.items() if strength} == {
+    result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *options])
+    assert result.exit_code == 0, result.output
+    randomization = json.loads(Path("pictures", CARD).read_text())["variation"]
+    assert {name: strength for name, strength in randomization.items() if strength} == {
         "colours": 1.0,
         "occluders": 0.5,
     }
-    told = CliRunner().invoke(main, ["dataset", "--help"])
-    assert all(kind in told.output for kind in [*KINDS, "all"])
+    result = CliRunner().invoke(main, ["dataset", "--help"])
+    assert all(name in result.output for name in [*KINDS, "all"])
 
 
 # Drawings.
@@ -401,13 +412,13 @@ def test_translator_trained_with_randomization_reads_stick_figures(tmp_path):
     train_translator(run := create_translator_run(tmp_path, None, data, {"steps": 10000}), data)
     translator = load_translator(run)
     angles = rng().uniform(-math.pi, math.pi, (50, 2)).cumsum(axis=1)
-    places = np.cumsum(0.2 * np.stack((np.cos(angles), np.sin(angles)), axis=-1), axis=1)
+    positions = np.cumsum(0.2 * np.stack((np.cos(angles), np.sin(angles)), axis=-1), axis=1)
     errors = {}
     for name, style in STICKS.items():
-        pages = [stick_figure(np.concatenate(([[0.0, 0.0]], pose)), **style) for pose in places]
-        seen = translator.translate(
+        pages = [stick_figure(np.concatenate(([[0.0, 0.0]], pose)), **style) for pose in positions]
+        estimates = translator.translate(
             np.stack([fit_image(page, translator.image_size, name) for page in pages])
         )
-        errors[name] = np.linalg.norm(seen.reshape(-1, 2, 2) - places, axis=-1).mean()
+        errors[name] = np.linalg.norm(estimates.reshape(-1, 2, 2) - positions, axis=-1).mean()
     print(", ".join(f"{name}: {1000 * error:.0f} mm" for name, error in errors.items()))
     assert max(errors.values()) < 0.03, errors

@@ -320,11 +320,11 @@ def test_kill_while_removing_leaves_only_readable_checkpoints(tmp_path, monkeypa
     run = saved(tmp_path, 10, 20, 30)
     real = shutil.rmtree
 
-    def killed(path: Path, *words: Any, **more: Any) -> None:
+    def killed(path: Path, *args: Any, **kwargs: Any) -> None:
         if Path(path).exists() and "partial" not in Path(path).name:
             next(file for file in sorted(Path(path).rglob("*")) if file.is_file()).unlink()
             raise KeyboardInterrupt
-        real(path, *words, **more)
+        real(path, *args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)

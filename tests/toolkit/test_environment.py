@@ -59,7 +59,8 @@ def test_env_spaces_follow_from_signals(env_id):
 
 @EVERY
 def test_episode_with_same_seed_and_actions_is_bit_identical(env_id):
-    env, other = bare(env_id), bare(env_id)
+    env = bare(env_id)
+    other = bare(env_id)
     first = episode_digest(env, seed=7)
     assert episode_digest(other, seed=7) == first
     for seed in range(5):
@@ -70,19 +71,24 @@ def test_episode_with_same_seed_and_actions_is_bit_identical(env_id):
 
 @EVERY
 def test_episode_in_fresh_process_is_bit_identical(env_id):
-    program = f"import sample_envs; print(sample_envs.episode_digest(sample_envs.bare({env_id!r}), seed=7))"
+    program = (
+        "import sample_envs; "
+        f"print(sample_envs.episode_digest(sample_envs.bare({env_id!r}), seed=7))"
+    )
     result = python("-c", program)
     assert result.stdout.strip() == episode_digest(bare(env_id), seed=7), result.stderr
 
 
 @EVERY
 def test_rendering_does_not_change_observations(env_id):
-    seen, unseen = make(env_id, "rgb_array", width=32, height=32).unwrapped, bare(env_id)
-    seen.reset(seed=3), unseen.reset(seed=3)
-    for action in random_actions(seen, 30):
-        seen.render()
-        assert seen.step(action)[0].tobytes() == unseen.step(action)[0].tobytes()
-    seen.close()
+    rendered = make(env_id, "rgb_array", width=32, height=32).unwrapped
+    plain = bare(env_id)
+    rendered.reset(seed=3)
+    plain.reset(seed=3)
+    for action in random_actions(rendered, 30):
+        rendered.render()
+        assert rendered.step(action)[0].tobytes() == plain.step(action)[0].tobytes()
+    rendered.close()
 
 
 @EVERY
@@ -164,16 +170,16 @@ def test_rendering_without_display_has_requested_size(env_id, width, height, mon
 
 @EVERY
 def test_hud_setting_draws_over_image(env_id):
-    pictures = []
+    images = []
     for hud in (False, True):
         env = make(env_id, "rgb_array", hud=hud, width=301, height=203)
         env.reset(seed=0)
         env.render()  # Before the first step, there is no action to show.
         env.step(random_actions(env, 1)[0])
-        pictures.append(env.render())
+        images.append(env.render())
         env.close()
-    assert pictures[0].shape == pictures[1].shape == (203, 301, 3)
-    changed = (pictures[0] != pictures[1]).any(-1).mean()
+    assert images[0].shape == images[1].shape == (203, 301, 3)
+    changed = (images[0] != images[1]).any(-1).mean()
     assert 0.01 < changed < 0.7
 
 
@@ -201,8 +207,10 @@ def test_close_twice_is_no_error(env_id):
 @EVERY
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_non_finite_action_is_refused_and_changes_nothing(env_id, bad):
-    env, other = bare(env_id), bare(env_id)
-    env.reset(seed=0), other.reset(seed=0)
+    env = bare(env_id)
+    other = bare(env_id)
+    env.reset(seed=0)
+    other.reset(seed=0)
     action = np.zeros(env.action_space.shape, np.float32)
     action[-1] = bad
     with pytest.raises(UserError, match="finite"):
@@ -232,10 +240,12 @@ def test_action_of_wrong_shape_is_refused_in_one_line(env_id, shape):
 
 @EVERY
 def test_action_beyond_bounds_is_clipped(env_id):
-    full, more = bare(env_id), bare(env_id)
-    full.reset(seed=0), more.reset(seed=0)
+    full = bare(env_id)
+    beyond = bare(env_id)
+    full.reset(seed=0)
+    beyond.reset(seed=0)
     ones = np.ones(full.action_space.shape, np.float32)
-    assert full.step(ones)[0].tobytes() == more.step(ones * 7.0)[0].tobytes()
+    assert full.step(ones)[0].tobytes() == beyond.step(ones * 7.0)[0].tobytes()
 
 
 @EVERY
@@ -288,10 +298,10 @@ def test_start_state_depends_on_seed_only(env_id):
     starts = [env.reset(seed=seed)[0] for seed in range(10)]
     assert len({start.tobytes() for start in starts}) == 10
     assert env.reset(seed=4)[0].tobytes() == starts[4].tobytes()
-    follow_on = [env.reset()[0].tobytes() for _ in range(3)]
-    assert len(set(follow_on)) == 3, "without a seed, episodes continue one random stream"
+    next_starts = [env.reset()[0].tobytes() for _ in range(3)]
+    assert len(set(next_starts)) == 3, "without a seed, episodes continue one random stream"
     env.reset(seed=4)
-    assert [env.reset()[0].tobytes() for _ in range(3)] == follow_on
+    assert [env.reset()[0].tobytes() for _ in range(3)] == next_starts
 
 
 @EVERY

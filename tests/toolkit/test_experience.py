@@ -101,7 +101,7 @@ def test_every_episode_of_every_env_has_its_own_seed():
     for transition in itertools.islice(collect(envs, constant_policy(1.0)), 70):
         for index, mark in enumerate(transition.observation[:, 0]):
             marks[index].add(mark)
-    assert all(len(found) >= 9 for found in marks)
+    assert all(len(episode_marks) >= 9 for episode_marks in marks)
     assert not marks[0] & marks[1] and not marks[1] & marks[2]
 
 
@@ -134,7 +134,8 @@ def test_non_finite_value_is_refused_and_named(what, value):
 @pytest.mark.parametrize("env_id", [*OUR_IDS, "Pendulum-v1", "probe/Counter-v0", "probe/Named-v0"])
 @pytest.mark.parametrize("steps", [0, 1, 37, 150])
 def test_set_state_continues_bit_identical(env_id, steps):
-    one, two = EnvBatch(env_id, 3, seed=1), EnvBatch(env_id, 3, seed=1)
+    one = EnvBatch(env_id, 3, seed=1)
+    two = EnvBatch(env_id, 3, seed=1)
     for _ in itertools.islice(collect(one, random_policy(one)), steps):
         pass
     two.set_state(one.get_state())
@@ -227,20 +228,22 @@ def test_action_space_is_rescaled_to_minus_one_to_one():
 
 
 def test_full_action_on_pendulum_is_full_torque():
-    ours, plain = make_env("Pendulum-v1"), make("Pendulum-v1")
-    ours.reset(seed=0), plain.reset(seed=0)
+    scaled = make_env("Pendulum-v1")
+    plain = make("Pendulum-v1")
+    scaled.reset(seed=0)
+    plain.reset(seed=0)
     np.testing.assert_allclose(
-        ours.step(np.array([1.0]))[0], plain.step(np.array([2.0]))[0], rtol=1e-6
+        scaled.step(np.array([1.0]))[0], plain.step(np.array([2.0]))[0], rtol=1e-6
     )
 
 
 def test_dict_observation_is_flattened():
     env = make_env("probe/Named-v0")
-    seen, _ = env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
     assert isinstance(
         env.observation_space, gymnasium.spaces.Box
     ) and env.observation_space.shape == (5,)
-    assert seen.tolist() == [0.25, 0.25, -0.5, -0.5, -0.5]
+    assert observation.tolist() == [0.25, 0.25, -0.5, -0.5, -0.5]
 
 
 def test_action_without_bounds_is_refused():
@@ -329,8 +332,8 @@ def test_saved_tape_replays_bit_identical(env_id, tmp_path):
         len(steps) - 1,
     )
     assert (tmp_path / "tape").stat().st_size < 50 * len(steps) + 1000, "a few kilobytes"
-    for looks in ({}, {"width": 32, "height": 32}):
-        again = list(tape.replay(tape.make_env(**looks)))
+    for overrides in ({}, {"width": 32, "height": 32}):
+        again = list(tape.replay(tape.make_env(**overrides)))
         assert len(again) == len(steps)
         for one, two in zip(steps, again, strict=True):
             assert one.observation.tobytes() == two.observation.tobytes()

@@ -17,9 +17,9 @@ def observations_of(
 ) -> np.ndarray:
     """Return all observations of an episode under random actions, scaled by `strength`."""
     env = bare(env_id, **settings)
-    seen = [env.reset(seed=3)[0]]
-    seen += [env.step(strength * action)[0] for action in random_actions(env, steps)]
-    return np.array(seen)
+    observations = [env.reset(seed=3)[0]]
+    observations += [env.step(strength * action)[0] for action in random_actions(env, steps)]
+    return np.array(observations)
 
 
 @EVERY

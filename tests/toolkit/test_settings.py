@@ -136,14 +136,14 @@ def test_invalid_assignment_is_user_error_that_names_the_option(word):
     assert "\n" not in str(refused.value) and repr(word) in str(refused.value)
 
 
-@given(words=st.lists(st.text(max_size=20), max_size=3))
-def test_any_text_is_parsed_or_refused_in_one_line(words):
+@given(texts=st.lists(st.text(max_size=20), max_size=3))
+def test_any_text_is_parsed_or_refused_in_one_line(texts):
     try:
-        read = parse_assignments(words, "--env-set")
+        values = parse_assignments(texts, "--env-set")
     except UserError as refused:
         assert "\n" not in str(refused)
     else:
-        assert all(isinstance(key, str) and key for key in read)
+        assert all(isinstance(key, str) and key for key in values)
 
 
 def test_last_assignment_of_a_key_counts():
@@ -173,8 +173,8 @@ def test_unknown_name_error_suggests_nearest_or_lists_all():
     )
 
 
-@given(word=st.text(max_size=10), known=st.lists(st.text("abc", min_size=1, max_size=5)))
-def test_unknown_name_error_for_any_name_is_one_line(word, known):
-    error = unknown_name_error("thing", word, known)
+@given(name=st.text(max_size=10), choices=st.lists(st.text("abc", min_size=1, max_size=5)))
+def test_unknown_name_error_for_any_name_is_one_line(name, choices):
+    error = unknown_name_error("thing", name, choices)
     assert isinstance(error, UserError) and isinstance(error, ValueError)
     assert "\n" not in str(error)
