@@ -1,4 +1,5 @@
-"""The stage: what environments and learners share. toolkit is imported, tools are run.
+"""What environments and learners share.
 
-This package imports none of our other packages; envs2d, envs3d and algos import it and never each other.
+This package imports no other package of Poise; envs2d, envs3d and algos import it, and never each
+other.
 """

@@ -1,6 +1,7 @@
-"""How an environment looks in one picture. Every environment draws itself by its `look`; PLAIN changes nothing, not a bit.
+"""Appearance of rendered images, and its randomization.
 
-Colours, widths, light and the camera's place are the environment's to draw by; grain and bars come over the finished picture.
+Environments draw with the colours, widths, light and camera of their `appearance`; pixel noise and
+occluders are added to the finished image. DEFAULT_APPEARANCE changes no bit.
 """
 
 import math
@@ -17,15 +18,47 @@ from poise.toolkit.spaces import Array
 Colour = tuple[int, int, int]
 """Red, green and blue, each from 0 to 255."""
 
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
 
 MIN_CONTRAST = 0.25
-"""The least contrast of a recoloured body with what is behind it; between black and white it is 1."""
+"""Least contrast of a recoloured body with its background; that of black and white is 1."""
+
+CONTRAST_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Fractions of black or white that are mixed into a colour in turn, up to the least contrast."""
+
+ALL = "all"
+"""Key for the strength of everything that an environment can randomize."""
+
+# Ranges of the randomization, at strength 1.
+
+MIN_LIMB_SCALE = 0.2
+MAX_LIMB_SCALE = 1.8
+"""Least and greatest factor on the width of limbs."""
+
+MAX_JOINT_SCALE = 2.5
+"""Greatest factor on the size of joint marks; two of seven vanish."""
+
+MAX_CAMERA_SHIFT = 0.08
+"""Heights of the image."""
+MAX_CAMERA_ZOOM = 0.1
+"""Greatest change of the zoom factor 1."""
+MAX_CAMERA_ROTATION = 0.15
+"""Radians."""
+
+MAX_PIXEL_NOISE = 25.0
+"""Greatest standard deviation of the noise, of 255."""
+
+MAX_OCCLUDER_WIDTH = 0.125
+"""Width of the widest bar, in widths of the image."""
 
 
 class Colours(NamedTuple):
-    """Colours in place of an environment's own: `inks` for its bodies, by turns, and a `paper` behind them (top, bottom).
+    """Colours that replace an environment's own.
 
-    `inked` and `papered` say how far to go from the environment's own colours to these, from 0 to 1. None given, none changed.
+    `palette` is for bodies, in turn; `background` (top, bottom) for what is behind them. The
+    strengths say how far to mix from the own colours (0) to these (1). An empty palette, or a
+    background of None, changes nothing.
     """
 
     palette: tuple[Colour, ...] = ()
@@ -34,26 +67,26 @@ class Colours(NamedTuple):
     background_strength: float = 0.0
 
     def blend_background(self, top: Colour, bottom: Colour) -> tuple[Colour, Colour]:
-        """What is drawn behind everything, in place of the environment's own colours at the top and at the bottom."""
-        paper = self.background or (top, bottom)
-        return mix_colours(top, paper[0], self.background_strength), mix_colours(
-            bottom, paper[1], self.background_strength
+        """Return the background colours (top, bottom) for an environment's own ones."""
+        new_top, new_bottom = self.background or (top, bottom)
+        return (
+            mix_colours(top, new_top, self.background_strength),
+            mix_colours(bottom, new_bottom, self.background_strength),
         )
 
     def blend_body_colour(self, original: Colour, index: int, background: Colour) -> Colour:
-        """What is drawn in place of a body's own colour, made so much darker or lighter that it stands out."""
-        ink = (
-            mix_colours(original, self.palette[index % len(self.palette)], self.palette_strength)
-            if self.palette
-            else original
-        )
-        pole = (0, 0, 0) if sum(background) > sum(WHITE) / 2 else WHITE
-        shades = (mix_colours(ink, pole, part) for part in (0.0, 0.25, 0.5, 0.75, 1.0))
+        """Return the colour of body `index`, darkened or lightened to MIN_CONTRAST."""
+        colour = original
+        if self.palette:
+            replacement = self.palette[index % len(self.palette)]
+            colour = mix_colours(original, replacement, self.palette_strength)
+        extreme = BLACK if sum(background) > sum(WHITE) / 2 else WHITE
+        shades = (mix_colours(colour, extreme, fraction) for fraction in CONTRAST_STEPS)
         return next(shade for shade in shades if contrast(shade, background) >= MIN_CONTRAST)
 
 
 class Light(NamedTuple):
-    """What lights an environment in space: where it comes from, its colour, and how strong it is everywhere and where it falls."""
+    """The light of an environment in space: where it comes from, its colour and its strength."""
 
     direction: tuple[float, float, float] = (2.0, -3.0, 6.0)
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -62,7 +95,10 @@ class Light(NamedTuple):
 
 
 class Occluder(NamedTuple):
-    """A bar right across a picture, from `low` to `high`: fractions of its width, or of its height where it is level."""
+    """A bar across the whole image, from `low` to `high`.
+
+    Both are fractions of the image's width, or of its height for a horizontal bar.
+    """
 
     low: float
     high: float
@@ -71,52 +107,47 @@ class Occluder(NamedTuple):
 
 
 class Appearance(NamedTuple):
-    """How an environment looks in one picture."""
+    """Appearance of one image."""
 
     colours: Colours = Colours()
     limb_width_scale: float = 1.0
-    """How many times as wide as in the environment's own picture limbs and lines are, in the plane."""
+    """Factor on the width of limbs and lines, in the plane."""
     joint_width_scale: float = 1.0
-    """How many times as wide joints are marked, in the plane."""
+    """Factor on the size of joint marks, in the plane."""
     light: Light = Light()
     camera_shift: tuple[float, float] = (0.0, 0.0)
-    """How far the camera is moved to its right and up, in heights of the picture."""
+    """Shift of the camera to its right and up, in heights of the image."""
     camera_zoom: float = 1.0
-    """How many times as large everything is."""
+    """Factor on the size of everything."""
     camera_rotation: tuple[float, float] = (0.0, 0.0)
-    """How far the camera goes round and over what it looks at (rad), in space."""
+    """Rotation of the camera around and over its target (rad), in space."""
     pixel_noise: float = 0.0
-    """Spread of the noise in every colour of every pixel, of 255."""
+    """Standard deviation of the noise in every channel of every pixel, of 255."""
     noise_seed: int = 0
-    """Of the noise."""
     occluders: tuple[Occluder, ...] = ()
 
     def reflected(self) -> "Appearance":
-        """The same in the light that a mirror at y = 0 shows."""
+        """Return the same with the light mirrored at the plane y = 0."""
         x, y, z = self.light.direction
         return self._replace(light=self.light._replace(direction=(x, -y, z)))
 
     def postprocess(self, image: Array) -> Array:
-        """What an environment has drawn, (H, W, 3) uint8, with bars and grain over it."""
-        image = image.copy() if self.occluders else image
-        for bar in self.occluders:
-            draw_occluder(image, bar)
-        return (
-            add_pixel_noise(image, self.pixel_noise, np.random.default_rng(self.noise_seed))
-            if self.pixel_noise
-            else image
-        )
-
-
-WHITE: Colour = (255, 255, 255)
+        """Return an image (H, W, 3) uint8 with occluders and pixel noise; may be the same array."""
+        if self.occluders:
+            image = image.copy()
+        for occluder in self.occluders:
+            draw_occluder(image, occluder)
+        if self.pixel_noise:
+            image = add_pixel_noise(image, self.pixel_noise, np.random.default_rng(self.noise_seed))
+        return image
 
 
 DEFAULT_APPEARANCE = Appearance()
-"""An environment's own look."""
+"""An environment's own appearance."""
 
 
 def mix_colours(first: Colour, second: Colour, fraction: float) -> Colour:
-    """The colour that lies so much of the way from one colour to another."""
+    """Return the colour at `fraction` of the way from the first to the second."""
     red, green, blue = (
         round(start + fraction * (end - start)) for start, end in zip(first, second, strict=True)
     )
@@ -124,130 +155,115 @@ def mix_colours(first: Colour, second: Colour, fraction: float) -> Colour:
 
 
 def contrast(first: Colour, second: Colour) -> float:
-    """How far apart two colours are: 0 for the same, 1 for black and white."""
-    return math.dist(first, second) / math.dist((0, 0, 0), WHITE)
+    """Return the distance of two colours: 0 for the same, 1 for black and white."""
+    return math.dist(first, second) / math.dist(BLACK, WHITE)
 
 
 def add_pixel_noise(images: Array, std: float, rng: np.random.Generator) -> Array:
-    """A little of every colour more or less in every pixel; `std` is its standard deviation, of 255."""
+    """Return images (..., 3) uint8 with Gaussian noise of standard deviation `std`, of 255."""
     return np.clip(images + rng.normal(0.0, std, images.shape), 0, 255).astype(np.uint8)
 
 
 def draw_occluder(image: Array, occluder: Occluder) -> None:
-    """Paint a bar over a picture (H, W, 3), in place."""
-    across = image if occluder.is_horizontal else image.swapaxes(0, 1)
-    across[round(occluder.low * len(across)) : round(occluder.high * len(across))] = occluder.colour
-
-
-ALL = "all"
-"""What a user says to vary everything that an environment can."""
-
-
-MIN_LIMB_SCALE = 0.2
-MAX_LIMB_SCALE = 1.8
-"""Limbs become so many times as wide at the least and at the most."""
-
-
-MAX_JOINT_SCALE = 2.5
-"""Joints' marks become so many times as wide at the most; two of seven vanish."""
-
-
-MAX_CAMERA_SHIFT = 0.08
-MAX_CAMERA_ZOOM = 0.1
-MAX_CAMERA_ROTATION = 0.15
-"""How far the camera is moved: heights of the picture, parts of the distance, rad."""
-
-
-MAX_PIXEL_NOISE = 25.0
-"""Spread of the strongest noise, of 255."""
-
-
-MAX_OCCLUDER_WIDTH = 0.125
-"""The widest bar, in widths of the picture."""
+    """Draw a bar over an image (H, W, 3), in place."""
+    rows = image if occluder.is_horizontal else image.swapaxes(0, 1)
+    first = round(occluder.low * len(rows))
+    end = round(occluder.high * len(rows))
+    rows[first:end] = occluder.colour
 
 
 class AppearanceRandomization(Settings):
-    """What a dataset lets its user vary."""
+    """Strengths of the randomization, from 0 (none) to 1."""
 
     colours: float = Field(0.0, ge=0, le=1, description="colours of the bodies")
-    background: float = Field(0.0, ge=0, le=1, description="colours of what is behind them")
+    background: float = Field(0.0, ge=0, le=1, description="colours of the background")
     widths: float = Field(
         0.0, ge=0, le=1, description="widths of limbs, lines and joints, in the plane"
     )
     lighting: float = Field(
         0.0, ge=0, le=1, description="direction, colour and strength of the light, in space"
     )
-    camera_jitter: float = Field(0.0, ge=0, le=1, description="place of the camera")
-    pixel_noise: float = Field(0.0, ge=0, le=1, description="grain in every pixel")
-    occluders: float = Field(
-        0.0, ge=0, le=1, description="how often a bar hides a part of the picture"
+    camera_jitter: float = Field(
+        0.0, ge=0, le=1, description="position, zoom and rotation of the camera"
     )
+    pixel_noise: float = Field(0.0, ge=0, le=1, description="noise in every pixel")
+    occluders: float = Field(0.0, ge=0, le=1, description="how often bars hide a part of the image")
 
     @classmethod
     def for_env(cls, strengths: Mapping[str, Any], randomizable: Sequence[str], env: str) -> Self:
-        """What a user asks of an environment that can vary only so much; a UserError where it cannot."""
-        everything = dict.fromkeys(randomizable, strengths[ALL]) if ALL in strengths else {}
-        asked = cls.parse(
-            {**everything, **{name: strengths[name] for name in strengths if name != ALL}},
-            kind="variation",
-        )
-        if vain := [name for name, strength in asked if strength and name not in randomizable]:
-            raise UserError(f"{env} cannot vary {vain[0]}: it can vary {', '.join(randomizable)}")
-        return asked
+        """Return the randomization from a user's `strengths`; `all` is the default of the others.
+
+        A strength for what the environment `env` cannot randomize is a UserError.
+        """
+        defaults = dict.fromkeys(randomizable, strengths[ALL]) if ALL in strengths else {}
+        named = {name: strength for name, strength in strengths.items() if name != ALL}
+        randomization = cls.parse({**defaults, **named}, kind="appearance randomization")
+        for name, strength in randomization:
+            if strength and name not in randomizable:
+                raise UserError(
+                    f"{env} cannot randomize {name}: it can randomize {', '.join(randomizable)}"
+                )
+        return randomization
 
     def sample_appearance(self, rng: np.random.Generator) -> Appearance:
-        """The look of one picture; PLAIN where nothing varies."""
-        paper = sample_colour(rng)
-        colours = Colours(
-            palette=_sample_palette(rng) if self.colours else (),
-            palette_strength=self.colours,
-            background=(paper, mix_colours(paper, sample_colour(rng), 0.3))
-            if self.background
-            else None,
-            background_strength=self.background,
-        )
+        """Return the appearance of one image; DEFAULT_APPEARANCE where all strengths are 0."""
+        # The order of the random draws below is part of what a dataset's seed determines.
+        background_top = sample_colour(rng)
+        palette = _sample_palette(rng) if self.colours else ()
+        background = None
+        if self.background:
+            background_bottom = mix_colours(background_top, sample_colour(rng), 0.3)
+            background = (background_top, background_bottom)
         x, y, yaw, pitch = (self.camera_jitter * rng.uniform(-1.0, 1.0, 4)).tolist()
+        log_limb_scale = rng.uniform(np.log(MIN_LIMB_SCALE), np.log(MAX_LIMB_SCALE))
+        joint_scale = max(0.0, rng.uniform(-1.0, MAX_JOINT_SCALE))
+        light = self._sample_light(rng)
+        zoom_change = self.camera_jitter * rng.uniform(-MAX_CAMERA_ZOOM, MAX_CAMERA_ZOOM)
+        pixel_noise = self.pixel_noise * rng.uniform(0.0, MAX_PIXEL_NOISE)
+        noise_seed = int(rng.integers(2**32)) if self.pixel_noise else 0
+        num_occluders = rng.binomial(2, self.occluders / 2.0)
         return Appearance(
-            colours=colours,
-            limb_width_scale=float(
-                np.exp(self.widths * rng.uniform(np.log(MIN_LIMB_SCALE), np.log(MAX_LIMB_SCALE)))
-            ),
-            joint_width_scale=1.0
-            + self.widths * (max(0.0, rng.uniform(-1.0, MAX_JOINT_SCALE)) - 1.0),
-            light=self._sample_light(rng),
+            colours=Colours(palette, self.colours, background, self.background),
+            limb_width_scale=float(np.exp(self.widths * log_limb_scale)),
+            joint_width_scale=1.0 + self.widths * (joint_scale - 1.0),
+            light=light,
             camera_shift=(MAX_CAMERA_SHIFT * x, MAX_CAMERA_SHIFT * y),
-            camera_zoom=1.0 + self.camera_jitter * rng.uniform(-MAX_CAMERA_ZOOM, MAX_CAMERA_ZOOM),
+            camera_zoom=1.0 + zoom_change,
             camera_rotation=(MAX_CAMERA_ROTATION * yaw, MAX_CAMERA_ROTATION * pitch),
-            pixel_noise=self.pixel_noise * rng.uniform(0.0, MAX_PIXEL_NOISE),
-            noise_seed=int(rng.integers(2**32)) if self.pixel_noise else 0,
-            occluders=tuple(
-                _sample_occluder(rng) for _ in range(rng.binomial(2, self.occluders / 2.0))
-            ),
+            pixel_noise=pixel_noise,
+            noise_seed=noise_seed,
+            occluders=tuple(_sample_occluder(rng) for _ in range(num_occluders)),
         )
 
     def _sample_light(self, rng: np.random.Generator) -> Light:
-        own = Light()
+        default = Light()
         strength = self.lighting
-        x, y, z = (strength * rng.uniform(-1.0, 1.0, 3) * own.direction[2]).tolist()
+        x, y, z = (strength * rng.uniform(-1.0, 1.0, 3) * default.direction[2]).tolist()
         red, green, blue = (1.0 - strength * rng.uniform(0.0, 0.35, 3)).tolist()
         return Light(
-            direction=(own.direction[0] + x, own.direction[1] + y, own.direction[2] + z / 2.0),
+            direction=(
+                default.direction[0] + x,
+                default.direction[1] + y,
+                default.direction[2] + z / 2.0,
+            ),
             colour=(red, green, blue),
-            ambient=own.ambient + strength * rng.uniform(-0.25, 0.2),
-            diffuse=own.diffuse + strength * rng.uniform(-0.3, 0.3),
+            ambient=default.ambient + strength * rng.uniform(-0.25, 0.2),
+            diffuse=default.diffuse + strength * rng.uniform(-0.3, 0.3),
         )
 
 
 def sample_colour(rng: np.random.Generator) -> Colour:
-    """A random colour; pale, dark and grey ones are as frequent as they are on paper and on blackboards."""
-    brightness = rng.uniform(-0.2, 1.2) + rng.uniform() * rng.uniform(-0.6, 0.6, 3)
+    """Return a random colour; pale, dark and grey ones are common, as on paper and blackboards."""
+    grey = rng.uniform(-0.2, 1.2)
+    brightness = grey + rng.uniform() * rng.uniform(-0.6, 0.6, 3)
     red, green, blue = (255.0 * np.clip(brightness, 0.0, 1.0)).round().astype(int).tolist()
     return red, green, blue
 
 
 def _sample_palette(rng: np.random.Generator) -> tuple[Colour, ...]:
-    """One ink half of the time, as a pen has; else two, three or four."""
-    return tuple(sample_colour(rng) for _ in range(max(1, int(rng.integers(-1, 5)))))
+    """Return one colour half of the time, as of a pen; else two, three or four."""
+    num_colours = max(1, int(rng.integers(-1, 5)))
+    return tuple(sample_colour(rng) for _ in range(num_colours))
 
 
 def _sample_occluder(rng: np.random.Generator) -> Occluder:

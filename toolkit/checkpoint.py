@@ -1,8 +1,8 @@
-"""Checkpoints: written whole or not at all, verified when they are read, and made of plain data alone.
+"""Checkpoints: written atomically, verified when read, and made of plain data.
 
-A checkpoint is a folder with a folder for each group of the state: arrays in `arrays.safetensors` (those of the
-group `buffer`, which are large, each in a .npy of its own), plain values in `values.json`. `manifest.json`, written
-last, holds the sha256 of every file.
+A checkpoint is a folder with one folder per group of the state. Arrays are in `arrays.safetensors`,
+plain values in `values.json`; the group `buffer` has a .npy file per array, since these are large.
+`manifest.json`, written last, holds the sha256 of every file.
 """
 
 import json
@@ -19,43 +19,44 @@ from poise.toolkit.errors import WorkError
 from poise.toolkit.files import fsync, sha256
 
 MANIFEST = "manifest.json"
-
-
 BUFFER_GROUP = "buffer"
 
-
 State = Mapping[str, Mapping[str, Any]]
+"""Group -> name -> array or plain value."""
 
 
 class DamagedCheckpointError(WorkError):
-    """A checkpoint that is not what was written."""
+    """A checkpoint whose files are missing or differ from what was written."""
 
 
 def save(folder: Path, state: State) -> None:
-    """Write `state` to `folder`: aside first, flushed to the disk, then renamed into place.
+    """Write `state` to a temporary folder, flush it to the disk, and rename it to `folder`.
 
-    Whatever goes wrong, a full disk too, leaves nothing under the final name.
+    An error, a full disk included, leaves nothing under the final name.
     """
-    aside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     try:
         for group, values in state.items():
-            _write_group(aside / group, group, values)
-        files = sorted(path for path in aside.rglob("*") if path.is_file())
-        manifest = {path.relative_to(aside).as_posix(): sha256(path) for path in files}
-        _write_json(aside / MANIFEST, manifest)
-        for path in (*files, aside / MANIFEST, *(aside / group for group in state), aside):
+            _write_group(partial / group, group, values)
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        manifest = {path.relative_to(partial).as_posix(): sha256(path) for path in files}
+        _write_json(partial / MANIFEST, manifest)
+        for path in (*files, partial / MANIFEST, *(partial / group for group in state), partial):
             fsync(path)
         remove(folder)
-        aside.replace(folder)
+        partial.replace(folder)
         fsync(folder.parent)
     except OSError:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
 def remove(folder: Path) -> None:
-    """Remove a checkpoint, if it is there: its name first, so that what is half removed is not taken for one."""
+    """Remove a checkpoint if it exists.
+
+    Rename it first, so that a half-removed folder is not taken for a checkpoint.
+    """
     removed = folder.with_name(f".{folder.name}.removed")
     shutil.rmtree(removed, ignore_errors=True)
     if folder.exists():
@@ -63,16 +64,20 @@ def remove(folder: Path) -> None:
 
 
 def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Read the state, or only some groups of it; anything missing or altered raises DamagedCheckpointError."""
+    """Read the state, or only `groups` of it.
+
+    A file that is missing or altered is a DamagedCheckpointError.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        wanted = set(groups) if groups is not None else {name.split("/")[0] for name in manifest}
+        all_groups = {name.split("/")[0] for name in manifest}
+        selected = all_groups if groups is None else set(groups)
         for name, digest in manifest.items():
-            if name.split("/")[0] in wanted and sha256(folder / name) != digest:
+            if name.split("/")[0] in selected and sha256(folder / name) != digest:
                 raise DamagedCheckpointError(
                     f"checkpoint {folder} is damaged: {name} has changed since it was written"
                 )
-        return {group: _read_group(folder / group) for group in sorted(wanted)}
+        return {group: _read_group(folder / group) for group in sorted(selected)}
     except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
         raise DamagedCheckpointError(f"checkpoint {folder} is damaged: {error}") from None
 
@@ -84,10 +89,8 @@ def _write_group(folder: Path, group: str, values: Mapping[str, Any]) -> None:
         for name, value in values.items()
         if isinstance(value, np.ndarray)
     }
-    _write_json(
-        folder / "values.json",
-        {name: value for name, value in values.items() if name not in arrays},
-    )
+    plain_values = {name: value for name, value in values.items() if name not in arrays}
+    _write_json(folder / "values.json", plain_values)
     if group == BUFFER_GROUP:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)

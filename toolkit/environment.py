@@ -1,4 +1,4 @@
-"""BaseEnvironment: the template of every environment, with one class for the physics between the two."""
+"""BaseEnvironment: the template of every environment; subclasses add the physics and the task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,84 +16,82 @@ from poise.toolkit.spaces import Action, Array, Signal, validate_action
 
 
 class Joint(NamedTuple):
-    """A joint now."""
+    """The current state of a joint."""
 
     name: str
     angle: float
-    """How far it is bent (rad)."""
+    """Bend (rad)."""
     torque: float
-    """Of its motor, on the link that the joint moves (N m)."""
+    """Torque of the motor on the link that the joint moves (N m)."""
 
 
 @runtime_checkable
 class HasJoints(Protocol):
-    """An environment whose body has joints with motors, one for each number of its action and in that order."""
+    """An environment whose body has motorized joints, one per component of its action, in order."""
 
     def joints(self) -> list[Joint]:
-        """All of them, now."""
+        """Return the current state of all joints."""
 
 
 @runtime_checkable
 class HasGroundContacts(Protocol):
-    """An environment whose body stands on something."""
+    """An environment whose body stands on the ground."""
 
     def ground_contacts(self) -> dict[str, bool]:
-        """What may stand on it, and whether it does now."""
+        """Return, for each body part that can support weight, whether it has contact now."""
 
 
 class PushTarget(NamedTuple):
-    """The part of a body that is pushed."""
+    """The part of a body that pushes act on."""
 
     mass: float
-    """Of what is pushed (kg)."""
+    """Mass of the pushed part (kg)."""
     push: Callable[[Array], None]
-    """Pushes its middle with an impulse (N s), as it acts in the step to come: (2,) in the plane, (3,) in space."""
+    """Apply an impulse (N s) at the center of mass, effective in the next step.
 
-
-class Pushable:
-    """The hook of an environment whose body can lose its balance."""
-
-    def push_target(self) -> PushTarget | None:
-        """What pushes hit; None where there is no balance to lose."""
-        return None
-
-
-class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
-    """A Gymnasium environment whose episode is told by hooks; `reset` and `step` are written here, once.
-
-    reset: clear -> place -> sense -> observe
-    step:  apply -> advance x SUBSTEPS -> sense -> reward_terms -> has_failed -> renew -> observe
+    The impulse has shape (2,) in the plane and (3,) in space.
     """
 
-    OBSERVATION: ClassVar[
-        tuple[Signal, ...]
-    ]  # what the environment shows, part by part; bounds are kept by clipping
-    ACTION: ClassVar[
-        tuple[Signal, ...]
-    ]  # what the agent moves, in physical ranges; the agent itself always acts in [-1, 1]
-    REWARD: ClassVar[
-        Mapping[str, Mapping[str, float]]
-    ]  # named rewards, each a table from term to weight
+
+class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
+    """A Gymnasium environment defined by hooks; `reset` and `step` are final.
+
+    reset: reset_physics -> initialize_episode(rng) -> read_state -> get_observation
+    step:  apply_action -> step_physics x PHYSICS_STEPS -> read_state -> reward_terms -> is_terminal
+           (failure_margins) -> update_task -> get_observation
+
+    An agent with pixels gets `render_observation` besides, or in place of, `get_observation`.
+    """
+
+    # Parts of the observation; values are clipped to their bounds.
+    OBSERVATION: ClassVar[tuple[Signal, ...]]
+    # Parts of the action, in physical ranges; the agent always acts in [-1, 1].
+    ACTION: ClassVar[tuple[Signal, ...]]
+    # Named rewards, each a table: term -> weight.
+    REWARD: ClassVar[Mapping[str, Mapping[str, float]]]
     SETTINGS: ClassVar[type[EnvSettings]] = EnvSettings
-    CONTROL_HZ: ClassVar[int] = 50  # steps of the agent in a second
-    PHYSICS_STEPS: ClassVar[int] = 16  # steps of the physics in a step of the agent
-    VIEW_HEIGHT: ClassVar[float] = 2.0  # metres that the picture's height shows
-    # What AppearanceRandomization may change in its image (toolkit/appearance.py).
+    # Control steps per second.
+    CONTROL_HZ: ClassVar[int] = 50
+    # Physics steps per control step.
+    PHYSICS_STEPS: ClassVar[int] = 16
+    # Height of the rendered view (m).
+    VIEW_HEIGHT: ClassVar[float] = 2.0
+    # Parts of the image that AppearanceRandomization may change (toolkit/appearance.py).
     RANDOMIZABLE: ClassVar[tuple[str, ...]] = ("pixel_noise", "occluders")
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "render_modes": ["human", "rgb_array"],
         "render_fps": CONTROL_HZ,
     }
+
     settings: EnvSettings
     action_space: gymnasium.spaces.Box
-    # How the episode goes, for the eye: HUD and window.
+    # Progress of the episode, for HUD and window.
     steps = 0
     total_reward = 0.0
     last_action: Action = ()
     last_reward_terms: Mapping[str, float]
-    appearance: Appearance = (
-        DEFAULT_APPEARANCE  # how the next picture is drawn; whoever sets it decides for how long
-    )
+    # Appearance of the next rendered images; stays in effect until it is set again.
+    appearance: Appearance = DEFAULT_APPEARANCE
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -105,9 +103,8 @@ class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
         self._reward_weights = tuple(self.REWARD[self.settings.reward].items())
         self.agent_view = AgentObservation(self)
         self.observation_space = self.agent_view.space
-        self.action_space = gymnasium.spaces.Box(
-            -1.0, 1.0, (sum(signal.size for signal in self.ACTION),), np.float32
-        )
+        action_size = sum(signal.size for signal in self.ACTION)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
         self._dt = 1.0 / (self.CONTROL_HZ * self.PHYSICS_STEPS)
         self._window: Any = None
 
@@ -115,7 +112,7 @@ class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode. One seed, one story: the same seed and actions give the same bits."""
+        """Start an episode. The same seed and actions reproduce it bit for bit."""
         super().reset(seed=seed)
         self.steps = 0
         self.total_reward = 0.0
@@ -130,29 +127,35 @@ class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
 
     @final
     def step(self, action: Array) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One step of 1 / CONTROL_RATE seconds. `action` (A,) is clipped to [-1, 1]; NaN is a UserError."""
-        self.apply_action(effort := validate_action(action, len(self.action_space.low)))
+        """Advance by one control step of 1 / CONTROL_HZ seconds.
+
+        `action` (A,) is clipped to [-1, 1]; a wrong shape or a non-finite number is a UserError.
+        `truncated` is always False: time limits belong to the registration. `info` holds the
+        unweighted `reward_terms` and, after a failure, the name of the `failure`.
+        """
+        clipped_action = validate_action(action, len(self.action_space.low))
+        self.apply_action(clipped_action)
         for _ in range(self.PHYSICS_STEPS):
             self.step_physics(self._dt)
         self.read_state()
-        terms = self.reward_terms(effort)
+        terms = self.reward_terms(clipped_action)
         reward = sum([weight * terms[name] for name, weight in self._reward_weights])
-        failed = self.is_terminal()
+        terminated = self.is_terminal()
         info: dict[str, Any] = {"reward_terms": terms}
-        if failed and (margins := self.failure_margins()):
+        if terminated and (margins := self.failure_margins()):
             info["failure"] = min(margins, key=lambda name: margins[name])
         self.update_task(info)
-        self.steps = self.steps + 1
-        self.total_reward = self.total_reward + reward
-        self.last_action = effort
+        self.steps += 1
+        self.total_reward += reward
+        self.last_action = clipped_action
         self.last_reward_terms = terms
         if self.render_mode == "human":
             self.render()
-        return self.agent_observation(), reward, failed, False, info
+        return self.agent_observation(), reward, terminated, False, info
 
     @final
     def render(self) -> Array | None:
-        """The picture (height, width, 3) uint8 in `rgb_array` mode; in `human` mode it goes to the window. None otherwise."""
+        """Return the image (H, W, 3) uint8 in `rgb_array` mode; show it in `human` mode."""
         if self.render_mode is None:
             return None
         frame = self.appearance.postprocess(self.render_frame())
@@ -169,59 +172,68 @@ class BaseEnvironment(Pushable, gymnasium.Env[Any, Array], ABC):
         return None
 
     def close(self) -> None:
-        """Give everything back; closing twice is no error."""
-        self._window = self._window and self._window.close()
+        """Release all resources. Closing twice is no error."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def agent_observation(self) -> Any:
+        """Return what the agent observes: signals, pixels or both (toolkit/observation.py)."""
+        return self.agent_view.build(self.get_observation())
 
     @abstractmethod
     def reset_physics(self) -> None:
-        """Empty the environment: nothing of the last episode may stay."""
+        """Empty the simulation, so that nothing of the last episode remains."""
 
     @abstractmethod
     def initialize_episode(self, rng: np.random.Generator) -> None:
-        """Build the bodies in their start state; all chance comes from `rng`."""
+        """Build the bodies in their start state; draw all randomness from `rng`."""
 
     @abstractmethod
     def apply_action(self, action: Action) -> None:
-        """Turn the agent's effort in [-1, 1] into forces that last for the whole control step."""
+        """Turn an action in [-1, 1] into forces that last for the whole control step."""
 
     @abstractmethod
     def step_physics(self, dt: float) -> None:
-        """One step of the physics, `dt` seconds."""
+        """Advance the physics by `dt` seconds."""
 
     def read_state(self) -> None:
-        """Read from the physics, once a step, what the hooks below look at."""
+        """Read from the simulator, once per control step, the state that the hooks below use."""
 
     @abstractmethod
     def reward_terms(self, action: Action) -> dict[str, float]:
-        """Every reward term of the step just made, by name and unweighted."""
+        """Return every reward term of this step by name, unweighted."""
 
     def failure_margins(self) -> dict[str, float]:
-        """How far each way of failing is: 1 at rest, 0 where the episode ends. No entry, no failure."""
+        """Return the remaining margin of each failure: 1 at rest, <= 0 where the episode ends."""
         return {}
 
     def is_terminal(self) -> bool:
-        """Whether the episode has ended by failure: a margin is used up."""
+        """Return whether the episode has ended by failure: a margin is used up."""
         return any(margin <= 0.0 for margin in self.failure_margins().values())
 
     def update_task(self, info: dict[str, Any]) -> None:
-        """What the task does once a step is judged, a new target perhaps; it may add to `info`."""
+        """Update the task after the rewards, e.g. set a new target; may add entries to `info`."""
 
     @abstractmethod
     def get_observation(self) -> Array:
-        """All signals of OBSERVATION laid end to end, shape (O,)."""
+        """Return all signals of OBSERVATION, concatenated in their order, shape (O,)."""
 
     @abstractmethod
     def render_frame(self) -> Array:
-        """The picture of the environment now, (height, width, 3) uint8, drawn without a display."""
+        """Return the image of the current state, (height, width, 3) uint8, without a display."""
 
     @abstractmethod
     def render_observation(self, size: int, *, at_target: bool = False) -> Array:
-        """A bare picture (size, size, 3) for the agent, without targets; of a `at_target`, the body once it has reached its target."""
+        """Return the agent's image (size, size, 3) uint8, without target markers.
+
+        With `at_target` the body is drawn as if it had reached its target.
+        """
 
     def interaction(self) -> Interaction | None:
-        """What a person disturbs the running episode with, where that can be done (toolkit/hands.py)."""
+        """Return the disturbances that a person can apply, None if unsupported."""
         return None
 
-    def agent_observation(self) -> Any:
-        """What the agent sees now: what `observe` tells, or pictures (toolkit/sight.py)."""
-        return self.agent_view.build(self.get_observation())
+    def push_target(self) -> PushTarget | None:
+        """Return the body part that pushes act on, None for a body without balance to lose."""
+        return None

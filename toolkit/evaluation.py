@@ -1,4 +1,4 @@
-"""Evaluation: how good a policy is, judged on episodes with fixed seeds."""
+"""Evaluation of a policy on episodes with fixed seeds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,47 +11,52 @@ from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.spaces import Array
 
 EVALUATION_SEED = 1_000_000
-"""The seed of the first episode of every evaluation; the next ones follow on."""
-
+"""Seed of the first episode of every evaluation; the next episodes have the next seeds."""
 
 MAX_PARALLEL_EPISODES = 20
-"""Episodes that are lived side by side at most: an environment in space takes 28 MB."""
-
+"""Episodes that run in parallel at most: an environment in space takes 28 MB."""
 
 REWARD_PREFIX = "eval/reward/"
+"""Prefix of the metrics that hold a reward term's contribution to the mean return."""
+
 RETURN_STD = "eval/return_std"
-"""How those metrics of an evaluation begin that tell what a term of the reward paid; and which one tells how returns spread."""
+"""Metric: standard deviation of the returns."""
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """The episodes of one evaluation."""
+    """Results of E episodes."""
 
     returns: Array
+    """(E,)"""
     lengths: Array
+    """(E,) steps"""
     successes: Array
+    """(E,) bool"""
     reward_contributions: Array
-    """(episodes, terms): what each term of the reward added to the return."""
+    """(E, terms): weighted sum of each reward term over the episode"""
     term_names: tuple[str, ...] = ()
 
     def metrics(self) -> dict[str, float]:
-        """Their means, the spread of the returns, and what each term of the reward added to the mean return."""
-        parts = {"return": self.returns, "length": self.lengths, "success": self.successes}
-        means = {f"eval/{name}": float(np.mean(values)) for name, values in parts.items()}
-        paid = {
-            f"{REWARD_PREFIX}{name}": float(value)
-            for name, value in zip(
-                self.term_names, self.reward_contributions.mean(axis=0), strict=True
-            )
+        """Return means, the returns' standard deviation, and each reward term's contribution."""
+        mean_contributions = self.reward_contributions.mean(axis=0)
+        return {
+            "eval/return": float(np.mean(self.returns)),
+            "eval/length": float(np.mean(self.lengths)),
+            "eval/success": float(np.mean(self.successes)),
+            RETURN_STD: float(self.returns.std()),
+            **{
+                f"{REWARD_PREFIX}{name}": float(contribution)
+                for name, contribution in zip(self.term_names, mean_contributions, strict=True)
+            },
         }
-        return {**means, RETURN_STD: float(self.returns.std()), **paid}
 
 
 class Evaluator:
-    """Judges a policy on episodes with fixed seeds, lived side by side, and cut after `steps` where that is given.
+    """Runs a policy on episodes with fixed seeds, in parallel, each cut after `max_steps` if given.
 
-    An episode succeeds when its environment says so in `info["success"]`; in an environment that never does, when it is not
-    ended by failure.
+    An episode is a success if the environment reports `info["success"]` in any step; in an
+    environment that reports none, if the episode did not end by failure.
     """
 
     def __init__(
@@ -62,62 +67,59 @@ class Evaluator:
         seed: int = EVALUATION_SEED,
         max_steps: int | None = None,
     ) -> None:
-        self.envs: list[Env] = [
-            make_env(env_id, settings) for _ in range(min(num_episodes, MAX_PARALLEL_EPISODES))
-        ]
+        num_envs = min(num_episodes, MAX_PARALLEL_EPISODES)
+        self.envs: list[Env] = [make_env(env_id, settings) for _ in range(num_envs)]
         self.num_episodes = num_episodes
         self.seed = seed
         self.max_steps = max_steps
-        ours = unwrap_poise_env(self.envs[0])
-        self.reward_weights = dict(ours.REWARD[ours.settings.reward]) if ours else {}
+        self.reward_weights: dict[str, float] = {}
+        if poise_env := unwrap_poise_env(self.envs[0]):
+            self.reward_weights.update(poise_env.REWARD[poise_env.settings.reward])
 
     def __call__(self, policy: Policy) -> EvaluationResult:
-        """Let `policy` live all episodes."""
-        firsts = range(0, self.num_episodes, MAX_PARALLEL_EPISODES)
-        lived = [
-            self._run_episodes(
-                policy, range(first, min(first + MAX_PARALLEL_EPISODES, self.num_episodes))
-            )
-            for first in firsts
-        ]
-        returns, lengths, successes, paid = (
-            np.concatenate(column) for column in zip(*lived, strict=True)
+        """Run all episodes with `policy`."""
+        results = []
+        for first in range(0, self.num_episodes, MAX_PARALLEL_EPISODES):
+            end = min(first + MAX_PARALLEL_EPISODES, self.num_episodes)
+            results.append(self._run_episodes(policy, range(first, end)))
+        returns, lengths, successes, contributions = (
+            np.concatenate(column) for column in zip(*results, strict=True)
         )
-        return EvaluationResult(returns, lengths, successes, paid, tuple(self.reward_weights))
+        return EvaluationResult(
+            returns, lengths, successes, contributions, tuple(self.reward_weights)
+        )
 
     def _run_episodes(self, policy: Policy, episodes: range) -> tuple[Array, Array, Array, Array]:
-        """Returns, lengths, successes and what the terms paid of some episodes, side by side."""
-        number = len(episodes)
-        returns = np.zeros(number)
-        lengths = np.zeros(number, int)
-        successes = np.zeros(number, bool)
-        paid = np.zeros((number, len(self.reward_weights)))
+        """Return returns, lengths, successes and reward contributions of parallel episodes."""
+        num_episodes = len(episodes)
+        returns = np.zeros(num_episodes)
+        lengths = np.zeros(num_episodes, int)
+        successes = np.zeros(num_episodes, bool)
+        contributions = np.zeros((num_episodes, len(self.reward_weights)))
         weights = np.array([*self.reward_weights.values()])
-        observation = [
+        observations = [
             self.envs[index].reset(seed=self.seed + episode)[0]
             for index, episode in enumerate(episodes)
         ]
-        running = list(range(number))
+        running = list(range(num_episodes))
         while running:
-            actions = policy(np.stack([observation[index] for index in running]))
-            still = []
+            actions = policy(np.stack([observations[index] for index in running]))
+            still_running = []
             for index, action in zip(running, actions, strict=True):
-                observation[index], reward, terminated, truncated, info = self.envs[index].step(
-                    action
-                )
+                observation, reward, terminated, truncated, info = self.envs[index].step(action)
+                observations[index] = observation
                 returns[index] += float(reward)
                 if len(weights):
-                    paid[index] += weights * [
-                        info["reward_terms"][name] for name in self.reward_weights
-                    ]
+                    terms = [info["reward_terms"][name] for name in self.reward_weights]
+                    contributions[index] += weights * terms
                 lengths[index] += 1
                 successes[index] |= bool(info.get("success", False))
                 if not (terminated or truncated or lengths[index] == self.max_steps):
-                    still.append(index)
+                    still_running.append(index)
                 elif "success" not in info:
                     successes[index] = not terminated
-            running = still
-        return returns, lengths, successes, paid
+            running = still_running
+        return returns, lengths, successes, contributions
 
     def close(self) -> None:
         """Close the environments."""

@@ -1,4 +1,7 @@
-"""Experience: what environments give and learners take. `collect` for training, `episode` for everything else."""
+"""Experience: single episodes, and batches of environments in this process or in worker processes.
+
+`run_episode` serves playing, recording and evaluation; `collect` serves training.
+"""
 
 import importlib
 import math
@@ -18,24 +21,61 @@ from poise.toolkit.registry import Env, make_env
 from poise.toolkit.spaces import Array
 
 Policy = Callable[[Array], Array]
-"""What chooses: observations (N, O) to actions: (N, A) numbers, which environments clip to [-1, 1], or (N,) choices."""
+"""Map observations (N, O) to actions: (N, A) numbers, clipped to [-1, 1], or (N,) discrete ones."""
+
+
+# One episode of one environment.
+
+
+class EpisodeStep(NamedTuple):
+    """The observation at one step of an episode, and the outcome of the action that led to it."""
+
+    observation: Array
+    action: Array | None
+    """The action before the observation; None at the start of the episode."""
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: Mapping[str, Any]
+
+
+def run_episode(env: Env, policy: Policy, seed: int) -> Iterator[EpisodeStep]:
+    """Run one episode; yield its start, then one EpisodeStep per action."""
+    observation, info = env.reset(seed=seed)
+    step = EpisodeStep(observation, None, 0.0, False, False, info)
+    yield step
+    while not (step.terminated or step.truncated):
+        action = policy(step.observation[None])[0]
+        observation, reward, terminated, truncated, info = env.step(action)
+        step = EpisodeStep(
+            observation, action, float(reward), bool(terminated), bool(truncated), info
+        )
+        yield step
+
+
+# Batches of environments.
 
 
 class Transition(NamedTuple):
     """One step of N environments."""
 
     observation: Array
+    """(N, O)"""
     action: Array
+    """(N, A) in [-1, 1], or (N,) discrete actions"""
     reward: Array
+    """(N,) float32"""
     next_observation: Array
-    """The true successor, never the next episode's first observation."""
+    """(N, O): the true successor, never the next episode's first observation"""
     terminated: Array
+    """(N,) bool"""
     truncated: Array
+    """(N,) bool"""
 
 
 @dataclass(frozen=True)
 class EpisodeStats:
-    """An episode that has just ended: its score, its length in steps and whether it ever was a success."""
+    """Return, length (steps) and success of a finished episode."""
 
     total_reward: float
     length: int
@@ -43,12 +83,12 @@ class EpisodeStats:
 
 
 class EnvBatch:
-    """N environments side by side, for ever: an ended episode is followed by the next one at once.
+    """Vectorized environment with automatic reset.
 
-    Every episode begins from a seed of its own, drawn from (seed, environment, episode); so where an environment stands is told
-    by its episode number and the actions since, which is what `state` keeps: physics engines cannot be copied bit
-    for bit, but they can be told the same story again. `first` is the number of the first environment, where these are
-    some of many.
+    Episodes are seeded from (seed, env index, episode index); `set_state` replays the actions
+    since. A state is therefore the episode indices and these actions: physics engines cannot be
+    copied bit for bit, but a replay is exact. `first_env_index` is the index of the first
+    environment, where the batch is a part of a larger one.
     """
 
     def __init__(
@@ -72,59 +112,70 @@ class EnvBatch:
         self.observation = np.stack([self._reset_env(index) for index in range(num_envs)])
 
     def step(self, action: Array) -> Transition:
-        """One step of every environment; `ended` then tells which episodes it ended."""
+        """Step every environment; reset those whose episode ends and list it in finished_episodes.
+
+        An action, reward or observation that is not finite is a WorkError.
+        """
         _check_finite("action", action, self.first_env_index)
         observation = self.observation
         self.finished_episodes = []
-        number = len(self.envs)
-        successor = np.empty_like(observation)
-        reward = np.empty(number, np.float32)
-        terminated = np.zeros(number, bool)
-        truncated = np.zeros(number, bool)
+        num_envs = len(self.envs)
+        next_observation = np.empty_like(observation)
+        rewards = np.empty(num_envs, np.float32)
+        terminated = np.zeros(num_envs, bool)
+        truncated = np.zeros(num_envs, bool)
         for index, env in enumerate(self.envs):
-            seen, gain, terminated[index], truncated[index], info = env.step(action[index])
-            successor[index] = seen
-            reward[index] = gain
+            successor, reward, terminated[index], truncated[index], info = env.step(action[index])
+            next_observation[index] = successor
+            rewards[index] = reward
             self._actions[index].append(action[index])
-            self._total_rewards[index] += float(gain)
+            self._total_rewards[index] += float(reward)
             self._successes[index] |= bool(info.get("success", False))
             if terminated[index] or truncated[index]:
                 length = len(self._actions[index])
                 self.finished_episodes.append(
                     EpisodeStats(self._total_rewards[index], length, self._successes[index])
                 )
-        _check_finite("reward", reward, self.first_env_index)
-        _check_finite("observation", successor, self.first_env_index)
-        self.observation = successor
+        _check_finite("reward", rewards, self.first_env_index)
+        _check_finite("observation", next_observation, self.first_env_index)
+        self.observation = next_observation
         if self.finished_episodes:
-            self.observation = successor.copy()
+            self.observation = next_observation.copy()
             for index in np.flatnonzero(terminated | truncated).tolist():
                 self._episode_indices[index] += 1
                 self.observation[index] = self._reset_env(index)
-        return Transition(observation, action, reward, successor, terminated, truncated)
+        return Transition(observation, action, rewards, next_observation, terminated, truncated)
 
     def get_state(self) -> dict[str, Any]:
-        """Where all environments stand."""
-        tapes = {
+        """Return the episode indices, the observations (N, O) and the actions since each reset."""
+        actions_since_reset = {
             f"actions_{index}": np.array(actions)
             for index, actions in enumerate(self._actions, self.first_env_index)
             if actions
         }
-        return {"episode": list(self._episode_indices), "observation": self.observation, **tapes}
+        return {
+            "episode": list(self._episode_indices),
+            "observation": self.observation,
+            **actions_since_reset,
+        }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Bring all environments to where `state` was taken, by living the running episodes again."""
+        """Restore a state by replaying the running episodes.
+
+        A WorkError where the observations differ from those of the state.
+        """
         for index, env in enumerate(self.envs):
             self._episode_indices[index] = state["episode"][index]
             self.observation[index] = self._reset_env(index)
             for action in state.get(f"actions_{self.first_env_index + index}", ()):
-                self.observation[index], gain, _, _, info = env.step(action)
+                self.observation[index], reward, _, _, info = env.step(action)
                 self._actions[index].append(action)
-                self._total_rewards[index] += float(gain)
+                self._total_rewards[index] += float(reward)
                 self._successes[index] |= bool(info.get("success", False))
         if not np.array_equal(self.observation, state["observation"]):
             raise WorkError(
-                "the environment told another story for the same seed and actions, so the run cannot go on exactly"
+                "the environment is not deterministic: the same seed and actions gave other "
+                "observations, so the run cannot be resumed exactly"
             )
 
     def close(self) -> None:
@@ -136,55 +187,27 @@ class EnvBatch:
         self._actions[index] = []
         self._total_rewards[index] = 0.0
         self._successes[index] = False
-        seeds = np.random.SeedSequence(
+        seed_sequence = np.random.SeedSequence(
             [self.seed, self.first_env_index + index, self._episode_indices[index]]
         )
-        observation: Array = self.envs[index].reset(seed=int(seeds.generate_state(1)[0]))[0]
+        seed = int(seed_sequence.generate_state(1)[0])
+        observation: Array = self.envs[index].reset(seed=seed)[0]
         return observation
 
 
-def collect(envs: "EnvBatch | SubprocessEnvBatch", policy: Policy) -> Iterator[Transition]:
-    """The endless stream of experience that `policy` makes in `envs`."""
-    while True:
-        yield envs.step(policy(envs.observation))
-
-
-class EpisodeStep(NamedTuple):
-    """A moment of one episode: what is seen now, and what the step before it did (no action at the start)."""
-
-    observation: Array
-    action: Array | None
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: Mapping[str, Any]
-
-
-def run_episode(env: Env, policy: Policy, seed: int) -> Iterator[EpisodeStep]:
-    """One episode of one environment, moment by moment: the start first, then one for every step."""
-    observation, info = env.reset(seed=seed)
-    moment = EpisodeStep(observation, None, 0.0, False, False, info)
-    yield moment
-    while not (moment.terminated or moment.truncated):
-        action = policy(moment.observation[None])[0]
-        observation, reward, terminated, truncated, info = env.step(action)
-        moment = EpisodeStep(
-            observation, action, float(reward), bool(terminated), bool(truncated), info
-        )
-        yield moment
-
-
 def _check_finite(name: str, values: Array, first_env_index: int) -> None:
-    # A sum is the quickest look; only when it is not finite is it worth looking closer.
+    # The sum is the cheapest test. It can overflow though all values are finite, so check again.
     if not math.isfinite(values.sum()) and not np.isfinite(values).all():
-        index = int(np.argwhere(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0, 0])
+        is_finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        index = int(np.flatnonzero(~is_finite)[0])
         raise WorkError(f"the {name} of environment {first_env_index + index} is not finite")
 
 
 class SubprocessEnvBatch:
-    """What Environments is, with the environments dealt out to `workers` processes. How many they are changes nothing but the time.
+    """An EnvBatch whose environments run in `num_workers` processes.
 
-    An error in a worker is raised here; a worker that dies is a WorkError.
+    The number of workers changes nothing but the speed. An error in a worker is raised here; a
+    worker that dies is a WorkError.
     """
 
     def __init__(
@@ -195,55 +218,64 @@ class SubprocessEnvBatch:
         settings: Mapping[str, Any] | None = None,
         num_workers: int = 2,
     ) -> None:
-        shares = [
-            len(share) for share in np.array_split(np.arange(num_envs), min(num_workers, num_envs))
-        ]
-        self._split_indices = np.cumsum(shares)[:-1]
+        parts = np.array_split(np.arange(num_envs), min(num_workers, num_envs))
+        # Indices of the first environment of every worker but the first, as np.split takes them.
+        self._split_indices = np.cumsum([len(part) for part in parts])[:-1]
         self._connections: list[Connection] = []
-        # Spawned, not forked: a fork would inherit torch's threads half alive.
-        context = multiprocessing.get_context("spawn")
         self._processes = []
-        for share, first in zip(shares, [0, *self._split_indices.tolist()], strict=True):
-            here, there = context.Pipe()
-            words = (there, gymnasium.spec(env_id), dict(settings or {}), share, seed, first)
-            process = context.Process(target=_run_worker, args=words, daemon=True)
+        # Spawned, not forked: a fork would inherit torch's thread pool without its threads.
+        context = multiprocessing.get_context("spawn")
+        spec = gymnasium.spec(env_id)
+        for part in parts:
+            connection, worker_connection = context.Pipe()
+            process = context.Process(
+                target=_run_worker,
+                args=(
+                    worker_connection,
+                    spec,
+                    dict(settings or {}),
+                    len(part),
+                    seed,
+                    int(part[0]),
+                ),
+                daemon=True,
+            )
             process.start()
-            there.close()
-            self._connections.append(here)
+            worker_connection.close()
+            self._connections.append(connection)
             self._processes.append(process)
-        told = self._gather()
-        self.observation_space, self.action_space = told[0][:2]
-        self.observation = np.concatenate([observation for _, _, observation in told])
-        self.finished_episodes: list[Any] = []
+        answers = self._gather()
+        self.observation_space, self.action_space, _ = answers[0]
+        self.observation = np.concatenate([observation for _, _, observation in answers])
+        self.finished_episodes: list[EpisodeStats] = []
 
     def step(self, action: Array) -> Transition:
-        """One step of every environment; `ended` then tells which episodes it ended."""
+        """Step every environment, as EnvBatch.step does."""
         self._scatter("step", np.split(action, self._split_indices))
-        told = self._gather()
-        self.observation = np.concatenate([observation for _, observation, _ in told])
-        self.finished_episodes = [ended for _, _, own in told for ended in own]
-        return Transition(
-            *(np.concatenate(column) for column in zip(*(row for row, _, _ in told), strict=True))
-        )
+        answers = self._gather()
+        transitions = [transition for transition, _, _ in answers]
+        self.observation = np.concatenate([observation for _, observation, _ in answers])
+        self.finished_episodes = [stats for _, _, finished in answers for stats in finished]
+        return Transition(*(np.concatenate(column) for column in zip(*transitions, strict=True)))
 
     def get_state(self) -> dict[str, Any]:
-        """Where all environments stand."""
-        self._scatter("state", [None] * len(self._connections))
+        """Return the state, in the format of EnvBatch.get_state."""
+        self._scatter("get_state", [None] * len(self._connections))
         merged: dict[str, Any] = {"episode": [], "observation": self.observation}
-        for own in self._gather():
-            merged["episode"] += own["episode"]
-            merged |= {name: value for name, value in own.items() if name.startswith("actions_")}
+        for state in self._gather():
+            merged["episode"] += state["episode"]
+            merged |= {key: value for key, value in state.items() if key.startswith("actions_")}
         return merged
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Bring all environments to where `state` was taken."""
+        """Restore a state of any number of workers, as EnvBatch.set_state does."""
         episodes = np.split(np.array(state["episode"]), self._split_indices)
         observations = np.split(np.asarray(state["observation"]), self._split_indices)
-        own = [
+        states = [
             {**state, "episode": episode.tolist(), "observation": observation}
             for episode, observation in zip(episodes, observations, strict=True)
         ]
-        self._scatter("load_state", own)
+        self._scatter("set_state", states)
         self.observation = np.concatenate(self._gather())
 
     def close(self) -> None:
@@ -254,6 +286,7 @@ class SubprocessEnvBatch:
             process.join()
 
     def _scatter(self, command: str, arguments: list[Any]) -> None:
+        """Send a command to every worker, each with its own argument."""
         try:
             for connection, argument in zip(self._connections, arguments, strict=True):
                 connection.send((command, argument))
@@ -261,6 +294,7 @@ class SubprocessEnvBatch:
             raise WorkError("a worker process has died") from None
 
     def _gather(self) -> list[Any]:
+        """Return the answers of all workers; raise the first error among them."""
         try:
             answers = [connection.recv() for connection in self._connections]
         except (EOFError, ConnectionResetError):
@@ -271,15 +305,6 @@ class SubprocessEnvBatch:
         return answers
 
 
-def make_env_batch(
-    env_id: str, num_envs: int, seed: int, settings: Mapping[str, Any], num_workers: int
-) -> EnvBatch | SubprocessEnvBatch:
-    """N environments, in this process where one worker is enough."""
-    if num_workers == 1:
-        return EnvBatch(env_id, num_envs, seed, settings)
-    return SubprocessEnvBatch(env_id, num_envs, seed, settings, num_workers)
-
-
 def _run_worker(
     connection: Connection,
     spec: Any,
@@ -288,15 +313,13 @@ def _run_worker(
     seed: int,
     first_env_index: int,
 ) -> None:
-    """A worker: makes its share of the environments, and does what it is told until nobody listens any more."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the learner, which finishes its step and saves.
+    """Run a part of the environments in this process, until the connection closes."""
+    # Ctrl-C is handled by the learner, which finishes its step and saves.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         if isinstance(spec.entry_point, str):
-            importlib.import_module(
-                spec.entry_point.partition(":")[0]
-            )  # Which may register the environment, and others.
+            # The import may register the environment, and others that it needs.
+            importlib.import_module(spec.entry_point.partition(":")[0])
         gymnasium.registry.setdefault(spec.id, spec)
         envs = EnvBatch(spec.id, num_envs, seed, settings, first_env_index)
         answer: Any = (envs.observation_space, envs.action_space, envs.observation)
@@ -308,15 +331,30 @@ def _run_worker(
             connection.send(answer)
             command, argument = connection.recv()
             try:
-                answer = _handle_command(envs, command, argument)
+                answer = _run_command(envs, command, argument)
             except Exception as error:
                 answer = error
 
 
-def _handle_command(envs: EnvBatch, command: str, argument: Any) -> Any:
+def _run_command(envs: EnvBatch, command: str, argument: Any) -> Any:
     if command == "step":
         return envs.step(argument), envs.observation, envs.finished_episodes
-    if command == "state":
+    if command == "get_state":
         return envs.get_state()
     envs.set_state(argument)
     return envs.observation
+
+
+def make_env_batch(
+    env_id: str, num_envs: int, seed: int, settings: Mapping[str, Any], num_workers: int
+) -> EnvBatch | SubprocessEnvBatch:
+    """Make N environments, in this process for one worker."""
+    if num_workers == 1:
+        return EnvBatch(env_id, num_envs, seed, settings)
+    return SubprocessEnvBatch(env_id, num_envs, seed, settings, num_workers)
+
+
+def collect(envs: EnvBatch | SubprocessEnvBatch, policy: Policy) -> Iterator[Transition]:
+    """Step `envs` with `policy` and yield the transitions, without end."""
+    while True:
+        yield envs.step(policy(envs.observation))

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and how to tell that one has changed."""
+"""File access: atomic writes, deferred write errors, checksums."""
 
 import hashlib
 import json
@@ -16,92 +16,36 @@ from poise.toolkit.errors import UserError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Where to write a file first: beside its place, into which it is renamed once it is whole; where that fails, it is gone."""
-    aside = path.with_name(f".{path.name}.partial")
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    An OSError names `path` in place of the temporary one.
+    """
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        yield aside
-        aside.replace(path)
+        yield partial
+        partial.replace(path)
     except OSError as error:
-        mine = error.filename in (None, str(aside))
-        raise OSError(error.errno, error.strerror, str(path) if mine else error.filename) from None
+        is_own = error.filename in (None, str(partial))
+        filename = str(path) if is_own else error.filename
+        raise OSError(error.errno, error.strerror, filename) from None
     finally:
-        aside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a file whole or not at all; what no file can hold is written as question marks."""
-    with atomic_write(path) as aside:
-        aside.write_text(text, encoding="utf-8", errors="replace")
+    """Write a UTF-8 file atomically; characters that cannot be encoded become question marks."""
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
     return path
 
 
 def write_json(path: Path, values: Any) -> Path:
-    """Write plain values as JSON, whole or not at all."""
+    """Write plain values as JSON, atomically."""
     return write_text(path, json.dumps(values, indent=2) + "\n")
 
 
-def read_yaml_mapping(file: Traversable, kind: str, keys: str) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds; `file` is a path or a resource of a package.
-
-    `kind` (what the file is) and `keys` (what it should hold) word the UserError for a file that
-    cannot be read, is not YAML, or holds something else.
-    """
-    try:
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{kind} {file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{kind} {file} cannot be read: it is not text") from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{kind} {file} is not valid YAML: {reason}") from None
-    if not isinstance(entries, dict):
-        raise UserError(f"{kind} {file} should hold {keys}")
-    return entries
-
-
-class ErrorTrackingFile:
-    """A file for a library that cannot bear errors, or keeps the last ones to itself: it hears of none, `check` tells."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = path.open("wb")
-        self._error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write, unless that has failed before."""
-        self._try(self._file.write, data)
-        self._try(self._file.flush)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go on at another place."""
-        self._try(self._file.seek, offset, whence)
-        return self.tell()
-
-    def tell(self) -> int:
-        """The place now."""
-        return self._file.tell()
-
-    def close(self) -> None:
-        """Close the file; closing twice is no error."""
-        self._try(self._file.close)
-
-    def raise_pending_error(self) -> None:
-        """Raise the first error, which names the file."""
-        if self._error is not None:
-            raise OSError(self._error.errno, self._error.strerror, str(self._path))
-
-    def _try(self, function: Callable[..., object], *args: object) -> None:
-        if self._error is None:
-            try:
-                function(*args)
-            except OSError as error:
-                self._error = error
-
-
 def sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """Return the sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -113,3 +57,47 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class ErrorTrackingFile:
+    """A writable file that defers its errors to `raise_pending_error`.
+
+    For libraries that crash on an error in a callback or lose it. After the first error, nothing
+    more is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("wb")
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write and flush; report success in any case."""
+        self._try(self._file.write, data)
+        self._try(self._file.flush)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to another position, and return the position."""
+        self._try(self._file.seek, offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file. Closing twice is no error."""
+        self._try(self._file.close)
+
+    def raise_pending_error(self) -> None:
+        """Raise the first error, with the file's name."""
+        if self._error is not None:
+            raise OSError(self._error.errno, self._error.strerror, str(self._path))
+
+    def _try(self, function: Callable[..., object], *args: object) -> None:
+        if self._error is None:
+            try:
+                function(*args)
+            except OSError as error:
+                self._error = error

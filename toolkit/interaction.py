@@ -1,45 +1,51 @@
-"""Hands: what a person disturbs an environment with while an episode runs. Undisturbed, an episode is its seed and its actions."""
+"""Interaction: how a person disturbs an environment while an episode runs.
+
+Without disturbance, an episode is determined by its seed and its actions.
+"""
 
 from typing import ClassVar, Protocol
 
 import numpy as np
 
 ImagePoint = tuple[float, float]
-"""A place in a picture: fractions of its width and height, from the top left."""
+"""Position in an image: fractions of its width and height, from the top left."""
 
 
 class Grab(Protocol):
-    """A body that is held, as by a spring from it to where the mouse is."""
+    """A grabbed body, pulled to the mouse by a spring."""
 
     def position(self) -> ImagePoint:
-        """Where the held point is seen now."""
+        """Return the current position of the grabbed point."""
 
     def pull(self, image_point: ImagePoint) -> None:
-        """Pull it towards a place of the picture, for one step of the environment."""
+        """Pull the body towards a point for one control step."""
 
     def release(self) -> None:
-        """Hold it no longer."""
+        """Release the body."""
 
 
 class Interaction(Protocol):
-    """What an environment gives to a person. All that they do is gone at the next reset, but for the settings they turn."""
+    """Disturbances of an environment. A reset undoes all but the values of set_parameter."""
 
     CAN_THROW: ClassVar[bool]
-    """Whether they can throw balls."""
+    """Whether throw_ball is supported."""
     LIVE_SETTINGS: tuple[str, ...]
-    """Settings of the environment that they can turn, and that act at once."""
+    """Settings of the environment that set_parameter changes within an episode."""
 
     def grab(self, image_point: ImagePoint) -> Grab | None:
-        """Take hold of the body at a place of the picture, if there is one."""
+        """Grab the body at a point; return None where there is none."""
 
     def throw_ball(self, image_point: ImagePoint) -> None:
-        """Throw a ball at a place of the picture."""
+        """Throw a ball at a point."""
 
     def push_all(self, speed: float) -> None:
-        """Make all bodies so much faster (m/s), to the picture's right where positive."""
+        """Add a velocity (m/s) to all bodies, to the image's right where positive."""
 
     def push_random(self, speed: float, rng: np.random.Generator) -> None:
-        """Push one body, which and from where chance decides, with an impulse that could make all so much faster (m/s)."""
+        """Push a random body from a random direction.
+
+        The impulse would change the velocity of the whole mass by `speed` (m/s).
+        """
 
     def set_parameter(self, name: str, value: float) -> None:
-        """Give one of the settings they turn another value."""
+        """Set one of LIVE_SETTINGS; effective at once."""

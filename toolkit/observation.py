@@ -1,22 +1,22 @@
-"""What an environment shows its agent: numbers, pictures or both; and how it tells the agent the target.
+"""Observations: the signals and images that an agent gets, and the form of its goal.
 
     observation = state         the environment's signals
-                = pixels        the pictures of the last steps, (size, size, 3 stack) uint8, oldest first
+                = pixels        images of the last steps, (size, size, 3 stack) uint8, oldest first
                 = both          a Dict of `pixels` and `state`
-    goal        = state         the target in numbers, among the signals
-                = pixels        the target as a picture of the body that has reached it, after the other pictures
-                = both          the target as that picture, and in numbers
-                = translated    the target in numbers that a translator has read from that picture (toolkit/goal.py)
+    goal        = state         the target as numbers, among the signals
+                = pixels        an image of the body at the target, after the other images
+                = both          the target as that image and as numbers
+                = translated    the target as numbers that a translator estimates from that image
 
-Who sees no state is told no signal but the target; who sees the target as a picture is told no number of it.
+An agent without state gets no signal but the target. With goal=pixels it gets neither the target
+nor the difference to it as numbers.
 """
 
 import functools
-import importlib
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import gymnasium
 import numpy as np
@@ -24,66 +24,77 @@ import numpy as np
 from poise.toolkit.errors import UserError
 from poise.toolkit.pose_task import InverseKinematics, PoseGoalEnv
 from poise.toolkit.rewards import progress
-from poise.toolkit.spaces import Array, box_space, slices
+from poise.toolkit.spaces import Array, Signal, box_space, slices
 
-if TYPE_CHECKING:
-    from poise.toolkit.environment import BaseEnvironment
+if TYPE_CHECKING:  # pydantic loads slowly, and `import poise` imports this module
+    from poise.toolkit.settings import EnvSettings
 
-
-TRANSLATOR_ENTRY_POINT = "poise.tools.translate.load:load_pose_reader"
-"""What opens a translator's run: by its name, as environments have entry points, for toolkit knows no tools."""
-
+TARGET = "target"
+DIFFERENCE = "difference"
+POSE = "pose"
+"""Signals of an environment with pose targets: the target, target - pose, and the pose."""
 
 NUM_SCALES = 4
-
+"""Resolutions at which two images are compared: blocks of 1, 2, 4 and 8 pixels."""
 
 DISTANCE_SCALE = 0.002
-"""How unlike two pictures of the reacher are whose joints differ by 3 degrees."""
+"""Distance between two images of the reacher whose joint angles differ by 3 degrees."""
+
+TargetEstimator = Callable[[Array], Array]
+"""Estimate the signal `pose` (P,) from an image (H, W, 3) uint8; further numbers are ignored."""
+
+
+def register_target_estimator(open_estimator: Callable[[str], TargetEstimator]) -> None:
+    """Register the function that opens a translator's run folder, for goal=translated.
+
+    Toolkit knows no learners; `poise/__init__.py` registers the translator of tools/translate.
+    """
+    GoalImage.open_estimator = open_estimator
+
+
+def _no_target_estimator(folder: str) -> TargetEstimator:
+    raise UserError(f"translator={folder}: no target estimator is registered; `import poise` first")
 
 
 class GoalImage:
-    """The picture of an environment's body that has reached its target; drawn, and read, once for every target."""
+    """The image of a body at its target; drawn, and translated, once per target."""
+
+    open_estimator: ClassVar[Callable[[str], TargetEstimator]] = _no_target_estimator
 
     def __init__(self, env: Any) -> None:
         self.env = env
+        self._image = np.empty(0)
+        self._estimated_pose = np.empty(0)
+        # The targets for which image, estimated pose and potential are valid.
         self._image_target = None
         self._estimated_target = None
         self._compared_target = None
-        self._image = self._estimated_pose = np.empty(0)
         self._potential = 0.0
-        c = env.settings
-        self._translate: Callable[[Array], Array] = (
-            _import_entry_point(TRANSLATOR_ENTRY_POINT)(c.translator)
-            if c.goal == "translated"
-            else np.asarray
-        )
+        self._estimate: TargetEstimator = np.asarray
+        if env.settings.goal == "translated":
+            self._estimate = GoalImage.open_estimator(env.settings.translator)
 
     def get_image(self) -> Array:
-        """The picture, (size, size, 3) uint8."""
+        """Return the image, (size, size, 3) uint8."""
         if self._image_target is not self.env.task.target:
-            self._image_target, self._image = (
-                self.env.task.target,
-                self.env.render_observation(self.env.settings.image_size, at_target=True),
-            )
+            self._image_target = self.env.task.target
+            self._image = self.env.render_observation(self.env.settings.image_size, at_target=True)
         return self._image
 
     def set_image(self, image: Array) -> None:
-        """Let this be the picture of the target that the environment has now, instead of its own."""
+        """Replace the image of the current target."""
         self._image_target = self.env.task.target
         self._estimated_target = None
         self._compared_target = None
         self._image = image
 
     def estimate_pose(self) -> Array:
-        """The pose, of those that can be taken, nearest to what the translator makes of it: the target in numbers."""
+        """Return the reachable pose (P,) nearest to the translator's estimate."""
         if self._estimated_target is not self.env.task.target:
-            read = self._translate(self.get_image())[
-                : self._inverse_kinematics.sampled_poses.shape[1]
-            ]
-            self._estimated_target, self._estimated_pose = (
-                self.env.task.target,
-                self._inverse_kinematics.nearest_pose(read),
-            )
+            pose_size = self._inverse_kinematics.sampled_poses.shape[1]
+            estimate = self._estimate(self.get_image())[:pose_size]
+            self._estimated_target = self.env.task.target
+            self._estimated_pose = self._inverse_kinematics.nearest_pose(estimate)
         return self._estimated_pose
 
     @functools.cached_property
@@ -91,26 +102,24 @@ class GoalImage:
         return InverseKinematics(self.env.forward_kinematics, self.env.sample_joint_angles)
 
     def similarity_gain(self) -> float:
-        """How much more like it the last step made the body's picture: the gain of -log(1 + unlikeness / NEAR).
+        """Return the gain of -log(1 + image_distance / DISTANCE_SCALE) in the last step.
 
-        0 at a new target.
+        It is 0 in the first step of a new target.
         """
         previous = self._potential
         self._potential = -math.log1p(self.image_distance() / DISTANCE_SCALE)
-        known = self._compared_target is self.env.task.target
+        is_same_target = self._compared_target is self.env.task.target
         self._compared_target = self.env.task.target
-        return progress(self._potential, previous) if known else 0.0
+        return progress(self._potential, previous) if is_same_target else 0.0
 
     def image_distance(self) -> float:
-        """How unlike it the body's picture is now: 0 where they are the same, in [0, 1].
+        """Return the distance of the current image to the goal image, in [0, 1]; 0 if equal.
 
-        The mean difference of the two at four scales, from one pixel to eight: pixel by pixel alone, an arm just beside
-        its target would be no better than one far away.
+        The mean absolute difference at four scales, from one pixel to eight. With single pixels
+        alone, an arm just beside its target would be no better than one far away.
         """
-        difference = (
-            self.env.render_observation(self.env.settings.image_size).astype(np.float32)
-            - self.get_image()
-        )
+        image = self.env.render_observation(self.env.settings.image_size).astype(np.float32)
+        difference = image - self.get_image()
         total = 0.0
         for _ in range(NUM_SCALES):
             total += float(np.abs(difference).mean()) / 255.0 / NUM_SCALES
@@ -121,59 +130,73 @@ class GoalImage:
         return total
 
 
-def _import_entry_point(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+class ObservableEnv(Protocol):
+    """What AgentObservation needs of an environment; BaseEnvironment has it."""
 
+    OBSERVATION: ClassVar[tuple[Signal, ...]]
+    REWARD: ClassVar[Mapping[str, Mapping[str, float]]]
+    settings: "EnvSettings"
+    steps: int
 
-TARGET = "target"
-DIFFERENCE = "difference"
-POSE = "pose"
-"""The signals of an environment that takes poses: where it should be, how far that is, where it is."""
+    def render_observation(self, size: int, *, at_target: bool = False) -> Array:
+        """Return the agent's image (size, size, 3) uint8."""
 
 
 class AgentObservation:
-    """The eyes of an environment's agent, as the environment's settings say."""
+    """Builds the agent's observations, as the settings `observation` and `goal` say."""
 
     space: gymnasium.Space[Any]
-    """Of what is seen."""
+    """Space of the observations."""
 
-    def __init__(self, env: "BaseEnvironment") -> None:
+    def __init__(self, env: ObservableEnv) -> None:
         self.env = env
-        c = env.settings
-        if c.goal != "state" and not isinstance(env, PoseGoalEnv):
+        cfg = env.settings
+        if cfg.goal != "state" and not isinstance(env, PoseGoalEnv):
             raise UserError(
-                f"{type(env).__name__} sets no target that could be a picture: leave goal=state"
+                f"{type(env).__name__} has no target pose to draw as an image: leave goal=state"
             )
-        if (c.goal == "translated") != bool(c.translator):
+        if (cfg.goal == "translated") != bool(cfg.translator):
             raise UserError(
-                "goal=translated goes with translator=FOLDER, of the run that reads pictures, and neither goes alone"
+                "goal=translated and translator=FOLDER (the run of a translator) "
+                "must be set together"
             )
-        told = [signal for signal in env.OBSERVATION if self._is_visible(signal.name)]
+        visible_signals = [signal for signal in env.OBSERVATION if self._is_visible(signal.name)]
         self.bounds = box_space(env.OBSERVATION)
         self.slices = slices(env.OBSERVATION)
         self.visible_indices = [
-            index for signal in told for index in np.r_[self.slices[signal.name]].tolist()
+            index
+            for signal in visible_signals
+            for index in np.r_[self.slices[signal.name]].tolist()
         ]
-        self.frame_stack = 0 if c.observation == "state" else c.frame_stack
+        self.frame_stack = 0 if cfg.observation == "state" else cfg.frame_stack
         self.goal_image = GoalImage(env)
-        self.has_goal_image = c.goal in ("pixels", "both")
+        self.has_goal_image = cfg.goal in ("pixels", "both")
         channels = 3 * (self.frame_stack + self.has_goal_image)
-        pixels = gymnasium.spaces.Box(0, 255, (c.image_size, c.image_size, channels), np.uint8)
         self.has_no_pixels = not channels
-        self.space = box_space(told) if told else pixels
-        if told and channels:
-            self.space = gymnasium.spaces.Dict({"pixels": pixels, "state": self.space})
+        pixel_space = gymnasium.spaces.Box(
+            0, 255, (cfg.image_size, cfg.image_size, channels), np.uint8
+        )
+        if not visible_signals:
+            self.space = pixel_space
+        elif self.has_no_pixels:
+            self.space = box_space(visible_signals)
+        else:
+            self.space = gymnasium.spaces.Dict(
+                {"pixels": pixel_space, "state": box_space(visible_signals)}
+            )
         self._frames: deque[Array] = deque(maxlen=max(1, self.frame_stack))
         self._step = 0
 
     @property
     def is_state_only(self) -> bool:
-        """Whether it is the environment's signals that are seen, as they are, and nothing else."""
+        """Whether the observation is all of the environment's signals, unchanged."""
         return self.env.settings.observation == self.env.settings.goal == "state"
 
     def build(self, values: Array) -> Any:
-        """What the agent sees of an environment whose signals have these values: within their bounds as float32, pictures as uint8."""
+        """Return the observation for signal values (O,).
+
+        Numbers are float32, clipped to their bounds; images are uint8.
+        """
         numbers = np.minimum(np.maximum(values, self.bounds.low), self.bounds.high).astype(
             np.float32, copy=False
         )
@@ -184,18 +207,16 @@ class AgentObservation:
             numbers[self.slices[DIFFERENCE]] = numbers[target] - numbers[pose]
         if self.has_no_pixels:
             return numbers
-        pictures = self._stack_images() if self.frame_stack else []
+        images = self._stack_images() if self.frame_stack else []
         if self.has_goal_image:
-            pictures.append(self.goal_image.get_image())
-        pixels = np.concatenate(pictures, axis=-1)
-        return (
-            {"pixels": pixels, "state": numbers[self.visible_indices]}
-            if self.visible_indices
-            else pixels
-        )
+            images.append(self.goal_image.get_image())
+        pixels = np.concatenate(images, axis=-1)
+        if not self.visible_indices:
+            return pixels
+        return {"pixels": pixels, "state": numbers[self.visible_indices]}
 
     def image_similarity(self) -> dict[str, float]:
-        """The reward term of that name, where the environment's reward pays for it: to draw takes time."""
+        """Return that reward term if the reward weights it, else {}: drawing takes time."""
         return (
             {"likeness": self.goal_image.similarity_gain()}
             if "likeness" in self.env.REWARD[self.env.settings.reward]
@@ -203,17 +224,22 @@ class AgentObservation:
         )
 
     def _is_visible(self, name: str) -> bool:
-        """Whether the agent is told the signal `name` in numbers."""
-        state = self.env.settings.observation != "pixels"
-        goal = self.env.settings.goal != "pixels"
-        return {TARGET: goal, DIFFERENCE: goal and state}.get(name, state)
+        """Return whether the agent gets the numbers of the signal `name`."""
+        has_state = self.env.settings.observation != "pixels"
+        has_goal_numbers = self.env.settings.goal != "pixels"
+        if name == TARGET:
+            return has_goal_numbers
+        if name == DIFFERENCE:
+            return has_goal_numbers and has_state
+        return has_state
 
     def _stack_images(self) -> list[Array]:
-        """The pictures of the last steps; where there were not so many yet, the first stands for those before it."""
+        """Return the images of the last steps; before the reset, the first one repeats."""
         if self.env.steps == 0:
             self._frames.clear()
-        elif self.env.steps == self._step:  # Looked at again, with another target perhaps.
+        elif self.env.steps == self._step:  # Built again within one step, e.g. for a new target.
             self._frames.pop()
         self._step = self.env.steps
         self._frames.append(self.env.render_observation(self.env.settings.image_size))
-        return [self._frames[0]] * (self.frame_stack - len(self._frames)) + list(self._frames)
+        num_missing = self.frame_stack - len(self._frames)
+        return [self._frames[0]] * num_missing + list(self._frames)

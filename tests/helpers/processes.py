@@ -1,4 +1,4 @@
-"""Fresh interpreters."""
+"""Python in fresh processes."""
 
 import os
 import subprocess
@@ -11,13 +11,13 @@ ROOT = TESTS.parent
 
 
 def python(
-    *words: str | Path, cwd: Path = ROOT, timeout: float = 120.0, **environment: str | None
+    *arguments: str | Path, cwd: Path = ROOT, timeout: float = 120.0, **environment: str | None
 ) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter with the tests' own modules in reach; an environment variable that is None is taken away."""
+    """Run Python with the tests' helper modules on its path; a variable that is None is unset."""
     path = os.pathsep.join([str(HELPERS), *filter(None, [os.environ.get("PYTHONPATH")])])
     variables = {**os.environ, "PYTHONPATH": path, **environment}
     return subprocess.run(
-        [sys.executable, *map(str, words)],
+        [sys.executable, *map(str, arguments)],
         cwd=cwd,
         env={name: value for name, value in variables.items() if value is not None},
         capture_output=True,

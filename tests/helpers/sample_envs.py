@@ -1,4 +1,4 @@
-"""Environments for tests: ids, ways to make them, and sequences of actions."""
+"""Environments for tests: ids, functions that make them, and sequences of actions."""
 
 import hashlib
 import importlib.util
@@ -23,7 +23,7 @@ OUR_IDS = [
     for env_id in registered_ids()
     if env_id not in IN_SPACE or importlib.util.find_spec("pybullet")
 ]
-"""Environments of Poise; those in space where there is pybullet."""
+"""Environments of Poise; those in space only where pybullet is installed."""
 
 
 BALANCING = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0"]
@@ -37,17 +37,17 @@ FIGURES = ["poise/Standing-v0", "poise/BollaRolla-v0"]
 
 
 def make(env_id: str, render_mode: str | None = None, **settings: object) -> gymnasium.Env:
-    """An environment as Gymnasium makes it, its time limit included."""
+    """Make an environment with its time limit."""
     return gymnasium.make(env_id, disable_env_checker=True, render_mode=render_mode, **settings)
 
 
 def bare(env_id: str, **settings: object) -> gymnasium.Env:
-    """An environment without any wrapper: no time limit, and stepping on after a failure is allowed."""
+    """Make an environment without wrappers: no time limit, and steps continue after a failure."""
     return make(env_id, **settings).unwrapped
 
 
 def random_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
-    """Uniform actions (number, A) in [-1, 1]."""
+    """Return uniform actions (number, A) in [-1, 1]."""
     return (
         np.random.default_rng(seed)
         .uniform(-1.0, 1.0, (number, *env.action_space.shape))
@@ -56,7 +56,7 @@ def random_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray
 
 
 def bang_bang_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
-    """Full actions, -1 or 1, each held for a random while: the roughest way to move a body."""
+    """Return actions of -1 and 1, each held for a random time: the roughest way to move."""
     rng = np.random.default_rng(seed)
     actions = np.empty((number, *env.action_space.shape), np.float32)
     hold = 0
@@ -69,7 +69,7 @@ def bang_bang_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndar
 
 
 def zero_actions(env: gymnasium.Env, number: int, seed: int = 0) -> np.ndarray:
-    """No effort at all."""
+    """Return actions of zero."""
     return np.zeros((number, *env.action_space.shape), np.float32)
 
 
@@ -77,17 +77,16 @@ ACTING = {"random": random_actions, "bang-bang": bang_bang_actions, "zero": zero
 
 
 def live(env: gymnasium.Env, actions: Sequence[np.ndarray], seed: int = 0) -> Iterator[tuple]:
-    """What every step returns; ended episodes are followed by new ones."""
+    """Yield the result of every step; reset after the end of an episode."""
     env.reset(seed=seed)
     for action in actions:
-        told = env.step(action)
-        yield told
-        if told[2] or told[3]:
+        step = env.step(action)
+        yield step
+        _, _, terminated, truncated, _ = step
+        if terminated or truncated:
             seed += 1
             env.reset(seed=seed)
 
-
-# Robots that see.
 
 TAKING = [
     "poise/Reacher2D-v0",
@@ -95,20 +94,23 @@ TAKING = [
     "poise/Reacher3D-v0",
     "poise/PoseHumanoid3D-v0",
 ]
-"""Environments that take poses."""
+"""Environments with pose targets."""
 
 
 def needs_pybullet(env_id: str) -> None:
-    """Skip a test of an environment in space where there is no pybullet."""
+    """Skip a test of an environment in space where pybullet is not installed."""
     if env_id in IN_SPACE:
         pytest.importorskip("pybullet")
 
 
-def story(env: gymnasium.Env, seed: int, steps: int = 120) -> str:
-    """A digest of every bit that an episode shows and pays under random actions, stepping on after failures."""
+def episode_digest(env: gymnasium.Env, seed: int, steps: int = 120) -> str:
+    """Return a digest of an episode's observations and rewards under random actions.
+
+    Steps continue after failures.
+    """
     digest = hashlib.sha256(env.reset(seed=seed)[0].tobytes())
     for action in random_actions(env, steps, seed=99):
         observation, reward, terminated, truncated, info = env.step(action)
-        told = [reward, terminated, truncated, sorted(info["reward_terms"].items())]
-        digest.update(observation.tobytes() + json.dumps(told).encode())
+        outcome = [reward, terminated, truncated, sorted(info["reward_terms"].items())]
+        digest.update(observation.tobytes() + json.dumps(outcome).encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Variation of pictures: off, nothing changes; on, all chance comes from one generator; and a body is always to be seen."""
+"""Appearance and its randomization: off, it changes nothing; on, it is reproducible."""
 
 import json
 import math
@@ -59,75 +59,75 @@ def plan(env_id="poise/Reacher2D-v0", **changed):
 
 @pytest.fixture
 def drawn(env_id):
-    """An environment that was placed, 48 x 40 pixels."""
+    """An environment after its reset, 48 x 40 pixels."""
     env = bare(env_id, render_mode="rgb_array", width=48, height=40)
     env.reset(seed=0)
     yield env
     env.close()
 
 
-# Looks.
+# Appearance.
 
 
-def test_no_strength_no_change():
+def test_appearance_at_zero_strength_is_default():
     for seed in range(20):
         assert AppearanceRandomization().sample_appearance(rng(seed)) == DEFAULT_APPEARANCE
 
 
 @EVERY_ENV
-def test_every_kind_changes_the_picture_and_a_plain_look_brings_the_old_one_back(env_id, drawn):
+def test_each_randomization_changes_image_and_default_restores_it(env_id, drawn):
     plain = drawn.render()
-    for kind in drawn.RANDOMIZABLE:
-        pictures = []
+    for name in drawn.RANDOMIZABLE:
+        images = []
         for seed in range(8):
-            drawn.appearance = AppearanceRandomization(**{kind: 1.0}).sample_appearance(rng(seed))
-            pictures.append(drawn.render())
-            assert pictures[-1].shape == (40, 48, 3) and pictures[-1].dtype == np.uint8
-        assert sum(not np.array_equal(picture, plain) for picture in pictures) >= 4, kind
+            drawn.appearance = AppearanceRandomization(**{name: 1.0}).sample_appearance(rng(seed))
+            images.append(drawn.render())
+            assert images[-1].shape == (40, 48, 3) and images[-1].dtype == np.uint8
+        assert sum(not np.array_equal(image, plain) for image in images) >= 4, name
         drawn.appearance = DEFAULT_APPEARANCE
         np.testing.assert_array_equal(drawn.render(), plain)
 
 
 @EVERY_ENV
-def test_one_look_one_picture_and_all_kinds_go_together(env_id, drawn):
-    variation = AppearanceRandomization(**dict.fromkeys(drawn.RANDOMIZABLE, 1.0))
-    looks = [variation.sample_appearance(rng(seed)) for seed in (0, 1, 0)]
-    pictures = []
-    for look in looks:
-        drawn.appearance = look
-        pictures.append(drawn.render())
-    assert looks[0] == looks[2] != looks[1]
-    np.testing.assert_array_equal(pictures[0], pictures[2])
-    assert not np.array_equal(pictures[0], pictures[1])
+def test_equal_appearances_give_equal_images(env_id, drawn):
+    randomization = AppearanceRandomization(**dict.fromkeys(drawn.RANDOMIZABLE, 1.0))
+    appearances = [randomization.sample_appearance(rng(seed)) for seed in (0, 1, 0)]
+    images = []
+    for appearance in appearances:
+        drawn.appearance = appearance
+        images.append(drawn.render())
+    assert appearances[0] == appearances[2] != appearances[1]
+    np.testing.assert_array_equal(images[0], images[2])
+    assert not np.array_equal(images[0], images[1])
 
 
-def test_every_kind_is_varied_by_some_world():
+def test_each_randomization_is_supported_by_some_env():
     varied = {kind for env_id in OUR_IDS for kind in bare(env_id).RANDOMIZABLE}
     assert varied == set(KINDS) if IN_SPACE[0] in OUR_IDS else set(KINDS) - {"lighting"}
 
 
-def test_a_body_stands_out_from_whatever_is_behind_it():
-    own = ((33, 118, 174), (255, 255, 255), (38, 50, 56))
+def test_body_colour_has_least_contrast_to_any_background():
+    originals = ((33, 118, 174), (255, 255, 255), (38, 50, 56))
     for seed in range(300):
         colours = (
             AppearanceRandomization(colours=seed % 2, background=1.0)
             .sample_appearance(rng(seed))
             .colours
         )
-        behind = mix_colours(*colours.blend_background((235, 242, 250), (253, 249, 240)), 0.5)
+        background = mix_colours(*colours.blend_background((235, 242, 250), (253, 249, 240)), 0.5)
         assert (
             min(
-                contrast(colours.blend_body_colour(colour, turn, behind), behind)
-                for turn, colour in enumerate(own)
+                contrast(colours.blend_body_colour(colour, index, background), background)
+                for index, colour in enumerate(originals)
             )
             >= MIN_CONTRAST
         )
 
 
-def test_what_is_pale_stays_pale_in_the_plane():
-    picture = canvas.Canvas(40, 40)
+def test_pale_colour_stays_pale_in_the_plane():
+    page = canvas.Canvas(40, 40)
     for seed in range(50):
-        picture.begin_frame(
+        page.begin_frame(
             (0.0, 0.0),
             1.0,
             Appearance(
@@ -136,26 +136,29 @@ def test_what_is_pale_stays_pale_in_the_plane():
                 .colours
             ),
         )
-        behind = picture.get_frame()[20, 20].tolist()
-        picture.draw_disc((0.0, 0.0), 0.3, (208, 216, 222))
-        assert contrast(tuple(picture.get_frame()[20, 20].tolist()), tuple(behind)) < MIN_CONTRAST
+        background_colour = page.get_frame()[20, 20].tolist()
+        page.draw_disc((0.0, 0.0), 0.3, (208, 216, 222))
+        assert (
+            contrast(tuple(page.get_frame()[20, 20].tolist()), tuple(background_colour))
+            < MIN_CONTRAST
+        )
 
 
-def test_strength_says_how_far_to_go_from_a_worlds_own_colours():
+def test_colour_strength_mixes_original_and_new_colours():
     black, red, blue = (0, 0, 0), (255, 0, 0), (0, 0, 255)
     half = Colours(
         palette=(red, blue), palette_strength=0.5, background=(blue, black), background_strength=0.5
     )
     assert half.blend_background(black, black) == ((0, 0, 128), black)
-    assert [half.blend_body_colour(black, turn, (255, 255, 255)) for turn in range(3)] == [
+    assert [half.blend_body_colour(black, index, (255, 255, 255)) for index in range(3)] == [
         (128, 0, 0),
         (0, 0, 128),
         (128, 0, 0),
     ]
 
 
-def test_limbs_and_joints_become_wider_and_thinner():
-    def ink(limbs, joints):
+def test_width_scales_change_drawn_area():
+    def dark_area(limbs, joints):
         env.appearance = Appearance(limb_width_scale=limbs, joint_width_scale=joints)
         return int((env.render().astype(int).sum(2) < 450).sum())
 
@@ -163,10 +166,16 @@ def test_limbs_and_joints_become_wider_and_thinner():
         "poise/Reacher2D-v0", render_mode="rgb_array", width=200, height=200, show_markers=False
     )
     env.reset(seed=0)
-    assert ink(0.3, 0.0) < ink(0.3, 1.0) < ink(1.0, 1.0) < ink(1.5, 1.0) < ink(1.5, 3.0)
+    assert (
+        dark_area(0.3, 0.0)
+        < dark_area(0.3, 1.0)
+        < dark_area(1.0, 1.0)
+        < dark_area(1.5, 1.0)
+        < dark_area(1.5, 3.0)
+    )
 
 
-def test_every_part_of_the_light_changes_the_picture():
+def test_each_parameter_of_the_light_changes_image():
     pytest.importorskip("pybullet")
     env = bare("poise/Reacher3D-v0", render_mode="rgb_array", width=64, height=64)
     env.reset(seed=0)
@@ -177,18 +186,18 @@ def test_every_part_of_the_light_changes_the_picture():
         Light(ambient=0.3),
         Light(diffuse=0.9),
     )
-    pictures = []
+    images = []
     for light in lights:
         env.appearance = Appearance(light=light)
-        pictures.append(env.render().tobytes())
-    assert len(set(pictures)) == len(lights)
+        images.append(env.render().tobytes())
+    assert len(set(images)) == len(lights)
     env.close()
 
 
 # The camera.
 
 
-def test_in_the_plane_a_camera_moved_to_the_right_sees_all_farther_left():
+def test_planar_camera_shift_and_zoom_move_image():
     env = bare("poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64)
     env.reset(seed=0)
     plain, before = env.render(), env.world_to_image(env.pose[1])
@@ -202,7 +211,7 @@ def test_in_the_plane_a_camera_moved_to_the_right_sees_all_farther_left():
     )
 
 
-def test_in_space_the_camera_is_moved_as_the_picture_says():
+def test_spatial_camera_follows_shift_zoom_and_rotation():
     pytest.importorskip("pybullet")
     env = bare("poise/Reacher3D-v0", render_mode="rgb_array")
     env.reset(seed=0)
@@ -212,36 +221,36 @@ def test_in_space_the_camera_is_moved_as_the_picture_says():
     env.appearance = Appearance(camera_zoom=1.25)
     assert env._aim_camera(env.camera).distance == pytest.approx(env.camera.distance / 1.25)
     env.appearance = Appearance(camera_rotation=(0.2, 0.1))
-    eyes = env._aim_camera(env.camera).position() - middle, env.camera.position() - middle
-    assert np.linalg.norm(eyes[0]) == pytest.approx(np.linalg.norm(eyes[1]))
-    turned = [math.atan2(eye[1], eye[0]) for eye in eyes]
-    assert turned[0] - turned[1] == pytest.approx(0.2)
+    camera_offsets = env._aim_camera(env.camera).position() - middle, env.camera.position() - middle
+    assert np.linalg.norm(camera_offsets[0]) == pytest.approx(np.linalg.norm(camera_offsets[1]))
+    yaws = [math.atan2(offset[1], offset[0]) for offset in camera_offsets]
+    assert yaws[0] - yaws[1] == pytest.approx(0.2)
     env.close()
 
 
-# Over the finished picture.
+# Postprocessing.
 
 
-def test_a_bar_hides_its_place_and_nothing_else():
-    picture = np.zeros((20, 40, 3), np.uint8)
-    draw_occluder(picture, Occluder(0.25, 0.5, (1, 2, 3)))
-    assert (picture[:, 10:20] == (1, 2, 3)).all() and picture.sum() == 20 * 10 * 6
+def test_occluder_covers_its_bar_only():
+    image = np.zeros((20, 40, 3), np.uint8)
+    draw_occluder(image, Occluder(0.25, 0.5, (1, 2, 3)))
+    assert (image[:, 10:20] == (1, 2, 3)).all() and image.sum() == 20 * 10 * 6
     draw_occluder(
         level := np.zeros((20, 40, 3), np.uint8), Occluder(0.25, 0.5, (1, 2, 3), is_horizontal=True)
     )
     assert (level[5:10] == (1, 2, 3)).all() and level.sum() == 5 * 40 * 6
-    before = picture.copy()
+    before = image.copy()
     assert not np.array_equal(
-        Appearance(occluders=(Occluder(0.0, 0.1, (9, 9, 9)),)).postprocess(picture), before
+        Appearance(occluders=(Occluder(0.0, 0.1, (9, 9, 9)),)).postprocess(image), before
     )
-    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(image, before)
 
 
-def test_grain_is_as_strong_as_it_says_and_changes_no_mean():
+def test_pixel_noise_has_given_std_and_zero_mean():
     grey = np.full((100, 100, 3), 128, np.uint8)
     grainy = add_pixel_noise(grey, 10.0, rng()).astype(float)
     assert grainy.std() == pytest.approx(10.0, rel=0.02)
-    assert grainy.mean() == pytest.approx(128.0, abs=0.6)  # Cut off, not rounded.
+    assert grainy.mean() == pytest.approx(128.0, abs=0.6)  # Truncated, not rounded.
     np.testing.assert_array_equal(
         Appearance(pixel_noise=10.0, noise_seed=5).postprocess(grey),
         Appearance(pixel_noise=10.0, noise_seed=5).postprocess(grey),
@@ -251,14 +260,15 @@ def test_grain_is_as_strong_as_it_says_and_changes_no_mean():
 # Datasets.
 
 
-def test_a_varied_dataset_is_the_same_whoever_makes_it_and_shows_the_same_states(
-    monkeypatch, tmp_path
-):
+def test_randomized_dataset_is_reproducible_and_keeps_states(monkeypatch, tmp_path):
     monkeypatch.setattr(collecting, "SHARD_FRAMES", 16)
     varied = plan(randomize_appearance={"all": 1})
     many = collect_dataset(varied, tmp_path / "many", jobs=2)
     assert many.card["variation"] == {**dict.fromkeys(KINDS, 1.0), "lighting": 0.0}
-    for name, how in (("varied", varied), ("plain", plan())):  # By itself, the second shard first.
+    for name, how in (
+        ("varied", varied),
+        ("plain", plan()),
+    ):  # In this process, the second shard first.
         for episodes in (range(4, 8), range(4)):
             collect_shard(json.dumps(how), episodes, tmp_path / f"{name}{episodes.start}")
     collecting._load_env.cache_clear()
@@ -281,46 +291,42 @@ def test_a_varied_dataset_is_the_same_whoever_makes_it_and_shows_the_same_states
         collect_dataset(plan(randomize_appearance={"pixel_noise": 0.5}), tmp_path / "many", jobs=1)
 
 
-def test_every_frame_of_an_episode_has_a_look_of_its_own(tmp_path):
-    collect_shard(
-        json.dumps(plan(randomize_appearance={"background": 1})), range(2), tmp_path / "shard"
-    )
+def test_every_frame_of_an_episode_has_its_own_appearance(tmp_path):
+    collect_shard(json.dumps(plan(vary={"background": 1})), range(2), tmp_path / "shard")
     collecting._load_env.cache_clear()
     assert len(np.unique(load(tmp_path, "shard")[:, 0, 0], axis=0)) == 8
 
 
-def test_with_no_variation_a_plan_is_what_it_always_was():
-    assert (
-        plan(randomize_appearance={})
-        == plan()
-        == plan(randomize_appearance={"pixel_noise": 0, "colours": 0.0})
-    )
+def test_plan_without_randomization_does_not_mention_it():
+    assert plan(vary={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
     assert "variation" not in plan()
 
 
-def test_all_is_what_a_world_can_vary_and_more_words_make_it_exact():
-    variation = plan(randomize_appearance={"all": 0.5, "pixel_noise": 0})["variation"]
-    assert variation == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
+def test_strength_of_all_is_default_of_the_others():
+    randomization = plan(vary={"all": 0.5, "pixel_noise": 0})["variation"]
+    assert randomization == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
 
 
-@pytest.mark.parametrize(("word", "said"), [
-    ("lighting=1", "poise/Reacher2D-v0 cannot vary lighting: it can vary colours, background, widths"),
+@pytest.mark.parametrize(("assignment", "message"), [
+    ("lighting=1", "poise/Reacher2D-v0 cannot randomize lighting: it can randomize colours, b"),
     ("colour=1", "did you mean 'colours'"),
-    ("pixel_noise=1.5", "variation pixel_noise=1.5: input should be less than or equal to 1"),
-    ("occluders=-1", "variation occluders=-1: input should be greater than or equal to 0"),
-    ("camera_jitter=much", "variation camera_jitter='much'"),
+    ("pixel_noise=1.5", "appearance randomization pixel_noise=1.5: input should be less than or"),
+    ("occluders=-1", "appearance randomization occluders=-1: input should be greater than or"),
+    ("camera_jitter=much", "appearance randomization camera_jitter='much'"),
     ("all=2", "less than or equal to 1"),
     ("noise", "--vary 'noise': write it as key=value"),
 ])  # fmt: skip
-def test_wrong_words_are_said_in_one_line_and_leave_nothing(elsewhere, word, said):
-    result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", "--vary", word])
+def test_invalid_strength_is_refused_in_one_line(elsewhere, assignment, message):
+    result = CliRunner().invoke(
+        main, ["dataset", "reacher2d", "--out", "pictures", "--vary", assignment]
+    )
     assert result.exit_code == 2
-    assert said in result.output and len(result.output.strip().splitlines()) == 1
+    assert message in result.output and len(result.output.strip().splitlines()) == 1
     assert not Path("pictures").exists()
 
 
-def test_the_command_varies_and_its_help_names_every_kind(elsewhere):
-    words = [
+def test_dataset_command_randomizes_and_help_lists_all_names(elsewhere):
+    options = [
         "--frames",
         "4",
         "--sequences",
@@ -334,18 +340,18 @@ def test_the_command_varies_and_its_help_names_every_kind(elsewhere):
         "--vary",
         "occluders=0.5",
     ]
-    told = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *words])
-    assert told.exit_code == 0, told.output
-    variation = json.loads(Path("pictures", CARD).read_text())["variation"]
-    assert {kind: strength for kind, strength in variation.items() if strength} == {
+    result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *options])
+    assert result.exit_code == 0, result.output
+    randomization = json.loads(Path("pictures", CARD).read_text())["variation"]
+    assert {name: strength for name, strength in randomization.items() if strength} == {
         "colours": 1.0,
         "occluders": 0.5,
     }
-    told = CliRunner().invoke(main, ["dataset", "--help"])
-    assert all(kind in told.output for kind in [*KINDS, "all"])
+    result = CliRunner().invoke(main, ["dataset", "--help"])
+    assert all(name in result.output for name in [*KINDS, "all"])
 
 
-# A real drawing.
+# Drawings.
 
 PAGE = 320
 STICKS = {
@@ -367,11 +373,11 @@ STICKS = {
     },
     "brush": {"paper": (255, 240, 170), "limbs": [(20, 20, 20)] * 2, "width": 0.055},
 }
-"""Ways to draw an arm as a stick figure; widths and radii in m, of which a page shows one."""
+"""Styles of stick figures; widths and radii in m, of which a page shows one."""
 
 
 def stick_figure(points, paper, limbs, width, joints=None):
-    """A drawing (320, 320, 3) of shoulder, elbow and hand (3, 2), made with nothing of Poise: ink covers what is near a line."""
+    """Return a drawing (320, 320, 3) of shoulder, elbow and hand (3, 2), without code of Poise."""
     rows, columns = np.mgrid[:PAGE, :PAGE]
     here = np.stack(((columns + 0.5) / PAGE - 0.5, 0.5 - (rows + 0.5) / PAGE), axis=-1)
     page = np.full((PAGE, PAGE, 3), paper, float)
@@ -391,7 +397,7 @@ def stick_figure(points, paper, limbs, width, joints=None):
 
 
 @pytest.mark.slow
-def test_a_stick_figure_is_understood_after_training_with_variation(tmp_path):
+def test_translator_trained_with_randomization_reads_stick_figures(tmp_path):
     vary = {
         "colours": 1,
         "background": 1,
@@ -408,13 +414,13 @@ def test_a_stick_figure_is_understood_after_training_with_variation(tmp_path):
     train_translator(run := create_translator_run(tmp_path, None, data, {"steps": 10000}), data)
     translator = load_translator(run)
     angles = rng().uniform(-math.pi, math.pi, (50, 2)).cumsum(axis=1)
-    places = np.cumsum(0.2 * np.stack((np.cos(angles), np.sin(angles)), axis=-1), axis=1)
+    positions = np.cumsum(0.2 * np.stack((np.cos(angles), np.sin(angles)), axis=-1), axis=1)
     errors = {}
     for name, style in STICKS.items():
-        pages = [stick_figure(np.concatenate(([[0.0, 0.0]], pose)), **style) for pose in places]
-        seen = translator.translate(
+        pages = [stick_figure(np.concatenate(([[0.0, 0.0]], pose)), **style) for pose in positions]
+        estimates = translator.translate(
             np.stack([fit_image(page, translator.image_size, name) for page in pages])
         )
-        errors[name] = np.linalg.norm(seen.reshape(-1, 2, 2) - places, axis=-1).mean()
+        errors[name] = np.linalg.norm(estimates.reshape(-1, 2, 2) - positions, axis=-1).mean()
     print(", ".join(f"{name}: {1000 * error:.0f} mm" for name, error in errors.items()))
     assert max(errors.values()) < 0.03, errors

@@ -1,4 +1,4 @@
-"""Checkpoints and the run folder: written whole or not at all, verified when read, never more lost than must be."""
+"""Checkpoints and run folders: atomic writes, verified reads, and recovery from damage."""
 
 import errno
 import json
@@ -40,7 +40,7 @@ STATE: dict[str, dict[str, Any]] = {
 
 
 def assert_equal(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]]) -> None:
-    """The same groups, names, types, shapes and bits."""
+    """Assert equal groups, names, types, shapes and bits."""
     assert one.keys() == two.keys()
     for group, values in one.items():
         assert values.keys() == two[group].keys()
@@ -59,10 +59,10 @@ def assert_equal(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]])
 # Round trips.
 
 
-def test_what_is_read_is_what_was_written(tmp_path):
+def test_loaded_state_equals_saved_state(tmp_path):
     checkpoint.save(tmp_path / "step_1", STATE)
     assert_equal(checkpoint.load(tmp_path / "step_1"), STATE)
-    assert [path.name for path in tmp_path.iterdir()] == ["step_1"], "nothing else is left behind"
+    assert [path.name for path in tmp_path.iterdir()] == ["step_1"], "nothing else is left"
 
 
 @given(
@@ -73,7 +73,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
     number=st.floats(allow_nan=False),
     group=st.sampled_from(["policy", "buffer"]),
 )
-def test_every_array_and_number_goes_round_exactly(tmp_path_factory, value, number, group):
+def test_arrays_and_numbers_round_trip_exactly(tmp_path_factory, value, number, group):
     folder = tmp_path_factory.mktemp("round") / "step"
     state = {group: {"array": value, "number": number, "turned": value.T}}
     checkpoint.save(folder, state)
@@ -83,14 +83,14 @@ def test_every_array_and_number_goes_round_exactly(tmp_path_factory, value, numb
     )
 
 
-def test_the_policy_can_be_read_alone_even_where_the_rest_is_damaged(tmp_path):
+def test_one_group_is_loaded_where_another_is_damaged(tmp_path):
     folder = tmp_path / "step_1"
     checkpoint.save(folder, STATE)
     (folder / "buffer" / "s.npy").write_bytes(b"")
     assert_equal(checkpoint.load(folder, ["policy"]), {"policy": STATE["policy"]})
 
 
-def test_files_are_the_kinds_that_the_design_names(tmp_path):
+def test_checkpoint_files_have_documented_formats(tmp_path):
     folder = tmp_path / "step_1"
     checkpoint.save(folder, STATE)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -120,7 +120,7 @@ FILES = [
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("harm", ["altered", "cut", "emptied", "missing", "replaced"])
-def test_damage_is_found_and_the_checkpoint_named(tmp_path, name, harm):
+def test_damaged_file_is_detected_and_checkpoint_named(tmp_path, name, harm):
     folder = tmp_path / "step_000000042"
     checkpoint.save(folder, STATE)
     victim = folder / name
@@ -138,43 +138,41 @@ def test_damage_is_found_and_the_checkpoint_named(tmp_path, name, harm):
             "emptied": b"",
         }
         victim.write_bytes(kept[harm])
-    with pytest.raises(DamagedCheckpointError, match="step_000000042 is damaged") as told:
+    with pytest.raises(DamagedCheckpointError, match="step_000000042 is damaged") as error:
         checkpoint.load(folder)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
     if harm == "missing":
-        assert name in str(told.value), "the file is named too"
+        assert name in str(error.value), "the file is named too"
 
 
 @pytest.mark.parametrize(
     "manifest", ["[]", "3", '{"policy/values.json": 3}', '{"nowhere/values.json": "00"}', "null"]
 )
-def test_a_manifest_that_makes_no_sense_is_damage(tmp_path, manifest):
+def test_invalid_manifest_is_damage(tmp_path, manifest):
     checkpoint.save(tmp_path / "step_1", STATE)
     (tmp_path / "step_1" / "manifest.json").write_text(manifest)
     with pytest.raises(DamagedCheckpointError):
         checkpoint.load(tmp_path / "step_1")
 
 
-def test_a_group_that_was_never_there_is_damage(tmp_path):
+def test_missing_group_is_damage(tmp_path):
     checkpoint.save(tmp_path / "step_1", {"rng": {"x": 1}})
     with pytest.raises(DamagedCheckpointError):
         checkpoint.load(tmp_path / "step_1", ["policy"])
 
 
-def test_a_checkpoint_that_is_not_there_is_damage(tmp_path):
+def test_missing_checkpoint_is_damage(tmp_path):
     with pytest.raises(DamagedCheckpointError, match="nowhere"):
         checkpoint.load(tmp_path / "nowhere")
 
 
-# Writing that fails.
+# Failing writes.
 
 
 @pytest.mark.parametrize(
     "writer", ["numpy.save", "os.fsync", "pathlib.Path.write_text", "pathlib.Path.replace"]
 )
-def test_a_write_that_fails_leaves_nothing_under_the_final_name_and_no_rubbish(
-    tmp_path, monkeypatch, writer
-):
+def test_failed_save_leaves_no_files(tmp_path, monkeypatch, writer):
     checkpoint.save(tmp_path / "step_1", STATE)
 
     def full(*_: Any, **__: Any) -> None:
@@ -186,13 +184,13 @@ def test_a_write_that_fails_leaves_nothing_under_the_final_name_and_no_rubbish(
             checkpoint.save(tmp_path / "step_2", STATE)
     assert [path.name for path in tmp_path.iterdir()] == ["step_1"]
     assert_equal(checkpoint.load(tmp_path / "step_1"), STATE)
-    checkpoint.save(tmp_path / "step_2", STATE)  # When there is space again.
+    checkpoint.save(tmp_path / "step_2", STATE)  # Once there is space again.
     assert_equal(checkpoint.load(tmp_path / "step_2"), STATE)
 
 
 @pytest.mark.parametrize("limit", [0, 30, 2000, 60_000])
-def test_a_full_disk_leaves_no_rubbish_and_is_told_as_an_error_of_the_system(tmp_path, limit):
-    """No file may grow beyond the limit: whatever library writes it, it fails as on a full disk."""
+def test_save_to_full_disk_is_os_error_and_leaves_no_files(tmp_path, limit):
+    """A limit on the file size fails any library's writes, as a full disk does."""
     program = f"""
 import pathlib, resource, sys
 import numpy as np
@@ -204,39 +202,39 @@ try:
 except OSError:
     sys.exit(7)
 """
-    told = python("-c", program, tmp_path / "step_1")
-    assert told.returncode == 7, told.stderr
+    result = python("-c", program, tmp_path / "step_1")
+    assert result.returncode == 7, result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_partial_left_by_a_kill_is_swept_away(tmp_path):
-    rubbish = tmp_path / ".step_1.partial" / "policy"
-    rubbish.mkdir(parents=True)
-    (rubbish / "values.json").write_text("{")
+def test_partial_folder_of_a_killed_save_is_removed(tmp_path):
+    partial = tmp_path / ".step_1.partial" / "policy"
+    partial.mkdir(parents=True)
+    (partial / "values.json").write_text("{")
     checkpoint.save(tmp_path / "step_1", STATE)
     assert [path.name for path in tmp_path.iterdir()] == ["step_1"]
     assert_equal(checkpoint.load(tmp_path / "step_1"), STATE)
 
 
-def test_everything_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
-    """Each file and folder is flushed before the rename, and the folder above after it."""
-    happened: list[Path | str] = []
+def test_files_are_flushed_before_the_rename(tmp_path, monkeypatch):
+    """Each file and folder is flushed before the rename, and the parent folder after it."""
+    events: list[Path | str] = []
     real = Path.replace
     monkeypatch.setattr(
         os,
         "fsync",
-        lambda descriptor: happened.append(Path(f"/proc/self/fd/{descriptor}").readlink()),
+        lambda descriptor: events.append(Path(f"/proc/self/fd/{descriptor}").readlink()),
     )
     monkeypatch.setattr(
-        Path, "replace", lambda self, target: (happened.append("renamed"), real(self, target))[1]
+        Path, "replace", lambda self, target: (events.append("renamed"), real(self, target))[1]
     )
     checkpoint.save(tmp_path / "step_1", STATE)
-    renamed = happened.index("renamed")
-    aside = tmp_path / ".step_1.partial"
+    renamed = events.index("renamed")
+    partial = tmp_path / ".step_1.partial"
     files = {path.relative_to(tmp_path / "step_1") for path in (tmp_path / "step_1").rglob("*")}
-    flushed = {path.relative_to(aside) for path in happened[:renamed] if path != aside}
-    assert flushed == files and aside in happened[:renamed]
-    assert happened[renamed + 1 :] == [tmp_path]
+    flushed = {path.relative_to(partial) for path in events[:renamed] if path != partial}
+    assert flushed == files and partial in events[:renamed]
+    assert events[renamed + 1 :] == [tmp_path]
 
 
 SAVE_FOR_EVER = """
@@ -247,14 +245,18 @@ run = Run(pathlib.Path(sys.argv[1]))
 rng = np.random.default_rng(0)
 print("ready", flush=True)
 for step in range(1, 100_000):
-    state = {"policy": {"w": rng.random(20_000)}, "buffer": {"s": rng.random(50_000)}, "progress": {"step": step}}
+    state = {
+        "policy": {"w": rng.random(20_000)},
+        "buffer": {"s": rng.random(50_000)},
+        "progress": {"step": step},
+    }
     run.save_checkpoint(step, state, best_step=1)
 """
 
 
-def test_kill_minus_nine_while_saving_leaves_only_readable_checkpoints(tmp_path):
-    chance = random.Random(0)
-    whole = 0
+def test_kill_while_saving_leaves_only_readable_checkpoints(tmp_path):
+    rng = random.Random(0)
+    num_readable = 0
     for turn in range(6):
         folder = tmp_path / str(turn)
         command = [sys.executable, "-c", SAVE_FOR_EVER, str(folder)]
@@ -264,20 +266,20 @@ def test_kill_minus_nine_while_saving_leaves_only_readable_checkpoints(tmp_path)
         }
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as saving:
             assert saving.stdout.readline() == b"ready\n"
-            time.sleep(chance.uniform(0.05, 0.4))
+            time.sleep(rng.uniform(0.05, 0.4))
             saving.kill()
         for path in Run(folder).checkpoints():
             state = checkpoint.load(path)
             assert state["progress"]["step"] == int(path.name[5:])
-            whole += 1
-    assert whole > 6
+            num_readable += 1
+    assert num_readable > 6
 
 
-# The run folder.
+# Run folders.
 
 
 def saved(path: Path, *steps: int, best: int | None = None) -> Run:
-    """A run with checkpoints at some steps."""
+    """Return a run with checkpoints at some steps."""
     run = Run(path)
     for step in steps:
         run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, best)
@@ -285,7 +287,7 @@ def saved(path: Path, *steps: int, best: int | None = None) -> Run:
 
 
 def steps_of(run: Run) -> list[int]:
-    """The steps of its checkpoints."""
+    """Return the steps of a run's checkpoints."""
     return [int(path.name[5:]) for path in run.checkpoints()]
 
 
@@ -293,12 +295,12 @@ def steps_of(run: Run) -> list[int]:
     ("best", "kept"),
     [(None, [40, 50, 60]), (20, [20, 40, 50, 60]), (50, [40, 50, 60]), (7, [40, 50, 60])],
 )
-def test_the_last_three_and_the_best_are_kept(tmp_path, best, kept):
+def test_last_three_and_best_checkpoints_are_kept(tmp_path, best, kept):
     run = saved(tmp_path, 10, 20, 30, 40, 50, 60, best=best)
     assert steps_of(run) == kept
 
 
-def test_nothing_that_we_did_not_make_is_deleted(tmp_path):
+def test_files_of_others_are_not_deleted(tmp_path):
     (tmp_path / "checkpoints" / "mine").mkdir(parents=True)
     (tmp_path / "checkpoints" / "notes.txt").write_text("mine")
     saved(tmp_path, *range(10, 100, 10))
@@ -306,23 +308,23 @@ def test_nothing_that_we_did_not_make_is_deleted(tmp_path):
     assert (tmp_path / "checkpoints" / "notes.txt").read_text() == "mine"
 
 
-def test_a_step_is_written_once(tmp_path):
+def test_checkpoint_of_a_step_is_written_once(tmp_path):
     run = saved(tmp_path, 10)
     before = (run.checkpoints()[0] / "manifest.json").stat().st_mtime_ns
     saved_again = run.save_checkpoint(10, {"policy": {"step": 99}}, None)
     assert (saved_again / "manifest.json").stat().st_mtime_ns == before
 
 
-def test_a_checkpoint_that_is_being_removed_is_no_longer_one(tmp_path, monkeypatch):
-    """A kill in the middle of removing an old checkpoint must not leave half of one under its name."""
+def test_kill_while_removing_leaves_only_readable_checkpoints(tmp_path, monkeypatch):
+    """A kill while removing an old checkpoint must not leave a part of it under its name."""
     run = saved(tmp_path, 10, 20, 30)
     real = shutil.rmtree
 
-    def killed(path: Path, *words: Any, **more: Any) -> None:
+    def killed(path: Path, *args: Any, **kwargs: Any) -> None:
         if Path(path).exists() and "partial" not in Path(path).name:
             next(file for file in sorted(Path(path).rglob("*")) if file.is_file()).unlink()
             raise KeyboardInterrupt
-        real(path, *words, **more)
+        real(path, *args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
@@ -332,7 +334,7 @@ def test_a_checkpoint_that_is_being_removed_is_no_longer_one(tmp_path, monkeypat
         checkpoint.load(path)
 
 
-def test_what_a_kill_left_half_removed_does_not_stand_in_the_way(tmp_path):
+def test_half_removed_checkpoint_does_not_block_the_next_removal(tmp_path):
     run = saved(tmp_path, 10, 20, 30)
     shutil.copytree(
         tmp_path / "checkpoints" / "step_000000010",
@@ -342,17 +344,18 @@ def test_what_a_kill_left_half_removed_does_not_stand_in_the_way(tmp_path):
     assert steps_of(run) == [20, 30, 40]
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capsys):
+def test_damaged_checkpoint_is_named_and_previous_one_used(tmp_path, capsys):
     run = saved(tmp_path, 10, 20, 30)
     for step in (20, 30):
         (tmp_path / "checkpoints" / f"step_{step:09d}" / "policy" / "values.json").write_text("{}")
     assert run.load_checkpoint()[1]["policy"]["step"] == 10
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
-    assert "step_000000030 is damaged" in told[0] and "step_000000020 is damaged" in told[1]
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 2
+    assert "step_000000030 is damaged" in warnings[0]
+    assert "step_000000020 is damaged" in warnings[1]
 
 
-def test_a_run_with_no_undamaged_checkpoint_says_so(tmp_path, capsys):
+def test_run_without_undamaged_checkpoint_is_work_error(tmp_path, capsys):
     run = saved(tmp_path, 10)
     (tmp_path / "checkpoints" / "step_000000010" / "manifest.json").unlink()
     with pytest.raises(WorkError, match="no undamaged checkpoint"):
@@ -360,11 +363,11 @@ def test_a_run_with_no_undamaged_checkpoint_says_so(tmp_path, capsys):
     capsys.readouterr()
 
 
-def test_words_for_a_checkpoint(tmp_path):
+def test_find_checkpoint_accepts_latest_best_and_steps(tmp_path):
     run = saved(tmp_path, 10, 20, 30, 40, best=10)
     assert run.find_checkpoint("latest").name == "step_000000040"
     assert run.find_checkpoint().name == "step_000000040", (
-        "the latest, while no summary names a best"
+        "the latest, while the summary names no best"
     )
     run.write("summary.json", {"best_step": 10})
     for word in (None, "best", "10", "000010"):
@@ -379,11 +382,11 @@ def test_words_for_a_checkpoint(tmp_path):
         Run(tmp_path / "empty").find_checkpoint()
 
 
-# Policies that stay when their checkpoints go.
+# Policies that outlast their checkpoints.
 
 
 def kept(path: Path, *steps: int, most: int = MAX_POLICIES) -> Run:
-    """A run with checkpoints and policies of some steps."""
+    """Return a run with checkpoints and policies at some steps."""
     run = saved(path)
     for step in steps:
         run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, None)
@@ -391,7 +394,7 @@ def kept(path: Path, *steps: int, most: int = MAX_POLICIES) -> Run:
     return run
 
 
-def test_the_policy_of_a_checkpoint_that_is_gone_can_still_act_and_nothing_can_go_on_from_it(
+def test_policy_outlasts_its_checkpoint_but_cannot_be_resumed(
     tmp_path,
 ):
     run = kept(tmp_path, 10, 20, 30, 40, 50)
@@ -403,24 +406,26 @@ def test_the_policy_of_a_checkpoint_that_is_gone_can_still_act_and_nothing_can_g
         50,
     ]
     assert run.load_checkpoint("20", ["policy"])[1] == {"policy": {"step": 20}}
-    assert run.find_checkpoint("40").parent.name == "checkpoints", "all of it, where that is left"
+    assert run.find_checkpoint("40").parent.name == "checkpoints", (
+        "the whole checkpoint while it exists"
+    )
     assert run.find_checkpoint().name == run.find_checkpoint("latest").name == "step_000000050"
     with pytest.raises(WorkError, match="no undamaged checkpoint up to step_000000020"):
         run.load_checkpoint("20", ["policy", "rng"])
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 8, 100])
-def test_of_many_policies_those_stay_that_are_spread_most_evenly(tmp_path, most):
+def test_kept_policies_are_evenly_spaced(tmp_path, most):
     run = kept(tmp_path, *range(10, 1010, 10), most=most)
     steps = [parse_step(path) for path in (tmp_path / "policies").iterdir()]
     assert len(steps) == min(most, 100) and max(steps) == 1000
     if most > 1:
         assert min(steps) == 10
-        assert np.diff(sorted(steps)).max() <= 4 * 1000 / most, "no long time is left out"
+        assert np.diff(sorted(steps)).max() <= 4 * 1000 / most, "no large gap"
     assert steps_of(run) == [980, 990, 1000]
 
 
-def test_a_damaged_policy_is_named_and_an_earlier_one_used(tmp_path, capsys):
+def test_damaged_policy_is_named_and_previous_one_used(tmp_path, capsys):
     run = kept(tmp_path, 10, 20, 30, 40, 50)
     (tmp_path / "policies" / "step_000000020" / "policy" / "values.json").write_text("{}")
     assert run.load_checkpoint("20", ["policy"])[1]["policy"]["step"] == 10
@@ -428,7 +433,7 @@ def test_a_damaged_policy_is_named_and_an_earlier_one_used(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["a", "A9", "run-1", "x.y_z", "0" * 80])
-def test_good_names_of_runs(tmp_path, name):
+def test_valid_run_name_is_accepted(tmp_path, name):
     assert Run.create(tmp_path, name, "w", "sac", 0).path == tmp_path / name
 
 
@@ -451,13 +456,13 @@ def test_good_names_of_runs(tmp_path, name):
         "a\0",
     ],
 )
-def test_bad_names_of_runs(tmp_path, name):
+def test_invalid_run_name_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="run name"):
         Run.create(tmp_path / "runs", name, "w", "sac", 0)
     assert not (tmp_path / "runs").exists()
 
 
-def test_runs_without_a_name_are_numbered_and_none_is_taken_twice(tmp_path):
+def test_runs_without_name_are_numbered_and_no_name_is_reused(tmp_path):
     made = [Run.create(tmp_path, None, "poise/BollaRolla-v0", "sac", 3).path.name for _ in range(3)]
     assert made == ["bolla-rolla-sac-3", "bolla-rolla-sac-3-2", "bolla-rolla-sac-3-3"]
     Run.create(tmp_path, "mine", "w", "sac", 0)
@@ -467,7 +472,7 @@ def test_runs_without_a_name_are_numbered_and_none_is_taken_twice(tmp_path):
     assert (tmp_path / "mine" / "note").read_text() == "x"
 
 
-def test_runs_are_found_by_name_and_by_path(tmp_path, monkeypatch):
+def test_run_is_opened_by_name_and_by_path(tmp_path, monkeypatch):
     run = Run.create(tmp_path / "runs", "mine", "w", "sac", 0)
     run.write("config.json", {})
     assert Run.open(tmp_path / "runs", "mine").path == run.path
@@ -480,7 +485,7 @@ def test_runs_are_found_by_name_and_by_path(tmp_path, monkeypatch):
         Run.open(tmp_path / "empty", "other")
 
 
-def test_json_files_of_a_run_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_failed_json_write_keeps_the_old_file(tmp_path, monkeypatch):
     run = Run(tmp_path)
     run.write("summary.json", {"steps": 1})
 
@@ -497,13 +502,13 @@ def test_json_files_of_a_run_are_written_whole_or_not_at_all(tmp_path, monkeypat
 @pytest.mark.parametrize(
     "content", ["", "{", "nonsense", "[]", "{}", '{"env": 3}', '{"env": "poise/Cartpole-v0"}']
 )
-def test_a_config_that_makes_no_sense_is_damage(tmp_path, content):
+def test_invalid_config_is_work_error(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(WorkError, match=r"config\.json"):
         _ = Run(tmp_path).config["settings"]
 
 
-def test_a_summary_that_makes_no_sense_does_not_hide_the_checkpoints(tmp_path):
+def test_invalid_summary_does_not_hide_checkpoints(tmp_path):
     run = saved(tmp_path, 10)
     (tmp_path / "summary.json").write_text("{")
     assert run.find_checkpoint().name == "step_000000010"
@@ -518,6 +523,6 @@ def test_weights_of_another_network_are_refused_in_one_line():
     )
     with pytest.raises(
         WorkError, match="weights of its policy are those of another network"
-    ) as told:
+    ) as error:
         large.load_state_dict(small.state_dict())
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The laws that every environment of Poise keeps, whatever it is about."""
+"""Laws that every environment of Poise obeys."""
 
 import gymnasium
 import numpy as np
@@ -16,10 +16,10 @@ from sample_envs import (
     OUR_IDS,
     bang_bang_actions,
     bare,
+    episode_digest,
     live,
     make,
     random_actions,
-    story,
 )
 
 EVERY = pytest.mark.parametrize("env_id", OUR_IDS)
@@ -33,14 +33,14 @@ TIME_LIMITS = {
 
 
 @EVERY
-def test_the_world_passes_gymnasiums_own_check(env_id):
+def test_env_passes_gymnasium_check(env_id):
     env = gymnasium.make(env_id).unwrapped
     check_env(env)
     env.close()
 
 
 @EVERY
-def test_the_world_is_ours_and_its_spaces_follow_from_its_signals(env_id):
+def test_env_spaces_follow_from_signals(env_id):
     env = bare(env_id)
     assert isinstance(env, BaseEnvironment)
     for signals, space in (
@@ -58,36 +58,42 @@ def test_the_world_is_ours_and_its_spaces_follow_from_its_signals(env_id):
 
 
 @EVERY
-def test_same_seed_and_actions_tell_the_same_story_bit_for_bit(env_id):
-    env, other = bare(env_id), bare(env_id)
-    first = story(env, seed=7)
-    assert story(other, seed=7) == first
+def test_episode_with_same_seed_and_actions_is_bit_identical(env_id):
+    env = bare(env_id)
+    other = bare(env_id)
+    first = episode_digest(env, seed=7)
+    assert episode_digest(other, seed=7) == first
     for seed in range(5):
-        story(env, seed, steps=30 + seed)
-    assert story(env, seed=7) == first, "what happened before must not matter"
-    assert story(env, seed=8) != first
+        episode_digest(env, seed, steps=30 + seed)
+    assert episode_digest(env, seed=7) == first, "earlier episodes must have no effect"
+    assert episode_digest(env, seed=8) != first
 
 
 @EVERY
-def test_a_fresh_process_tells_the_same_story(env_id):
-    program = f"import sample_envs; print(sample_envs.story(sample_envs.bare({env_id!r}), seed=7))"
-    told = python("-c", program)
-    assert told.stdout.strip() == story(bare(env_id), seed=7), told.stderr
+def test_episode_in_fresh_process_is_bit_identical(env_id):
+    program = (
+        "import sample_envs; "
+        f"print(sample_envs.episode_digest(sample_envs.bare({env_id!r}), seed=7))"
+    )
+    result = python("-c", program)
+    assert result.stdout.strip() == episode_digest(bare(env_id), seed=7), result.stderr
 
 
 @EVERY
-def test_drawing_does_not_change_the_story(env_id):
-    seen, unseen = make(env_id, "rgb_array", width=32, height=32).unwrapped, bare(env_id)
-    seen.reset(seed=3), unseen.reset(seed=3)
-    for action in random_actions(seen, 30):
-        seen.render()
-        assert seen.step(action)[0].tobytes() == unseen.step(action)[0].tobytes()
-    seen.close()
+def test_rendering_does_not_change_observations(env_id):
+    rendered = make(env_id, "rgb_array", width=32, height=32).unwrapped
+    plain = bare(env_id)
+    rendered.reset(seed=3)
+    plain.reset(seed=3)
+    for action in random_actions(rendered, 30):
+        rendered.render()
+        assert rendered.step(action)[0].tobytes() == plain.step(action)[0].tobytes()
+    rendered.close()
 
 
 @EVERY
 @pytest.mark.parametrize("acting", ACTING)
-def test_every_number_stays_inside_its_signals_bounds(env_id, acting):
+def test_observation_under_any_policy_stays_in_signal_bounds(env_id, acting):
     env = make(env_id)
     first, _ = env.reset(seed=0)
     assert env.observation_space.contains(first)
@@ -100,17 +106,17 @@ def test_every_number_stays_inside_its_signals_bounds(env_id, acting):
 
 
 @EVERY
-def test_observations_move_and_are_not_reused(env_id):
+def test_observations_change_and_do_not_share_memory(env_id):
     env = make(env_id)
-    kept = [told[0] for told in live(env, random_actions(env, 50))]
-    assert len({observation.tobytes() for observation in kept}) > 40
+    observations = [step[0] for step in live(env, random_actions(env, 50))]
+    assert len({observation.tobytes() for observation in observations}) > 40
 
 
 @EVERY
-def test_the_reward_is_the_weighted_sum_of_the_terms(env_id):
-    kind = type(bare(env_id))
-    assert len(kind.REWARD) >= 2 and "survival" in kind.REWARD
-    for name, weights in kind.REWARD.items():
+def test_reward_is_weighted_sum_of_terms(env_id):
+    env_class = type(bare(env_id))
+    assert len(env_class.REWARD) >= 2 and "survival" in env_class.REWARD
+    for name, weights in env_class.REWARD.items():
         env = make(env_id, reward=name)
         for _, reward, _, _, info in live(env, random_actions(env, 100)):
             assert weights.keys() <= info["reward_terms"].keys()
@@ -119,13 +125,13 @@ def test_the_reward_is_the_weighted_sum_of_the_terms(env_id):
 
 
 @EVERY
-def test_survival_pays_one_a_step(env_id):
+def test_survival_reward_is_one_per_step(env_id):
     env = make(env_id, reward="survival")
-    assert {told[1] for told in live(env, random_actions(env, 100))} == {1.0}
+    assert {step[1] for step in live(env, random_actions(env, 100))} == {1.0}
 
 
 @BALANCED
-def test_posture_and_each_of_its_terms_lie_between_0_and_1(env_id):
+def test_posture_reward_and_its_terms_lie_between_0_and_1(env_id):
     env = make(env_id)
     weights = env.unwrapped.REWARD["posture"]
     assert sum(weights.values()) == pytest.approx(1.0)
@@ -136,7 +142,7 @@ def test_posture_and_each_of_its_terms_lie_between_0_and_1(env_id):
 
 
 @BALANCED
-def test_a_body_at_rest_in_its_start_pose_is_paid_almost_all(env_id):
+def test_posture_reward_at_rest_in_start_pose_is_near_maximum(env_id):
     env = make(env_id, reset_noise_scale=0.0)
     env.reset(seed=0)
     assert env.step(np.zeros(env.action_space.shape, np.float32))[1] > 0.9
@@ -146,14 +152,14 @@ def test_a_body_at_rest_in_its_start_pose_is_paid_almost_all(env_id):
 @pytest.mark.parametrize(
     ("width", "height"), [(64, 64), (600, 600), (97, 61), (50, 201), (320, 180)]
 )
-def test_pictures_have_the_size_asked_for_and_need_no_display(env_id, width, height, monkeypatch):
+def test_rendering_without_display_has_requested_size(env_id, width, height, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     env = make(env_id, "rgb_array", width=width, height=height)
     env.reset(seed=0)
     before = env.render()
     assert before.shape == (height, width, 3) and before.dtype == np.uint8
-    assert len(np.unique(before.reshape(-1, 3), axis=0)) > 5, "a picture shows something"
+    assert len(np.unique(before.reshape(-1, 3), axis=0)) > 5, "the image shows something"
     for action in bang_bang_actions(env, 10):
         env.step(action)
     after = env.render()
@@ -163,22 +169,22 @@ def test_pictures_have_the_size_asked_for_and_need_no_display(env_id, width, hei
 
 
 @EVERY
-def test_a_head_up_display_is_drawn_over_the_picture(env_id):
-    pictures = []
+def test_hud_setting_draws_over_image(env_id):
+    images = []
     for hud in (False, True):
         env = make(env_id, "rgb_array", hud=hud, width=301, height=203)
         env.reset(seed=0)
-        env.render()  # Before the first step there is no action to show.
+        env.render()  # Before the first step, there is no action to show.
         env.step(random_actions(env, 1)[0])
-        pictures.append(env.render())
+        images.append(env.render())
         env.close()
-    assert pictures[0].shape == pictures[1].shape == (203, 301, 3)
-    changed = (pictures[0] != pictures[1]).any(-1).mean()
+    assert images[0].shape == images[1].shape == (203, 301, 3)
+    changed = (images[0] != images[1]).any(-1).mean()
     assert 0.01 < changed < 0.7
 
 
 @EVERY
-def test_a_window_opens_shows_and_closes(env_id):
+def test_human_mode_opens_and_closes_window(env_id):
     env = make(env_id, "human", width=64, height=64)
     env.reset(seed=0)
     env.step(random_actions(env, 1)[0])
@@ -188,7 +194,7 @@ def test_a_window_opens_shows_and_closes(env_id):
 
 
 @EVERY
-def test_closing_twice_is_no_error(env_id):
+def test_close_twice_is_no_error(env_id):
     env = make(env_id)
     env.close()
     env.close()
@@ -200,9 +206,11 @@ def test_closing_twice_is_no_error(env_id):
 
 @EVERY
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_an_action_that_is_not_finite_is_refused_and_changes_nothing(env_id, bad):
-    env, other = bare(env_id), bare(env_id)
-    env.reset(seed=0), other.reset(seed=0)
+def test_non_finite_action_is_refused_and_changes_nothing(env_id, bad):
+    env = bare(env_id)
+    other = bare(env_id)
+    env.reset(seed=0)
+    other.reset(seed=0)
     action = np.zeros(env.action_space.shape, np.float32)
     action[-1] = bad
     with pytest.raises(UserError, match="finite"):
@@ -213,7 +221,7 @@ def test_an_action_that_is_not_finite_is_refused_and_changes_nothing(env_id, bad
 
 @EVERY
 @pytest.mark.parametrize("shape", ["(A+1,)", "(A-1,)", "(1, A)", "(A, 1)", "()", "(0,)"])
-def test_an_action_of_another_shape_is_refused_in_one_line(env_id, shape):
+def test_action_of_wrong_shape_is_refused_in_one_line(env_id, shape):
     env = bare(env_id)
     env.reset(seed=0)
     size = env.action_space.shape[0]
@@ -225,57 +233,59 @@ def test_an_action_of_another_shape_is_refused_in_one_line(env_id, shape):
         "()": (),
         "(0,)": (0,),
     }
-    with pytest.raises(UserError, match="shape") as told:
+    with pytest.raises(UserError, match="shape") as error:
         env.step(np.zeros(wrong[shape], np.float32))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 @EVERY
-def test_an_action_beyond_its_bounds_counts_as_a_full_one(env_id):
-    full, more = bare(env_id), bare(env_id)
-    full.reset(seed=0), more.reset(seed=0)
+def test_action_beyond_bounds_is_clipped(env_id):
+    full = bare(env_id)
+    beyond = bare(env_id)
+    full.reset(seed=0)
+    beyond.reset(seed=0)
     ones = np.ones(full.action_space.shape, np.float32)
-    assert full.step(ones)[0].tobytes() == more.step(ones * 7.0)[0].tobytes()
+    assert full.step(ones)[0].tobytes() == beyond.step(ones * 7.0)[0].tobytes()
 
 
 @EVERY
-def test_mistaken_settings_are_named_with_the_nearest_right_one(env_id):
-    kind = type(bare(env_id))
-    default = kind.SETTINGS().reward
+def test_wrong_setting_is_refused_with_nearest_name(env_id):
+    env_class = type(bare(env_id))
+    default = env_class.SETTINGS().reward
     with pytest.raises(UserError, match=f"did you mean '{default}'"):
-        kind(reward=default + "e")
+        env_class(reward=default + "e")
     with pytest.raises(UserError, match=r"choose from .*survival"):
-        kind(reward="zzz")
+        env_class(reward="zzz")
     with pytest.raises(UserError, match="did you mean 'reset_noise_scale'"):
-        kind(reset_noise_scal=0.1)
+        env_class(reset_noise_scal=0.1)
     with pytest.raises(UserError, match="reset_noise_scale"):
-        kind(reset_noise_scale=-1.0)
+        env_class(reset_noise_scale=-1.0)
     with pytest.raises(UserError, match="width"):
-        kind(width="wide")
+        env_class(width="wide")
     with pytest.raises(UserError, match="render mode"):
-        kind(render_mode="ansi")
+        env_class(render_mode="ansi")
 
 
 @EVERY
-def test_settings_travel_through_gymnasium_make_and_stay_fixed(env_id):
+def test_settings_from_gymnasium_make_are_frozen(env_id):
     env = make(env_id, reset_noise_scale=0.1, width=123)
     settings = env.unwrapped.settings
     assert (settings.reset_noise_scale, settings.width) == (0.1, 123)
     with pytest.raises(ValueError, match="frozen"):
         settings.width = 5
-    known = {name for name, *_ in type(settings).describe()}
-    assert {"reward", "reset_noise_scale", "width", "height", "hud"} <= known
+    names = {name for name, *_ in type(settings).describe()}
+    assert {"reward", "reset_noise_scale", "width", "height", "hud"} <= names
 
 
 @EVERY
-def test_the_time_limit_belongs_to_the_registration(env_id):
+def test_time_limit_comes_from_registration(env_id):
     limit = gymnasium.spec(env_id).max_episode_steps
     assert limit == TIME_LIMITS.get(env_id, 400)
     assert gymnasium.spec(env_id).reward_threshold is not None
     env = bare(env_id)
     env.reset(seed=0)
     assert not any(env.step(action)[3] for action in random_actions(env, limit + 5))
-    if env_id not in BALANCING:  # The others fail long before.
+    if env_id not in BALANCING:  # The others fail earlier.
         wrapped = make(env_id)
         wrapped.reset(seed=0)
         ends = [wrapped.step(action)[3] for action in random_actions(wrapped, limit)]
@@ -283,42 +293,42 @@ def test_the_time_limit_belongs_to_the_registration(env_id):
 
 
 @EVERY
-def test_start_states_vary_with_the_seed_and_with_nothing_else(env_id):
+def test_start_state_depends_on_seed_only(env_id):
     env = make(env_id)
     starts = [env.reset(seed=seed)[0] for seed in range(10)]
     assert len({start.tobytes() for start in starts}) == 10
     assert env.reset(seed=4)[0].tobytes() == starts[4].tobytes()
-    follow_on = [env.reset()[0].tobytes() for _ in range(3)]
-    assert len(set(follow_on)) == 3, "episodes without a seed go on in one stream of chance"
+    next_starts = [env.reset()[0].tobytes() for _ in range(3)]
+    assert len(set(next_starts)) == 3, "without a seed, episodes continue one random stream"
     env.reset(seed=4)
-    assert [env.reset()[0].tobytes() for _ in range(3)] == follow_on
+    assert [env.reset()[0].tobytes() for _ in range(3)] == next_starts
 
 
 @EVERY
-def test_without_start_noise_nothing_moves_at_the_start(env_id):
+def test_start_without_noise_is_at_rest(env_id):
     env = make(env_id, reset_noise_scale=0.0)
     starts = [env.reset(seed=seed)[0] for seed in range(5)]
     if env_id in FALLING:
         assert all(start.tobytes() == starts[0].tobytes() for start in starts)
         assert (
             np.abs(starts[0]).max() < 1e-6 or env_id not in BALANCING
-        )  # In space not all is zero where nothing moves.
-    else:  # A reacher starts in any pose, but at rest.
+        )  # In space, not all signals are 0 at rest.
+    else:  # Reachers start in a random pose, at rest.
         speeds = slices(env.unwrapped.OBSERVATION)["speed"]
         assert all(np.abs(start[speeds]).max() == 0.0 for start in starts)
 
 
 @BALANCED
-def test_more_start_noise_spreads_the_starts_wider(env_id):
-    spread = []
+def test_start_states_with_more_noise_have_larger_std(env_id):
+    stds = []
     for noise in (0.01, 0.05):
         env = make(env_id, reset_noise_scale=noise)
-        spread.append(np.std([env.reset(seed=seed)[0] for seed in range(40)], axis=0).max())
-    assert spread[1] > 2.0 * spread[0] > 0.0
+        stds.append(np.std([env.reset(seed=seed)[0] for seed in range(40)], axis=0).max())
+    assert stds[1] > 2.0 * stds[0] > 0.0
 
 
 @EVERY
-def test_a_failure_says_which_one_it_was_and_its_margin_is_used_up(env_id):
+def test_failure_is_named_and_has_the_least_margin(env_id):
     env = make(env_id)
     failures = 0
     for _, _, terminated, _, info in live(env, random_actions(env, 1500)):
@@ -332,14 +342,14 @@ def test_a_failure_says_which_one_it_was_and_its_margin_is_used_up(env_id):
 
 
 @EVERY
-def test_the_docstring_says_what_it_is_with_no_gap_left_open(env_id):
-    told = type(bare(env_id)).__doc__
-    assert told and len(told.splitlines()[0]) > 30
-    assert "FALLS_" not in told and "TODO" not in told
+def test_env_docstring_is_complete(env_id):
+    docstring = type(bare(env_id)).__doc__
+    assert docstring and len(docstring.splitlines()[0]) > 30
+    assert "FALLS_" not in docstring and "TODO" not in docstring
 
 
 @EVERY
-def test_one_seed_serves_many_steps_without_anything_going_wrong(env_id):
+def test_state_over_1500_steps_without_reset_stays_finite(env_id):
     env = bare(env_id)
     for acting in (random_actions, bang_bang_actions):
         env.reset(seed=0)
@@ -352,7 +362,7 @@ def test_one_seed_serves_many_steps_without_anything_going_wrong(env_id):
 @EVERY
 @pytest.mark.slow
 @pytest.mark.parametrize("acting", ["random", "bang-bang"])
-def test_two_hundred_thousand_rough_steps_stay_finite(env_id, acting):
+def test_state_over_200000_rough_steps_stays_finite(env_id, acting):
     env = make(env_id)
     for observation, reward, _, _, info in live(env, ACTING[acting](env, 200_000)):
         assert np.isfinite(observation).all()

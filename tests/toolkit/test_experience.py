@@ -1,4 +1,4 @@
-"""Experience: transitions that are true, environments of any kind made fit for a learner, states and tapes that replay."""
+"""Experience: transitions, environment states, environments by id, episodes and tapes."""
 
 import itertools
 from dataclasses import replace
@@ -16,32 +16,32 @@ from poise.toolkit.registry import (
     short_name,
     unwrap_poise_env,
 )
-from poise.toolkit.tape import Tape, tape_from_steps
+from poise.toolkit.tape import Tape
 from processes import python
 from sample_envs import FALLING, OUR_IDS, bang_bang_actions, make
 
 
-def chance(envs: EnvBatch, seed: int = 0):
-    """A policy that acts at random."""
+def random_policy(envs: EnvBatch, seed: int = 0):
+    """Return a policy with random actions."""
     rng = np.random.default_rng(seed)
     shape = envs.action_space.shape
-    return lambda seen: rng.uniform(-1.0, 1.0, (len(seen), *shape)).astype(np.float32)
+    return lambda observation: rng.uniform(-1.0, 1.0, (len(observation), *shape)).astype(np.float32)
 
 
-def push(action: float):
-    """A policy that always does the same."""
-    return lambda seen: np.full((len(seen), 1), action, np.float32)
+def constant_policy(action: float):
+    """Return a policy with a constant action."""
+    return lambda observation: np.full((len(observation), 1), action, np.float32)
 
 
 # Transitions.
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_a_transition_holds_the_true_successor_and_not_the_next_episodes_first(number):
-    """Every observation of the counter tells its episode and its age."""
+def test_transition_at_episode_end_holds_true_successor(number):
+    """An observation of the counter holds its episode and its age."""
     envs = EnvBatch("probe/Counter-v0", number, seed=0)
     ends = 0
-    for transition in itertools.islice(collect(envs, chance(envs)), 100):
+    for transition in itertools.islice(collect(envs, random_policy(envs)), 100):
         assert np.array_equal(transition.observation[:, 0], transition.next_observation[:, 0]), (
             "one episode"
         )
@@ -52,16 +52,16 @@ def test_a_transition_holds_the_true_successor_and_not_the_next_episodes_first(n
         over = transition.terminated | transition.truncated
         assert np.array_equal(envs.observation[~over], transition.next_observation[~over])
         assert (envs.observation[over, 1] == 0).all(), (
-            "the next act sees the next episode's first observation"
+            "the next action follows the next episode's first observation"
         )
         ends += over.sum()
     assert ends >= 10 * number
 
 
 @pytest.mark.parametrize(("action", "terminated", "length"), [(1.0, True, 7), (-1.0, False, 10)])
-def test_death_and_time_out_are_told_apart(action, terminated, length):
+def test_transition_distinguishes_termination_from_truncation(action, terminated, length):
     envs = EnvBatch("probe/Counter-v0", 2, seed=0)
-    transitions = list(itertools.islice(collect(envs, push(action)), 2 * length))
+    transitions = list(itertools.islice(collect(envs, constant_policy(action)), 2 * length))
     for index, transition in enumerate(transitions, 1):
         over = index % length == 0
         assert transition.terminated.tolist() == [over and terminated] * 2
@@ -71,9 +71,9 @@ def test_death_and_time_out_are_told_apart(action, terminated, length):
     assert [ended.total_reward for ended in envs.finished_episodes] == rewards.tolist()
 
 
-def test_shapes_and_types_of_a_transition():
+def test_transition_has_documented_shapes_and_types():
     envs = EnvBatch("poise/Standing-v0", 3, seed=0)
-    transition = next(collect(envs, chance(envs)))
+    transition = next(collect(envs, random_policy(envs)))
     shapes = {name: (value.shape, value.dtype.name) for name, value in transition._asdict().items()}
     assert shapes == {
         "observation": ((3, 30), "float32"),
@@ -85,41 +85,46 @@ def test_shapes_and_types_of_a_transition():
     }
 
 
-def test_a_transition_stays_what_it_was():
+def test_transition_is_not_overwritten_by_later_steps():
     envs = EnvBatch("probe/Counter-v0", 2, seed=0)
-    kept = list(itertools.islice(collect(envs, push(1.0)), 30))
-    again = list(itertools.islice(collect(EnvBatch("probe/Counter-v0", 2, seed=0), push(1.0)), 30))
+    kept = list(itertools.islice(collect(envs, constant_policy(1.0)), 30))
+    again = list(
+        itertools.islice(collect(EnvBatch("probe/Counter-v0", 2, seed=0), constant_policy(1.0)), 30)
+    )
     for one, two in zip(kept, again, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-def test_every_episode_of_every_world_begins_from_a_seed_of_its_own():
+def test_every_episode_of_every_env_has_its_own_seed():
     envs = EnvBatch("probe/Counter-v0", 3, seed=0)
     marks = [set() for _ in range(3)]
-    for transition in itertools.islice(collect(envs, push(1.0)), 70):
+    for transition in itertools.islice(collect(envs, constant_policy(1.0)), 70):
         for index, mark in enumerate(transition.observation[:, 0]):
             marks[index].add(mark)
-    assert all(len(found) >= 9 for found in marks)
+    assert all(len(episode_marks) >= 9 for episode_marks in marks)
     assert not marks[0] & marks[1] and not marks[1] & marks[2]
 
 
-def test_a_world_does_not_depend_on_those_beside_it():
+def test_env_does_not_depend_on_batch_size():
     alone, among = (
         EnvBatch("poise/Cartpole-v0", 1, seed=5),
         EnvBatch("poise/Cartpole-v0", 4, seed=5),
     )
     for one, four in itertools.islice(
-        zip(collect(alone, push(0.3)), collect(among, push(0.3)), strict=False), 200
+        zip(
+            collect(alone, constant_policy(0.3)), collect(among, constant_policy(0.3)), strict=False
+        ),
+        200,
     ):
         assert one.next_observation[0].tobytes() == four.next_observation[0].tobytes()
 
 
 @pytest.mark.parametrize("what", ["observation", "reward"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_stops_the_work_and_is_named(what, value):
+def test_non_finite_value_is_refused_and_named(what, value):
     envs = EnvBatch("probe/Breaks-v0", 2, 0, {"what": what, "value": value})
     with pytest.raises(WorkError, match=f"the {what} of environment 0 is not finite"):
-        for _ in itertools.islice(collect(envs, push(0.0)), 10):
+        for _ in itertools.islice(collect(envs, constant_policy(0.0)), 10):
             pass
 
 
@@ -128,14 +133,17 @@ def test_what_is_not_finite_stops_the_work_and_is_named(what, value):
 
 @pytest.mark.parametrize("env_id", [*OUR_IDS, "Pendulum-v1", "probe/Counter-v0", "probe/Named-v0"])
 @pytest.mark.parametrize("steps", [0, 1, 37, 150])
-def test_a_state_brings_new_worlds_to_exactly_where_the_old_ones_stood(env_id, steps):
-    one, two = EnvBatch(env_id, 3, seed=1), EnvBatch(env_id, 3, seed=1)
-    for _ in itertools.islice(collect(one, chance(one)), steps):
+def test_set_state_continues_bit_identical(env_id, steps):
+    one = EnvBatch(env_id, 3, seed=1)
+    two = EnvBatch(env_id, 3, seed=1)
+    for _ in itertools.islice(collect(one, random_policy(one)), steps):
         pass
     two.set_state(one.get_state())
     assert one.observation.tobytes() == two.observation.tobytes()
     ended = 0
-    pair = zip(collect(one, chance(one, 7)), collect(two, chance(two, 7)), strict=False)
+    pair = zip(
+        collect(one, random_policy(one, 7)), collect(two, random_policy(two, 7)), strict=False
+    )
     for first, second in itertools.islice(pair, 120):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
         assert [(e.total_reward, e.length, e.is_success) for e in one.finished_episodes] == [
@@ -145,16 +153,16 @@ def test_a_state_brings_new_worlds_to_exactly_where_the_old_ones_stood(env_id, s
     assert ended or env_id not in FALLING
 
 
-def test_a_state_is_small_and_plain():
+def test_get_state_holds_plain_data():
     envs = EnvBatch("poise/Cartpole-v0", 2, seed=0)
-    for _ in itertools.islice(collect(envs, chance(envs)), 50):
+    for _ in itertools.islice(collect(envs, random_policy(envs)), 50):
         pass
     assert all(isinstance(value, np.ndarray | list) for value in envs.get_state().values())
 
 
-def test_a_state_stays_what_it_was():
+def test_state_is_not_changed_by_later_steps():
     envs = EnvBatch("poise/Cartpole-v0", 1, seed=0)
-    stream = collect(envs, chance(envs))
+    stream = collect(envs, random_policy(envs))
     for _ in itertools.islice(stream, 5):
         pass
     state = envs.get_state()
@@ -165,18 +173,18 @@ def test_a_state_stays_what_it_was():
     assert {name: np.array(value).tobytes() for name, value in state.items()} == before
 
 
-def test_a_world_that_is_not_deterministic_is_refused():
+def test_set_state_of_non_deterministic_env_is_refused():
     one = EnvBatch("probe/Forgetful-v0", 1, seed=0)
-    for _ in itertools.islice(collect(one, push(0.0)), 5):
+    for _ in itertools.islice(collect(one, constant_policy(0.0)), 5):
         pass
-    with pytest.raises(WorkError, match="another story"):
+    with pytest.raises(WorkError, match="cannot be resumed exactly"):
         EnvBatch("probe/Forgetful-v0", 1, seed=0).set_state(one.get_state())
 
 
-# Environments of any kind.
+# Environments by id.
 
 
-def test_short_names():
+def test_short_name_of_any_id():
     assert {short_name(env_id) for env_id in OUR_IDS} >= {
         "cartpole",
         "standing",
@@ -188,12 +196,12 @@ def test_short_names():
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_every_world_has_a_short_name_that_means_it(env_id):
+def test_short_name_resolves_to_its_id(env_id):
     assert resolve_env_id(short_name(env_id)) == resolve_env_id(env_id) == env_id
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("name", "message"),
     [
         ("cartpol", "did you mean 'cartpole'"),
         ("Pendulum-v9", "did you mean 'Pendulum-v1'"),
@@ -202,12 +210,12 @@ def test_every_world_has_a_short_name_that_means_it(env_id):
         ("", "choose from"),
     ],
 )
-def test_an_unknown_world_is_a_user_error_with_the_nearest(word, told):
-    with pytest.raises(UserError, match=told):
-        resolve_env_id(word)
+def test_unknown_env_is_user_error_with_nearest_name(name, message):
+    with pytest.raises(UserError, match=message):
+        resolve_env_id(name)
 
 
-def test_actions_are_brought_to_minus_one_to_one():
+def test_action_space_is_rescaled_to_minus_one_to_one():
     pendulum = make_env("Pendulum-v1")
     assert pendulum.action_space.low.tolist() == [-1.0] and pendulum.action_space.high.tolist() == [
         1.0
@@ -219,29 +227,31 @@ def test_actions_are_brought_to_minus_one_to_one():
     )
 
 
-def test_a_pendulum_under_full_action_feels_its_full_torque():
-    ours, plain = make_env("Pendulum-v1"), make("Pendulum-v1")
-    ours.reset(seed=0), plain.reset(seed=0)
+def test_full_action_on_pendulum_is_full_torque():
+    scaled = make_env("Pendulum-v1")
+    plain = make("Pendulum-v1")
+    scaled.reset(seed=0)
+    plain.reset(seed=0)
     np.testing.assert_allclose(
-        ours.step(np.array([1.0]))[0], plain.step(np.array([2.0]))[0], rtol=1e-6
+        scaled.step(np.array([1.0]))[0], plain.step(np.array([2.0]))[0], rtol=1e-6
     )
 
 
-def test_dictionaries_are_flattened():
+def test_dict_observation_is_flattened():
     env = make_env("probe/Named-v0")
-    seen, _ = env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
     assert isinstance(
         env.observation_space, gymnasium.spaces.Box
     ) and env.observation_space.shape == (5,)
-    assert seen.tolist() == [0.25, 0.25, -0.5, -0.5, -0.5]
+    assert observation.tolist() == [0.25, 0.25, -0.5, -0.5, -0.5]
 
 
-def test_an_action_without_bounds_is_refused():
+def test_action_without_bounds_is_refused():
     with pytest.raises(UserError, match="without bounds"):
         make_env("probe/Boundless-v0")
 
 
-def test_ours_are_left_as_they_are():
+def test_poise_env_is_not_wrapped():
     for env_id in OUR_IDS:
         env = make_env(env_id)
         assert isinstance(unwrap_poise_env(env), BaseEnvironment)
@@ -250,7 +260,7 @@ def test_ours_are_left_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("env_id", "settings", "told"),
+    ("env_id", "settings", "message"),
     [
         (
             "no_such_module:Environment-v0",
@@ -265,62 +275,67 @@ def test_ours_are_left_as_they_are():
         ("poise/Cartpole-v0", {"forse": 3}, "did you mean 'force'"),
     ],
 )
-def test_a_world_that_cannot_be_made_is_a_user_error_of_one_line(env_id, settings, told):
-    with pytest.raises(UserError, match=told) as refused:
+def test_env_that_cannot_be_made_is_user_error_of_one_line(env_id, settings, message):
+    with pytest.raises(UserError, match=message) as refused:
         make_env(env_id, settings)
     assert "\n" not in str(refused.value)
 
 
-def test_a_world_of_ones_own_is_found_in_its_module():
-    """`my_module:MyEnv-v0`, in a process that has never heard of it."""
-    program = "from poise.toolkit.experience import EnvBatch; print(EnvBatch('probes:probe/Counter-v0', 2, 0).observation.shape)"
-    told = python("-c", program)
-    assert told.stdout.strip() == "(2, 2)", told.stderr
-
-
-def test_gymnasium_makes_our_worlds_without_an_import_of_ours():
+def test_env_of_user_module_is_found_by_id():
+    """`my_module:MyEnv-v0`, in a process that has not imported the module."""
     program = (
-        "import gymnasium; print(gymnasium.make('envs2d:poise/Cartpole-v0').reset(seed=0)[0].shape)"
+        "from poise.toolkit.experience import EnvBatch; "
+        "print(EnvBatch('probes:probe/Counter-v0', 2, 0).observation.shape)"
     )
-    told = python("-c", program)
-    assert told.stdout.strip() == "(4,)", told.stderr.strip().splitlines()[-1]
+    result = python("-c", program)
+    assert result.stdout.strip() == "(2, 2)", result.stderr
 
 
-def test_only_our_ids_are_ours():
+def test_gymnasium_make_with_module_prefix_needs_no_import(tmp_path):
+    program = (
+        "import gymnasium; print(gymnasium.make('poise:poise/Cartpole-v0').reset(seed=0)[0].shape)"
+    )
+    result = python("-c", program, cwd=tmp_path)
+    assert result.stdout.strip() == "(4,)", result.stderr.strip().splitlines()[-1]
+
+
+def test_registered_ids_are_in_poise_namespace():
     assert registered_ids() and all(env_id.startswith("poise/") for env_id in registered_ids())
 
 
 # Episodes and tapes.
 
 
-def test_an_episode_is_its_start_and_one_moment_for_every_step():
-    moments = list(run_episode(make("probe/Counter-v0"), push(1.0), seed=3))
-    assert len(moments) == 8
-    assert moments[0].action is None and moments[0].reward == 0.0
-    assert [moment.observation[1] for moment in moments] == list(range(8))
-    assert [moment.terminated for moment in moments] == [False] * 7 + [True]
-    assert not any(moment.truncated for moment in moments)
-    assert list(run_episode(make("probe/Counter-v0"), push(-1.0), seed=3))[-1].truncated
+def test_run_episode_yields_start_and_one_step_per_action():
+    steps = list(run_episode(make("probe/Counter-v0"), constant_policy(1.0), seed=3))
+    assert len(steps) == 8
+    assert steps[0].action is None and steps[0].reward == 0.0
+    assert [step.observation[1] for step in steps] == list(range(8))
+    assert [step.terminated for step in steps] == [False] * 7 + [True]
+    assert not any(step.truncated for step in steps)
+    assert list(run_episode(make("probe/Counter-v0"), constant_policy(-1.0), seed=3))[-1].truncated
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_a_tape_goes_round_and_replays_bit_for_bit(env_id, tmp_path):
+def test_saved_tape_replays_bit_identical(env_id, tmp_path):
     settings = {"reset_noise_scale": 0.05}
     actions = iter(bang_bang_actions(make(env_id), 1000))
-    lived = list(run_episode(make(env_id, **settings), lambda seen: next(actions)[None], seed=11))
-    tape_from_steps(env_id, settings, 11, lived).save(tmp_path / "tape")
+    steps = list(
+        run_episode(make(env_id, **settings), lambda observation: next(actions)[None], seed=11)
+    )
+    Tape.from_steps(env_id, settings, 11, steps).save(tmp_path / "tape")
     tape = Tape.load(tmp_path / "tape")
     assert (tape.env, tape.settings, tape.seed, len(tape.actions)) == (
         env_id,
         settings,
         11,
-        len(lived) - 1,
+        len(steps) - 1,
     )
-    assert (tmp_path / "tape").stat().st_size < 50 * len(lived) + 1000, "a few kilobytes"
-    for looks in ({}, {"width": 32, "height": 32}):
-        again = list(tape.replay(tape.make_env(**looks)))
-        assert len(again) == len(lived)
-        for one, two in zip(lived, again, strict=True):
+    assert (tmp_path / "tape").stat().st_size < 50 * len(steps) + 1000, "a few kilobytes"
+    for overrides in ({}, {"width": 32, "height": 32}):
+        again = list(tape.replay(tape.make_env(**overrides)))
+        assert len(again) == len(steps)
+        for one, two in zip(steps, again, strict=True):
             assert one.observation.tobytes() == two.observation.tobytes()
             assert (one.reward, one.terminated, one.truncated) == (
                 two.reward,
@@ -329,38 +344,42 @@ def test_a_tape_goes_round_and_replays_bit_for_bit(env_id, tmp_path):
             )
 
 
-def test_a_tape_of_an_unfinished_episode_ends_where_it_ends(tmp_path):
-    lived = list(itertools.islice(run_episode(make("probe/Counter-v0"), push(-1.0), seed=2), 5))
-    tape = tape_from_steps("probe/Counter-v0", {}, 2, lived)
+def test_tape_of_unfinished_episode_replays_to_its_end(tmp_path):
+    steps = list(
+        itertools.islice(run_episode(make("probe/Counter-v0"), constant_policy(-1.0), seed=2), 5)
+    )
+    tape = Tape.from_steps("probe/Counter-v0", {}, 2, steps)
     assert len(list(tape.replay(tape.make_env()))) == 5
 
 
-def test_a_tape_may_be_cut_and_says_from_where_on_another_one_departs():
-    lived = list(itertools.islice(run_episode(make("probe/Counter-v0"), push(-1.0), seed=2), 6))
-    tape = tape_from_steps("probe/Counter-v0", {}, 2, lived)
+def test_replay_of_cut_tape_ends_early_and_difference_names_its_step():
+    steps = list(
+        itertools.islice(run_episode(make("probe/Counter-v0"), constant_policy(-1.0), seed=2), 6)
+    )
+    tape = Tape.from_steps("probe/Counter-v0", {}, 2, steps)
     assert len(list(replace(tape, actions=tape.actions[:3]).replay(tape.make_env()))) == 4
-    story = tape.checksums.copy()
-    story[4] += 1
-    with pytest.raises(WorkError, match="from step 4 on the environment tells another story"):
-        list(replace(tape, checksums=story).replay(tape.make_env()))
+    checksums = tape.checksums.copy()
+    checksums[4] += 1
+    with pytest.raises(WorkError, match="differs from the tape from step 4 on"):
+        list(replace(tape, checksums=checksums).replay(tape.make_env()))
     by_hand = Tape("probe/Counter-v0", {}, 2, -tape.actions)
     assert len(list(by_hand.replay(by_hand.make_env()))) == 6
 
 
-def test_a_world_that_ends_before_its_tape_tells_another_story():
-    lived = list(run_episode(make("probe/Counter-v0"), push(1.0), seed=2))
-    tape = tape_from_steps("probe/Counter-v0", {}, 2, lived)
+def test_replay_that_ends_before_its_tape_is_refused():
+    steps = list(run_episode(make("probe/Counter-v0"), constant_policy(1.0), seed=2))
+    tape = Tape.from_steps("probe/Counter-v0", {}, 2, steps)
     longer = replace(
         tape,
         actions=np.concatenate([tape.actions] * 2),
         checksums=np.concatenate([tape.checksums] * 2),
     )
-    with pytest.raises(WorkError, match=f"from step {len(lived) - 1} on"):
+    with pytest.raises(WorkError, match=f"from step {len(steps) - 1} on"):
         list(longer.replay(tape.make_env()))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x00" * 100, None])
-def test_a_file_that_is_no_tape_is_a_user_error(tmp_path, content):
+def test_loading_another_file_as_tape_is_user_error(tmp_path, content):
     path = tmp_path / "tape"
     if content is not None:
         path.write_bytes(content)
@@ -368,7 +387,7 @@ def test_a_file_that_is_no_tape_is_a_user_error(tmp_path, content):
         Tape.load(path)
 
 
-def test_a_tape_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
+def test_tape_that_cannot_be_written_is_os_error(tmp_path):
     with pytest.raises(OSError, match="tape"):
         Tape("probe/Counter-v0", {}, 0, np.zeros((3, 1), np.float32)).save(
             tmp_path / "nowhere" / "tape"

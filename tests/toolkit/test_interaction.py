@@ -1,4 +1,4 @@
-"""Hands keep their laws: an untouched episode is the one that was always told, and what a hand does is gone at the next reset."""
+"""Interaction: disturbances follow physics, and end at the next reset."""
 
 import numpy as np
 import pymunk
@@ -8,24 +8,27 @@ from sample_envs import FIGURES, IN_SPACE, OUR_IDS, bare, needs_pybullet
 
 IN_PLANE = [env_id for env_id in OUR_IDS if env_id not in IN_SPACE]
 STEP = 1.0 / 50.0
-TURNED = [(env_id, name) for env_id in OUR_IDS for name in bare(env_id).LIVE_SETTINGS]
+LIVE_SETTINGS = [(env_id, name) for env_id in OUR_IDS for name in bare(env_id).LIVE_SETTINGS]
 
 
-def story(env, seed=3, steps=25, disturb=None):
-    """All that is seen in an episode, in bytes; `disturb(hand, step)` is done before every step."""
-    seen = [env.reset(seed=seed)[0]]
+def episode_bytes(env, seed=3, steps=25, disturb=None):
+    """Return an episode's observations as bytes.
+
+    `disturb(interaction, step)` is called before every step.
+    """
+    observations = [env.reset(seed=seed)[0]]
     for step in range(steps):
         if disturb is not None:
             disturb(env.interaction(), step)
         action = np.sin(np.arange(env.action_space.shape[0]) + 0.3 * step).astype(np.float32)
-        seen.append(env.step(action)[0])
-    return b"".join(observation.tobytes() for observation in seen)
+        observations.append(env.step(action)[0])
+    return b"".join(observation.tobytes() for observation in observations)
 
 
-def holds_on(hand):
-    """A hold on every body that is seen."""
-    holds = [hand.grab((x / 20.0, y / 20.0)) for y in range(1, 20) for x in range(1, 20)]
-    return {getattr(hold, "link", hold.body): hold for hold in holds if hold is not None}.values()
+def grab_all(interaction):
+    """Return a grab of every visible body."""
+    grabs = [interaction.grab((x / 20.0, y / 20.0)) for y in range(1, 20) for x in range(1, 20)]
+    return {getattr(grab, "link", grab.body): grab for grab in grabs if grab is not None}.values()
 
 
 def momentum(bodies):
@@ -33,7 +36,7 @@ def momentum(bodies):
 
 
 def weightless(env_id):
-    """An environment with no gravity, far above its ground."""
+    """Return an environment without gravity, far above its ground."""
     env = bare(env_id, gravity=0.0, reset_noise_scale=0.0)
     env.reset(seed=0)
     for body in env.space.bodies:
@@ -42,61 +45,67 @@ def weightless(env_id):
     return env
 
 
-# What holds in every environment.
+# Laws of every environment.
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_a_hand_that_does_nothing_changes_nothing(env_id):
+def test_interaction_without_action_changes_nothing(env_id):
     needs_pybullet(env_id)
     env = bare(env_id)
-    assert story(env, disturb=lambda hand, step: None) == story(env) == story(bare(env_id))
+    assert (
+        episode_bytes(env, disturb=lambda interaction, step: None)
+        == episode_bytes(env)
+        == episode_bytes(bare(env_id))
+    )
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-@pytest.mark.parametrize("deed", ["grab", "throw", "blow", "bump"])
-def test_what_a_hand_does_is_felt_and_gone_with_the_episode(env_id, deed):
+@pytest.mark.parametrize("disturbance", ["grab", "throw_ball", "push_all", "push_random"])
+def test_disturbance_changes_episode_and_ends_at_reset(env_id, disturbance):
     needs_pybullet(env_id)
-    env, chance = bare(env_id), np.random.default_rng(0)
-    holds = []
+    env = bare(env_id)
+    rng = np.random.default_rng(0)
+    grabs = []
 
-    def disturb(hand, step):
-        match deed:
+    def disturb(interaction, step):
+        match disturbance:
             case "grab":
                 if step == 0:
-                    holds[:] = holds_on(hand)
-                for hold in holds:
-                    hold.pull((0.9, 0.1))
-            case "throw" if step % 5 == 0:
-                hand.throw_ball((0.49, 0.5 + 0.02 * step))
-            case "blow":
-                hand.push_all(0.05)
-            case "bump" if step == 3:
-                hand.push_random(0.5, chance)
+                    grabs[:] = grab_all(interaction)
+                for grab in grabs:
+                    grab.pull((0.9, 0.1))
+            case "throw_ball" if step % 5 == 0:
+                interaction.throw_ball((0.49, 0.5 + 0.02 * step))
+            case "push_all":
+                interaction.push_all(0.05)
+            case "push_random" if step == 3:
+                interaction.push_random(0.5, rng)
 
-    before = story(env)
-    felt = story(env, disturb=disturb) != before
-    assert felt or (deed == "throw" and not env.interaction().CAN_THROW)
-    assert story(env) == before == story(bare(env_id))
+    before = episode_bytes(env)
+    is_changed = episode_bytes(env, disturb=disturb) != before
+    assert is_changed or (disturbance == "throw_ball" and not env.interaction().CAN_THROW)
+    assert episode_bytes(env) == before == episode_bytes(bare(env_id))
 
 
-@pytest.mark.parametrize(("env_id", "name"), TURNED)
-def test_a_setting_turned_within_an_episode_is_felt_and_later_ones_are_those_of_a_world_made_with_it(
-    env_id, name
-):
+@pytest.mark.parametrize(("env_id", "name"), LIVE_SETTINGS)
+def test_set_parameter_acts_at_once_and_equals_the_setting_after_reset(env_id, name):
     needs_pybullet(env_id)
     env = bare(env_id)
     value = 0.8 * (getattr(env.settings, name) or 5.0)
-    before = story(env)
+    before = episode_bytes(env)
     assert (
-        story(env, disturb=lambda hand, step: step == 3 and hand.set_parameter(name, value))
+        episode_bytes(
+            env,
+            disturb=lambda interaction, step: step == 3 and interaction.set_parameter(name, value),
+        )
         != before
     )
     assert getattr(env.settings, name) == value
-    assert story(env) == story(bare(env_id, **{name: value}))
+    assert episode_bytes(env) == episode_bytes(bare(env_id, **{name: value}))
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_a_setting_that_can_be_turned_has_bounds_and_stands_between_them(env_id):
+def test_live_setting_has_bounds_that_hold_its_value(env_id):
     needs_pybullet(env_id)
     env = bare(env_id)
     env.reset(seed=0)
@@ -106,27 +115,27 @@ def test_a_setting_that_can_be_turned_has_bounds_and_stands_between_them(env_id)
         assert low <= getattr(env.settings, name) <= high
 
 
-# The plane.
+# In the plane.
 
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
-def test_wind_makes_all_bodies_faster_and_a_push_gives_one_the_momentum_of_all(env_id):
+def test_push_all_adds_velocity_and_push_random_adds_momentum_to_one_body(env_id):
     env = bare(env_id)
     env.reset(seed=0)
-    hand, bodies = env.interaction(), env.space.bodies
+    interaction, bodies = env.interaction(), env.space.bodies
     before = [body.velocity for body in bodies]
-    hand.push_all(0.25)
+    interaction.push_all(0.25)
     for body, was in zip(bodies, before, strict=True):
         assert body.velocity - was == pytest.approx((0.25, 0.0))
     before, was = momentum(bodies), [body.velocity for body in bodies]
-    hand.push_random(0.5, np.random.default_rng(1))
-    assert (momentum(bodies) - before).length == pytest.approx(0.5 * hand.mass)
+    interaction.push_random(0.5, np.random.default_rng(1))
+    assert (momentum(bodies) - before).length == pytest.approx(0.5 * interaction.mass)
     assert sum(body.velocity != old for body, old in zip(bodies, was, strict=True)) == 1
 
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
 @pytest.mark.parametrize("at", [(0.05, 0.1), (0.95, 0.3)])
-def test_a_ball_passes_where_it_is_thrown(env_id, at):
+def test_thrown_ball_reaches_its_point(env_id, at):
     env = bare(env_id)
     env.reset(seed=0)
     to = env.image_to_world(*at)
@@ -138,22 +147,22 @@ def test_a_ball_passes_where_it_is_thrown(env_id, at):
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_a_ball_gives_the_body_the_momentum_it_loses(env_id):
+def test_ball_impact_conserves_momentum(env_id):
     env = weightless(env_id)
-    own = list(env.space.bodies)
-    hand = env.interaction()
-    hand.throw_ball(env.world_to_image(env.figure.torso.position))
-    ball = hand.balls[0]
+    body_parts = list(env.space.bodies)
+    interaction = env.interaction()
+    interaction.throw_ball(env.world_to_image(env.figure.torso.position))
+    ball = interaction.balls[0]
     ball.position, ball.velocity = env.figure.torso.position + pymunk.Vec2d(0.6, 0.0), (-4.0, 0.0)
-    before, total = momentum(own), momentum([*own, ball])
+    before, total = momentum(body_parts), momentum([*body_parts, ball])
     for _ in range(20):
         env.step_physics(env._dt * 5)
-    assert (momentum(own) - before).x < -5.0
-    assert momentum([*own, ball]) == pytest.approx(total, abs=1e-6)
+    assert (momentum(body_parts) - before).x < -5.0
+    assert momentum([*body_parts, ball]) == pytest.approx(total, abs=1e-6)
 
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
-def test_balls_are_seen_but_not_sensed_and_the_oldest_make_room(env_id):
+def test_balls_are_drawn_not_observed_and_the_oldest_is_removed(env_id):
     env = bare(env_id, render_mode="rgb_array")
     env.reset(seed=0)
     shape, before = env.get_observation().shape, env.render()
@@ -167,58 +176,59 @@ def test_balls_are_seen_but_not_sensed_and_the_oldest_make_room(env_id):
 
 
 @pytest.mark.parametrize("env_id", IN_PLANE)
-def test_a_held_point_follows_the_mouse_and_is_free_once_let_go(env_id):
+def test_grabbed_point_follows_mouse_until_released(env_id):
     env = bare(env_id, gravity=0.0)
     env.reset(seed=0)
     still = np.zeros(env.action_space.shape)
     last = list(env.space.bodies)[-1]
-    hold = env.interaction().grab(env.world_to_image(last.position))
-    assert hold.body is last and hold.position() == pytest.approx(
+    grab = env.interaction().grab(env.world_to_image(last.position))
+    assert grab.body is last and grab.position() == pytest.approx(
         env.world_to_image(last.position), abs=1e-6
     )
-    start = hold.body.local_to_world(hold.local_point)
+    start = grab.body.local_to_world(grab.local_point)
     turn = pymunk.Vec2d(0.03, 0.0) if env_id != "poise/Reacher2D-v0" else start.rotated(0.2) - start
     for _ in range(round(10 * GRAB_LAG / STEP)):
-        hold.pull(env.world_to_image(start + turn))
+        grab.pull(env.world_to_image(start + turn))
         env.step(still)
-        assert hold.joint.impulse / env._dt <= GRAB_FORCE_PER_KG * env.interaction().mass * (
+        assert grab.joint.impulse / env._dt <= GRAB_FORCE_PER_KG * env.interaction().mass * (
             1.0 + 1e-9
         )
-    assert hold.body.local_to_world(hold.local_point).get_distance(start + turn) < 0.02
-    hold.release(), hold.release()
-    assert hold.joint not in env.space.constraints
+    assert grab.body.local_to_world(grab.local_point).get_distance(start + turn) < 0.02
+    grab.release()
+    grab.release()
+    assert grab.joint not in env.space.constraints
     env.reset(seed=0)
-    hold.release()
+    grab.release()
 
 
-def test_a_touch_holds_the_very_point_and_one_beside_the_nearest():
+def test_grab_takes_the_point_inside_or_the_nearest_outside_a_body():
     env = bare("poise/Standing-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     torso = env.figure.torso
     inside = torso.position + pymunk.Vec2d(0.1, 0.15)
-    hold = env.interaction().grab(env.world_to_image(inside))
-    assert hold.body is torso and torso.local_to_world(hold.local_point) == pytest.approx(inside)
+    grab = env.interaction().grab(env.world_to_image(inside))
+    assert grab.body is torso and torso.local_to_world(grab.local_point) == pytest.approx(inside)
     beside = env.interaction().grab(env.world_to_image(torso.position + pymunk.Vec2d(0.4, 0.0)))
     right = torso.position + pymunk.Vec2d(0.15, 0.0)
     assert beside.body is torso and torso.local_to_world(beside.local_point) == pytest.approx(right)
 
 
-def test_a_thrown_ball_can_be_caught():
+def test_thrown_ball_can_be_grabbed():
     env = bare("poise/Standing-v0")
     env.reset(seed=0)
-    hand = env.interaction()
-    hand.throw_ball((0.9, 0.1))
-    hold = hand.grab(env.world_to_image(hand.balls[0].position))
-    assert hold.body is hand.balls[0]
-    for _ in range(MAX_BALLS):  # It is held when it must make room.
-        hand.throw_ball((0.9, 0.1))
+    interaction = env.interaction()
+    interaction.throw_ball((0.9, 0.1))
+    grab = interaction.grab(env.world_to_image(interaction.balls[0].position))
+    assert grab.body is interaction.balls[0]
+    for _ in range(MAX_BALLS):  # It is grabbed when it is the oldest ball.
+        interaction.throw_ball((0.9, 0.1))
     env.step(np.zeros(4))
-    hold.release()
+    grab.release()
 
 
 @pytest.mark.parametrize("friction", [0.0, 0.3, 1.0, 1.7])
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_any_two_surfaces_rub_with_the_coefficient_that_was_set(env_id, friction):
+def test_friction_of_any_two_surfaces_is_the_set_coefficient(env_id, friction):
     for env in (bare(env_id, friction=friction), bare(env_id)):
         env.reset(seed=0)
         env.interaction().set_parameter("friction", friction)
@@ -229,7 +239,7 @@ def test_any_two_surfaces_rub_with_the_coefficient_that_was_set(env_id, friction
 
 @pytest.mark.parametrize("radius", [0.1, 0.2, 0.5])
 @pytest.mark.parametrize("length", [0.6, 2.4])
-def test_a_ball_of_any_size_lies_between_ground_and_plank_at_the_start(radius, length):
+def test_ball_of_any_size_touches_ground_and_plank_at_start(radius, length):
     env = bare("poise/BollaRolla-v0", ball_radius=radius, plank_length=length)
     env.reset(seed=0)
     _, ball_y, *_ = env.ball_state

@@ -1,4 +1,4 @@
-"""What an agent sees: numbers, pictures or both; and how it is told its target."""
+"""Observations and goals as numbers, images or both; learning from pixels."""
 
 import copy
 
@@ -15,6 +15,7 @@ from poise.algos.networks import CoordConvNet
 from poise.algos.normalization import Normalizer, make_normalizer
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import EnvBatch, Transition
+from poise.toolkit.observation import GoalImage
 from poise.toolkit.registry import make_env
 from poise.toolkit.spaces import slices
 from poise.toolkit.wrappers import FLOAT32_BYTES, FlattenPixels, PixelVectorSpace
@@ -31,7 +32,7 @@ def reacher(**settings):
 
 
 def spaces(space):
-    """The shapes of what is seen, by name."""
+    """Return the shapes of an observation space's parts, by name."""
     if isinstance(space, gymnasium.spaces.Dict):
         return {name: part.shape for name, part in space.spaces.items()}
     return {"pixels" if space.dtype == np.uint8 else "state": space.shape}
@@ -47,57 +48,57 @@ def spaces(space):
     ("pixels", "both", {"pixels": (16, 16, 12), "state": (4,)}),
     ("both", "both", {"pixels": (16, 16, 12), "state": (14,)}),
 ])  # fmt: skip
-def test_the_agent_sees_what_was_asked_for_and_nothing_that_tells_the_rest(
-    observation, goal, expected
-):
+def test_observation_space_holds_what_the_settings_ask_for_only(observation, goal, expected):
     env = reacher(observation=observation, goal=goal, frame_stack=3)
     assert spaces(env.observation_space) == expected
     check_env(env)
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_every_world_can_be_seen_in_pictures(env_id):
+def test_pixel_observation_of_every_env_shows_an_image(env_id):
     env = bare(env_id, observation="pixels", image_size=32, frame_stack=2)
-    seen, _ = env.reset(seed=0)
-    pixels = seen["pixels"] if isinstance(seen, dict) else seen
+    observation, _ = env.reset(seed=0)
+    pixels = observation["pixels"] if isinstance(observation, dict) else observation
     assert pixels.shape == (32, 32, 6) and pixels.dtype == np.uint8 and np.ptp(pixels) > 50
     env.close()
 
 
-def test_the_last_pictures_stand_oldest_first_and_the_first_fills_the_start():
+def test_frame_stack_is_oldest_first_and_repeats_first_image_at_start():
     env, plain = reacher(observation="pixels", goal="pixels", frame_stack=3), reacher()
-    seen, _ = env.reset(seed=0)
+    observed, _ = env.reset(seed=0)
     plain.reset(seed=0)
-    pictures = [plain.render_observation(16)] * 3
+    images = [plain.render_observation(16)] * 3
     for _ in range(4):
-        for age, picture in enumerate(pictures[-3:]):
-            np.testing.assert_array_equal(seen[..., 3 * age : 3 * age + 3], picture)
-        np.testing.assert_array_equal(env.agent_observation(), seen, "looking again is no step")
-        seen = env.step(np.ones(2))[0]
+        for age, image in enumerate(images[-3:]):
+            np.testing.assert_array_equal(observed[..., 3 * age : 3 * age + 3], image)
+        np.testing.assert_array_equal(
+            env.agent_observation(), observed, "building the observation again is no step"
+        )
+        observed = env.step(np.ones(2))[0]
         plain.step(np.ones(2))
-        pictures.append(plain.render_observation(16))
-    assert not np.array_equal(seen[..., :3], seen[..., 6:9])
+        images.append(plain.render_observation(16))
+    assert not np.array_equal(observed[..., :3], observed[..., 6:9])
     np.testing.assert_array_equal(
-        env.reset(seed=0)[0][..., :3], pictures[0], "nothing is left of the last episode"
+        env.reset(seed=0)[0][..., :3], images[0], "the last episode's images are gone"
     )
 
 
-def test_the_targets_picture_is_that_of_a_body_which_is_there():
+def test_goal_image_equals_image_of_body_at_target():
     env = reacher(observation="pixels", goal="pixels")
-    seen, _ = env.reset(seed=1)
-    assert not np.array_equal(seen[..., 3:6], seen[..., 6:])
+    pixels, _ = env.reset(seed=1)
+    assert not np.array_equal(pixels[..., 3:6], pixels[..., 6:])
     env.set_target(np.array(env.pose).ravel())
-    np.testing.assert_array_equal(env.agent_observation()[..., 6:], seen[..., 3:6])
+    np.testing.assert_array_equal(env.agent_observation()[..., 6:], pixels[..., 3:6])
     assert env.agent_view.goal_image.image_distance() == 0.0
 
 
 @pytest.mark.parametrize("env_id", POSED_IN_SPACE)
-def test_in_space_too_and_a_target_told_in_numbers_has_no_picture(env_id):
+def test_goal_image_in_space_needs_target_given_by_angles(env_id):
     env = bare(env_id, observation="pixels", goal="pixels", **SMALL)
-    seen, _ = env.reset(seed=1)
-    assert not np.array_equal(seen[..., -6:-3], seen[..., -3:])
+    pixels, _ = env.reset(seed=1)
+    assert not np.array_equal(pixels[..., -6:-3], pixels[..., -3:])
     env.set_joint_angles(env.arms.target_angles)
-    np.testing.assert_array_equal(env.render_observation(16), seen[..., -3:])
+    np.testing.assert_array_equal(env.render_observation(16), pixels[..., -3:])
     assert env.agent_view.goal_image.image_distance() == 0.0
     env.set_target(np.array(env.arms.pose).ravel())
     with pytest.raises(UserError, match="told in numbers"):
@@ -105,9 +106,9 @@ def test_in_space_too_and_a_target_told_in_numbers_has_no_picture(env_id):
     env.close()
 
 
-def test_unlikeness_grows_with_the_angle_between_two_arms():
+def test_image_distance_grows_with_angle_between_arms():
     env = reacher(goal="pixels")
-    found = []
+    distances = []
     for angle in (0.0, 0.05, 0.2, 0.6):
         total = 0.0
         for seed in range(10):
@@ -115,12 +116,12 @@ def test_unlikeness_grows_with_the_angle_between_two_arms():
             turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
             env.set_target((np.array(env.pose) @ turn).ravel())
             total += env.agent_view.goal_image.image_distance()
-        found.append(total)
-    assert found == sorted(found) and found[0] == 0.0 < found[1]
+        distances.append(total)
+    assert distances == sorted(distances) and distances[0] == 0.0 < distances[1]
 
 
 @pytest.mark.parametrize("reward", ["likeness", "both"])
-def test_likeness_is_paid_as_it_is_gained_and_a_new_target_pays_nothing(reward):
+def test_image_similarity_sums_to_gain_and_is_zero_at_new_target(reward):
     env = reacher(reward=reward)
     env.reset(seed=0)
     terms = [env.step(np.array([0.3, -0.2]))[4]["reward_terms"]["likeness"] for _ in range(20)]
@@ -130,95 +131,105 @@ def test_likeness_is_paid_as_it_is_gained_and_a_new_target_pays_nothing(reward):
     env.reset(seed=0)
     env.step(np.array([0.3, -0.2]))
     assert sum(terms) == pytest.approx(last + np.log1p(first.image_distance() / 0.002)), (
-        "it sums to last minus first"
+        "the gains sum to last minus first"
     )
     env.set_target(np.array(env.pose).ravel())
     assert env.step(np.zeros(2))[4]["reward_terms"]["likeness"] == 0.0
 
 
 @pytest.mark.parametrize("env_id", [REACHER, *POSED_IN_SPACE])
-def test_pictures_change_nothing_in_the_story(env_id):
-    seen, plain = (
+def test_pixel_observation_does_not_change_dynamics(env_id):
+    with_pixels, plain = (
         bare(env_id, observation="both", goal="pixels", reward="both", **SMALL),
         bare(env_id),
     )
     action = np.full(plain.action_space.shape, 0.5)
-    seen.reset(seed=3), plain.reset(seed=3)
+    with_pixels.reset(seed=3)
+    plain.reset(seed=3)
     for _ in range(5):
         for name in ("pose", "speed"):
             np.testing.assert_array_equal(
-                seen.get_observation()[seen.agent_view.slices[name]],
+                with_pixels.get_observation()[with_pixels.agent_view.slices[name]],
                 plain.get_observation()[plain.agent_view.slices[name]],
             )
-        seen.step(action), plain.step(action)
-    seen.close(), plain.close()
+        with_pixels.step(action)
+        plain.step(action)
+    with_pixels.close()
+    plain.close()
 
 
-def test_a_translator_reads_the_target(monkeypatch):
-    read, looked = np.array([0.25, 0.0, 0.45, 0.0], np.float32), []
+def test_translated_goal_is_nearest_reachable_pose(monkeypatch):
+    estimate = np.array([0.25, 0.0, 0.45, 0.0], np.float32)
+    calls = []
     monkeypatch.setattr(
-        "poise.tools.translate.load.load_pose_reader",
-        lambda folder: lambda picture: looked.append((folder, picture.shape)) or read,
+        GoalImage,
+        "open_estimator",
+        lambda folder: lambda image: calls.append((folder, image.shape)) or estimate,
     )
-    env = reacher(goal="translated", translator="eye")
-    seen, _ = env.reset(seed=0)
+    env = reacher(goal="translated", translator="translator_run")
+    observation, _ = env.reset(seed=0)
     env.step(np.zeros(2))
-    places = slices(env.OBSERVATION)
-    taken = np.array([0.2, 0.0, 0.4, 0.0])
+    columns = slices(env.OBSERVATION)
+    reachable = np.array([0.2, 0.0, 0.4, 0.0])
     np.testing.assert_allclose(
-        seen[places["target"]], taken, atol=0.01, err_msg="as far as the arm reaches"
+        observation[columns["target"]], reachable, atol=0.01, err_msg="clipped to the arm's reach"
     )
     np.testing.assert_allclose(
-        seen[places["difference"]], seen[places["target"]] - seen[places["pose"]]
+        observation[columns["difference"]],
+        observation[columns["target"]] - observation[columns["pose"]],
     )
-    assert looked == [("eye", (16, 16, 3))], "once for every target"
+    assert calls == [("translator_run", (16, 16, 3))], "once per target"
 
 
 @pytest.mark.parametrize(("env_id", "settings", "message"), [
-    ("poise/Standing-v0", {"goal": "pixels"}, "sets no target"),
-    (REACHER, {"goal": "translated"}, "goes with translator"),
-    (REACHER, {"translator": "eye"}, "goes with translator"),
+    ("poise/Standing-v0", {"goal": "pixels"}, "has no target pose"),
+    (REACHER, {"goal": "translated"}, "must be set together"),
+    (REACHER, {"translator": "eye"}, "must be set together"),
     (REACHER, {"observation": "smells"}, "observation='smells'"),
-    *[(env_id, {"goal": "pixels"}, "cannot draw|sets no target") for env_id in IN_SPACE if env_id not in POSED_IN_SPACE],
+    *[
+        (env_id, {"goal": "pixels"}, "cannot draw|has no target pose")
+        for env_id in IN_SPACE
+        if env_id not in POSED_IN_SPACE
+    ],
 ])  # fmt: skip
-def test_what_cannot_be_seen_is_told_in_one_line(env_id, settings, message):
+def test_unsupported_observation_is_refused_in_one_line(env_id, settings, message):
     with pytest.raises(UserError, match=message):
         make(env_id, **settings).reset(seed=0)
 
 
-# Rows: what a learner sees.
+# FlattenPixels.
 
 
-class Shown(gymnasium.Env):
-    """Shows a picture, alone or beside numbers."""
+class ImageEnv(gymnasium.Env):
+    """Observes an image, alone or beside numbers."""
 
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def __init__(self, *names, number=0.5):
-        picture = gymnasium.spaces.Box(0, 255, (4, 5, 3), np.uint8)
-        known = {
-            "camera": picture,
-            "mirror": picture,
+        image = gymnasium.spaces.Box(0, 255, (4, 5, 3), np.uint8)
+        spaces = {
+            "camera": image,
+            "mirror": image,
             "speed": gymnasium.spaces.Box(-1, 1, (2,), np.float32),
         }
         self.number, self.names = number, names
         self.observation_space = (
-            gymnasium.spaces.Dict({name: known[name] for name in names}) if names else picture
+            gymnasium.spaces.Dict({name: spaces[name] for name in names}) if names else image
         )
 
     def reset(self, *, seed=None, options=None):
-        picture = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+        image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
         values = {
-            "camera": picture,
-            "mirror": picture,
+            "camera": image,
+            "mirror": image,
             "speed": np.full(2, self.number, np.float32),
         }
-        return ({name: values[name] for name in self.names} if self.names else picture), {}
+        return ({name: values[name] for name in self.names} if self.names else image), {}
 
 
 @pytest.mark.parametrize("names", [(), ("camera",), ("camera", "speed")])
-def test_a_row_holds_the_numbers_and_then_the_picture(names):
-    env = FlattenPixels(Shown(*names))
+def test_pixel_vector_holds_numbers_then_image(names):
+    env = FlattenPixels(ImageEnv(*names))
     row, _ = env.reset()
     assert row in env.observation_space and row.dtype == np.uint8
     split = FLOAT32_BYTES * env.observation_space.state_size
@@ -229,20 +240,20 @@ def test_a_row_holds_the_numbers_and_then_the_picture(names):
     assert env.observation_space.image_shape == (4, 5, 3)
 
 
-def test_several_pictures_and_broken_numbers_are_refused():
+def test_several_images_or_non_finite_numbers_are_refused():
     with pytest.raises(UserError, match="camera, mirror"):
-        FlattenPixels(Shown("camera", "mirror"))
+        FlattenPixels(ImageEnv("camera", "mirror"))
     with pytest.raises(WorkError, match="not finite"):
-        FlattenPixels(Shown("camera", "speed", number=np.nan)).reset()
+        FlattenPixels(ImageEnv("camera", "speed", number=np.nan)).reset()
 
 
-def seeing(algorithm, goal="pixels", **settings):
+def make_pixel_learner(algorithm, goal="pixels", **settings):
     env = {"observation": "both", "goal": goal, **SMALL}
     small = {"conv_channels": [4, 6], "feature_dim": 5, "hidden_sizes": [8], **settings}
     return algos.make_learner(algorithm, REACHER, env, small), EnvBatch(REACHER, 3, 0, env)
 
 
-def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
+def test_encoder_passes_numbers_through_and_uses_every_pixel():
     torch.manual_seed(0)
     space = PixelVectorSpace(2, (16, 16, 3))
     settings = algos.get_algorithm_class("ppo").SETTINGS.parse(
@@ -266,7 +277,7 @@ def test_the_encoder_passes_numbers_on_and_looks_at_every_pixel():
 
 @pytest.mark.parametrize("patch", [0, 4, 5])
 @pytest.mark.parametrize("of_bytes", [False, True])
-def test_convolutions_know_what_and_where_and_leave_no_pixel_out(patch, of_bytes):
+def test_coord_conv_net_equals_convolution_with_coordinates_and_uses_every_pixel(patch, of_bytes):
     torch.manual_seed(0)
     eye, pictures = (
         CoordConvNet((13, 18), 3, (16, 4), patch, is_uint8=of_bytes),
@@ -284,13 +295,15 @@ def test_convolutions_know_what_and_where_and_leave_no_pixel_out(patch, of_bytes
     )
     assert seen.shape == (2, *eye.output_shape)
     first = functional.conv2d(pictures, eye[0].weight[:, :3], None, eye[0].stride, eye[0].padding)
-    (slope,) = torch.autograd.grad(first.square().sum(), pictures)
-    assert (slope != 0).all()
+    (gradient,) = torch.autograd.grad(first.square().sum(), pictures)
+    assert (gradient != 0).all()
 
 
-def test_an_asymmetric_actor_looks_at_the_picture_and_its_critic_at_the_numbers():
+def test_asymmetric_actor_uses_image_and_critic_uses_numbers():
     for algorithm in ("ppo", "sac", "td3"):
-        learner, envs = seeing(algorithm, goal="both", asymmetric_critic=True, patch_size=0)
+        learner, envs = make_pixel_learner(
+            algorithm, goal="both", asymmetric_critic=True, patch_size=0
+        )
         rows, numbers = envs.observation, FLOAT32_BYTES * envs.observation_space.state_size
         others = rows.copy()
         others[:, :numbers] = rows[::-1, :numbers]
@@ -309,15 +322,15 @@ def test_an_asymmetric_actor_looks_at_the_picture_and_its_critic_at_the_numbers(
         torch.testing.assert_close(critic(torch.as_tensor(dark)), critic(torch.as_tensor(rows)))
 
 
-def test_an_asymmetric_learner_needs_numbers_beside_pictures_and_no_common_trunk():
+def test_asymmetric_learner_without_numbers_or_with_shared_trunk_is_refused():
     for env in ({}, {"observation": "pixels", "goal": "pixels"}):
         with pytest.raises(UserError, match="observation=both --env-set goal=both"):
             algos.make_learner("sac", REACHER, {**env, **SMALL}, {"asymmetric_critic": True})
     with pytest.raises(UserError, match="do not go together"):
-        seeing("ppo", goal="both", asymmetric_critic=True, shared_trunk=True)
+        make_pixel_learner("ppo", goal="both", asymmetric_critic=True, shared_trunk=True)
 
 
-def test_glasses_for_rows_normalize_the_numbers_and_leave_the_picture():
+def test_normalizer_of_pixel_vectors_leaves_image_unchanged():
     space, rng = PixelVectorSpace(2, (1, 1, 3)), np.random.default_rng(0)
     numbers, bytes_of_picture = (
         rng.normal(3.0, 2.0, (500, 2)).astype(np.float32),
@@ -338,13 +351,20 @@ def test_glasses_for_rows_normalize_the_numbers_and_leave_the_picture():
     ("ppo", {"rollout_steps": 4, "epochs": 2, "batch_size": 6, "shared_trunk": True}),
     ("sac", {"learning_starts": 3, "batch_size": 4, "buffer_size": 50}),
     ("td3", {"learning_starts": 3, "batch_size": 4, "buffer_size": 50, "policy_delay": 1}),
-    ("ppo", {"rollout_steps": 4, "epochs": 2, "batch_size": 6, "goal": "both", "asymmetric_critic": True}),
-    ("sac", {"learning_starts": 3, "batch_size": 4, "buffer_size": 50, "goal": "both", "asymmetric_critic": True}),
+    ("ppo", {
+        "rollout_steps": 4, "epochs": 2, "batch_size": 6,
+        "goal": "both", "asymmetric_critic": True,
+    }),
+    ("sac", {
+        "learning_starts": 3, "batch_size": 4, "buffer_size": 50,
+        "goal": "both", "asymmetric_critic": True,
+    }),
     ("td3", {
-        "learning_starts": 3, "batch_size": 4, "buffer_size": 50, "policy_delay": 1, "goal": "both", "asymmetric_critic": True,
+        "learning_starts": 3, "batch_size": 4, "buffer_size": 50, "policy_delay": 1,
+        "goal": "both", "asymmetric_critic": True,
     }),
 ])  # fmt: skip
-def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
+def test_training_from_pixels_updates_encoder_and_resumes_exactly(algorithm, settings):
     def live(learner, envs, steps):
         for _ in range(steps):
             learner.observe(envs.step(learner.act(envs.observation, explore=True)))
@@ -353,10 +373,13 @@ def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
     def weights(learner):
         return {name: value.tobytes() for name, value in learner.state_dict()["policy"].items()}
 
-    (whole, envs), (half, others) = seeing(algorithm, **settings), seeing(algorithm, **settings)
+    (whole, envs), (half, others) = (
+        make_pixel_learner(algorithm, **settings),
+        make_pixel_learner(algorithm, **settings),
+    )
     begun = weights(whole)
     live(whole, envs, 8), live(half, others, 4)
-    again, anew = seeing(algorithm, **settings)
+    again, anew = make_pixel_learner(algorithm, **settings)
     again.load_state_dict(half.state_dict())
     anew.set_state(others.get_state())
     live(again, anew, 4)
@@ -364,7 +387,7 @@ def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
     learned = {name for name, value in weights(whole).items() if value != begun[name]}
     eyes = {name for name in begun if name.startswith(("encoder", "actor"))}
     assert eyes and eyes <= learned
-    acting = seeing(algorithm, **settings)[0]
+    acting = make_pixel_learner(algorithm, **settings)[0]
     acting.load_state_dict({"policy": whole.state_dict()["policy"]})
     np.testing.assert_array_equal(
         acting.act(envs.observation, explore=False), whole.act(envs.observation, explore=False)
@@ -372,8 +395,8 @@ def test_every_algorithm_learns_to_see_and_goes_on_exactly(algorithm, settings):
 
 
 @pytest.mark.parametrize("algorithm", ["sac", "td3"])
-def test_the_actors_loss_teaches_the_encoder_nothing(algorithm):
-    learner, envs = seeing(algorithm, learning_starts=0, batch_size=4, buffer_size=50)
+def test_actor_loss_does_not_update_encoder(algorithm):
+    learner, envs = make_pixel_learner(algorithm, learning_starts=0, batch_size=4, buffer_size=50)
     learner.observe(envs.step(np.zeros((3, 2), np.float32)))
     assert not {id(weight) for weight in learner.optimizers["policy"].parameters} & {
         id(w) for w in learner.encoder.parameters()
@@ -383,17 +406,19 @@ def test_the_actors_loss_teaches_the_encoder_nothing(algorithm):
     }
 
 
-def lived(steps, capacity=50, envs=3, **env):
-    """A buffer that has taken so many steps of environments with pictures, and the transitions that it took, by environment."""
-    stage = EnvBatch(REACHER, envs, 0, {"observation": "both", "goal": "pixels", **SMALL, **env})
+def fill_buffer(steps, capacity=50, envs=3, **env):
+    """Return a buffer with transitions of environments with images, and these transitions."""
+    source = EnvBatch(REACHER, envs, 0, {"observation": "both", "goal": "pixels", **SMALL, **env})
     buffer, rng = (
-        ReplayBuffer(capacity, stage.observation_space, stage.action_space),
+        ReplayBuffer(capacity, source.observation_space, source.action_space),
         np.random.default_rng(0),
     )
-    seen = [stage.step(rng.uniform(-1, 1, (envs, 2)).astype(np.float32)) for _ in range(steps)]
-    for transition in seen:
+    transitions = [
+        source.step(rng.uniform(-1, 1, (envs, 2)).astype(np.float32)) for _ in range(steps)
+    ]
+    for transition in transitions:
         buffer.add(transition)
-    return buffer, seen
+    return buffer, transitions
 
 
 def rows_of(buffer):
@@ -403,8 +428,8 @@ def rows_of(buffer):
     }
 
 
-def shown(buffer):
-    """The places that are told of by what is kept."""
+def used_slots(buffer):
+    """Return the slots that the stored observations refer to."""
     numbers = buffer.frame_store.vector_bytes
     return {
         place
@@ -414,46 +439,49 @@ def shown(buffer):
 
 
 @pytest.mark.parametrize(("steps", "capacity"), [(4, 50), (40, 50), (40, 7), (5, 2)])
-def test_pictures_come_out_of_the_buffer_as_they_went_in(steps, capacity):
-    buffer, seen = lived(steps, capacity)
+def test_buffer_returns_images_bit_identical(steps, capacity):
+    buffer, transitions = fill_buffer(steps, capacity)
     assert buffer.size == min(capacity, 3 * steps)
     for name, field in (("s", "observation"), ("s2", "next_observation")):
-        came = np.concatenate([getattr(transition, field) for transition in seen])[-buffer.size :]
-        there = rows_of(buffer)[name]
-        assert there.dtype == np.uint8
-        np.testing.assert_array_equal(there[np.lexsort(there.T)], came[np.lexsort(came.T)])
+        expected = np.concatenate([getattr(transition, field) for transition in transitions])[
+            -buffer.size :
+        ]
+        stored = rows_of(buffer)[name]
+        assert stored.dtype == np.uint8
+        np.testing.assert_array_equal(
+            stored[np.lexsort(stored.T)], expected[np.lexsort(expected.T)]
+        )
     batch = buffer.sample(20, np.random.default_rng(1), torch.device("cpu"))
     drawn = np.random.default_rng(1).integers(0, buffer.size, 20)
     np.testing.assert_array_equal(batch.s, rows_of(buffer)["s"][drawn])
     np.testing.assert_array_equal(batch.s2, rows_of(buffer)["s2"][drawn])
 
 
-def test_a_channel_is_kept_once_and_as_long_as_something_shows_it():
-    buffer, _ = lived(40)
-    channels, places = buffer.get_state()["channels"], shown(buffer)
+def test_frame_store_keeps_each_channel_once_while_in_use():
+    buffer, _ = fill_buffer(40)
+    channels, places = buffer.get_state()["channels"], used_slots(buffer)
     assert len(np.unique(channels[sorted(places)], axis=0)) == len(places)
-    # Each step of an environment brings one picture of three channels; each began with one and has had a target or two.
+    # An environment adds an image of three channels per step; it started with one, and has had one
+    # or two targets.
     assert len(places) <= 3 * (50 + 3 * (1 + 1 + 2))
-    assert len(channels) <= 1 + len(places) + 2 * 3 * 9, (
-        "places that are free again are taken first"
-    )
+    assert len(channels) <= 1 + len(places) + 2 * 3 * 9, "freed slots are reused first"
 
 
 @pytest.mark.parametrize("steps", [4, 17, 40])
-def test_an_album_goes_on_exactly_from_its_state(steps):
-    _, seen = lived(60)
+def test_frame_store_resumes_exactly_from_state(steps):
+    _, transitions = fill_buffer(60)
     rows, action = PixelVectorSpace(6, (16, 16, 9)), gymnasium.spaces.Box(-1, 1, (2,), np.float32)
     one, two = ReplayBuffer(50, rows, action), ReplayBuffer(50, rows, action)
-    for transition in seen[:steps]:
+    for transition in transitions[:steps]:
         one.add(transition)
     two.set_state(copy.deepcopy(one.get_state()))
-    for transition in seen[steps:]:
+    for transition in transitions[steps:]:
         one.add(transition), two.add(transition)
     for name, value in one.get_state().items():
         np.testing.assert_array_equal(two.get_state()[name], value, name)
 
 
-def test_an_album_takes_the_lowest_free_place_first_however_it_came_to_be_free():
+def test_frame_store_fills_lowest_free_slot_first():
     rng, rows = np.random.default_rng(0), PixelVectorSpace(1, (2, 3, 1))
     one, two = FrameStore(rows, 40), FrameStore(rows, 40)
     short = one.add(rng.integers(0, 256, (30, rows.shape[0]), np.uint8))
@@ -470,7 +498,7 @@ def test_an_album_takes_the_lowest_free_place_first_however_it_came_to_be_free()
     np.testing.assert_array_equal(one.reconstruct(kept), new)
 
 
-def test_an_album_holds_as_many_different_pictures_as_could_ever_come():
+def test_frame_store_holds_the_greatest_number_of_distinct_images():
     rows, rng = PixelVectorSpace(0, (2, 3, 3)), np.random.default_rng(0)
     buffer = ReplayBuffer(5, rows, gymnasium.spaces.Box(-1, 1, (1,), np.float32))
     for _ in range(20):
@@ -485,14 +513,14 @@ def test_an_album_holds_as_many_different_pictures_as_could_ever_come():
                 np.zeros(3, bool),
             )
         )
-    assert len(shown(buffer)) == 2 * 5 * 3 == len(buffer.get_state()["channels"]) - 1
+    assert len(used_slots(buffer)) == 2 * 5 * 3 == len(buffer.get_state()["channels"]) - 1
     assert buffer.nbytes == sum(
         part.nbytes for part in buffer.get_state().values() if isinstance(part, np.ndarray)
     )
 
 
-def test_a_buffer_of_an_older_version_is_refused_in_one_line():
-    learner, envs = seeing("sac", learning_starts=0, batch_size=4, buffer_size=50)
+def test_buffer_with_unknown_layout_is_refused_in_one_line():
+    learner, envs = make_pixel_learner("sac", learning_starts=0, batch_size=4, buffer_size=50)
     learner.observe(envs.step(np.zeros((3, 2), np.float32)))
     state = learner.state_dict()
     state["buffer"]["s"] = learner.replay.buffer.frame_store.reconstruct(state["buffer"]["s"])
@@ -500,21 +528,21 @@ def test_a_buffer_of_an_older_version_is_refused_in_one_line():
         learner.load_state_dict(state)
 
 
-def test_a_buffer_that_memory_cannot_hold_is_refused_with_the_size_that_it_can():
+def test_buffer_too_large_for_memory_is_refused_with_possible_size():
     rows, action = PixelVectorSpace(6, (64, 64, 9)), gymnasium.spaces.Box(-1, 1, (2,), np.float32)
-    with pytest.raises(UserError, match=r"takes up to [\d,]+ GiB.*--set buffer_size=\d+") as told:
+    with pytest.raises(UserError, match=r"takes up to [\d,]+ GiB.*--set buffer_size=\d+") as error:
         ReplayBuffer(10**9, rows, action)
-    ReplayBuffer(int(str(told.value).split("buffer_size=")[1].split()[0]) // 1000, rows, action)
+    ReplayBuffer(int(str(error.value).split("buffer_size=")[1].split()[0]) // 1000, rows, action)
 
 
-def test_a_world_of_pictures_comes_in_rows_by_its_id():
+def test_make_env_flattens_pixel_observations():
     env = make_env(REACHER, {"observation": "pixels", "goal": "pixels", **SMALL})
     assert isinstance(env.observation_space, PixelVectorSpace)
     assert env.reset(seed=0)[0].shape == (16 * 16 * 9,)
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "sac", "td3"])
-def test_who_sees_pictures_has_an_outlook_too(algorithm):
-    learner, envs = seeing(algorithm)
-    value, spread = learner.value_and_std(envs.observation)
-    assert value.shape == (3,) and spread.shape == (3, 2) and np.isfinite(value).all()
+def test_value_and_std_from_pixels_are_finite(algorithm):
+    learner, envs = make_pixel_learner(algorithm)
+    value, std = learner.value_and_std(envs.observation)
+    assert value.shape == (3,) and std.shape == (3, 2) and np.isfinite(value).all()

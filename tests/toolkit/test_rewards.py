@@ -1,4 +1,4 @@
-"""The vocabulary of reward terms: known values, and what holds for all of them."""
+"""Reward terms: known values and properties."""
 
 import math
 from itertools import pairwise
@@ -16,7 +16,7 @@ from poise.toolkit.rewards import (
 
 NUMBERS = st.floats(-1e6, 1e6)
 SCALES = st.floats(1e-3, 1e3)
-EFFORTS = st.lists(st.floats(-1, 1), min_size=1, max_size=8)
+ACTIONS = st.lists(st.floats(-1, 1), min_size=1, max_size=8)
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ EFFORTS = st.lists(st.floats(-1, 1), min_size=1, max_size=8)
         (3e3, 1e-3, 0.0),
     ],
 )
-def test_closeness_of_known_distances(distance, scale, expected):
+def test_gaussian_tolerance_of_known_distances(distance, scale, expected):
     assert gaussian_tolerance(distance, scale) == pytest.approx(expected)
 
 
 @given(distance=NUMBERS, scale=SCALES)
-def test_closeness_is_1_at_zero_even_and_falls(distance, scale):
+def test_gaussian_tolerance_is_1_at_zero_even_and_decreasing(distance, scale):
     near = gaussian_tolerance(distance, scale)
     assert 0.0 <= near <= 1.0 and gaussian_tolerance(0.0, scale) == 1.0
     assert near == gaussian_tolerance(-distance, scale)
@@ -57,26 +57,24 @@ def test_closeness_is_1_at_zero_even_and_falls(distance, scale):
         (100.0, 0.0),
     ],
 )
-def test_tolerance_of_known_values(value, expected):
+def test_linear_tolerance_of_known_values(value, expected):
     assert linear_tolerance(value, -1.0, 2.0, margin=2.0) == pytest.approx(expected)
 
 
 @given(value=NUMBERS, low=NUMBERS, width=st.floats(0, 1e3), margin=SCALES)
-def test_tolerance_is_whole_inside_nothing_far_outside_and_between_in_between(
-    value, low, width, margin
-):
+def test_linear_tolerance_is_1_inside_0_beyond_margin_linear_between(value, low, width, margin):
     high = low + width
-    worth = linear_tolerance(value, low, high, margin)
-    assert 0.0 <= worth <= 1.0
+    value_inside = linear_tolerance(value, low, high, margin)
+    assert 0.0 <= value_inside <= 1.0
     if low <= value <= high:
-        assert worth == 1.0
+        assert value_inside == 1.0
     if value > high + 2 * margin or value < low - 2 * margin:
-        assert worth == 0.0
+        assert value_inside == 0.0
     assert linear_tolerance(high + margin / 4, low, high, margin) == pytest.approx(0.75, abs=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("effort", "expected"),
+    ("action", "expected"),
     [
         ([0.0], 0.0),
         ([1.0], 1.0),
@@ -85,21 +83,21 @@ def test_tolerance_is_whole_inside_nothing_far_outside_and_between_in_between(
         ([1.0, 0.0, 0.0, 0.0], 0.25),
     ],
 )
-def test_effort_cost_of_known_actions(effort, expected):
-    assert control_cost(effort) == pytest.approx(expected)
-    assert control_saving(effort) == pytest.approx(1.0 - expected)
+def test_control_cost_of_known_actions(action, expected):
+    assert control_cost(action) == pytest.approx(expected)
+    assert control_saving(action) == pytest.approx(1.0 - expected)
 
 
-@given(effort=EFFORTS)
-def test_effort_costs_between_0_and_1_and_economy_is_the_rest(effort):
-    assert 0.0 <= control_cost(effort) <= 1.0
-    assert control_cost(effort) + control_saving(effort) == pytest.approx(1.0)
-    assert control_cost([-u for u in effort]) == control_cost(effort)
-    assert control_cost(effort + effort) == pytest.approx(control_cost(effort))
+@given(action=ACTIONS)
+def test_control_cost_is_between_0_and_1_and_saving_is_the_rest(action):
+    assert 0.0 <= control_cost(action) <= 1.0
+    assert control_cost(action) + control_saving(action) == pytest.approx(1.0)
+    assert control_cost([-u for u in action]) == control_cost(action)
+    assert control_cost(action + action) == pytest.approx(control_cost(action))
 
 
 @given(potentials=st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30))
-def test_progress_adds_up_to_last_minus_first_so_circles_pay_nothing(potentials):
+def test_progress_sums_to_last_minus_first_potential(potentials):
     there = [progress(now, before) for before, now in pairwise(potentials)]
     assert math.fsum(there) == pytest.approx(potentials[-1] - potentials[0], abs=1e-6)
     back = [progress(now, before) for before, now in pairwise(potentials[::-1])]
@@ -107,6 +105,6 @@ def test_progress_adds_up_to_last_minus_first_so_circles_pay_nothing(potentials)
 
 
 @given(now=NUMBERS, before=NUMBERS)
-def test_progress_is_gain(now, before):
+def test_progress_is_positive_for_a_gain(now, before):
     assume(abs(now - before) > 1e-9)
     assert (progress(now, before) > 0.0) == (now > before)

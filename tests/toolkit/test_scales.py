@@ -1,4 +1,4 @@
-"""Other dynamics: with another mass, friction or gravity an environment obeys the same laws; with the same, nothing changes."""
+"""Scales of mass, friction and gravity obey the laws of mechanics; scales of 1 change nothing."""
 
 import numpy as np
 import pymunk
@@ -12,40 +12,45 @@ EVERY = pytest.mark.parametrize("env_id", OUR_IDS)
 SPATIAL = [env_id for env_id in OUR_IDS if env_id in IN_SPACE]
 
 
-def story(env_id: str, strength: float = 1.0, steps: int = 60, **settings: object) -> np.ndarray:
-    """All observations of an episode under random actions of some strength."""
+def observations_of(
+    env_id: str, strength: float = 1.0, steps: int = 60, **settings: object
+) -> np.ndarray:
+    """Return all observations of an episode under random actions, scaled by `strength`."""
     env = bare(env_id, **settings)
-    seen = [env.reset(seed=3)[0]]
-    seen += [env.step(strength * action)[0] for action in random_actions(env, steps)]
-    return np.array(seen)
+    observations = [env.reset(seed=3)[0]]
+    observations += [env.step(strength * action)[0] for action in random_actions(env, steps)]
+    return np.array(observations)
 
 
 @EVERY
-def test_with_the_same_mass_friction_and_gravity_nothing_changes(env_id):
-    assert story(env_id).tobytes() == story(env_id, **dict.fromkeys(SCALES, 1.0)).tobytes()
+def test_scales_of_one_change_nothing(env_id):
+    assert (
+        observations_of(env_id).tobytes()
+        == observations_of(env_id, **dict.fromkeys(SCALES, 1.0)).tobytes()
+    )
 
 
 @EVERY
-def test_with_another_mass_the_same_torques_do_something_else(env_id):
-    assert not np.allclose(story(env_id), story(env_id, mass_scale=1.5))
+def test_mass_scale_changes_motion(env_id):
+    assert not np.allclose(observations_of(env_id), observations_of(env_id, mass_scale=1.5))
 
 
 @pytest.mark.parametrize("env_id", [env_id for env_id in OUR_IDS if "Reacher" in env_id])
-def test_what_is_twice_as_heavy_and_rubs_twice_as_much_coasts_alike(env_id):
+def test_coasting_with_equal_mass_and_friction_scale_is_unchanged(env_id):
     coasting = {"strength": 0.0, "reset_noise_scale": 0.2}
-    heavy = story(env_id, **coasting, mass_scale=2.0, friction_scale=2.0)
-    np.testing.assert_allclose(heavy, story(env_id, **coasting), atol=1e-5)
-    assert not np.allclose(heavy, story(env_id, **coasting, mass_scale=2.0), atol=1e-3)
+    heavy = observations_of(env_id, **coasting, mass_scale=2.0, friction_scale=2.0)
+    np.testing.assert_allclose(heavy, observations_of(env_id, **coasting), atol=1e-5)
+    assert not np.allclose(heavy, observations_of(env_id, **coasting, mass_scale=2.0), atol=1e-3)
 
 
-def test_a_pole_falls_alike_however_heavy_it_is_and_a_cart_twice_as_heavy_needs_twice_the_force():
+def test_cartpole_with_scaled_mass_and_force_moves_alike():
     cartpole = "poise/Cartpole-v0"
     np.testing.assert_allclose(
-        story(cartpole, 0.0, mass_scale=8.0), story(cartpole, 0.0), atol=2e-3
+        observations_of(cartpole, 0.0, mass_scale=8.0), observations_of(cartpole, 0.0), atol=2e-3
     )
-    # It falls by itself: roundings grow.
+    # Falling is unstable: rounding errors grow.
     np.testing.assert_allclose(
-        story(cartpole, mass_scale=2.0, force=20.0), story(cartpole), atol=2e-3
+        observations_of(cartpole, mass_scale=2.0, force=20.0), observations_of(cartpole), atol=2e-3
     )
 
 
@@ -53,7 +58,7 @@ def test_a_pole_falls_alike_however_heavy_it_is_and_a_cart_twice_as_heavy_needs_
 @pytest.mark.parametrize(
     "env_id", ["poise/Standing-v0", "poise/BollaRolla-v0", "poise/Humanoid3D-v0"]
 )
-def test_bodies_fall_as_far_as_gravity_lets_them(env_id, gravity):
+def test_free_fall_distance_follows_gravity(env_id, gravity):
     needs_pybullet(env_id)
     env = bare(env_id, gravity=gravity, reset_noise_scale=0.0)
     env.reset(seed=0)
@@ -71,7 +76,7 @@ def test_bodies_fall_as_far_as_gravity_lets_them(env_id, gravity):
     assert heights[0] - heights[-1] == pytest.approx(gravity * 0.2**2 / 2, rel=0.03, abs=1e-6)
 
 
-def test_in_the_plane_friction_where_two_shapes_touch_is_what_is_asked_for():
+def test_planar_contact_friction_scales_linearly():
     usual, rough = (bare("poise/BollaRolla-v0", friction_scale=scale) for scale in (1.0, 3.0))
     for env in (usual, rough):
         env.reset(seed=0)
@@ -83,7 +88,7 @@ def test_in_the_plane_friction_where_two_shapes_touch_is_what_is_asked_for():
 
 
 @pytest.mark.parametrize("env_id", ["poise/Standing-v0", "poise/BollaRolla-v0"])
-def test_in_the_plane_friction_stays_what_is_asked_for_when_a_setting_is_turned(env_id):
+def test_planar_friction_is_kept_by_set_parameter(env_id):
     env = bare(env_id, friction_scale=3.0)
     env.reset(seed=0)
     before = [shape.friction for shape in env.space.shapes]
@@ -91,9 +96,9 @@ def test_in_the_plane_friction_stays_what_is_asked_for_when_a_setting_is_turned(
     assert [shape.friction for shape in env.space.shapes] == pytest.approx(before)
 
 
-def test_in_the_plane_shapes_of_a_world_that_rubs_them_itself_feel_it_too():
+def test_planar_friction_scale_applies_to_friction_set_by_env():
     class Rough(Standing):
-        """Whose shapes have a friction of their own."""
+        """Sets the friction of its shapes itself."""
 
         def apply_settings(self):
             for shape in self.space.shapes:
@@ -104,7 +109,7 @@ def test_in_the_plane_shapes_of_a_world_that_rubs_them_itself_feel_it_too():
     assert {shape.friction for shape in env.space.shapes} == {1.0}
 
 
-def test_in_the_plane_bodies_keep_their_shape_of_inertia():
+def test_planar_mass_scale_scales_mass_and_moment():
     usual, heavy = (bare("poise/Standing-v0", mass_scale=scale) for scale in (1.0, 3.0))
     for env in (usual, heavy):
         env.reset(seed=0)
@@ -115,8 +120,8 @@ def test_in_the_plane_bodies_keep_their_shape_of_inertia():
 
 
 @pytest.mark.parametrize("env_id", SPATIAL)
-def test_in_space_every_link_weighs_turns_and_rubs_as_much_as_is_asked_for(env_id):
-    told = []
+def test_spatial_scales_apply_to_mass_inertia_and_friction_of_every_link(env_id):
+    dynamics = []
     for scale in (1.0, 3.0):
         env = bare(env_id, mass_scale=scale, friction_scale=scale)
         env.reset(seed=0)
@@ -126,8 +131,8 @@ def test_in_space_every_link_weighs_turns_and_rubs_as_much_as_is_asked_for(env_i
             for body in range(client.getNumBodies())
             for link in range(-1, client.getNumJoints(body))
         ]
-        told.append(np.array([(mass, *inertia, rough**2) for mass, rough, inertia, *_ in
+        dynamics.append(np.array([(mass, *inertia, rough**2) for mass, rough, inertia, *_ in
                               (client.getDynamicsInfo(*link) for link in links)]))  # fmt: skip
         env.close()
-    moving = told[0][:, 0] > 0.0
-    np.testing.assert_allclose(told[1][moving], 3.0 * told[0][moving])
+    moving = dynamics[0][:, 0] > 0.0
+    np.testing.assert_allclose(dynamics[1][moving], 3.0 * dynamics[0][moving])

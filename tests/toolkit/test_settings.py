@@ -1,4 +1,4 @@
-"""Settings: frozen, validated, and kind to typing mistakes; and the words they are read from."""
+"""Settings: frozen and validated, with helpful errors; parsing of key=value texts."""
 
 import math
 
@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 
 class Recipe(Settings):
-    """Settings to try things on."""
+    """Settings for these tests."""
 
     rate: float = Field(0.1, gt=0, le=1, description="how fast")
     steps: int = Field(100, ge=1, description="how long")
@@ -34,13 +34,13 @@ class Recipe(Settings):
         ({"steps": 5.0}, "steps", 5),
     ],
 )
-def test_good_values(values, name, expected):
+def test_valid_value_is_converted_to_its_type(values, name, expected):
     value = getattr(Recipe.parse(values), name)
     assert value == expected and type(value) is type(expected)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"rat": 0.1}, r"unknown setting 'rat': did you mean 'rate'\?"),
         ({"zzzzz": 0.1}, "choose from goal, hidden, loud, name, rate, steps"),
@@ -58,8 +58,8 @@ def test_good_values(values, name, expected):
         ({"goal": math.inf}, "setting goal=inf"),
     ],
 )
-def test_bad_values_are_one_line_that_names_the_culprit(values, told):
-    with pytest.raises(UserError, match=told) as refused:
+def test_invalid_value_is_user_error_that_names_the_setting(values, message):
+    with pytest.raises(UserError, match=message) as refused:
         Recipe.parse(values)
     assert "\n" not in str(refused.value)
     assert refused.value.__suppress_context__ or refused.value.__context__ is None, (
@@ -67,12 +67,12 @@ def test_bad_values_are_one_line_that_names_the_culprit(values, told):
     )
 
 
-def test_the_kind_of_setting_is_named():
+def test_error_names_the_kind_of_setting():
     with pytest.raises(UserError, match="environment setting rate=0"):
         Recipe.parse({"rate": 0}, kind="environment setting")
 
 
-def test_settings_do_not_change():
+def test_settings_are_frozen_and_hashable():
     settings = Recipe()
     with pytest.raises(ValidationError, match="frozen"):
         settings.rate = 0.5
@@ -85,7 +85,7 @@ def test_settings_do_not_change():
     hidden=st.lists(st.integers()),
     goal=st.none() | st.floats(-9, 9),
 )
-def test_plain_values_go_round(rate, steps, hidden, goal):
+def test_plain_values_round_trip(rate, steps, hidden, goal):
     settings = Recipe.parse({"rate": rate, "steps": steps, "hidden": hidden, "goal": goal})
     assert Recipe.parse(settings.to_dict()) == settings
     assert all(
@@ -94,15 +94,15 @@ def test_plain_values_go_round(rate, steps, hidden, goal):
     )
 
 
-def test_a_description_tells_name_type_default_and_meaning():
+def test_description_holds_name_type_default_and_meaning():
     rows = {name: (kind, default, meaning) for name, kind, default, meaning in Recipe.describe()}
     assert list(rows) == ["rate", "steps", "hidden", "name", "goal", "loud"]
     assert rows["rate"][0].startswith("float") and rows["rate"][1:] == ("0.1", "how fast")
-    assert "0" in rows["rate"][0] and "1" in rows["rate"][0], "the bounds are told"
+    assert "0" in rows["rate"][0] and "1" in rows["rate"][0], "the bounds are listed"
     assert rows["goal"][0] == "float | None"
 
 
-# Words.
+# key=value texts.
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_description_tells_name_type_default_and_meaning():
         ("a='3'", "a", 3.0),
     ],
 )
-def test_words_are_read_as_people_mean_them(word, key, expected):
+def test_assignment_value_is_parsed_as_yaml_and_numbers(word, key, expected):
     value = parse_assignments([word], "--set")[key]
     assert value == expected and (expected is None) == (value is None)
 
@@ -130,35 +130,35 @@ def test_words_are_read_as_people_mean_them(word, key, expected):
 @pytest.mark.parametrize(
     "word", ["a", "=3", "", " =3", "a=[1,", "a={", "a=*x", "a=!!python/object:os.system x", 'a="']
 )
-def test_words_that_cannot_be_read_are_one_line_that_names_the_option(word):
+def test_invalid_assignment_is_user_error_that_names_the_option(word):
     with pytest.raises(UserError, match="--set") as refused:
         parse_assignments([word], "--set")
     assert "\n" not in str(refused.value) and repr(word) in str(refused.value)
 
 
-@given(words=st.lists(st.text(max_size=20), max_size=3))
-def test_whatever_is_typed_is_read_or_refused_kindly(words):
+@given(texts=st.lists(st.text(max_size=20), max_size=3))
+def test_any_text_is_parsed_or_refused_in_one_line(texts):
     try:
-        read = parse_assignments(words, "--env-set")
+        values = parse_assignments(texts, "--env-set")
     except UserError as refused:
         assert "\n" not in str(refused)
     else:
-        assert all(isinstance(key, str) and key for key in read)
+        assert all(isinstance(key, str) and key for key in values)
 
 
-def test_the_last_word_for_a_key_counts():
+def test_last_assignment_of_a_key_counts():
     assert parse_assignments(["a=1", "b=2", "a=3"], "--set") == {"a": 3, "b": 2}
 
 
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
-def test_every_number_that_python_writes_is_read_back(number):
+def test_repr_of_any_float_is_parsed_exactly(number):
     assert parse_assignments([f"x={number!r}"], "--set")["x"] == number
 
 
-# Unknown words.
+# Unknown names.
 
 
-def test_an_unknown_word_gets_the_nearest_or_all():
+def test_unknown_name_error_suggests_nearest_or_lists_all():
     assert (
         str(unknown_name_error("environment", "cartpol", ["cartpole", "standing"]))
         == "unknown environment 'cartpol': did you mean 'cartpole'?"
@@ -173,8 +173,8 @@ def test_an_unknown_word_gets_the_nearest_or_all():
     )
 
 
-@given(word=st.text(max_size=10), known=st.lists(st.text("abc", min_size=1, max_size=5)))
-def test_an_unknown_word_is_always_a_user_error_of_one_line(word, known):
-    error = unknown_name_error("thing", word, known)
+@given(name=st.text(max_size=10), choices=st.lists(st.text("abc", min_size=1, max_size=5)))
+def test_unknown_name_error_for_any_name_is_one_line(name, choices):
+    error = unknown_name_error("thing", name, choices)
     assert isinstance(error, UserError) and isinstance(error, ValueError)
     assert "\n" not in str(error)

@@ -1,4 +1,4 @@
-"""Environments in worker processes: the same environments to the same bits, and what goes wrong in a worker is told here."""
+"""Environments in worker processes: bit-identical to one process, with errors passed on."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batc
 
 @pytest.fixture
 def open_envs(request):
-    """Makes environments that are closed afterwards."""
+    """Makes environments and closes them after the test."""
 
     def make(env_id, number, workers, seed=3, **settings):
         envs = make_env_batch(env_id, number, seed, settings, workers)
@@ -22,7 +22,7 @@ def open_envs(request):
 
 
 def actions(envs, steps, seed=0):
-    """Random actions for every environment."""
+    """Return random actions for every environment."""
     rng = np.random.default_rng(seed)
     return rng.uniform(-1, 1, (steps, len(envs.observation), *envs.action_space.shape)).astype(
         np.float32
@@ -30,18 +30,18 @@ def actions(envs, steps, seed=0):
 
 
 def assert_same(one, two):
-    """Two sequences of arrays are equal, bit for bit."""
+    """Assert that two sequences of arrays are equal."""
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-def test_one_worker_is_this_process(open_envs):
+def test_one_worker_runs_in_this_process(open_envs):
     assert type(open_envs("poise/Cartpole-v0", 2, 1)) is EnvBatch
 
 
 @pytest.mark.parametrize(("env_id", "number", "workers"), [
     ("poise/Cartpole-v0", 5, 2), ("poise/Cartpole-v0", 3, 8), ("poise/Humanoid3D-v0", 3, 2),
 ])  # fmt: skip
-def test_workers_tell_the_same_story_as_one_process(open_envs, env_id, number, workers):
+def test_workers_give_the_same_transitions_as_one_process(open_envs, env_id, number, workers):
     alone, many = open_envs(env_id, number, 1), open_envs(env_id, number, workers)
     assert (
         many.observation_space == alone.observation_space
@@ -57,7 +57,7 @@ def test_workers_tell_the_same_story_as_one_process(open_envs, env_id, number, w
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
-def test_a_state_goes_from_workers_to_one_process_and_back(open_envs):
+def test_state_of_workers_is_exchangeable_with_one_process(open_envs):
     source = open_envs("poise/Cartpole-v0", 3, 2)
     for action in actions(source, 40):
         source.step(action)
@@ -70,12 +70,12 @@ def test_a_state_goes_from_workers_to_one_process_and_back(open_envs):
         assert_same(many.step(action), expected)
 
 
-def test_settings_reach_the_workers(open_envs):
+def test_settings_reach_workers(open_envs):
     envs = open_envs("poise/Cartpole-v0", 2, 2, reset_noise_scale=0.0)
     assert not envs.observation.any()
 
 
-def test_an_error_in_a_worker_is_raised_here_and_names_the_world(open_envs):
+def test_error_in_worker_is_raised_with_env_index(open_envs):
     envs = open_envs("poise/Cartpole-v0", 4, 2)
     bad = np.zeros((4, 1), np.float32)
     bad[3] = np.nan
@@ -83,12 +83,12 @@ def test_an_error_in_a_worker_is_raised_here_and_names_the_world(open_envs):
         envs.step(bad)
 
 
-def test_a_world_that_cannot_be_made_in_a_worker_is_told_here():
+def test_env_that_cannot_be_made_in_worker_raises_its_error():
     with pytest.raises(UserError, match="did you mean 'reset_noise_scale'"):
         SubprocessEnvBatch("poise/Cartpole-v0", 2, 0, {"reset_noise_scal": 0.1})
 
 
-def test_a_worker_that_dies_is_told_and_closing_is_no_error(open_envs):
+def test_dead_worker_is_work_error_and_close_is_no_error(open_envs):
     envs = open_envs("poise/Cartpole-v0", 2, 2)
     os.kill(envs._processes[1].pid, signal.SIGKILL)
     envs._processes[1].join()
@@ -97,7 +97,7 @@ def test_a_worker_that_dies_is_told_and_closing_is_no_error(open_envs):
     envs.close()
 
 
-def test_an_interrupt_is_for_the_learner_and_not_for_its_workers(open_envs):
+def test_interrupt_is_ignored_by_workers(open_envs):
     envs = open_envs("poise/Cartpole-v0", 2, 2)
     for process in envs._processes:
         os.kill(process.pid, signal.SIGINT)

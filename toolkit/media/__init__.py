@@ -1,1 +1,1 @@
-"""Images, films and the window."""
+"""Images, videos and the window."""

@@ -1,4 +1,7 @@
-"""GIFs: for pages that play no films, such as a README. In constant memory: frames wait on the disk for their palette."""
+"""GIFs, for pages that play no videos, such as a README.
+
+Memory is constant: frames are spooled to the disk until the palette is computed from all of them.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,13 +20,15 @@ from poise.toolkit.spaces import Array
 
 PALETTE_SIZE = 64
 
-
 MAX_FRAME_RATE = 25
-"""Frames in a second that are enough; of a quicker film some are left out."""
+"""Frames per second at most; frames of a faster video are skipped."""
+
+PALETTE_IMAGE_SIZE = (16, 16)
+"""Width and height of the image that holds a palette, as FFmpeg defines it."""
 
 
 class GifRecorder:
-    """Writes a GIF with one palette for all its frames, of which it leaves some out where they come quicker than PACE."""
+    """Writes a GIF with one palette for all frames, at MAX_FRAME_RATE or less."""
 
     def __init__(self, path: Path, frame_rate: float) -> None:
         self.path = path
@@ -37,31 +42,29 @@ class GifRecorder:
         self._container = av.open(self._file, "w", format="gif")
         self._spool = av.open(self._spool_file, "w", format="matroska")
         self._stream = self._spool.add_stream("libx264rgb", rate=self._frame_rate)
-        # Loses nothing.
         self._stream.pix_fmt = "rgb24"
-        self._stream.options = {"preset": "ultrafast", "qp": "0"}
+        self._stream.options = {"preset": "ultrafast", "qp": "0"}  # lossless
         self._closed = False
 
     def add(self, frame: Array) -> None:
-        """Add a frame (H, W, 3) uint8; all frames of a film have one size."""
+        """Add a frame (H, W, 3) uint8; all must have the same size."""
         height, width = frame.shape[:2]
         if self.frame_count == 0:
-            self._stream.width, self._stream.height = width, height
+            self._stream.width = width
+            self._stream.height = height
         elif (self._stream.width, self._stream.height) != (width, height):
             raise ValueError(
-                f"a frame of {width} x {height} in a film of {self._stream.width} x {self._stream.height}"
+                f"a frame of {width} x {height} "
+                f"in a video of {self._stream.width} x {self._stream.height}"
             )
         if self.frame_count % self._frame_stride == 0:
             self._spool_file.raise_pending_error()
-            self._spool.mux(
-                self._stream.encode(
-                    av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-                )
-            )
+            video_frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            self._spool.mux(self._stream.encode(video_frame))
         self.frame_count += 1
 
     def close(self) -> None:
-        """Choose the palette, write everything; closing twice is no error."""
+        """Compute the palette and write the GIF. Closing twice is no error."""
         if self._closed:
             return
         self._closed = True
@@ -80,26 +83,24 @@ class GifRecorder:
         self._file.raise_pending_error()
 
     def _write(self) -> None:
-        """Go through the frames twice: for the palette, then for the film."""
-        (palette,) = _filter_frames(
-            self._make_filter_graph("palettegen", f"max_colors={PALETTE_SIZE}", "rgb24"),
-            self._read_spool(),
-        )
-        paint = self._make_filter_graph(
+        """Read the frames twice: for the palette, then for the GIF."""
+        palette_graph = self._make_filter_graph("palettegen", f"max_colors={PALETTE_SIZE}", "rgb24")
+        (palette,) = _filter_frames(palette_graph, self._read_spool())
+        gif_graph = self._make_filter_graph(
             "paletteuse", "dither=none:diff_mode=rectangle", "rgb24", "bgra"
         )
-        paint.push(palette, at=1)
-        paint.push(None, at=1)  # No other palette comes: frames need not wait for one.
+        gif_graph.push(palette, at=1)
+        gif_graph.push(None, at=1)  # The end of the palettes; else frames wait for the next one.
         stream = self._container.add_stream("gif", rate=self._frame_rate)
         stream.pix_fmt = "pal8"
         stream.width = self._stream.width
         stream.height = self._stream.height
-        for picture in _filter_frames(paint, self._read_spool()):
-            self._container.mux(stream.encode(picture))
+        for frame in _filter_frames(gif_graph, self._read_spool()):
+            self._container.mux(stream.encode(frame))
         self._container.mux(stream.encode(None))
 
     def _read_spool(self) -> Iterator[av.VideoFrame]:
-        """The frames that wait on the disk."""
+        """Yield the spooled frames."""
         with av.open(str(self._spool_path)) as container:
             for index, frame in enumerate(container.decode(video=0)):
                 frame.pts = index
@@ -107,20 +108,21 @@ class GifRecorder:
                 yield frame
 
     def _make_filter_graph(self, name: str, arguments: str, *formats: str) -> av.filter.Graph:
-        """A filter, with a source for frames of each format; a palette has 16 x 16."""
+        """Return a graph of one filter: input 0 takes frames, input 1, if any, a palette."""
         graph = av.filter.Graph()
-        worker = graph.add(name, arguments)
+        filter_node = graph.add(name, arguments)
         sink = graph.add("buffersink")
-        for place, kind in enumerate(formats):
-            width, height = (self._stream.width, self._stream.height) if place == 0 else (16, 16)
+        for index, pixel_format in enumerate(formats):
+            frame_size = (self._stream.width, self._stream.height)
+            width, height = frame_size if index == 0 else PALETTE_IMAGE_SIZE
             source = graph.add_buffer(
                 width=width,
                 height=height,
-                format=av.VideoFormat(kind),
+                format=av.VideoFormat(pixel_format),
                 time_base=1 / self._frame_rate,
             )
-            source.link_to(worker, 0, place)
-        worker.link_to(sink)
+            source.link_to(filter_node, 0, index)
+        filter_node.link_to(sink)
         graph.configure()
         return graph
 
@@ -139,7 +141,7 @@ class GifRecorder:
 def _filter_frames(
     graph: av.filter.Graph, frames: Iterable[av.VideoFrame]
 ) -> Iterator[av.VideoFrame]:
-    """What becomes of frames in a filter; each is taken out before the next goes in, or they would pile up."""
+    """Yield the output of a filter graph; drain it after every frame, to bound its memory."""
     for frame in chain(frames, (None,)):
         graph.push(frame, at=0)
         with suppress(av.error.EOFError, av.error.BlockingIOError):

@@ -1,36 +1,43 @@
-"""The head-up display: numbers and bars over an environment's picture."""
+"""The head-up display: numbers and bars over an environment's image."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple, Protocol
 
 import pygame
 
 from poise.toolkit.appearance import Colour
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.image import copy_for_drawing, get_font, render_text
-from poise.toolkit.spaces import Array, component_names
-
-if TYPE_CHECKING:
-    from poise.toolkit.environment import BaseEnvironment
-
+from poise.toolkit.spaces import Action, Array, Signal, component_names
 
 TRACK_COLOUR: Colour = (170, 184, 193)
 
-
-GOOD = (64, 178, 108)
-BAD = (224, 90, 71)
-ACTION_COLOUR = (33, 118, 174)
-
-
+GOOD: Colour = (64, 178, 108)
+BAD: Colour = (224, 90, 71)
+ACTION_COLOUR: Colour = (33, 118, 174)
 PANEL_COLOUR = (255, 255, 255, 170)
-
+"""Red, green, blue and opacity."""
 
 LOW_MARGIN = 0.25
-"""A margin below this part of itself is shown as danger."""
+"""Margins to failure up to this value, of 1 at rest, are drawn in the colour BAD."""
+
+
+class HudEnv(Protocol):
+    """What the HUD shows of an environment; BaseEnvironment has it."""
+
+    ACTION: ClassVar[tuple[Signal, ...]]
+    CONTROL_HZ: ClassVar[int]
+    steps: int
+    total_reward: float
+    last_action: Action
+    last_reward_terms: Mapping[str, float]
+
+    def failure_margins(self) -> dict[str, float]:
+        """Return the remaining margin of each failure."""
 
 
 class BarRow(NamedTuple):
-    """A name, and a bar filled from `low` to `high`, fractions of its length."""
+    """A name and a bar filled from `low` to `high`, fractions of its length."""
 
     name: str
     low: float
@@ -38,11 +45,14 @@ class BarRow(NamedTuple):
     colour: Colour
 
 
-def draw_hud(frame: Array, env: "BaseEnvironment") -> Array:
-    """The frame (H, W, 3) with time, return, reward terms, margins to failure and the action drawn over it."""
-    painted, surface = copy_for_drawing(frame)
-    size = max(10, frame.shape[0] // 30)
-    time = f"{env.steps / env.CONTROL_HZ:.2f} s, return {env.total_reward:.1f}"
+def draw_hud(frame: Array, env: HudEnv) -> Array:
+    """Return a copy of the frame (H, W, 3) with the state of the episode drawn over it.
+
+    Top left: time, return and reward terms; top right: margins to failure; bottom left: action.
+    """
+    annotated, surface = copy_for_drawing(frame)
+    font_size = max(10, frame.shape[0] // 30)
+    title = f"{env.steps / env.CONTROL_HZ:.2f} s, return {env.total_reward:.1f}"
     terms = [
         BarRow(name, 0.0, min(1.0, abs(value)), GOOD if value >= 0.0 else BAD)
         for name, value in env.last_reward_terms.items()
@@ -52,60 +62,68 @@ def draw_hud(frame: Array, env: "BaseEnvironment") -> Array:
         for name, margin in env.failure_margins().items()
     ]
     names = [name for name, _ in component_names(env.ACTION)]
-    shares = [(min(share, 0.0) / 2, max(share, 0.0) / 2) for share in env.last_action]
+    # An action in [-1, 1] fills its bar from the middle, to the left or to the right.
     action = [
-        BarRow(name, 0.5 + low, 0.5 + high, ACTION_COLOUR)
-        for name, (low, high) in zip(names, shares, strict=False)
+        BarRow(name, 0.5 + min(value, 0.0) / 2, 0.5 + max(value, 0.0) / 2, ACTION_COLOUR)
+        for name, value in zip(names, env.last_action, strict=False)
     ]
-    _draw_panel(surface, size, (0.0, 0.0), time, terms)
+    _draw_panel(surface, font_size, (0.0, 0.0), title, terms)
     if margins:
-        _draw_panel(surface, size, (1.0, 0.0), "margins", margins)
+        _draw_panel(surface, font_size, (1.0, 0.0), "margins", margins)
     if action:
-        _draw_panel(surface, size, (0.0, 1.0), "action", action)
-    return painted
+        _draw_panel(surface, font_size, (0.0, 1.0), "action", action)
+    return annotated
 
 
 def draw_drag_line(frame: Array, start: ImagePoint, end: ImagePoint) -> Array:
-    """The frame (H, W, 3) with a rubber band between two places of it."""
-    painted, surface = copy_for_drawing(frame)
-    first, second = ((x * frame.shape[1], y * frame.shape[0]) for x, y in (start, end))
-    pygame.draw.line(surface, BAD, first, second, max(2, frame.shape[0] // 150))
+    """Return a copy of the frame (H, W, 3) with a line between two points and a disc on each."""
+    annotated, surface = copy_for_drawing(frame)
+    height, width = frame.shape[:2]
+    first = (start[0] * width, start[1] * height)
+    second = (end[0] * width, end[1] * height)
+    pygame.draw.line(surface, BAD, first, second, max(2, height // 150))
     for point in (first, second):
-        pygame.draw.aacircle(surface, BAD, point, max(4, frame.shape[0] // 90))
-    return painted
+        pygame.draw.aacircle(surface, BAD, point, max(4, height // 90))
+    return annotated
 
 
 def _draw_panel(
     surface: pygame.Surface,
-    height: int,
+    font_size: int,
     corner: tuple[float, float],
     title: str,
     rows: Sequence[BarRow],
 ) -> None:
-    """A pale panel in letters of a height, in a corner of the picture, given as fractions of its free width and height."""
-    line = get_font(height).get_linesize()
-    label = max((render_text(row.name, height).get_width() for row in rows), default=0) + line // 2
-    bar = 4 * line
-    size = (
-        max(label + bar, render_text(title, height).get_width()) + line,
-        line * (len(rows) + 1) + line // 2,
-    )
-    panel = pygame.Surface(size, pygame.SRCALPHA)
+    """Draw a pale panel on the surface, in place: a title, then one row per bar.
+
+    `font_size` is in pixels; `corner` is the position of the panel, as fractions of the width and
+    height that it leaves free.
+    """
+    line = get_font(font_size).get_linesize()
+    longest_name = max((render_text(row.name, font_size).get_width() for row in rows), default=0)
+    label_width = longest_name + line // 2
+    bar_width = 4 * line
+    title_width = render_text(title, font_size).get_width()
+    width = max(label_width + bar_width, title_width) + line
+    height = line * (len(rows) + 1) + line // 2
+    panel = pygame.Surface((width, height), pygame.SRCALPHA)
     pygame.draw.rect(panel, PANEL_COLOUR, panel.get_rect(), border_radius=line // 3)
-    panel.blit(render_text(title, height), (line // 2, line // 4))
+    panel.blit(render_text(title, font_size), (line // 2, line // 4))
+
+    bar_left = line // 2 + label_width
+    bar_height = max(2, line // 3)
     for index, row in enumerate(rows, 1):
         top = line // 4 + index * line
-        panel.blit(render_text(row.name, height), (line // 2, top))
-        left = line // 2 + label
-        thick = max(2, line // 3)
-        pygame.draw.rect(panel, TRACK_COLOUR, (left, top + line // 4, bar, thick), border_radius=2)
-        filled = (
-            left + bar * row.low,
-            top + line // 4,
-            max(1.0, bar * (row.high - row.low)),
-            thick,
-        )
+        bar_top = top + line // 4
+        panel.blit(render_text(row.name, font_size), (line // 2, top))
+        track = (bar_left, bar_top, bar_width, bar_height)
+        pygame.draw.rect(panel, TRACK_COLOUR, track, border_radius=2)
+        filled_left = bar_left + bar_width * row.low
+        filled_width = max(1.0, bar_width * (row.high - row.low))
+        filled = (filled_left, bar_top, filled_width, bar_height)
         pygame.draw.rect(panel, row.colour, filled, border_radius=2)
+
     gap = line // 2
-    free = (surface.get_width() - size[0] - 2 * gap, surface.get_height() - size[1] - 2 * gap)
-    surface.blit(panel, (gap + corner[0] * free[0], gap + corner[1] * free[1]))
+    free_width = surface.get_width() - width - 2 * gap
+    free_height = surface.get_height() - height - 2 * gap
+    surface.blit(panel, (gap + corner[0] * free_width, gap + corner[1] * free_height))

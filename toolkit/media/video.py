@@ -1,4 +1,4 @@
-"""Films: H.264 in a fragmented MP4, which any browser plays and which stays readable when the program is killed."""
+"""Videos: H.264 in a fragmented MP4, which browsers play and which stays readable after a kill."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,45 +19,59 @@ from poise.toolkit.media.gif import GifRecorder
 from poise.toolkit.spaces import Array
 
 MAX_PENDING_FRAMES = 4
-"""Frames that may wait for the encoder; it works in a thread of its own while the next frame is drawn."""
+"""Frames that may wait for the encoder, whose thread runs while the next frame is drawn."""
+
+DEFAULT_FRAME_RATE = 25
+"""Assumed for files that state no frame rate (frames per second)."""
+
+FRAGMENTED = {
+    "movflags": "frag_keyframe+empty_moov+default_base_moof",
+    "flush_packets": "1",
+}
+
+ENCODER_OPTIONS = {
+    "preset": "veryfast",
+    "crf": "20",
+    "tune": "animation",
+    # With macroblock trees, x264 does not encode the same frames to the same bytes every time.
+    "x264-params": "mbtree=0",
+}
 
 
 class VideoRecorder:
-    """Writes frames one by one, in constant memory. Use it in a `with` block.
+    """Writes a video frame by frame, in constant memory. Use it in a `with` block.
 
-    A fragment is closed after every second of film, so a kill loses about that. A film that cannot
-    be written is an OSError that names it.
+    A fragment is closed after every second of video, so that a kill loses about one second. A video
+    that cannot be written is an OSError that names it.
     """
 
     def __init__(self, path: Path, frame_rate: float) -> None:
         self.path = path
         self.frame_count = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        fragmented = {
-            "movflags": "frag_keyframe+empty_moov+default_base_moof",
-            "flush_packets": "1",
-        }
         self._file = ErrorTrackingFile(path)
-        self._container = av.open(self._file, "w", format="mp4", options=fragmented)
+        self._container = av.open(self._file, "w", format="mp4", options=FRAGMENTED)
         self._stream = self._container.add_stream(
             "libx264", rate=Fraction(frame_rate).limit_denominator(1000)
         )
         self._stream.pix_fmt = "yuv420p"
-        # With macroblock trees, x264 would not write the same film of the same frames every time.
-        how = {"preset": "veryfast", "crf": "20", "tune": "animation", "x264-params": "mbtree=0"}
-        self._stream.options = {**how, "g": str(max(1, round(frame_rate)))}
+        frames_per_fragment = max(1, round(frame_rate))
+        self._stream.options = {**ENCODER_OPTIONS, "g": str(frames_per_fragment)}
         self._encoder = ThreadPoolExecutor(max_workers=1)
         self._pending: deque[Future[None]] = deque()
         self._closed = False
 
     def add(self, frame: Array) -> None:
-        """Add a frame (H, W, 3) uint8; all frames of a film have one size. An odd side is cut by one pixel."""
-        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
+        """Add a frame (H, W, 3) uint8; all must have the same size. An odd side loses a pixel."""
+        height = frame.shape[0] // 2 * 2
+        width = frame.shape[1] // 2 * 2
         if self.frame_count == 0:
-            self._stream.width, self._stream.height = width, height
+            self._stream.width = width
+            self._stream.height = height
         elif (self._stream.width, self._stream.height) != (width, height):
             raise ValueError(
-                f"a frame of {width} x {height} in a film of {self._stream.width} x {self._stream.height}"
+                f"a frame of {width} x {height} "
+                f"in a video of {self._stream.width} x {self._stream.height}"
             )
         self.frame_count += 1
         self._pending.append(self._encoder.submit(self._encode, frame[:height, :width]))
@@ -65,7 +79,7 @@ class VideoRecorder:
             self._pending.popleft().result()
 
     def close(self) -> None:
-        """Finish the film; closing twice is no error."""
+        """Finish the video. Closing twice is no error."""
         if self._closed:
             return
         self._closed = True
@@ -81,14 +95,12 @@ class VideoRecorder:
         self._file.raise_pending_error()
 
     def _encode(self, frame: Array | None) -> None:
-        """Encode a frame, None to finish."""
+        """Encode a frame, or flush the encoder for None."""
         self._file.raise_pending_error()
-        picture = (
-            None
-            if frame is None
-            else av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        )
-        self._container.mux(self._stream.encode(picture))
+        video_frame = None
+        if frame is not None:
+            video_frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        self._container.mux(self._stream.encode(video_frame))
 
     def __enter__(self) -> Self:
         return self
@@ -102,63 +114,68 @@ class VideoRecorder:
         self.close()
 
 
+RECORDERS: dict[str, type[VideoRecorder | GifRecorder]] = {
+    ".mp4": VideoRecorder,
+    ".gif": GifRecorder,
+}
+
+
+def get_recorder_class(path: Path) -> type[VideoRecorder | GifRecorder]:
+    """Return the recorder for the path's suffix; other than .mp4 and .gif is a UserError."""
+    if path.suffix not in RECORDERS:
+        raise UserError(f"a video is an .mp4 or a .gif, not {path.name!r}")
+    return RECORDERS[path.suffix]
+
+
 def open_recorder(path: Path, frame_rate: float) -> VideoRecorder | GifRecorder:
-    """What writes a film, an .mp4 or a .gif."""
+    """Open the recorder for the path's suffix, .mp4 or .gif."""
     return get_recorder_class(path)(path, frame_rate)
 
 
 @contextmanager
 def open_atomic_recorder(path: Path, frame_rate: float) -> Iterator[VideoRecorder | GifRecorder]:
-    """A recorder whose film comes under its name once it is finished, and is nowhere if it fails."""
-    with atomic_write(path) as aside, get_recorder_class(path)(aside, frame_rate) as film:
-        yield film
-
-
-def get_recorder_class(path: Path) -> type[VideoRecorder | GifRecorder]:
-    """The recorder of the kind that the path's ending names: .mp4 or .gif; any other is a UserError."""
-    kinds: dict[str, type[VideoRecorder | GifRecorder]] = {
-        ".mp4": VideoRecorder,
-        ".gif": GifRecorder,
-    }
-    if path.suffix not in kinds:
-        raise UserError(f"a film is an .mp4 or a .gif, not {path.name!r}")
-    return kinds[path.suffix]
+    """Open a recorder whose file appears under `path` when it is complete, and not if it fails."""
+    recorder_class = get_recorder_class(path)
+    with atomic_write(path) as partial, recorder_class(partial, frame_rate) as recorder:
+        yield recorder
 
 
 def decode_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames of a film or a picture as they are stored, one by one; a file that is neither is a UserError."""
+    """Yield the frames of a video or an image as stored; another file is a UserError.
+
+    A truncated video ends with its last readable frame.
+    """
     with _open_container(path) as container:
         stream = container.streams.video[0]
-        stream.codec_context.thread_count = (
-            1  # More would each keep frames in memory, and hundreds of films may be open.
-        )
+        # Every decoder thread keeps frames in memory, and hundreds of videos may be open.
+        stream.codec_context.thread_count = 1
         try:
             yield from container.decode(stream)
         except av.error.FFmpegError:
-            return  # A film that was cut short shows what is there.
+            return
 
 
 def read_video(path: Path) -> Iterator[Array]:
-    """The frames (H, W, 3) uint8 of a film, one by one; a file that is no film is a UserError."""
+    """Yield the frames (H, W, 3) uint8 of a video; another file is a UserError."""
     converter = VideoReformatter()
     for frame in decode_frames(path):
         yield converter.reformat(frame, format="rgb24").to_ndarray()
 
 
 def read_frame_rate(path: Path) -> int:
-    """Frames in a second of a film."""
+    """Return the frames per second of a video, at least 1."""
     with _open_container(path) as container:
-        return max(1, round(float(container.streams.video[0].average_rate or 25)))
+        frame_rate = container.streams.video[0].average_rate or DEFAULT_FRAME_RATE
+        return max(1, round(float(frame_rate)))
 
 
 def _open_container(path: Path) -> av.container.InputContainer:
     try:
-        container = av.open(
-            str(path.absolute())
-        )  # What begins with / is taken for nothing but a file.
+        # FFmpeg takes an absolute path for a file, never for a protocol.
+        container = av.open(str(path.absolute()))
     except (av.error.FFmpegError, OSError):
-        raise UserError(f"{path} cannot be read as a film or a picture") from None
+        raise UserError(f"{path} cannot be read as a video or an image") from None
     if not container.streams.video:
         container.close()
-        raise UserError(f"{path} holds no pictures")
+        raise UserError(f"{path} contains no images")
     return container

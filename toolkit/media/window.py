@@ -1,26 +1,49 @@
-"""A window on the screen that shows pictures, in real time. The only use of a display in toolkit."""
+"""A window that shows frames in real time. The only use of a display in toolkit."""
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+import pygame
 
 from poise.toolkit.errors import UserError
+from poise.toolkit.interaction import ImagePoint
+from poise.toolkit.media.image import CARD_COLOUR, get_font, render_text
 from poise.toolkit.spaces import Array
 
 DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
-
 HEADLESS_DRIVERS = ("dummy", "offscreen")
-"""Drivers of SDL that show nothing. SDL falls back on them where a display does not answer."""
+"""SDL drivers without output; SDL falls back on them when the display does not respond."""
+
+TEXT_BACKGROUND = (255, 255, 255, 224)
+"""Red, green, blue and opacity."""
+
+SIDEBAR_WIDTH = 19
+"""Width of the sidebar, in font heights."""
+
+LINES_PER_WINDOW = 30
+"""Height of the window, in font heights."""
+
+NARROW_ASPECT = 0.62
+"""In windows with height > NARROW_ASPECT * width, the width determines the font size."""
+
+MIN_FONT_SIZE = 14
+"""Height of the smallest font (pixels)."""
+
+MAX_SCREEN_FRACTION = 0.9
+"""Fraction of the screen's width and height that a new window takes at most."""
+
+LINE_SPACING = 1.25
+"""Distance of two lines of text, in the font's line heights."""
+
+TextRow = tuple[str, str]
+"""Left and right text of a row."""
 
 
 def open_display() -> None:
-    """Begin to use the display; a UserError where there is none."""
-    import pygame
-
+    """Initialize the display; a UserError where there is none."""
     if sys.platform == "linux" and not any(os.environ.get(name) for name in DISPLAY_VARIABLES):
         raise display_error("there is no display")
     try:
@@ -30,211 +53,171 @@ def open_display() -> None:
     driver = pygame.display.get_driver()
     if driver in HEADLESS_DRIVERS and os.environ.get("SDL_VIDEODRIVER") != driver:
         pygame.display.quit()
-        raise display_error("the display does not answer")
+        raise display_error("the display does not respond")
 
 
 def display_error(reason: str) -> UserError:
-    """What to tell where no window can be opened."""
-    return UserError(f"no window can be opened ({reason}): record a film instead, or set DISPLAY")
-
-
-def hide_pygame_banner() -> None:
-    """Pygame greets on standard output when it is imported; output is for what the user asked for."""
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-
-
-hide_pygame_banner()
-
-
-TEXT_BACKGROUND = (255, 255, 255, 224)
-WINDOW_BACKGROUND = (238, 241, 243)
-
-
-SIDEBAR_WIDTH = 19
-"""The column's width in heights of its letters."""
-
-
-LINES_PER_WINDOW = 30
-"""How many letters would stand on top of each other in the window."""
-
-
-NARROW_ASPECT = 0.62
-"""Where this part of the window's width is less than its height, letters go by it."""
-
-
-MIN_FONT_SIZE = 14
-"""The height of the smallest letters (pixels)."""
-
-
-MAX_SCREEN_FRACTION = 0.9
-"""The part of the screen that a new window takes at most."""
-
-
-ImagePoint = tuple[float, float]
-
-
-TextRow = tuple[str, str]
+    """Return the error for a window that cannot be opened."""
+    return UserError(f"cannot open a window ({reason}): record a video instead, or set DISPLAY")
 
 
 class Window:
-    """A pygame window that shows frames (H, W, 3) uint8, and beside them a `column` of text if there is to be one.
+    """A pygame window that shows frames (H, W, 3) uint8, with an optional sidebar for text.
 
-    `show` puts a frame on the screen. To add to it: `begin` with the frame, write and draw, then `finish`. Places in
-    the picture are fractions of its width and height, from the top left. The window opens as large as its first frame,
-    or as the screen lets it; when a person changes its size, picture and letters grow with it. A UserError where there
-    is no display.
+    `show` displays a frame. To draw on it, call `begin_frame`, draw, then call `flip`. Positions in
+    the image are fractions of its width and height, from the top left. The window opens in the size
+    of its first frame, or smaller to fit the screen; image and text scale with the window. A
+    UserError where there is no display.
     """
 
     def __init__(self, title: str, has_sidebar: bool = False) -> None:
-        import pygame
-
-        from poise.toolkit.media import image as lettering
-
-        self._pygame = pygame
-        self._lettering = lettering
         open_display()
         self._title = title
         self._has_sidebar = has_sidebar
         self.screen_size = max(pygame.display.get_desktop_sizes(), key=lambda size: size[1])
-        self.image_rect = self.sidebar_rect = pygame.Rect(0, 0, 0, 0)
-        self.surface: Any = None
-        self._current_layout: Any = None
+        self.image_rect = pygame.Rect(0, 0, 0, 0)
+        self.sidebar_rect = pygame.Rect(0, 0, 0, 0)
+        self.font_size = MIN_FONT_SIZE
+        self.line_height = MIN_FONT_SIZE
+        self._surface: pygame.Surface | None = None
+        self._layout_sizes: tuple[int, ...] = ()
         self._clock = pygame.time.Clock()
 
+    @property
+    def surface(self) -> pygame.Surface:
+        """The surface to draw on, after `begin_frame`."""
+        if self._surface is None:
+            raise RuntimeError("the window is not open: call begin_frame first")
+        return self._surface
+
     def show(self, frame: Array, frame_rate: float) -> None:
-        """Put a frame on the screen, one of `frame_rate` in a second, and let the system's events through."""
+        """Display a frame, process system events, and wait to keep `frame_rate` (1/s)."""
         self.begin_frame(frame)
-        self._pygame.event.pump()
+        pygame.event.pump()
         self.flip()
         self.tick(frame_rate)
 
     def begin_frame(self, frame: Array) -> None:
-        """Lay a frame under what comes next."""
+        """Draw a frame as the background of what follows."""
         height, width = frame.shape[:2]
-        if self.surface is None:
+        if self._surface is None:
             self._open(width, height)
-        self.surface = self._pygame.display.get_surface()
-        if self._current_layout != (laid := (width, height, *self.surface.get_size())):
-            self._update_layout(*laid)
-            self._current_layout = laid
-        image = self._pygame.image.frombuffer(
-            np.ascontiguousarray(frame).data, (width, height), "RGB"
-        )
+        self._surface = pygame.display.get_surface()
+        layout_sizes = (width, height, *self.surface.get_size())
+        if self._layout_sizes != layout_sizes:
+            self._update_layout(*layout_sizes)
+            self._layout_sizes = layout_sizes
+        image = pygame.image.frombuffer(np.ascontiguousarray(frame).data, (width, height), "RGB")
         if self.image_rect.size != (width, height):
-            image = self._pygame.transform.smoothscale(image, self.image_rect.size)
-        self.surface.fill(WINDOW_BACKGROUND)
+            image = pygame.transform.smoothscale(image, self.image_rect.size)
+        self.surface.fill(CARD_COLOUR)
         self.surface.blit(image, self.image_rect)
 
-    def draw_notice(self, text: str, x: float, y: float) -> None:
-        """A line of text on pale paper over the picture, in letters for which there is room."""
-        wide = self._lettering.render_text(text, self.font_size).get_width()
-        self.draw_text(
-            [(text, "")],
-            self.image_rect,
-            x,
-            y,
-            font_size=int(self.font_size * min(1.0, 0.9 * self.image_rect.width / wide)),
-        )
-
-    def draw_sidebar(self, rows: Sequence[TextRow], y: float) -> Any:
-        """Rows of two texts in the column beside the picture: at its top for y = 0, at its bottom for y = 1. Where they stand."""
-        return (
-            self.draw_text(rows, self.sidebar_rect, 0.0, y, self.sidebar_rect.width)
-            if self.sidebar_rect.width
-            else self.sidebar_rect
-        )
-
-    def draw_overlay(self, rows: Sequence[TextRow]) -> None:
-        """Rows of two texts at the window's right edge, over all that is there, in letters for which there is room."""
-        size = min(self.font_size, int(self.surface.get_height() / (len(rows) + 1)))
-        self.draw_text(
-            rows,
-            self.surface.get_rect(),
-            1.0,
-            0.0,
-            self.sidebar_rect.width,
-            max(MIN_FONT_SIZE // 2, size),
-        )
-
     def flip(self) -> None:
-        """Put on the screen what was drawn since `begin`."""
-        self._pygame.display.flip()
+        """Display what was drawn since `begin_frame`."""
+        pygame.display.flip()
 
-    def poll_events(self) -> Sequence[Any]:
-        """What the person and the system have done since the last call, as pygame events."""
-        return self._pygame.event.get()
+    def tick(self, frame_rate: float) -> float:
+        """Sleep to keep `frame_rate` (1/s); return the seconds since the last call."""
+        return self._clock.tick(frame_rate) / 1000.0
+
+    def poll_events(self) -> Sequence[pygame.event.Event]:
+        """Return the events since the last call."""
+        return pygame.event.get()
 
     def pixel_to_image(self, pixel: tuple[int, int], *, is_offset: bool = False) -> ImagePoint:
-        """The place in the picture of a pixel, as events name it; or how far it has `is_offset` by so many pixels."""
+        """Convert a position in the window (pixels), or an offset, to the image's coordinates."""
         left, top = (0, 0) if is_offset else self.image_rect.topleft
         return (pixel[0] - left) / self.image_rect.width, (pixel[1] - top) / self.image_rect.height
 
-    def tick(self, frame_rate: float) -> float:
-        """Sleep so that frames come `frame_rate` times a second; the seconds since the last call."""
-        return self._clock.tick(frame_rate) / 1000.0
-
     def close(self) -> None:
-        """Close the window; closing twice is no error."""
-        self.surface = None
-        self._pygame.display.quit()
+        """Close the window. Closing twice is no error."""
+        self._surface = None
+        pygame.display.quit()
+
+    def draw_notice(self, text: str, x: float, y: float) -> None:
+        """Draw a line of text over the image, in a font that fits the image's width."""
+        text_width = render_text(text, self.font_size).get_width()
+        scale = min(1.0, 0.9 * self.image_rect.width / text_width)
+        font_size = int(self.font_size * scale)
+        self.draw_text([(text, "")], self.image_rect, x, y, font_size=font_size)
+
+    def draw_sidebar(self, rows: Sequence[TextRow], y: float) -> pygame.Rect:
+        """Draw rows in the sidebar: at its top for y = 0, at its bottom for y = 1. Return where."""
+        if not self.sidebar_rect.width:
+            return self.sidebar_rect
+        return self.draw_text(rows, self.sidebar_rect, 0.0, y, self.sidebar_rect.width)
+
+    def draw_overlay(self, rows: Sequence[TextRow]) -> None:
+        """Draw rows at the window's right edge, over everything, in a font that fits the height."""
+        fitting_size = int(self.surface.get_height() / (len(rows) + 1))
+        font_size = max(MIN_FONT_SIZE // 2, min(self.font_size, fitting_size))
+        window_rect = self.surface.get_rect()
+        self.draw_text(rows, window_rect, 1.0, 0.0, self.sidebar_rect.width, font_size)
 
     def draw_text(
         self,
         rows: Sequence[TextRow],
-        area: Any,
+        area: pygame.Rect,
         x: float,
         y: float,
-        width: int = 0,
+        min_width: int = 0,
         font_size: int = 0,
-    ) -> Any:
-        """Rows on paper at least `width` wide, at fractions of the room that `area` leaves. Where the paper lies."""
+    ) -> pygame.Rect:
+        """Draw rows on a pale panel and return the panel's place.
+
+        x and y are fractions of the width and height that the panel leaves free in `area`. A
+        `font_size` of 0 is the window's.
+        """
         font_size = font_size or self.font_size
-        texts = [[self._lettering.render_text(text, font_size) for text in row] for row in rows]
-        high = self._lettering.get_font(font_size).get_linesize()
-        line = round(high * 1.25)
-        gap = high // 2
-        first, second = (max(row[side].get_width() for row in texts) for side in (0, 1))
-        split = first + (2 * gap if second else 0)
-        size = (max(split + second + 2 * gap, width - 2 * gap), line * len(rows) + gap)
-        paper = self._pygame.Surface(size, self._pygame.SRCALPHA)
-        self._pygame.draw.rect(paper, TEXT_BACKGROUND, paper.get_rect(), border_radius=gap)
+        texts = [[render_text(text, font_size) for text in row] for row in rows]
+        font_height = get_font(font_size).get_linesize()
+        line_height = round(font_height * LINE_SPACING)
+        gap = font_height // 2
+        left_width = max(left.get_width() for left, _ in texts)
+        right_width = max(right.get_width() for _, right in texts)
+        right_start = left_width + (2 * gap if right_width else 0)
+        panel_width = max(right_start + right_width + 2 * gap, min_width - 2 * gap)
+        panel_height = line_height * len(rows) + gap
+
+        panel = pygame.Surface((panel_width, panel_height), pygame.SRCALPHA)
+        pygame.draw.rect(panel, TEXT_BACKGROUND, panel.get_rect(), border_radius=gap)
         for index, (left, right) in enumerate(texts):
-            top = gap * 0.75 + index * line
-            paper.blit(left, (gap, top))
-            paper.blit(right, (gap + split, top))
-        room = area.inflate(-2 * gap - paper.get_width(), -2 * gap - paper.get_height())
-        return self.surface.blit(
-            paper, (area.left + gap + x * room.width, area.top + gap + y * room.height)
-        )
+            top = gap * 0.75 + index * line_height
+            panel.blit(left, (gap, top))
+            panel.blit(right, (gap + right_start, top))
+
+        free = area.inflate(-2 * gap - panel_width, -2 * gap - panel_height)
+        position = (area.left + gap + x * free.width, area.top + gap + y * free.height)
+        return self.surface.blit(panel, position)
 
     def _open(self, width: int, height: int) -> None:
-        """Open the window: as large as its picture and column, or as the screen lets it."""
-        wide = width + self._has_sidebar * SIDEBAR_WIDTH * max(
-            MIN_FONT_SIZE, height // LINES_PER_WINDOW
-        )
-        share = min(
-            1.0,
-            MAX_SCREEN_FRACTION * self.screen_size[0] / wide,
-            MAX_SCREEN_FRACTION * self.screen_size[1] / height,
-        )
-        size = (wide, height) if share == 1.0 else (round(share * wide), round(share * height))
+        """Open the window in the size of image and sidebar, or smaller to fit the screen."""
+        font_size = max(MIN_FONT_SIZE, height // LINES_PER_WINDOW)
+        if self._has_sidebar:
+            width += SIDEBAR_WIDTH * font_size
+        max_width = MAX_SCREEN_FRACTION * self.screen_size[0]
+        max_height = MAX_SCREEN_FRACTION * self.screen_size[1]
+        scale = min(1.0, max_width / width, max_height / height)
         try:
-            self._pygame.display.set_mode(size, self._pygame.RESIZABLE)
-        except self._pygame.error as error:
+            pygame.display.set_mode((round(scale * width), round(scale * height)), pygame.RESIZABLE)
+        except pygame.error as error:
             raise display_error(str(error)) from None
-        self._pygame.display.set_caption(self._title)
+        pygame.display.set_caption(self._title)
 
-    def _update_layout(self, width: int, height: int, wide: int, high: int) -> None:
-        """Give picture and column their places in a window; where it is narrow the picture has it all."""
-        self.font_size = max(
-            MIN_FONT_SIZE, int(min(high, NARROW_ASPECT * wide)) // LINES_PER_WINDOW
-        )
-        self.line_height = self._lettering.get_font(self.font_size).get_linesize()
-        column = SIDEBAR_WIDTH * self.font_size if self._has_sidebar else 0
-        column = column if wide > 1.2 * column else 0
-        share = min((wide - column) / width, high / height)
-        self.image_rect = self._pygame.Rect(
-            0, 0, max(1, round(share * width)), max(1, round(share * height))
-        )
-        self.image_rect.center = ((wide - column) // 2, high // 2)
-        self.sidebar_rect = self._pygame.Rect(wide - column, 0, column, high)
+    def _update_layout(
+        self, width: int, height: int, window_width: int, window_height: int
+    ) -> None:
+        """Place image and sidebar in the window; a narrow window has no sidebar."""
+        relevant_size = int(min(window_height, NARROW_ASPECT * window_width))
+        self.font_size = max(MIN_FONT_SIZE, relevant_size // LINES_PER_WINDOW)
+        self.line_height = get_font(self.font_size).get_linesize()
+        sidebar_width = SIDEBAR_WIDTH * self.font_size if self._has_sidebar else 0
+        if window_width <= 1.2 * sidebar_width:
+            sidebar_width = 0
+        image_width = window_width - sidebar_width
+        scale = min(image_width / width, window_height / height)
+        image_size = (max(1, round(scale * width)), max(1, round(scale * height)))
+        self.image_rect = pygame.Rect((0, 0), image_size)
+        self.image_rect.center = (image_width // 2, window_height // 2)
+        self.sidebar_rect = pygame.Rect(image_width, 0, sidebar_width, window_height)

@@ -15,7 +15,7 @@ from poise.toolkit.media.image import resize_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import get_versions
 from poise.toolkit.spaces import Array
-from poise.toolkit.tape import Tape, tape_from_steps
+from poise.toolkit.tape import Tape
 from poise.tools.play.actors import (
     KeyboardActor,
     PolicyActor,
@@ -55,7 +55,7 @@ class TapeRecorder:
             )
         if not self.env_id or len(self._steps) < 2:
             raise UserError("no tape: there is no episode yet that it could tell")
-        return tape_from_steps(
+        return Tape.from_steps(
             self.env_id, self._episode_settings, self._seed, self._steps, get_versions()
         )
 

@@ -17,7 +17,7 @@ from poise.toolkit.media.window import DISPLAY_VARIABLES
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
 from poise.toolkit.spaces import Array
-from poise.toolkit.tape import Tape, tape_from_steps
+from poise.toolkit.tape import Tape
 from poise.tools.record.overlays import GhostOverlay, StripChartOverlay
 
 Overlay = Callable[[Array, EpisodeStep], Array]
@@ -60,7 +60,7 @@ def record_episode(
             layers.append(StripChartOverlay(env, get_frame_rate(env), learner))
         lived = record_steps(env, moments, path, [*layers, *overlays], slow)
     if tape is not None:
-        tape_from_steps(config["env"], settings, seed, lived, get_versions()).save(tape)
+        Tape.from_steps(config["env"], settings, seed, lived, get_versions()).save(tape)
     return path
 
 

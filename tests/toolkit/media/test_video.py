@@ -1,4 +1,4 @@
-"""Films: what was drawn is what is seen, in a form that browsers play and that survives a kill."""
+"""Videos: frames read back as written, in a format that browsers play and that survives a kill."""
 
 import os
 import subprocess
@@ -19,26 +19,26 @@ from sample_envs import make
 from sample_runs import start_run
 
 
-def film(path, frames, rate=25):
-    """Write frames to a file."""
-    with VideoRecorder(path, rate) as recording:
-        for picture in frames:
-            recording.add(picture)
+def write_video(path, frames, rate=25):
+    """Write frames to a video file."""
+    with VideoRecorder(path, rate) as recorder:
+        for image in frames:
+            recorder.add(image)
     return path
 
 
 @pytest.mark.parametrize("number", [1, 2, MAX_PENDING_FRAMES + 3, 60])
-def test_frames_read_back_are_the_frames_added(tmp_path, number):
+def test_frames_read_back_equal_frames_added(tmp_path, number):
     added = [frame(7 * index) for index in range(number)]
-    seen = list(read_video(film(tmp_path / "film.mp4", added)))
-    assert len(seen) == number
-    for one, two in zip(added, seen, strict=True):
+    decoded = list(read_video(write_video(tmp_path / "video.mp4", added)))
+    assert len(decoded) == number
+    for one, two in zip(added, decoded, strict=True):
         assert two.shape == one.shape and two.dtype == np.uint8
-        assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0, "lossy, but the same picture"
+        assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0, "lossy, but the same image"
 
 
-def test_browsers_can_play_it(tmp_path):
-    path = film(tmp_path / "film.mp4", [frame(index) for index in range(50)], rate=50)
+def test_video_format_is_playable_in_browsers(tmp_path):
+    path = write_video(tmp_path / "video.mp4", [frame(index) for index in range(50)], rate=50)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert "mp4" in container.format.name
@@ -51,82 +51,84 @@ def test_browsers_can_play_it(tmp_path):
         ]
         assert max(times) - min(times) == pytest.approx(49 / 50)
     atoms = path.read_bytes()
-    assert 0 < atoms.index(b"moov") < atoms.index(b"moof"), "the index comes first, then fragments"
+    assert 0 < atoms.index(b"moov") < atoms.index(b"moof"), (
+        "the index comes first, then the fragments"
+    )
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (65, 97), (17, 30), (101, 64)])
-def test_odd_sizes_lose_one_pixel_and_nothing_else(tmp_path, height, width):
+def test_odd_sizes_lose_one_pixel(tmp_path, height, width):
     added = frame(50, height, width)
-    seen = next(read_video(film(tmp_path / "film.mp4", [added])))
-    assert seen.shape == (height // 2 * 2, width // 2 * 2, 3)
-    assert np.abs(seen.astype(int) - added[: height // 2 * 2, : width // 2 * 2]).mean() < 6.0
+    decoded = next(read_video(write_video(tmp_path / "video.mp4", [added])))
+    assert decoded.shape == (height // 2 * 2, width // 2 * 2, 3)
+    assert np.abs(decoded.astype(int) - added[: height // 2 * 2, : width // 2 * 2]).mean() < 6.0
 
 
-def test_a_picture_may_be_drawn_over_once_it_is_added(tmp_path):
-    """Frames wait for the encoder; each must have been copied or be the recorder's own by then."""
+def test_frame_may_be_overwritten_after_add(tmp_path):
+    """Frames wait for the encoder, so that add must not keep a reference to the caller's array."""
     env = make("poise/Cartpole-v0", "rgb_array", width=64, height=64)
     env.reset(seed=0)
     kept = []
-    with VideoRecorder(tmp_path / "film.mp4", 25) as recording:
+    with VideoRecorder(tmp_path / "video.mp4", 25) as recorder:
         for _ in range(20):
-            picture = env.render()
-            kept.append(picture.copy())
-            recording.add(picture)
+            image = env.render()
+            kept.append(image.copy())
+            recorder.add(image)
             env.step(np.array([1.0], np.float32))
-    for one, two in zip(kept, read_video(tmp_path / "film.mp4"), strict=True):
+    for one, two in zip(kept, read_video(tmp_path / "video.mp4"), strict=True):
         assert np.abs(one.astype(int) - two.astype(int)).mean() < 6.0
 
 
-def test_the_same_frames_make_the_same_film_every_time(tmp_path):
+def test_same_frames_give_byte_identical_video(tmp_path):
     drawn = []
     env = make("poise/Cartpole-v0", "rgb_array", width=96, height=96)
     env.reset(seed=0)
     for _ in range(22):
         drawn.append(env.render())
         env.step(np.array([0.3], np.float32))
-    made = {film(tmp_path / "film.mp4", drawn, 50).read_bytes() for _ in range(40)}
+    made = {write_video(tmp_path / "video.mp4", drawn, 50).read_bytes() for _ in range(40)}
     assert len(made) == 1
 
 
-def test_all_frames_have_one_size(tmp_path):
-    with VideoRecorder(tmp_path / "film.mp4", 25) as recording:
-        recording.add(frame(1))
-        with pytest.raises(ValueError, match="in a film of 96 x 64"):
-            recording.add(frame(1, 32, 32))
-        recording.add(frame(2))
-    assert len(list(read_video(tmp_path / "film.mp4"))) == 2
+def test_frame_of_another_size_is_refused(tmp_path):
+    with VideoRecorder(tmp_path / "video.mp4", 25) as recorder:
+        recorder.add(frame(1))
+        with pytest.raises(ValueError, match="in a video of 96 x 64"):
+            recorder.add(frame(1, 32, 32))
+        recorder.add(frame(2))
+    assert len(list(read_video(tmp_path / "video.mp4"))) == 2
 
 
-def test_a_film_without_frames_and_closing_twice_are_no_errors(tmp_path):
-    recording = VideoRecorder(tmp_path / "film.mp4", 25)
-    recording.close()
-    recording.close()
+def test_closing_twice_without_frames_is_no_error(tmp_path):
+    recorder = VideoRecorder(tmp_path / "video.mp4", 25)
+    recorder.close()
+    recorder.close()
 
 
-def test_what_was_added_before_an_error_is_kept(tmp_path):
+def test_frames_added_before_an_error_are_kept(tmp_path):
     with (
         pytest.raises(RuntimeError, match="mine"),
-        VideoRecorder(tmp_path / "a" / "film.mp4", 25) as recording,
+        VideoRecorder(tmp_path / "a" / "video.mp4", 25) as recorder,
     ):
         for index in range(30):
-            recording.add(frame(index))
+            recorder.add(frame(index))
         raise RuntimeError("mine")
-    assert len(list(read_video(tmp_path / "a" / "film.mp4"))) == 30
+    assert len(list(read_video(tmp_path / "a" / "video.mp4"))) == 30
 
 
 RECORD_FOR_EVER = """
 import pathlib, sys
 from frames import frame
 from poise.toolkit.media.video import VideoRecorder
-recording = VideoRecorder(pathlib.Path(sys.argv[1]), 10)
+recorder = VideoRecorder(pathlib.Path(sys.argv[1]), 10)
 for index in range(1_000_000):
-    recording.add(frame(index))
+    recorder.add(frame(index))
     if index == 200:
         print("ready", flush=True)
 """
 
 
-def test_kill_minus_nine_while_recording_leaves_a_readable_film(tmp_path):
+def test_kill_while_recording_leaves_a_readable_video(tmp_path):
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]),
@@ -136,25 +138,25 @@ def test_kill_minus_nine_while_recording_leaves_a_readable_film(tmp_path):
         command = [sys.executable, "-c", RECORD_FOR_EVER, str(path)]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, env=environment, cwd=ROOT
-        ) as recording:
-            assert recording.stdout.readline() == b"ready\n"
+        ) as recorder:
+            assert recorder.stdout.readline() == b"ready\n"
             time.sleep(0.03 * turn)
-            recording.kill()
-        seen = list(read_video(path))
-        assert len(seen) >= 100
-        assert np.abs(seen[99].astype(int) - frame(99)).mean() < 6.0
+            recorder.kill()
+        frames = list(read_video(path))
+        assert len(frames) >= 100
+        assert np.abs(frames[99].astype(int) - frame(99)).mean() < 6.0
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 100, None])
-def test_a_file_that_is_no_film_is_a_user_error(tmp_path, content):
-    path = tmp_path / "film.mp4"
+def test_reading_another_file_as_video_is_user_error(tmp_path, content):
+    path = tmp_path / "video.mp4"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=r"film\.mp4 cannot be read as a film"):
+    with pytest.raises(UserError, match=r"video\.mp4 cannot be read as a video"):
         list(read_video(path))
 
 
-def test_sound_alone_is_no_film(tmp_path):
+def test_reading_sound_as_video_is_user_error(tmp_path):
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -164,35 +166,35 @@ def test_sound_alone_is_no_film(tmp_path):
         sound.sample_rate, sound.time_base = 8000, Fraction(1, 8000)
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match="contains no images"):
         list(read_video(path))
 
 
-def test_a_cut_film_shows_what_is_there(tmp_path):
-    path = film(tmp_path / "film.mp4", [frame(index) for index in range(100)], rate=10)
+def test_truncated_video_is_read_to_its_end(tmp_path):
+    path = write_video(tmp_path / "video.mp4", [frame(index) for index in range(100)], rate=10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     assert 30 <= len(list(read_video(path))) < 100
 
 
-def test_a_gif_keeps_every_other_frame_at_the_same_pace(tmp_path):
-    path = tmp_path / "film.gif"
-    with open_recorder(path, 50) as recording:
+def test_gif_of_50_hz_keeps_every_other_frame_in_real_time(tmp_path):
+    path = tmp_path / "video.gif"
+    with open_recorder(path, 50) as recorder:
         for index in range(21):
-            recording.add(frame(index))
+            recorder.add(frame(index))
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
         assert len(frames) == 11 and frames[0].to_ndarray(format="rgb24").shape == (64, 96, 3)
         assert float(frames[-1].time - frames[0].time) == pytest.approx(10 / 25, abs=0.02)
 
 
-@pytest.mark.parametrize("name", ["film.avi", "film", "film.mp3"])
-def test_other_kinds_of_films_are_a_user_error(tmp_path, name):
+@pytest.mark.parametrize("name", ["video.avi", "video", "video.mp3"])
+def test_unknown_video_suffix_is_user_error(tmp_path, name):
     with pytest.raises(UserError, match=r"\.mp4"):
         open_recorder(tmp_path / name, 25)
     assert list(tmp_path.iterdir()) == []
 
 
-# Films of runs.
+# Videos of runs.
 
 
 @pytest.fixture(scope="module")
@@ -201,8 +203,8 @@ def run(tmp_path_factory):
     return start_run(tmp_path_factory.mktemp("runs"), steps=60, evaluate_every=0).run
 
 
-def test_a_film_has_one_frame_for_the_start_and_one_for_each_step(run, tmp_path):
-    path = record_episode(run, tmp_path / "film.mp4", size=64, tape=tmp_path / "tape")
+def test_recorded_episode_has_one_frame_for_start_and_each_step(run, tmp_path):
+    path = record_episode(run, tmp_path / "video.mp4", size=64, tape=tmp_path / "tape")
     from poise.toolkit.tape import Tape
 
     steps = len(Tape.load(tmp_path / "tape").actions)
@@ -211,15 +213,15 @@ def test_a_film_has_one_frame_for_the_start_and_one_for_each_step(run, tmp_path)
     assert frames[0].shape == (64, 64, 3)
     with av.open(str(path)) as container:
         assert container.streams.video[0].average_rate == 50, (
-            "one second of the environment is one second of film"
+            "one second of simulation is one second of video"
         )
 
 
-def test_the_same_seed_makes_the_same_film_and_another_seed_another(run, tmp_path):
+def test_recording_depends_on_seed_only(run, tmp_path):
     def frames(name: str, seed: int) -> bytes:
         return b"".join(
-            picture.tobytes()
-            for picture in read_video(record_episode(run, tmp_path / name, seed=seed, size=64))
+            image.tobytes()
+            for image in read_video(record_episode(run, tmp_path / name, seed=seed, size=64))
         )
 
     first = frames("a.mp4", EVALUATION_SEED)
@@ -227,20 +229,20 @@ def test_the_same_seed_makes_the_same_film_and_another_seed_another(run, tmp_pat
     assert frames("c.mp4", EVALUATION_SEED + 1) != first
 
 
-def test_looks_change_the_picture_and_not_the_story(run, tmp_path):
+def test_hud_changes_images_and_not_the_episode(run, tmp_path):
     plain = list(read_video(record_episode(run, tmp_path / "plain.mp4", size=128)))
-    told = list(read_video(record_episode(run, tmp_path / "told.mp4", size=128, hud=True)))
-    assert len(plain) == len(told)
-    assert all((one != two).any() for one, two in zip(plain, told, strict=True))
+    with_hud = list(read_video(record_episode(run, tmp_path / "hud.mp4", size=128, hud=True)))
+    assert len(plain) == len(with_hud)
+    assert all((one != two).any() for one, two in zip(plain, with_hud, strict=True))
 
 
-def test_worlds_of_others_are_filmed_at_their_own_pace():
+def test_env_of_another_package_is_recorded_at_its_frame_rate():
     env = make_render_env("Pendulum-v1", {}, {"hud": False})
     env.reset(seed=0)
     assert env.render().ndim == 3 and get_frame_rate(env) == 30
     env.close()
 
 
-def test_a_world_that_cannot_draw_itself_is_a_user_error():
+def test_env_without_rendering_is_user_error():
     with pytest.raises(UserError, match="cannot draw itself"):
         make_render_env("probe/Counter-v0", {}, {})

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import assert_one_line, invoke, said, snapshot
+from poise.toolkit.observation import GoalImage
 from poise.toolkit.run import Run
 from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer
@@ -53,7 +54,8 @@ def rows_of(folder: str) -> list[dict[str, str]]:
 def test_a_suite_of_ours_can_be_trained(name, monkeypatch):
     # One of them reads pictures with a translator that its user has trained.
     monkeypatch.setattr(
-        "poise.tools.translate.load.load_pose_reader",
+        GoalImage,
+        "open_estimator",
         lambda folder: lambda picture: np.zeros(4, np.float32),
     )
     plan = plan_suite(name)

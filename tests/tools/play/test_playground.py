@@ -336,14 +336,14 @@ def test_h_hides_the_help_and_shows_it_again(cartpole):
 def test_no_display_is_told_in_one_line(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UserError, match=r"no display.*record a film"):
+    with pytest.raises(UserError, match=r"no display.*record a video"):
         Window("test")
     assert not pygame.display.get_init()
 
 
 def test_a_driver_that_nobody_asked_for_and_that_shows_nothing_is_no_display(monkeypatch):
     monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")
-    with pytest.raises(UserError, match="display does not answer"):
+    with pytest.raises(UserError, match="display does not respond"):
         Window("test")
     assert not pygame.display.get_init()
 

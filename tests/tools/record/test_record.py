@@ -364,7 +364,7 @@ def test_a_tape_that_tells_another_story_here_is_one_line_and_no_film(tape):
     assert_one_line(
         invoke("replay", tape),
         1,
-        "from step 0 on the environment tells another story than the tape, which was recorded with python",
+        "the replay differs from the tape from step 0 on; the tape was recorded with python",
     )
     assert snapshot(Path()) == before
 
@@ -618,10 +618,10 @@ def test_words_that_do_not_go_together_are_one_line_and_leave_nothing(history, w
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("a.mp4", "none.mp4"), "none.mp4 cannot be read as a film"),
-        (("a.mp4", "words.mp4"), "words.mp4 cannot be read as a film"),
-        (("a.mp4", "nothing.mp4"), "nothing.mp4 cannot be read as a film"),
-        (("a.mp4", "."), "cannot be read as a film"),
+        (("a.mp4", "none.mp4"), "none.mp4 cannot be read as a video"),
+        (("a.mp4", "words.mp4"), "words.mp4 cannot be read as a video"),
+        (("a.mp4", "nothing.mp4"), "nothing.mp4 cannot be read as a video"),
+        (("a.mp4", "."), "cannot be read as a video"),
         (("a.mp4", "--out", "all.avi"), "not 'all.avi'"),
         (("a.mp4", "--out", "./a.mp4"), "choose another --out"),
         (("a.mp4", "b.mp4", "--caption", "one"), "1 captions for 2 films"),
@@ -666,6 +666,6 @@ def test_a_film_that_fails_half_way_is_not_there_and_the_one_before_it_stays(
         lambda *_: iter([np.zeros((64, 100, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)]),
     )
     before = snapshot(Path())
-    with pytest.raises(ValueError, match="in a film of"):
+    with pytest.raises(ValueError, match="in a video of"):
         combine(films, Path(name), layout="sequence", captions=[""])
     assert snapshot(Path()) == before
