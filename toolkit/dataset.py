@@ -24,7 +24,13 @@ from poise.toolkit.spaces import Array, Signal, slices
 CARD = "card.json"
 
 HELD_OUT_EVERY = 10
-"""Every tenth episode is held out for evaluation."""
+"""Every tenth episode is held out from training, for evaluation."""
+
+
+def is_held_out(indices: Array) -> Array:
+    """Return which of some indices (N,), of episodes or samples, are held out from training."""
+    mask: Array = indices % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    return mask
 
 
 class Shard(NamedTuple):
@@ -121,7 +127,7 @@ class Dataset:
 
     def split(self) -> tuple[Array, Array]:
         """Return the rows for training and the rows held out, split by episode."""
-        held_out = self.episodes % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        held_out = is_held_out(self.episodes)
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def _open_shard(self, name: str) -> Shard:

@@ -59,6 +59,26 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_yaml_mapping(file: Traversable, kind: str, keys: str) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds; `file` is a path or a resource of a package.
+
+    `kind` (what the file is) and `keys` (what it should hold) word the UserError for a file that
+    cannot be read, is not YAML, or holds something else.
+    """
+    try:
+        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{kind} {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{kind} {file} cannot be read: it is not text") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{kind} {file} is not valid YAML: {reason}") from None
+    if not isinstance(entries, dict):
+        raise UserError(f"{kind} {file} should hold {keys}")
+    return entries
+
+
 class ErrorTrackingFile:
     """A writable file that defers its errors to `raise_pending_error`.
 

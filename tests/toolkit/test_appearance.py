@@ -292,18 +292,18 @@ def test_randomized_dataset_is_reproducible_and_keeps_states(monkeypatch, tmp_pa
 
 
 def test_every_frame_of_an_episode_has_its_own_appearance(tmp_path):
-    collect_shard(json.dumps(plan(vary={"background": 1})), range(2), tmp_path / "shard")
+    collect_shard(json.dumps(plan(randomize_appearance={"background": 1})), range(2), tmp_path / "shard")
     collecting._load_env.cache_clear()
     assert len(np.unique(load(tmp_path, "shard")[:, 0, 0], axis=0)) == 8
 
 
 def test_plan_without_randomization_does_not_mention_it():
-    assert plan(vary={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
+    assert plan(randomize_appearance={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
     assert "variation" not in plan()
 
 
 def test_strength_of_all_is_default_of_the_others():
-    randomization = plan(vary={"all": 0.5, "pixel_noise": 0})["variation"]
+    randomization = plan(randomize_appearance={"all": 0.5, "pixel_noise": 0})["variation"]
     assert randomization == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
 
 

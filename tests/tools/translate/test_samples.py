@@ -1,12 +1,10 @@
 """Samples and errors of a translator: sequences, rates of change, arms, and rate comparison."""
 
-import json
-import shutil
 
 import numpy as np
 import pytest
 from poise.algos.translator import TranslatorSettings
-from poise.toolkit.dataset import CARD, Dataset
+from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.spaces import Signal
 from poise.tools.translate.collect_dataset import collect_dataset, plan_dataset
