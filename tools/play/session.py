@@ -356,6 +356,8 @@ class Scoreboard:
         rows = []
         for player, score in self.players.items():
             mean_reward = score.total_reward / score.steps
-            rows.append((f"{player}: best, falls", f"{score.longest_streak:.1f} s, {score.falls}"))
+            rows.append(
+                (f"{player}: best time, falls", f"{score.longest_streak:.1f} s, {score.falls}")
+            )
             rows.append((f"{player}: mean reward", f"{mean_reward:z.2f}"))
         return rows

@@ -504,6 +504,23 @@ def test_font_grows_with_the_window():
     assert heights[1] == 2 * heights[0]
 
 
+def test_live_plots_hold_one_sample_a_step(tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE)
+    for _ in range(3):
+        playground.run_frame(2 * TICK)  # two steps a frame
+    charts = playground.side_panel.plots.charts.by_channel
+    assert set(charts) == {
+        ("reward", "reward"),
+        ("margin", "pole"),
+        ("margin", "rail"),
+        ("action", "force"),
+    }
+    assert {len(chart.history) for chart in charts.values()} == {1 + 6}, "the start and six steps"
+    live = playground.session
+    assert charts["reward", "reward"].history[-1].value == live.reward
+    assert charts["action", "force"].history[-1].value == live.action[0]
+
+
 def test_help_lists_every_key(tmp_path, monkeypatch):
     playground = make()
     rows = []

@@ -28,10 +28,10 @@ from poise.toolkit.tape import Tape
 from poise.tools.record.clips import Clip
 from poise.tools.record.combine_recordings import GRID_GAP, TITLE_SECONDS, combine, make_caption
 from poise.tools.record.images_to_video import images_to_video
-from poise.tools.record.overlays import StripChartOverlay
-from poise.tools.record.record_run import record_episode
+from poise.tools.record.overlays import GhostOverlay, HasCameraTarget, StripChartOverlay
+from poise.tools.record.record_run import make_render_env, make_render_settings, record_episode
 from processes import python
-from sample_envs import make
+from sample_envs import OUR_IDS, make, needs_pybullet
 from sample_runs import start_run
 
 RED = (200, 40, 40)
@@ -355,7 +355,8 @@ def test_tape_with_deviating_replay_fails_in_one_line_without_video(tape):
     assert_one_line(
         invoke("replay", tape),
         1,
-        "from step 0 on the environment tells another story than the tape, which was recorded with python",
+        "from step 0 on the environment tells another story than the tape, "
+        "which was recorded with python",
     )
     assert snapshot(Path()) == before
 
@@ -476,6 +477,32 @@ def test_ghost_of_same_policy_is_invisible_and_of_another_is_visible(run, histor
     assert [frame.tobytes() for frame in alone] == [frame.tobytes() for frame in oneself]
     assert other[0].tobytes() == alone[0].tobytes(), "the same start"
     assert any((one != two).any() for one, two in zip(alone, other, strict=True))
+
+
+def test_ghost_is_rendered_by_the_camera_of_the_recorded_env(run):
+    env, ghost_env = (
+        make_render_env("poise/Cartpole-v0", {}, make_render_settings(64, False)) for _ in range(2)
+    )
+    ghost = GhostOverlay(run, "poise/Cartpole-v0", env, ghost_env, seed=3)
+    for step in islice(run_episode(env, make_random_policy(env, 0), 3), 10):
+        ghost(env.render(), step)
+    target = env.unwrapped.camera_target()
+    assert ghost_env.unwrapped.camera_target() != target, "the two carts have parted"
+    assert ghost_env.unwrapped.image_to_world(0.5, 0.5) == pytest.approx(target)
+
+
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_camera_target_override_moves_the_image_centre(env_id):
+    needs_pybullet(env_id)
+    env = make_render_env(env_id, {}, {})
+    env.reset(seed=0)
+    poise_env = env.unwrapped
+    assert isinstance(poise_env, HasCameraTarget)
+    target = np.add(poise_env.camera_target(), 0.1)
+    assert poise_env.world_to_image(target) != pytest.approx((0.5, 0.5))
+    poise_env.camera_target_override = lambda: tuple(target)
+    assert poise_env.world_to_image(target) == pytest.approx((0.5, 0.5))
+    env.close()
 
 
 def test_ghost_of_another_env_fails_in_one_line(history):
