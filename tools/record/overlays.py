@@ -100,7 +100,7 @@ class HasCameraTarget(Protocol):
 class GhostOverlay:
     """Blend in the same episode, controlled by another run's policy in an environment of its own.
 
-    The ghost is seen by the camera of `env`; after its episode it stays where it ended.
+    The ghost is rendered by the camera of `env`; after its episode it stays where it ended.
     """
 
     def __init__(self, run: Run, env_id: str, env: Env, ghost_env: Env, seed: int) -> None:

@@ -242,5 +242,5 @@ def test_worlds_of_others_are_filmed_at_their_own_pace():
 
 
 def test_a_world_that_cannot_draw_itself_is_a_user_error():
-    with pytest.raises(UserError, match="cannot draw itself"):
+    with pytest.raises(UserError, match="cannot be rendered"):
         make_render_env("probe/Counter-v0", {}, {})
