@@ -12,7 +12,7 @@ from poise.toolkit.appearance import (
     contrast,
     mix_colours,
 )
-from poise.toolkit.media.image import surface_to_frame
+from poise.toolkit.media.image import TEXT_COLOUR, surface_to_frame
 from poise.toolkit.spaces import Array
 
 Point = tuple[float, float]
@@ -30,7 +30,7 @@ GROUND_COLOUR: Colour = (92, 107, 115)
 GROUND_MARK_COLOUR: Colour = (139, 154, 161)
 
 
-INK_COLOUR: Colour = (38, 50, 56)
+INK_COLOUR: Colour = TEXT_COLOUR
 
 
 BODY_COLOUR: Colour = (33, 118, 174)

@@ -54,6 +54,8 @@ class PlanarEnvironment(BaseEnvironment):
         *BaseEnvironment.RANDOMIZABLE,
     )
     settings: PlanarSettings
+    camera_target_override: Callable[[], tuple[float, float]] | None = None
+    """Replaces `camera_target` while set: two environments can be drawn by one camera."""
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
@@ -180,7 +182,7 @@ class PlanarEnvironment(BaseEnvironment):
 
     def _camera_view(self) -> tuple[tuple[float, float], float]:
         """The point at the picture's centre and how much its height shows (m), as the look has moved the camera."""
-        x, y = self.camera_target()
+        x, y = (self.camera_target_override or self.camera_target)()
         view = self.VIEW_HEIGHT / self.appearance.camera_zoom
         return (
             x + self.appearance.camera_shift[0] * view,

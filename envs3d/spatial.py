@@ -64,6 +64,8 @@ class SpatialEnvironment(BaseEnvironment):
         *BaseEnvironment.RANDOMIZABLE,
     )
     settings: SpatialSettings
+    camera_target_override: Callable[[], Sequence[float]] | None = None
+    """Replaces `camera_target` while set: two environments can be drawn by one camera."""
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         super().__init__(render_mode, **settings)
@@ -203,7 +205,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def _aim_camera(self, camera: Camera) -> Camera:
         """A camera turned to the focus, where the look has moved it."""
-        camera.target = np.array(self.camera_target())
+        camera.target = np.array((self.camera_target_override or self.camera_target)())
         return camera.with_appearance(self.appearance)
 
     def _render_image(self, camera: Camera) -> Array:

@@ -660,7 +660,7 @@ def test_a_film_onto_a_full_disk(place, name, limit):
 
 def test_a_world_that_cannot_draw_itself_cannot_be_recorded(elsewhere):
     said(invoke("train", "probe/Counter-v0", *QUICK, "--no-video"))
-    assert_one_line(invoke("record", "counter-sac-0", "--out", "film.mp4"), 2, "cannot draw itself")
+    assert_one_line(invoke("record", "counter-sac-0", "--out", "film.mp4"), 2, "cannot be rendered")
     assert not Path("film.mp4").exists()
 
 

@@ -1,4 +1,4 @@
-"""A playground without a display, and a person at it."""
+"""A playground without a display, controlled by posted events."""
 
 import pygame
 import pytest
@@ -24,7 +24,7 @@ def dummy_display(monkeypatch):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run too short to have learned anything, with two checkpoints."""
+    """Return an untrained run with two checkpoints."""
     runs = tmp_path_factory.mktemp("runs")
     training = {"steps": 40, "checkpoint_every": 20, "evaluate_every": 0}
     settings = {"hidden_sizes": [8], "learning_starts": 10, "batch_size": 8, "evaluate_episodes": 1}
@@ -34,9 +34,10 @@ def run(tmp_path_factory):
     ).run
 
 
-def make(env_id="poise/Cartpole-v0", policy=None, running=True, **how):
-    looks = {**SMALL, "hud": True} if env_id.startswith("poise/") else {}
-    live = PlaySession(make_render_env(env_id, {}, looks), policy, **how)
+def make(env_id="poise/Cartpole-v0", policy=None, running=True, **session_options):
+    """Return a playground in a small window, running or paused."""
+    render_settings = {**SMALL, "hud": True} if env_id.startswith("poise/") else {}
+    live = PlaySession(make_render_env(env_id, {}, render_settings), policy, **session_options)
     playground = Playground(Window("test", has_sidebar=True), live)
     playground.run_frame(0.0)
     live.is_paused = not running
@@ -44,23 +45,28 @@ def make(env_id="poise/Cartpole-v0", policy=None, running=True, **how):
 
 
 def key(name, event_type=pygame.KEYDOWN):
+    """Post a key event; `name` is pygame's."""
     pygame.event.post(pygame.event.Event(event_type, key=pygame.key.key_code(name)))
 
 
 def press(playground, name):
-    """Press a key while no time passes."""
+    """Press and release a key while no time passes."""
     key(name)
     key(name, pygame.KEYUP)
     playground.run_frame(0.0)
 
 
 def mouse(playground, event_type, x, y, button=pygame.BUTTON_LEFT):
-    """Move or press the mouse at a fraction of the picture."""
-    picture = playground.window.image_rect
-    pos = (picture.left + round(x * picture.width), picture.top + round(y * picture.height))
-    more = (
-        {"rel": (0, 0), "buttons": (1, 0, 0)}
-        if event_type == pygame.MOUSEMOTION
-        else {"button": button}
-    )
-    pygame.event.post(pygame.event.Event(event_type, pos=pos, **more))
+    """Move or press the mouse at a point of the image, in fractions of its size."""
+    rect = playground.window.image_rect
+    pixel = (rect.left + round(x * rect.width), rect.top + round(y * rect.height))
+    post_mouse_event(event_type, pixel, button)
+
+
+def post_mouse_event(event_type, pixel, button=pygame.BUTTON_LEFT):
+    """Post a motion with the left button held, or a press or release of `button`."""
+    if event_type == pygame.MOUSEMOTION:
+        attributes = {"rel": (0, 0), "buttons": (1, 0, 0)}
+    else:
+        attributes = {"button": button}
+    pygame.event.post(pygame.event.Event(event_type, pos=pixel, **attributes))

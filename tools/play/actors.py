@@ -1,4 +1,4 @@
-"""What moves a body in the playground: a run's policy, the keys a person holds, the mouse on a rubber band."""
+"""Sources of actions in the playground: a run's policy and the keyboard."""
 
 from typing import Any
 
@@ -23,15 +23,15 @@ KEY_PAIRS = (
     ("k", "i"),
     ("l", "o"),
 )
-"""The keys for less and for more of each number of an action: the arrows, then one key above the other."""
+"""Keys that decrease and increase each action component: arrows, then a key and the one above."""
 
 
 RAMP_RATE = 6.0
-"""How fast a held key changes the effort (1/s): a tap is a touch, full effort takes a sixth of a second."""
+"""Rate at which a held key changes its component (1/s): from 0 to 1 in a sixth of a second."""
 
 
 class PolicyActor:
-    """The policy of a run, as one of its checkpoints holds it."""
+    """The policy of a run, restored from one of its checkpoints."""
 
     def __init__(self, run: Run, checkpoint: str | None = None) -> None:
         self.run = run
@@ -39,17 +39,20 @@ class PolicyActor:
 
     @property
     def training_steps(self) -> int:
-        """How many steps the checkpoint had trained."""
+        """Training steps before the checkpoint was saved."""
         return int(self.checkpoint_name.removeprefix("step_"))
 
     def switch_checkpoint(self, offset: int) -> None:
-        """Take the checkpoint so many further; newest and oldest are neighbours. A run that still trains shows its new ones."""
+        """Load the checkpoint `offset` positions further; the oldest follows the newest.
+
+        The checkpoints are listed anew, so those of a run that is still training become available.
+        """
         names = [path.name for path in self.run.policies()]
-        place = names.index(self.checkpoint_name) if self.checkpoint_name in names else -1
-        self._load_checkpoint(names[(place + offset) % len(names)])
+        index = names.index(self.checkpoint_name) if self.checkpoint_name in names else -1
+        self._load_checkpoint(names[(index + offset) % len(names)])
 
     def act(self, observation: Array) -> Array:
-        """The action (A,) for an observation (O,)."""
+        """Return the action (A,) for an observation (O,), without exploration."""
         action: Array = self.learner.act(observation[None], explore=False)[0]
         return action
 
@@ -58,40 +61,11 @@ class PolicyActor:
         self.checkpoint_name = name
 
 
-def get_action_dim(space: gymnasium.Space[Any]) -> int:
-    """How many numbers or choices an action holds; a UserError where keys cannot steer it."""
-    steered = isinstance(space, Box | Discrete | MultiDiscrete)
-    if not steered or space.shape is None or len(space.shape) > 1:
-        raise UserError(
-            f"keys steer a flat Box of actions, or choices; this environment takes {space}"
-        )
-    return int(np.prod(space.shape, dtype=int))
-
-
-def blend_actions(
-    policy_action: Any, human_action: Any, human_share: float, space: gymnasium.Space[Any]
-) -> Any:
-    """The action between a policy's own and a person's, who has this share in it; of choices, whose share is larger."""
-    if isinstance(space, Box):
-        return np.asarray(
-            (1.0 - human_share) * policy_action + human_share * human_action, space.dtype
-        )
-    return human_action if human_share > 0.5 else policy_action
-
-
-def convert_action(action: Array, space: gymnasium.Space[Any]) -> Any:
-    """The action that an effort in [-1, 1] means: itself, or a choice: -1 is the first, 1 the last, 0 in the middle."""
-    if isinstance(space, Discrete):
-        return int(space.start) + round(float(action[0] + 1.0) / 2.0 * (int(space.n) - 1))
-    if isinstance(space, MultiDiscrete):
-        return space.start + np.rint((action + 1.0) / 2.0 * (space.nvec - 1)).astype(space.dtype)
-    return np.asarray(action, space.dtype)
-
-
 class KeyboardActor:
-    """Keys as effort: while a key is held its number runs to -1 or 1, and back to 0 when it is let go.
+    """Turn held keys into an action (A,) in [-1, 1].
 
-    Keys have pygame's names. Numbers beyond the last pair of keys stay 0.
+    While a key is held, its component ramps to -1 or 1; after its release, back to 0. Keys have
+    pygame's names. Components beyond the last pair of keys stay 0.
     """
 
     def __init__(self, action_dim: int) -> None:
@@ -100,21 +74,59 @@ class KeyboardActor:
         self.pressed_keys: set[str] = set()
 
     def press(self, key: str) -> None:
-        """A key goes down."""
+        """Mark a key as held."""
         self.pressed_keys.add(key)
 
     def release(self, key: str) -> None:
-        """A key comes up."""
+        """Mark a key as released."""
         self.pressed_keys.discard(key)
 
     def release_all(self) -> None:
-        """The hands leave the keyboard."""
+        """Mark all keys as released."""
         self.pressed_keys.clear()
 
     def update(self, seconds: float) -> None:
-        """Let `seconds` pass: every number moves towards what its keys ask for."""
-        wanted = np.zeros_like(self.action)
-        for index, (less, more) in enumerate(self.key_pairs):
-            wanted[index] = (more in self.pressed_keys) - (less in self.pressed_keys)
-        change = np.float32(RAMP_RATE * seconds)
-        self.action = self.action + np.clip(wanted - self.action, -change, change)
+        """Advance by `seconds`: move every component towards the value that its keys demand."""
+        target = np.zeros_like(self.action)
+        for index, (decrease, increase) in enumerate(self.key_pairs):
+            target[index] = (increase in self.pressed_keys) - (decrease in self.pressed_keys)
+        max_change = np.float32(RAMP_RATE * seconds)
+        self.action = self.action + np.clip(target - self.action, -max_change, max_change)
+
+
+def get_action_dim(space: gymnasium.Space[Any]) -> int:
+    """Return the number of action components; a UserError if keys cannot control the space."""
+    is_supported = isinstance(space, Box | Discrete | MultiDiscrete)
+    if not is_supported or space.shape is None or len(space.shape) > 1:
+        raise UserError(
+            "keys control a Box with one axis, a Discrete or a MultiDiscrete action space; "
+            f"this environment has {space}"
+        )
+    return int(np.prod(space.shape, dtype=int))
+
+
+def convert_action(action: Array, space: gymnasium.Space[Any]) -> Any:
+    """Convert a keyboard action (A,) in [-1, 1] to an action of `space`.
+
+    A Box takes it as it is. Of discrete choices, -1 is the first, 1 the last and 0 the middle one.
+    """
+    if isinstance(space, Discrete):
+        index = round(float(action[0] + 1.0) / 2.0 * (int(space.n) - 1))
+        return int(space.start) + index
+    if isinstance(space, MultiDiscrete):
+        indices = np.rint((action + 1.0) / 2.0 * (space.nvec - 1))
+        return space.start + indices.astype(space.dtype)
+    return np.asarray(action, space.dtype)
+
+
+def blend_actions(
+    policy_action: Any, human_action: Any, human_share: float, space: gymnasium.Space[Any]
+) -> Any:
+    """Return the weighted mean of both actions; of choices, the one with the larger weight.
+
+    `human_share`, in [0, 1], is the weight of the human's action.
+    """
+    if isinstance(space, Box):
+        blended = (1.0 - human_share) * policy_action + human_share * human_action
+        return np.asarray(blended, space.dtype)
+    return human_action if human_share > 0.5 else policy_action

@@ -1,4 +1,4 @@
-"""The command `poise play`: a run or an environment in, a window out."""
+"""The command `poise play`: open a window on a run or an environment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,13 @@ from rich.console import Console
 
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.media.window import Window
-from poise.toolkit.registry import registered_ids, resolve_env_id, short_name, unwrap_poise_env
+from poise.toolkit.registry import (
+    Env,
+    registered_ids,
+    resolve_env_id,
+    short_name,
+    unwrap_poise_env,
+)
 from poise.toolkit.run import NAME_PATTERN, Run
 from poise.tools.play.actors import PolicyActor
 from poise.tools.play.playground import Playground
@@ -17,11 +23,11 @@ from poise.tools.play.session import LiveRenderer, PlaySession, TapeRecorder
 from poise.tools.record.record_run import make_render_env
 
 HIDPI_SCREEN_HEIGHT = 1800
-"""Screens of so many lines and more are dense: pictures and letters come twice as large."""
+"""Screens with at least so many lines are dense: images and text are drawn twice as large."""
 
 
 DEFAULT_SIZE = 600
-"""Height of a picture where nobody says another, on a screen that is not dense (pixels)."""
+"""Default height of the image on a screen that is not dense (pixels)."""
 
 
 def play(
@@ -35,71 +41,71 @@ def play(
     seed: int = 0,
     seconds: float | None = None,
 ) -> None:
-    """Open a window on `name`: a run, whose policy acts, or an environment, in which the person does; for so many `seconds`."""
+    """Open a window on `name`: a run, controlled by its policy, or an environment, by the keyboard.
+
+    With `seconds`, close after so much time and print the frame rate.
+    """
     run = find_run(name, runs_dir)
     if run is None and checkpoint is not None:
-        raise UserError(f"--checkpoint goes with a run, and {name!r} is none in {runs_dir}")
+        raise UserError(f"--checkpoint needs a run, and {runs_dir} holds no run {name!r}")
     env_id = run.config["env"] if run else find_env(name, runs_dir)
     settings = {**(run.config["env_settings"] if run else {}), **env_settings}
-    window = Window(f"Poise: {run.path.name if run else short_name(env_id)}", has_sidebar=True)
-    size = size or DEFAULT_SIZE * (2 if window.screen_size[1] >= HIDPI_SCREEN_HEIGHT else 1)
-    looks = {
-        "width": size,
-        "height": size,
-        **env_settings,
-        "hud": False,
-    }  # The playground draws it itself.
-    env = make_render_env(env_id, settings, looks)
-    if (
-        hasattr(ours := unwrap_poise_env(env), "camera")
-        and ours is not None
-        and "shadows" not in env_settings
-    ):
-        ours.settings = ours.settings.model_copy(
-            update={"shadows": False}
-        )  # Without a graphics card they take half the time.
-    drawing = LiveRenderer(env, size, hud=env_settings.get("hud", True))
-    live = PlaySession(
+    title = run.path.name if run else short_name(env_id)
+    window = Window(f"Poise: {title}", has_sidebar=True)
+    if size is None:
+        is_hidpi = window.screen_size[1] >= HIDPI_SCREEN_HEIGHT
+        size = DEFAULT_SIZE * (2 if is_hidpi else 1)
+    # The live renderer draws the HUD itself, at the full size of the image.
+    render_settings = {"width": size, "height": size, **env_settings, "hud": False}
+    env = make_render_env(env_id, settings, render_settings)
+    if "shadows" not in env_settings:
+        _turn_shadows_off(env)
+    session = PlaySession(
         env,
         PolicyActor(run, checkpoint) if run else None,
         speed,
         seed,
-        drawing,
+        LiveRenderer(env, size, hud=env_settings.get("hud", True)),
         TapeRecorder(env_id, settings),
     )
-    playground = Playground(window, live, run.path / "videos" if run else Path())
-    console = Console()
+    playground = Playground(window, session, run.path / "videos" if run else Path())
     playground.run(seconds)
-    for line in playground.saved_messages:
-        console.print(line, soft_wrap=True)
+    console = Console()
+    for message in playground.saved_messages:
+        console.print(message, soft_wrap=True)
     if seconds is not None:
-        rate = playground.frame_count / playground.elapsed_seconds
-        slowest = 1000.0 * playground.max_frame_time
+        elapsed = playground.elapsed_seconds
         console.print(
-            f"{rate:.1f} frames a second in {playground.elapsed_seconds:.1f} s; the slowest took {slowest:.0f} ms"
+            f"{playground.frame_count / elapsed:.1f} frames per second over {elapsed:.1f} s; "
+            f"slowest frame: {1000.0 * playground.max_frame_time:.0f} ms"
         )
 
 
 def find_run(name: str, runs_dir: Path) -> Run | None:
-    """The run that `name` names or whose folder it is; None where there is none."""
-    places = [Path(name), *([runs_dir / name] if NAME_PATTERN.fullmatch(name) else [])]
-    return (
-        Run.open(runs_dir, name)
-        if any((place / "config.json").is_file() for place in places)
-        else None
-    )
+    """Return the run of that name or in that folder, or None."""
+    folders = [Path(name)]
+    if NAME_PATTERN.fullmatch(name):
+        folders.append(runs_dir / name)
+    if not any((folder / "config.json").is_file() for folder in folders):
+        return None
+    return Run.open(runs_dir, name)
 
 
 def find_env(name: str, runs_dir: Path) -> str:
-    """The id of the environment that `name` means; the error names the nearest environment or run."""
+    """Return the id of an environment; the error for an unknown name suggests a similar name."""
     try:
         return resolve_env_id(name)
     except UserError:
-        known = [
-            *map(short_name, registered_ids()),
-            *(found.parent.name for found in runs_dir.glob("*/config.json")),
-        ]
-        # Other people's ids are too many to list, and only near ones help.
-        raise unknown_name_error(
-            "environment or run", name, [*known, *(gymnasium.registry if "-v" in name else ())]
-        ) from None
+        choices = [short_name(env_id) for env_id in registered_ids()]
+        choices += [config.parent.name for config in runs_dir.glob("*/config.json")]
+        # All of Gymnasium's ids are too many to list: offer them only to a name with a version.
+        if "-v" in name:
+            choices += gymnasium.registry
+        raise unknown_name_error("environment or run", name, choices) from None
+
+
+def _turn_shadows_off(env: Env) -> None:
+    """Draw an environment in space without shadows: without a GPU they take half the time."""
+    poise_env = unwrap_poise_env(env)
+    if poise_env is not None and hasattr(poise_env, "camera"):
+        poise_env.settings = poise_env.settings.model_copy(update={"shadows": False})

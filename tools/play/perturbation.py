@@ -1,4 +1,4 @@
-"""What disturbs a live environment: the mouse on a rubber band, balls, weather, and settings that are turned."""
+"""Perturbations of a live environment: mouse drag, balls, wind, pushes and changed settings."""
 
 from dataclasses import dataclass, field
 
@@ -8,80 +8,82 @@ from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.interaction import Grab, ImagePoint, Interaction
 
 PUSH_INTERVAL = 2.0
-"""Time from one push to the next, in the mean (s)."""
+"""Mean time between two random pushes (s)."""
 
 
 @dataclass
 class ExternalForces:
-    """What blows, and what pushes; a switch and a strength for each."""
+    """Wind and random pushes, each with a switch and a strength."""
 
     wind_acceleration: float = 0.1
-    """How much faster it makes all bodies in a second, to the right where positive (m/s2)."""
+    """Acceleration of all bodies, to the right of the image if positive (m/s2)."""
     push_speed: float = 0.1
-    """What a push could make all bodies faster by; it goes to one (m/s)."""
+    """Speed that the impulse of a push would add if all bodies shared it (m/s)."""
     has_wind: bool = False
     has_pushes: bool = False
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
     def start_episode(self, seed: int) -> None:
-        """Begin with an episode: the same seed, the same pushes."""
+        """Seed the pushes: the same seed gives the same pushes."""
         self.rng = np.random.default_rng(seed)
 
     def apply(self, interaction: Interaction, seconds: float) -> str:
-        """Blow and push for so long; what was done, in a word, or nothing."""
-        told = ""
+        """Apply wind and pushes for one step of `seconds`; return the name of what acted, or ""."""
+        applied = ""
         if self.has_wind:
             interaction.push_all(self.wind_acceleration * seconds)
-            told = "the wind"
+            applied = "wind"
         if self.has_pushes and self.rng.random() < seconds / PUSH_INTERVAL:
             interaction.push_random(self.push_speed, self.rng)
-            told = "a push"
-        return told
+            applied = "push"
+        return applied
 
     def toggle_wind(self) -> None:
-        """Let the wind blow, or lie."""
+        """Turn the wind on or off."""
         self.has_wind = not self.has_wind
 
     def toggle_pushes(self) -> None:
-        """Begin to push, or stop."""
+        """Turn the random pushes on or off."""
         self.has_pushes = not self.has_pushes
 
 
 @dataclass
 class MouseDrag:
-    """A rubber band from a hold on a body to where the mouse is."""
+    """A spring between the grabbed point of a body and the cursor."""
 
     grab: Grab
     cursor: ImagePoint
 
     def pull(self) -> None:
-        """Pull for one step of the environment."""
+        """Pull the body towards the cursor for one step of the environment."""
         self.grab.pull(self.cursor)
 
     def get_endpoints(self) -> tuple[ImagePoint, ImagePoint]:
-        """The body and the mouse in the picture."""
+        """Return the grabbed point and the cursor in the image."""
         return self.grab.position(), self.cursor
 
 
 class Perturbations:
-    """All that a person does to an environment besides acting in it; nothing in an environment that has no hands for it."""
+    """All perturbations of one environment; without effect where it offers no interaction."""
 
     def __init__(self, poise_env: BaseEnvironment | None) -> None:
         self.poise_env = poise_env
         self.external_forces = ExternalForces()
         self.changed_settings: dict[str, float] = {}
-        """Settings as they were turned last; they hold in later episodes too."""
+        """Settings changed by the sliders; they keep their values in later episodes."""
+        self.perturbed_by = ""
+        """Last perturbation of the episode; "" while seed and actions alone reproduce it."""
+        self.drag: MouseDrag | None = None
 
     def start_episode(self, seed: int) -> None:
-        """An episode begins, undisturbed."""
+        """Begin an unperturbed episode."""
         self.perturbed_by = ""
-        """What has disturbed the episode; nothing where its seed and actions still tell all of it."""
-        self.drag: MouseDrag | None = None
+        self.drag = None
         self.external_forces.start_episode(seed)
 
     @property
     def interaction(self) -> Interaction | None:
-        """What the environment gives to a person, if anything."""
+        """The interaction that the environment offers, if any."""
         return self.poise_env.interaction() if self.poise_env is not None else None
 
     @property
@@ -90,35 +92,35 @@ class Perturbations:
         return bool(self.interaction and self.interaction.CAN_THROW)
 
     def grab(self, cursor: ImagePoint) -> None:
-        """Take hold of the body at a place of the picture."""
-        if self.interaction and (hold := self.interaction.grab(cursor)):
-            self.drag = MouseDrag(hold, cursor)
+        """Grab the body at a point of the image, if there is one."""
+        if self.interaction and (grab := self.interaction.grab(cursor)):
+            self.drag = MouseDrag(grab, cursor)
 
     def release(self) -> None:
-        """Hold nothing any more."""
+        """Release the grabbed body."""
         if self.drag is not None:
             self.drag.grab.release()
             self.drag = None
 
     def throw_ball(self, cursor: ImagePoint) -> None:
-        """Throw a ball at a place of the picture."""
+        """Throw a ball at a point of the image."""
         if self.interaction and self.interaction.CAN_THROW:
             self.interaction.throw_ball(cursor)
-            self.perturbed_by = "a ball"
+            self.perturbed_by = "ball"
 
     def set_parameter(self, name: str, value: float) -> None:
-        """Give a setting of the environment another value, at once."""
+        """Change a setting of the environment at once."""
         if self.interaction:
             self.interaction.set_parameter(name, value)
             self.changed_settings[name] = value
-            self.perturbed_by = f"another {name.replace('_', ' ')}"
+            self.perturbed_by = f"changed {name.replace('_', ' ')}"
 
     def apply(self, seconds: float) -> None:
-        """Pull, blow and push for one step of the environment, which takes so long."""
+        """Apply drag, wind and pushes for one step of the environment, of `seconds`."""
         if self.drag is not None:
             self.drag.pull()
-            self.perturbed_by = "the mouse"
-        if (self.external_forces.has_wind or self.external_forces.has_pushes) and self.interaction:
-            self.perturbed_by = (
-                self.external_forces.apply(self.interaction, seconds) or self.perturbed_by
-            )
+            self.perturbed_by = "mouse"
+        has_forces = self.external_forces.has_wind or self.external_forces.has_pushes
+        if has_forces and self.interaction:
+            applied = self.external_forces.apply(self.interaction, seconds)
+            self.perturbed_by = applied or self.perturbed_by

@@ -1,4 +1,4 @@
-"""The playground: a window on a live environment, in which it is watched, steered, disturbed and filmed."""
+"""The playground: a window to watch, control, perturb and film a live environment."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +10,30 @@ from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.hud import draw_drag_line
 from poise.toolkit.media.window import Window
-from poise.tools.play.recorder import PlayRecorder
+from poise.tools.play.recorder import BUFFER_SECONDS, PlayRecorder
 from poise.tools.play.session import PlaySession
-from poise.tools.play.side_panel import SidePanel, SliderPanel, make_action_key_rows
+from poise.tools.play.side_panel import SidePanel, make_action_key_rows
+from poise.tools.play.sliders import SliderPanel
+
+MAX_FRAME_RATE = 60
+"""Maximum frame rate of the window (Hz); a faster environment makes several steps per frame."""
+
+
+NOTICE_SECONDS = 4.0
+"""Duration of a notice (s)."""
+
+
+FRAME_TIME_SMOOTHING = 0.05
+"""Weight of the newest frame in the moving average of the frame time."""
+
+
+OUTCOME_HEIGHT = 0.16
+NOTICE_HEIGHT = 0.9
+"""Position of the two lines over the image, as fractions of its height from the top."""
 
 
 class Binding(NamedTuple):
-    """Keys, by pygame's names, what they do, in a few words, and what does it."""
+    """Keys, by pygame's names, the description in the help, and the command that they run."""
 
     keys: tuple[str, ...]
     description: str
@@ -24,51 +41,52 @@ class Binding(NamedTuple):
 
 
 def make_bindings(playground: "Playground") -> list[Binding]:
-    """The table, without what the playground's environment or run has no use for."""
-    live = playground.session
-    weather = playground.session.perturbations.external_forces
-    table = [
-        Binding(("space",), "pause, go on", playground.toggle_pause),
-        Binding((".", "n"), "one step, while paused", live.step_once),
-        Binding(("s",), "slow motion", live.toggle_slow_motion),
-        Binding(("r",), "new episode, next seed", live.start_next_episode),
-        Binding(("backspace",), "the same episode again", live.restart_episode),
+    """Return the key bindings that apply to the playground's environment and run."""
+    session = playground.session
+    forces = session.perturbations.external_forces
+    bindings = [
+        Binding(("space",), "pause / resume", playground.toggle_pause),
+        Binding((".", "n"), "single step while paused", session.step_once),
+        Binding(("s",), "slow motion on / off", session.toggle_slow_motion),
+        Binding(("r",), "next episode, next seed", session.start_next_episode),
+        Binding(("backspace",), "restart the episode", session.restart_episode),
     ]
-    if live.policy is not None:
-        table += [
-            Binding(("tab",), "take over, give back", live.toggle_control),
+    if session.policy is not None:
+        bindings += [
+            Binding(("tab",), "take / return control", session.toggle_control),
             Binding(("c", "]"), "next checkpoint", lambda: playground.switch_checkpoint(1)),
-            Binding(("[",), "the checkpoint before", lambda: playground.switch_checkpoint(-1)),
+            Binding(("[",), "previous checkpoint", lambda: playground.switch_checkpoint(-1)),
         ]
-    if live.perturbations.can_throw:
-        table.append(Binding(("b",), "throw a ball at the mouse", playground.mouse.throw_ball))
-    if live.perturbations.interaction is not None:
-        table += [
-            Binding(("1",), "wind", weather.toggle_wind),
-            Binding(("2",), "pushes by chance", weather.toggle_pushes),
+    if session.perturbations.can_throw:
+        bindings.append(Binding(("b",), "throw a ball at the mouse", playground.mouse.throw_ball))
+    if session.perturbations.interaction is not None:
+        bindings += [
+            Binding(("1",), "wind on / off", forces.toggle_wind),
+            Binding(("2",), "random pushes on / off", forces.toggle_pushes),
         ]
-    table.append(Binding(("m",), "keep the last 10 s as a film", playground.save_video))
-    if live.tape.env_id:
-        table.append(Binding(("p",), "keep the episode as a tape", playground.save_tape))
+    save_video = f"save the last {BUFFER_SECONDS:.0f} s as a video"
+    bindings.append(Binding(("m",), save_video, playground.save_video))
+    if session.tape.env_id:
+        bindings.append(Binding(("p",), "save the episode as a tape", playground.save_tape))
     return [
-        *table,
-        Binding(("h",), "show the keys, or hide them", playground.toggle_help),
-        Binding(("q", "escape"), "leave", playground.quit),
+        *bindings,
+        Binding(("h",), "show / hide this help", playground.toggle_help),
+        Binding(("q", "escape"), "quit", playground.quit),
     ]
 
 
 class MouseController:
-    """What the mouse does to a live environment, in a window with sliders."""
+    """Apply mouse events to the environment and to the sliders."""
 
     def __init__(self, window: Window, session: PlaySession, sliders: SliderPanel) -> None:
         self.window = window
         self.session = session
         self.sliders = sliders
         self.cursor: ImagePoint = (0.5, 0.5)
-        """Where it is in the picture."""
+        """Last position in the image."""
 
     def handle_event(self, event: Any) -> None:
-        """Do what an event of the window asks for."""
+        """Handle an event of the window."""
         match event.type:
             case pygame.MOUSEBUTTONDOWN:
                 self._handle_press(event)
@@ -82,57 +100,52 @@ class MouseController:
                 self.release()
 
     def throw_ball(self) -> None:
-        """Throw a ball at where the mouse is."""
+        """Throw a ball at the cursor."""
         self.session.throw_ball(self.cursor)
 
     def release(self) -> None:
-        """Hold nothing any more, neither body nor slider."""
+        """Release the grabbed body and the grabbed slider."""
         self.session.perturbations.release()
         self.sliders.release()
 
     def make_help_rows(self) -> list[tuple[str, str]]:
-        """What it does, for the help."""
-        rows = (
-            [("mouse", "drag a body, set a slider")]
-            if self.session.perturbations.interaction
-            else []
-        )
+        """Return the mouse's rows of the help."""
+        rows = []
+        if self.session.perturbations.interaction:
+            rows.append(("left button", "drag a body, set a slider"))
         if self.session.perturbations.can_throw:
-            rows.append(("right button", "throw a ball; a slider goes back"))
+            rows.append(("right button", "throw a ball, reset a slider"))
         if hasattr(self.session.poise_env, "camera"):
-            rows.append(("right, wheel", "go round, come nearer"))
+            rows.append(("right drag, wheel", "orbit, zoom"))
         return rows
 
     def _handle_press(self, event: Any) -> None:
         self.cursor = self.window.pixel_to_image(event.pos)
-        left, right = event.button == pygame.BUTTON_LEFT, event.button == pygame.BUTTON_RIGHT
-        if (left or right) and self.sliders.press(event.pos, reset=right):
+        is_left = event.button == pygame.BUTTON_LEFT
+        is_right = event.button == pygame.BUTTON_RIGHT
+        if (is_left or is_right) and self.sliders.press(event.pos, reset=is_right):
             return
         if self.window.image_rect.collidepoint(event.pos):
-            if left:
+            if is_left:
                 self.session.grab(self.cursor)
-            elif right:
+            elif is_right:
                 self.throw_ball()
 
     def _handle_motion(self, event: Any) -> None:
         self.cursor = self.window.pixel_to_image(event.pos)
         self.sliders.drag(event.pos)
-        if (band := self.session.perturbations.drag) is not None:
-            band.cursor = self.cursor
-        elif event.buttons[2]:
+        is_right_pressed = event.buttons[2]
+        if (drag := self.session.perturbations.drag) is not None:
+            drag.cursor = self.cursor
+        elif is_right_pressed:
             self.session.move_camera(*self.window.pixel_to_image(event.rel, is_offset=True))
 
 
-MAX_FRAME_RATE = 60
-"""Pictures in a second that are enough for the eye; an environment that steps more often makes several steps in one."""
-
-
-NOTICE_SECONDS = 4.0
-"""How long a notice stays (s)."""
-
-
 class Playground:
-    """A live environment in a window. `frame` is one turn of its loop; `run` turns until the person leaves. Films go to `folder`."""
+    """Show a live environment in a window until the user quits; save videos and tapes to `folder`.
+
+    `run` loops over `run_frame`: handle events, advance the session, draw.
+    """
 
     def __init__(self, window: Window, session: PlaySession, folder: Path = Path()) -> None:
         self.window = window
@@ -146,71 +159,68 @@ class Playground:
         self.frame_count = 0
         self.elapsed_seconds = 0.0
         self.max_frame_time = 0.0
+        """Longest time between two frames (s)."""
         self.mean_frame_time = 0.02
-        """How many frames were shown, for how long, and how long one took at most (s)."""
+        """Moving average of the time between two frames (s)."""
         self.saved_messages: list[str] = []
-        """A line for each film and tape that was written, or could not be."""
-        self.show_notice("press space to begin" if session.is_paused else "")
+        """One line for each video or tape: its path, or why it was not saved."""
+        self.show_notice("press space to start" if session.is_paused else "")
 
     def run(self, seconds: float | None = None) -> None:
-        """Play until the person leaves, or for so many `seconds`."""
+        """Loop until the user quits, or for `seconds` of real time."""
         try:
             self.run_frame(0.0)
-            self.window.tick(MAX_FRAME_RATE)  # Opening the window took its time.
+            # Discard the time that opening the window took.
+            self.window.tick(MAX_FRAME_RATE)
+            frame_rate = min(MAX_FRAME_RATE, self.session.rate)
             while self.is_open and (seconds is None or self.elapsed_seconds < seconds):
-                self.run_frame(self.window.tick(min(MAX_FRAME_RATE, self.session.rate)))
+                self.run_frame(self.window.tick(frame_rate))
         finally:
             self.session.env.close()
             self.window.close()
             self.saved_messages += self.recorder.close()
 
     def run_frame(self, seconds: float) -> None:
-        """Hear the person, let `seconds` of real time pass, show the environment."""
+        """Handle events, advance by `seconds` of real time, and draw."""
         for event in self.window.poll_events():
             self.handle_event(event)
         self.session.advance(seconds)
         self.elapsed_seconds += seconds
         self.frame_count += 1
         self.max_frame_time = max(self.max_frame_time, seconds)
-        self.mean_frame_time += 0.05 * (seconds - self.mean_frame_time)
-        if news := self.recorder.poll_message():
-            self.show_notice(news)
-            self.saved_messages.append(news)
+        self.mean_frame_time += FRAME_TIME_SMOOTHING * (seconds - self.mean_frame_time)
+        if message := self.recorder.poll_message():
+            self.show_notice(message)
+            self.saved_messages.append(message)
         self.side_panel.plots.update()
         self.draw(0.0 if self.session.is_paused else seconds)
 
     def draw(self, seconds: float) -> None:
-        """Show the environment, over it and beside it what the person should know, and remember it; `seconds` since the last time."""
-        live = self.session
-        window = self.window
-        frame = live.get_frame()
-        if (band := live.perturbations.drag) is not None:
-            frame = draw_drag_line(frame, *band.get_endpoints())
+        """Draw the environment, notices and panels; record the frame, `seconds` after the last."""
+        frame = self.session.get_frame()
+        if (drag := self.session.perturbations.drag) is not None:
+            frame = draw_drag_line(frame, *drag.get_endpoints())
         self.recorder.add_frame(frame, seconds)
-        window.begin_frame(frame)
-        for told, y in (
-            (live.outcome, 0.16),
-            (self.notice if self.elapsed_seconds <= self._notice_until else "", 0.9),
-        ):
-            if told:
-                window.draw_notice(told, 0.5, y)
+        self.window.begin_frame(frame)
+        if self.session.outcome:
+            self.window.draw_notice(self.session.outcome, 0.5, OUTCOME_HEIGHT)
+        if self.notice and self.elapsed_seconds <= self._notice_until:
+            self.window.draw_notice(self.notice, 0.5, NOTICE_HEIGHT)
         if self.is_help_shown:
-            keys = [(" or ".join(binding.keys), binding.description) for binding in self.bindings]
-            window.draw_overlay([*keys, *self.mouse.make_help_rows(), *make_action_key_rows(live)])
+            self.window.draw_overlay(self._make_help_rows())
             self.side_panel.sliders.hide()
         else:
-            self.side_panel.draw(window, 1.0 / max(self.mean_frame_time, 1e-3))
-        window.flip()
+            self.side_panel.draw(self.window, 1.0 / max(self.mean_frame_time, 1e-3))
+        self.window.flip()
 
     def show_notice(self, notice: str) -> None:
-        """Put a line on the picture for a while; before the person has begun, until then."""
+        """Show a line over the image for NOTICE_SECONDS; while paused, until play resumes."""
         self.notice = notice
-        self._notice_until = (
-            float("inf") if self.session.is_paused else self.elapsed_seconds + NOTICE_SECONDS
-        )
+        is_paused = self.session.is_paused
+        self._notice_until = float("inf") if is_paused else self.elapsed_seconds + NOTICE_SECONDS
 
     def handle_event(self, event: Any) -> None:
-        """Do what an event of the window asks for."""
+        """Handle an event of the window."""
         self.mouse.handle_event(event)
         match event.type:
             case pygame.KEYDOWN:
@@ -223,48 +233,54 @@ class Playground:
                 self.quit()
 
     def handle_key(self, key: str) -> None:
-        """Do what a key is for."""
+        """Pass a pressed key to the keyboard actor and run its command, if it has one."""
         self.session.keyboard.press(key)
         for binding in self.bindings:
             if key in binding.keys:
                 binding.callback()
 
-    # The commands.
+    # Commands of the keys.
 
     def toggle_pause(self) -> None:
-        """Stop time, or let it go on; whoever goes on has read what was told."""
+        """Pause, or resume and hide help and notice."""
         self.session.is_paused = not self.session.is_paused
         self.is_help_shown = self.is_help_shown and self.session.is_paused
         self.notice = ""
 
     def switch_checkpoint(self, offset: int) -> None:
-        """Let another of the run's checkpoints act; one that cannot be read leaves the present one acting."""
+        """Switch to another checkpoint of the run; keep the present one if it cannot be loaded."""
+        policy = self.session.policy
+        if policy is None:
+            return
         try:
-            if self.session.policy is not None:
-                self.session.policy.switch_checkpoint(offset)
-                self.show_notice(f"step {self.session.policy.training_steps:,} acts")
+            policy.switch_checkpoint(offset)
+            self.show_notice(f"checkpoint: step {policy.training_steps:,}")
         except (UserError, WorkError) as error:
             self.show_notice(str(error))
 
     def save_video(self) -> None:
-        """Write the last seconds as a film."""
+        """Save the last seconds as a video."""
         self.show_notice(self.recorder.save_video())
 
     def save_tape(self) -> None:
-        """Write the episode as a tape; where none could tell it, say why."""
+        """Save the episode as a tape, or show why a tape cannot reproduce it."""
         try:
-            self.show_notice(
-                self.recorder.save_tape(
-                    self.session.tape.make_tape(self.session.perturbations.perturbed_by)
-                )
-            )
+            tape = self.session.tape.make_tape(self.session.perturbations.perturbed_by)
+            self.show_notice(self.recorder.save_tape(tape))
         except UserError as error:
             self.show_notice(str(error))
 
     def toggle_help(self) -> None:
-        """Show the keys, or hide them."""
+        """Show or hide the help."""
         self.is_help_shown = not self.is_help_shown
 
     def quit(self) -> None:
         """End the loop."""
         self.is_open = False
+
+    def _make_help_rows(self) -> list[tuple[str, str]]:
+        return [
+            *((" or ".join(binding.keys), binding.description) for binding in self.bindings),
+            *self.mouse.make_help_rows(),
+            *make_action_key_rows(self.session),
+        ]

@@ -1,4 +1,7 @@
-"""Keepsakes: the last seconds of a live environment as a film, its episode as a tape; written in threads, so that nobody waits."""
+"""Recording of a live environment: its last seconds as a video, its episode as a tape.
+
+Frames are compressed and files are written in threads, so that the window never waits.
+"""
 
 import zlib
 from collections import deque
@@ -19,35 +22,35 @@ from poise.toolkit.spaces import Array
 from poise.toolkit.tape import Tape
 
 BUFFER_SECONDS = 10.0
-"""How much a film shows (s)."""
+"""Duration of a saved video (s)."""
 
 
 VIDEO_FRAME_RATE = 50
-"""Its frames in a second."""
+"""Frames per second of a saved video."""
 
 
 MAX_HEIGHT = 600
-"""Its height at most (pixels)."""
+"""Maximum height of a saved video (pixels)."""
 
 
 MAX_PENDING_FRAMES = 4
-"""Frames that may wait to be packed; where the machine is slower, a film shows fewer."""
+"""Frames that may wait for compression; on a slow machine further frames are dropped."""
 
 
 class CompressedFrame(NamedTuple):
-    """A frame as it is remembered, and when it was seen (s)."""
+    """A compressed frame (H, W, 3) uint8 and the time from which it was shown (s)."""
 
     time: float
     shape: tuple[int, ...]
     data: bytes
 
     def decompress(self) -> Array:
-        """The frame again, (H, W, 3) uint8."""
+        """Return the frame (H, W, 3) uint8."""
         return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)
 
 
 class PlayRecorder:
-    """What can be kept of a live environment, in a `folder`, which is made when something is."""
+    """Buffer the last frames and save videos and tapes to `folder`, which is made when needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,62 +62,69 @@ class PlayRecorder:
         self._pending_writes: deque[Future[str]] = deque()
 
     def add_frame(self, frame: Array, seconds: float) -> None:
-        """Remember a frame (H, W, 3) that is seen from now on, `seconds` after the last; while no time passes, none."""
+        """Buffer a frame (H, W, 3) that is shown `seconds` after the last one.
+
+        While no time passes, only the first frame is kept.
+        """
         self.time += seconds
-        waiting = sum(not future.done() for future in list(self._frames)[-MAX_PENDING_FRAMES:])
-        if (
-            frame is not self._last_frame
-            and waiting < MAX_PENDING_FRAMES
-            and (seconds or not self._frames)
-        ):
+        recent = list(self._frames)[-MAX_PENDING_FRAMES:]
+        num_pending = sum(not future.done() for future in recent)
+        is_new = frame is not self._last_frame and (seconds or not self._frames)
+        if is_new and num_pending < MAX_PENDING_FRAMES:
             self._frames.append(self._compress_executor.submit(_compress_frame, self.time, frame))
             self._last_frame = frame
-        while (
-            self._frames
-            and self._frames[0].done()
-            and self._frames[0].result().time < self.time - BUFFER_SECONDS
-        ):
-            self._frames.popleft()
+        self._drop_old_frames()
 
     def save_video(self) -> str:
-        """Begin to write the last seconds as a film; a word on it."""
+        """Start to write the last seconds as a video; return a message."""
+        frames = list(self._frames)
+        end_time = self.time
         return self._submit_write(
-            "film", ".mp4", lambda path: _write_video(path, list(self._frames), self.time)
+            "video", ".mp4", lambda path: _write_video(path, frames, end_time)
         )
 
     def save_tape(self, tape: Tape) -> str:
-        """Begin to write a tape; a word on it. One that does not tell the same story again is not kept."""
+        """Start to write a tape; return a message. A tape whose replay differs is not saved."""
         return self._submit_write("tape", ".tape", lambda path: _write_tape(path, tape))
 
     def poll_message(self) -> str:
-        """What has been written since the last call, or why not, in a line; nothing where there is nothing new."""
+        """Return the result of the next finished write, path or error; "" if there is none."""
         if not self._pending_writes or not self._pending_writes[0].done():
             return ""
         try:
             return self._pending_writes.popleft().result()
         except (OSError, UserError, WorkError) as error:
-            return f"not kept: {error}"
+            return f"not saved: {error}"
 
     def close(self) -> list[str]:
-        """Wait until all is written; what was, in a line each."""
+        """Wait until all files are written; return the remaining messages."""
         self._write_executor.shutdown()
         self._compress_executor.shutdown(cancel_futures=True)
         return [self.poll_message() for _ in range(len(self._pending_writes))]
 
-    def _submit_write(self, kind: str, suffix: str, write: Callable[[Path], None]) -> str:
-        def work() -> str:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write(path := _find_free_path(self.folder).with_suffix(suffix))
-            return f"{kind}: {path}"
+    def _drop_old_frames(self) -> None:
+        start_time = self.time - BUFFER_SECONDS
+        while (
+            self._frames and self._frames[0].done() and self._frames[0].result().time < start_time
+        ):
+            self._frames.popleft()
 
-        self._pending_writes.append(self._write_executor.submit(work))
-        return f"the {kind} is being written"
+    def _submit_write(self, name: str, suffix: str, write: Callable[[Path], None]) -> str:
+        def write_file() -> str:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = _find_free_path(self.folder).with_suffix(suffix)
+            write(path)
+            return f"{name}: {path}"
+
+        self._pending_writes.append(self._write_executor.submit(write_file))
+        return f"writing the {name} ..."
 
 
 def _find_free_path(folder: Path) -> Path:
-    """A name that nothing has, whatever its ending: a tape's own film gets the tape's name."""
+    """Return a path whose stem no file has: the video of a replayed tape gets the tape's stem."""
     taken = {path.stem for path in folder.iterdir()}
-    return folder / next(name for name in map("play-{}".format, count(1)) if name not in taken)
+    names = (f"play-{number}" for number in count(1))
+    return folder / next(name for name in names if name not in taken)
 
 
 def _compress_frame(time: float, frame: Array) -> CompressedFrame:
@@ -124,28 +134,27 @@ def _compress_frame(time: float, frame: Array) -> CompressedFrame:
 
 
 def _write_video(path: Path, futures: list[Future[CompressedFrame]], end_time: float) -> None:
-    """Each frame is shown until the next one was seen."""
-    packed = [future.result() for future in futures]
-    packed = [one for one in packed if one.shape == packed[-1].shape]
-    if not packed:
-        raise UserError("nothing has been seen yet")
-    ends = [
-        *(one.time for one in packed[1:]),
-        max(end_time, packed[-1].time + 1.0 / VIDEO_FRAME_RATE),
-    ]
-    shown = packed[0].time
-    with open_atomic_recorder(path, VIDEO_FRAME_RATE) as film:
-        for one, until in zip(packed, ends, strict=True):
-            frame = one.decompress()
-            while shown < until - 1e-9:
-                film.add(frame)
-                shown += 1.0 / VIDEO_FRAME_RATE
+    """Write a video in which each frame lasts until the next one was shown."""
+    frames = [future.result() for future in futures]
+    # Frames from before the window changed the image's size do not fit into the same video.
+    frames = [frame for frame in frames if frame.shape == frames[-1].shape]
+    if not frames:
+        raise UserError("no frame has been shown yet")
+    frame_seconds = 1.0 / VIDEO_FRAME_RATE
+    last_end = max(end_time, frames[-1].time + frame_seconds)
+    end_times = [*(frame.time for frame in frames[1:]), last_end]
+    time = frames[0].time
+    with open_atomic_recorder(path, VIDEO_FRAME_RATE) as recorder:
+        for compressed, end in zip(frames, end_times, strict=True):
+            frame = compressed.decompress()
+            while time < end - 1e-9:
+                recorder.add(frame)
+                time += frame_seconds
 
 
 def _write_tape(path: Path, tape: Tape) -> None:
     with closing(tape.make_env()) as env:
-        deque(
-            tape.replay(env), maxlen=0
-        )  # An environment that tells another story raises an error here.
-    with atomic_write(path) as aside:
-        tape.save(aside)
+        # Replay to the end: raises a WorkError where the environment deviates from the tape.
+        deque(tape.replay(env), maxlen=0)
+    with atomic_write(path) as temporary_path:
+        tape.save(temporary_path)

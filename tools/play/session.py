@@ -1,4 +1,4 @@
-"""A live environment: episodes that follow one another in real time, in which policy and person act, and which may be disturbed."""
+"""A live environment: consecutive episodes in real time, controlled by policy and keyboard."""
 
 import time
 from collections.abc import Mapping
@@ -26,170 +26,36 @@ from poise.tools.play.actors import (
 from poise.tools.play.perturbation import Perturbations
 from poise.tools.record.record_run import get_frame_rate
 
-
-class TapeRecorder:
-    """What was seen and done since an episode began, in the environment of an id with some settings."""
-
-    def __init__(self, env_id: str = "", settings: Mapping[str, Any] | None = None) -> None:
-        self.env_id = env_id
-        self.settings = dict(settings or {})
-
-    def start_episode(
-        self, seed: int, changed_settings: Mapping[str, float], observation: Array
-    ) -> None:
-        """An episode begins, with these settings turned."""
-        self._seed = seed
-        self._episode_settings = {**self.settings, **changed_settings}
-        self._steps: list[EpisodeStep] = []
-        self.add(observation, None)
-
-    def add(self, observation: Array, action: Any) -> None:
-        """A step was made."""
-        self._steps.append(EpisodeStep(observation, action, 0.0, False, False, {}))
-
-    def make_tape(self, perturbed_by: str) -> Tape:
-        """The tape up to now; a UserError where something has disturbed the episode, or nobody knows which environment it is."""
-        if perturbed_by:
-            raise UserError(
-                f"no tape: {perturbed_by} disturbed this episode, and a tape knows only seed and actions"
-            )
-        if not self.env_id or len(self._steps) < 2:
-            raise UserError("no tape: there is no episode yet that it could tell")
-        return Tape.from_steps(
-            self.env_id, self._episode_settings, self._seed, self._steps, get_versions()
-        )
-
-
-@dataclass
-class PlayerScore:
-    """What one of them has done."""
-
-    seconds: float = 0.0
-    total_reward: float = 0.0
-    steps: int = 0
-    falls: int = 0
-    current_streak: float = 0.0
-    longest_streak: float = 0.0
-    """The longest time without a fall and without a break (s)."""
-
-
-@dataclass
-class Scoreboard:
-    """A tally for each who has acted, by name. A step, and a fall, is theirs who had more than half of a say in it."""
-
-    players: dict[str, PlayerScore] = field(default_factory=dict)
-    current_player: str = ""
-
-    def add_step(self, player: str, seconds: float, reward: float, *, has_fallen: bool) -> None:
-        """Count a step."""
-        tally = self.players.setdefault(player, PlayerScore())
-        if player != self.current_player:
-            self.current_player = player
-            tally.current_streak = 0.0
-        tally.seconds = tally.seconds + seconds
-        tally.total_reward = tally.total_reward + reward
-        tally.steps = tally.steps + 1
-        tally.current_streak += seconds
-        tally.longest_streak = max(tally.longest_streak, tally.current_streak)
-        if has_fallen:
-            tally.falls += 1
-            tally.current_streak = 0.0
-
-    def start_episode(self) -> None:
-        """A new episode is a new stretch."""
-        self.current_player = ""
-
-    def make_rows(self) -> list[tuple[str, str]]:
-        """The longest time up, falls, and what a step paid in the mean, for each who has acted."""
-        rows = []
-        for who, tally in self.players.items():
-            rows += [(f"{who}: best, falls", f"{tally.longest_streak:.1f} s, {tally.falls}")]
-            rows += [(f"{who}: reward a step", f"{tally.total_reward / tally.steps:z.2f}")]
-        return rows
-
-
-FRAME_BUDGET = 0.012
-"""How long a picture in motion may take (s): what is left of a frame is for the policy and the window."""
-
-
-MIN_RESOLUTION_SCALE = 0.3
-"""The least part of its size in which an environment in space is drawn before it is enlarged."""
-
-
-class LiveRenderer:
-    """Draws an environment `size` pixels high, or as high as it draws itself; with a `hud` where the environment is ours.
-
-    Pictures of space take long without a graphics card. In motion they are drawn as large as there is time for, and enlarged.
-    """
-
-    def __init__(self, env: Env, size: int | None = None, *, hud: bool = False) -> None:
-        self.env = env
-        self.poise_env = unwrap_poise_env(env)
-        self.size = size
-        self.has_hud = hud
-        self.resolution_scale = 1.0
-        self.is_downscaled = False
-        """The part of its size in which there is time to draw it, and whether the last picture was."""
-
-    def render(self, *, full_resolution: bool) -> Array:
-        """The picture now (H, W, 3) uint8; a sharp one may take its time."""
-        frame = self._render_scaled(full_resolution)
-        wide, high = self._get_display_size(frame)
-        if frame.shape[:2] != (high, wide):
-            frame = resize_frame(frame, wide, high)
-        return (
-            draw_hud(frame, self.poise_env)
-            if self.has_hud and self.poise_env is not None
-            else frame
-        )
-
-    def _render_scaled(self, full_resolution: bool) -> Array:
-        camera = getattr(self.poise_env, "camera", None)
-        if camera is None or self.poise_env is None:
-            return np.asarray(self.env.render())
-        part = 1.0 if full_resolution else self.resolution_scale
-        self.is_downscaled = part < 1.0
-        camera.width, camera.height = (
-            max(16, round(part * side)) for side in self._get_full_size()
-        )
-        began = time.perf_counter()
-        frame = np.asarray(self.env.render())
-        took = time.perf_counter() - began
-        if not full_resolution and not 0.5 * FRAME_BUDGET < took < 1.5 * FRAME_BUDGET:
-            self.resolution_scale = min(
-                1.0, max(MIN_RESOLUTION_SCALE, part * (FRAME_BUDGET / took) ** 0.5)
-            )
-        return frame
-
-    def _get_full_size(self) -> tuple[int, int]:
-        assert self.poise_env is not None
-        return self.poise_env.settings.width, self.poise_env.settings.height
-
-    def _get_display_size(self, frame: Array) -> tuple[int, int]:
-        """Width and height in which the picture is seen."""
-        if self.poise_env is not None:
-            return self._get_full_size()
-        share = self.size / frame.shape[0] if self.size else 1.0
-        return round(share * frame.shape[1]), round(share * frame.shape[0])
+HUMAN = "you"
+POLICY = "policy"
+"""Names of the players on the scoreboard."""
 
 
 SLOW_MOTION_FACTOR = 0.25
 
 
 OUTCOME_SECONDS = 1.5
-"""How long an ended episode stays, so that one can read why it ended (s)."""
-
-
-HUMAN = "you"
-POLICY = "policy"
+"""Time for which the end of an episode stays on the screen, so that its outcome can be read (s)."""
 
 
 MAX_CATCH_UP = 0.1
-"""The longest real time that is made up for at once (s): where a machine is slower, so is the environment."""
+"""Maximum real time simulated at once (s): on a slow machine the environment runs slower."""
+
+
+FRAME_BUDGET = 0.012
+"""Time for rendering a moving scene (s); the rest of a frame is for the policy and the window."""
+
+
+MIN_RESOLUTION_SCALE = 0.3
+"""Smallest scale at which a moving scene in space is rendered before it is enlarged."""
 
 
 class PlaySession:
-    """An environment, who acts in it and how its time goes. The person's keys have a `share` in a policy's actions, or all of it."""
+    """An environment in real time, with its policy, keyboard, perturbations, tape and scoreboard.
+
+    `human_share`, in [0, 1], is the weight of the keyboard's action against the policy's; without a
+    policy it is 1. Such a session starts paused, because a body falls within a second.
+    """
 
     def __init__(
         self,
@@ -197,37 +63,36 @@ class PlaySession:
         policy: PolicyActor | None = None,
         speed: float = 1.0,
         seed: int = 0,
-        renderer: LiveRenderer | None = None,
-        tape: TapeRecorder | None = None,
+        renderer: "LiveRenderer | None" = None,
+        tape: "TapeRecorder | None" = None,
     ) -> None:
-        size = get_action_dim(env.action_space)
         self.env = env
-        self.policy = policy
-        self.speed = speed
         self.poise_env = unwrap_poise_env(env)
-        self.rate = get_frame_rate(env)
-        self.actor_name = HUMAN
+        self.policy = policy
+        self.keyboard = KeyboardActor(get_action_dim(env.action_space))
         self.human_share = 0.0 if policy else 1.0
-        self.keyboard = KeyboardActor(size)
+        self.actor_name = HUMAN
+        self.speed = speed
+        self.rate = get_frame_rate(env)
+        """Steps per second of the environment's own time (Hz)."""
         self.perturbations = Perturbations(self.poise_env)
         self.scoreboard = Scoreboard()
         self.renderer = renderer or LiveRenderer(env)
         self.tape = tape or TapeRecorder()
-        # A body falls within a second: whoever is to steer it begins when ready.
         self.is_paused = policy is None
         self.is_slow_motion = False
         self.start_episode(seed)
 
     @property
     def effective_speed(self) -> float:
-        """How fast the environment's time goes."""
+        """Seconds of the environment's time per second of real time."""
         return self.speed * (SLOW_MOTION_FACTOR if self.is_slow_motion else 1.0)
 
     def start_episode(self, seed: int) -> None:
-        """Begin the episode of a seed."""
+        """Start the episode of a seed."""
         self.seed = seed
         self.observation: Array = self.env.reset(seed=seed)[0]
-        self.action: Array = np.zeros_like(self.keyboard.action)  # one number for each pair of keys
+        self.action: Array = np.zeros_like(self.keyboard.action)  # (A,)
         self.steps = 0
         self.reward = 0.0
         self.episode_return = 0.0
@@ -240,57 +105,60 @@ class PlaySession:
         self._frame: Array | None = None
 
     def start_next_episode(self) -> None:
-        """Begin the episode of the next seed."""
+        """Start the episode of the next seed."""
         self.start_episode(self.seed + 1)
 
     def restart_episode(self) -> None:
-        """Begin the same episode again."""
+        """Start the same episode again."""
         self.start_episode(self.seed)
 
     def step_once(self) -> None:
-        """One step, while time stands still."""
+        """Make one step if the session is paused."""
         if self.is_paused:
             self.step()
 
     def toggle_slow_motion(self) -> None:
-        """Slow motion, or full speed again."""
+        """Turn slow motion on or off."""
         self.is_slow_motion = not self.is_slow_motion
 
     def toggle_control(self) -> None:
-        """Take the controls from the policy, or give them back."""
+        """Take control from the policy, or return it."""
         self.human_share = 0.0 if self.human_share > 0.5 else 1.0
 
     def get_frame(self) -> Array:
-        """The environment now, (H, W, 3) uint8; drawn again only when it has moved, or sharply, once it stands still."""
+        """Return the current frame (H, W, 3) uint8.
+
+        It is rendered again only after the scene changed, or at full resolution once it is paused.
+        """
         if self._frame is None or (self.is_paused and self.renderer.is_downscaled):
             self._frame = self.renderer.render(full_resolution=self._frame is not None)
         return self._frame
 
     def grab(self, cursor: ImagePoint) -> None:
-        """Take hold of the body at a place of the picture."""
+        """Grab the body at a point of the image."""
         if not self.outcome and 0.0 <= min(cursor) <= max(cursor) <= 1.0:
             self.perturbations.grab(cursor)
 
     def throw_ball(self, cursor: ImagePoint) -> None:
-        """Throw a ball at a place of the picture."""
+        """Throw a ball at a point of the image."""
         if not self.outcome:
             self.perturbations.throw_ball(cursor)
             self._frame = None
 
     def set_parameter(self, name: str, value: float) -> None:
-        """Give a setting of the environment another value, at once."""
+        """Change a setting of the environment at once."""
         self.perturbations.set_parameter(name, value)
         self._frame = None
 
     def move_camera(self, right: float = 0.0, down: float = 0.0, zoom_steps: float = 0.0) -> None:
-        """Turn the scene by parts of the picture's width and height, and come nearer; where the environment has a camera."""
+        """Orbit by fractions of the image's size and zoom in, where there is a camera."""
         if camera := getattr(self.poise_env, "camera", None):
             camera.orbit(right, down)
             camera.zoom(zoom_steps)
             self._frame = None
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` of real time pass: hands move, and the environment makes the steps that are due."""
+        """Advance by `seconds` of real time: ramp the held keys and make the steps that are due."""
         self.keyboard.update(seconds)
         if self.is_paused:
             return
@@ -306,7 +174,7 @@ class PlaySession:
             self.step()
 
     def step(self) -> None:
-        """One step: policy and person act, and what disturbs the environment does. After an episode's last, the next one."""
+        """Make one step with perturbations; after the end of an episode, start the next one."""
         if self.outcome:
             self.start_next_episode()
             return
@@ -319,26 +187,177 @@ class PlaySession:
         self.steps += 1
         self.reward = float(reward)
         self.episode_return += self.reward
-        who = self.actor_name if self.policy is None or self.human_share > 0.5 else POLICY
-        self.scoreboard.add_step(who, 1.0 / self.rate, self.reward, has_fallen=bool(terminated))
+        is_human = self.policy is None or self.human_share > 0.5
+        player = self.actor_name if is_human else POLICY
+        self.scoreboard.add_step(player, 1.0 / self.rate, self.reward, has_fallen=bool(terminated))
         if terminated or truncated:
-            self.outcome = (
-                f"failed: {info['failure']}"
-                if "failure" in info
-                else "ended"
-                if terminated
-                else "time is up"
-            )
+            self.outcome = _describe_outcome(bool(terminated), info)
             self.perturbations.release()
 
     def _choose_action(self) -> Any:
-        """What the policy and the person, each with a share, do now."""
-        person = convert_action(self.keyboard.action, self.env.action_space)
+        """Return the action of keyboard and policy, weighted by `human_share`."""
+        space = self.env.action_space
+        human_action = convert_action(self.keyboard.action, space)
         if self.policy is None or self.human_share == 1.0:
-            return person
-        own = self.policy.act(self.observation)
-        return (
-            blend_actions(own, person, self.human_share, self.env.action_space)
-            if self.human_share
-            else own
+            return human_action
+        policy_action = self.policy.act(self.observation)
+        if self.human_share == 0.0:
+            return policy_action
+        return blend_actions(policy_action, human_action, self.human_share, space)
+
+
+def _describe_outcome(terminated: bool, info: Mapping[str, Any]) -> str:
+    if "failure" in info:
+        return f"failed: {info['failure']}"
+    return "terminated" if terminated else "time limit reached"
+
+
+class LiveRenderer:
+    """Render an environment in real time, with a HUD if it is one of Poise.
+
+    Without a GPU, scenes in space render slowly: while they move, they are rendered at a scale that
+    fits into FRAME_BUDGET, and enlarged. `size` is the height at which images of other packages'
+    environments are shown (pixels; None: as rendered).
+    """
+
+    def __init__(self, env: Env, size: int | None = None, *, hud: bool = False) -> None:
+        self.env = env
+        self.poise_env = unwrap_poise_env(env)
+        self.size = size
+        self.has_hud = hud
+        self.resolution_scale = 1.0
+        """Scale of the full size at which rendering fits into the budget."""
+        self.is_downscaled = False
+        """Whether the last image was rendered below its full size."""
+
+    def render(self, *, full_resolution: bool) -> Array:
+        """Return the current frame (H, W, 3) uint8; full resolution may exceed the budget."""
+        frame = self._render_scaled(full_resolution)
+        width, height = self._get_display_size(frame)
+        if frame.shape[:2] != (height, width):
+            frame = resize_frame(frame, width, height)
+        if self.has_hud and self.poise_env is not None:
+            return draw_hud(frame, self.poise_env)
+        return frame
+
+    def _render_scaled(self, full_resolution: bool) -> Array:
+        camera = getattr(self.poise_env, "camera", None)
+        if camera is None:
+            return np.asarray(self.env.render())
+        scale = 1.0 if full_resolution else self.resolution_scale
+        self.is_downscaled = scale < 1.0
+        width, height = self._get_full_size()
+        camera.width = max(16, round(scale * width))
+        camera.height = max(16, round(scale * height))
+        start = time.perf_counter()
+        frame = np.asarray(self.env.render())
+        seconds = time.perf_counter() - start
+        is_on_budget = 0.5 * FRAME_BUDGET < seconds < 1.5 * FRAME_BUDGET
+        if not full_resolution and not is_on_budget:
+            # Rendering time grows with the number of pixels: with the square of the scale.
+            best_scale = scale * (FRAME_BUDGET / seconds) ** 0.5
+            self.resolution_scale = min(1.0, max(MIN_RESOLUTION_SCALE, best_scale))
+        return frame
+
+    def _get_full_size(self) -> tuple[int, int]:
+        """Return width and height of a Poise environment's image (pixels)."""
+        assert self.poise_env is not None
+        return self.poise_env.settings.width, self.poise_env.settings.height
+
+    def _get_display_size(self, frame: Array) -> tuple[int, int]:
+        """Return width and height at which the image is shown (pixels)."""
+        if self.poise_env is not None:
+            return self._get_full_size()
+        scale = self.size / frame.shape[0] if self.size else 1.0
+        return round(scale * frame.shape[1]), round(scale * frame.shape[0])
+
+
+class TapeRecorder:
+    """Record the observations and actions of an episode, for a tape."""
+
+    def __init__(self, env_id: str = "", settings: Mapping[str, Any] | None = None) -> None:
+        self.env_id = env_id
+        self.settings = dict(settings or {})
+
+    def start_episode(
+        self, seed: int, changed_settings: Mapping[str, float], observation: Array
+    ) -> None:
+        """Start an episode under the environment's settings, updated by the changed ones."""
+        self._seed = seed
+        self._episode_settings = {**self.settings, **changed_settings}
+        self._steps: list[EpisodeStep] = []
+        self.add(observation, None)
+
+    def add(self, observation: Array, action: Any) -> None:
+        """Add a step: the action and the observation that followed."""
+        self._steps.append(EpisodeStep(observation, action, 0.0, False, False, {}))
+
+    def make_tape(self, perturbed_by: str) -> Tape:
+        """Return a tape of the episode so far.
+
+        A UserError if a perturbation makes the episode irreproducible, if the environment's id is
+        unknown, or before the first step.
+        """
+        if perturbed_by:
+            raise UserError(
+                f"no tape: this episode was perturbed ({perturbed_by}), "
+                "and a tape holds only seed and actions"
+            )
+        if not self.env_id:
+            raise UserError("no tape: the environment's id is unknown")
+        if len(self._steps) < 2:
+            raise UserError("no tape: the episode has no step yet")
+        return tape_from_steps(
+            self.env_id, self._episode_settings, self._seed, self._steps, get_versions()
         )
+
+
+@dataclass
+class PlayerScore:
+    """Statistics of one player."""
+
+    seconds: float = 0.0
+    total_reward: float = 0.0
+    steps: int = 0
+    falls: int = 0
+    current_streak: float = 0.0
+    longest_streak: float = 0.0
+    """Longest time in control within one episode without a fall (s)."""
+
+
+@dataclass
+class Scoreboard:
+    """Scores by player; a step counts for the player with more than half of the control."""
+
+    players: dict[str, PlayerScore] = field(default_factory=dict)
+    current_player: str = ""
+
+    def add_step(self, player: str, seconds: float, reward: float, *, has_fallen: bool) -> None:
+        """Count a step of `seconds` for a player."""
+        score = self.players.setdefault(player, PlayerScore())
+        if player != self.current_player:
+            self.current_player = player
+            score.current_streak = 0.0
+        score.seconds += seconds
+        score.total_reward += reward
+        score.steps += 1
+        score.current_streak += seconds
+        score.longest_streak = max(score.longest_streak, score.current_streak)
+        if has_fallen:
+            score.falls += 1
+            score.current_streak = 0.0
+
+    def start_episode(self) -> None:
+        """End the current streak: streaks do not continue across episodes."""
+        self.current_player = ""
+
+    def make_rows(self) -> list[tuple[str, str]]:
+        """Return two rows a player: longest streak and falls, and the mean reward of a step."""
+        rows = []
+        for player, score in self.players.items():
+            mean_reward = score.total_reward / score.steps
+            rows.append(
+                (f"{player}: best time, falls", f"{score.longest_streak:.1f} s, {score.falls}")
+            )
+            rows.append((f"{player}: mean reward", f"{mean_reward:z.2f}"))
+        return rows

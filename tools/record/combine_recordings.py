@@ -1,9 +1,15 @@
-"""Combine recordings: many films side by side in one, or one after the other with a title before each."""
+"""Combine recordings: several videos in one, in a grid or in sequence; or as a contact sheet.
+
+`python -m poise.tools.record.combine_recordings` is `poise combine`.
+"""
 
 import re
+import runpy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from math import ceil, sqrt
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pygame
@@ -21,15 +27,44 @@ from poise.toolkit.spaces import Array
 from poise.tools.record.clips import MAX_SIZE, Clip, Size, fit_size, get_common_size
 
 MAX_FRAME_RATE = 60
-"""Frames in a second that are enough, where nothing else is said."""
+"""Maximum default frame rate (Hz)."""
 
 
 GRID_GAP = 4
-"""Between the pictures of a grid (pixels)."""
+"""Space between the cells of a grid (pixels)."""
+
+
+MIN_CELL_SIZE = 16
+"""Minimum room for a video in a grid (pixels)."""
 
 
 TITLE_SECONDS = 1.5
-"""How long a title stays (s)."""
+"""Duration of a title in a sequence (s)."""
+
+
+SHEET_COLUMNS = 6
+"""Frames of each video on a contact sheet, at equal intervals of the longest video's duration."""
+
+
+class Grid(NamedTuple):
+    """Cells of one size on a page, GRID_GAP apart and from its edges (pixels)."""
+
+    rows: int
+    columns: int
+    cell_width: int
+    cell_height: int
+
+    def make_page(self) -> Array:
+        """Return an empty page (H, W, 3) uint8."""
+        height = GRID_GAP + self.rows * (self.cell_height + GRID_GAP)
+        width = GRID_GAP + self.columns * (self.cell_width + GRID_GAP)
+        return np.full((height, width, 3), CARD_COLOUR, np.uint8)
+
+    def get_cell_corner(self, row: int, column: int) -> tuple[int, int]:
+        """Return top and left of a cell (pixels)."""
+        top = GRID_GAP + row * (self.cell_height + GRID_GAP)
+        left = GRID_GAP + column * (self.cell_width + GRID_GAP)
+        return top, left
 
 
 def combine(
@@ -42,30 +77,35 @@ def combine(
     max_size: int | None = None,
     fps: int | None = None,
 ) -> Path:
-    """Put films into one, an .mp4 or a .gif, whatever their sizes and rates; in constant memory, however long they are.
+    """Combine videos of any sizes and frame rates into one, in constant memory; return its path.
 
-    `captions` has one for each film, or a single empty one for no captions; left out, they are made from the file names.
+    `out` is an .mp4 or a .gif; it exists only if all of it was written. The layout is "grid", all
+    at once in about as many `columns` as rows, or "sequence", one after the other. There is one
+    caption for each video, or a single empty one for none; by default they are the file names.
+    `max_size` limits width and height (pixels). The default frame rate (Hz) is the highest of the
+    videos, at most MAX_FRAME_RATE.
     """
     if layout not in LAYOUTS:
         raise UserError(f"unknown layout {layout!r}: choose from {', '.join(LAYOUTS)}")
     if out.resolve() in {video.resolve() for video in videos}:
-        raise UserError(f"{out} is one of the films that go into it: choose another --out")
+        raise UserError(f"{out} is one of the videos to combine: choose another --out")
     clips = [Clip(video) for video in videos]
     if not captions:
         captions = [make_caption(video) for video in videos]
     elif not any(captions):
         captions = []
     if captions and len(captions) != len(clips):
-        raise UserError(f"{len(captions)} captions for {len(clips)} films: give one for each")
-    rate = fps or min(MAX_FRAME_RATE, max(clip.frame_rate for clip in clips))
-    with open_atomic_recorder(out, rate) as film:
-        for frame in LAYOUTS[layout](clips, captions, rate, max_size or MAX_SIZE, columns):
-            film.add(frame)
+        raise UserError(f"{len(captions)} captions for {len(clips)} videos: give one for each")
+    frame_rate = fps or min(MAX_FRAME_RATE, max(clip.frame_rate for clip in clips))
+    frames = LAYOUTS[layout](clips, captions, frame_rate, max_size or MAX_SIZE, columns)
+    with open_atomic_recorder(out, frame_rate) as recorder:
+        for frame in frames:
+            recorder.add(frame)
     return out
 
 
 def make_caption(path: Path) -> str:
-    """What a file's name says, in words: `episode_000500.mp4` is `episode 500`."""
+    """Return a file name in words: `episode_000500.mp4` becomes `episode 500`."""
     words = re.sub(r"[_\s]+", " ", path.stem).strip()
     return re.sub(r"(?<!\S)0+(?=\d)", "", words)
 
@@ -77,36 +117,36 @@ def iter_grid_frames(
     max_size: int,
     columns: int | None,
 ) -> Iterator[Array]:
-    """All at once, row after row, each under its caption; the last frame of a shorter one is held."""
-    across = min(len(clips), columns or ceil(sqrt(len(clips))))
-    down = ceil(len(clips) / across)
-    room = (max_size - GRID_GAP) // across - GRID_GAP, (max_size - GRID_GAP) // down - GRID_GAP
-    whole = get_common_size(clips)
-    strip = caption_height(min(whole[1], room[1])) if captions else 0
-    width, height = size = fit_size(whole, (room[0], room[1] - strip))
-    if min(room[0], room[1] - strip) < 16:
+    """Yield frames (H, W, 3) uint8 with all clips at once, each under its caption.
+
+    A clip that ends before the others shows its last frame.
+    """
+    num_columns = min(len(clips), columns or ceil(sqrt(len(clips))))
+    num_rows = ceil(len(clips) / num_columns)
+    room_width, room_height = _get_cell_room(max_size, num_rows, num_columns)
+    clip_size = get_common_size(clips)
+    strip_height = caption_height(min(clip_size[1], room_height)) if captions else 0
+    room_height -= strip_height
+    if min(room_width, room_height) < MIN_CELL_SIZE:
         raise UserError(
-            f"{len(clips)} films have no room in {max_size} pixels: a larger --max-size, or other --columns"
+            f"{len(clips)} videos do not fit into {max_size} pixels: "
+            "choose a larger --max-size or other --columns"
         )
-    page = np.empty(
-        ((height + strip + GRID_GAP) * down + GRID_GAP, (width + GRID_GAP) * across + GRID_GAP, 3),
-        np.uint8,
-    )
-    page[:] = CARD_COLOUR
+    size = fit_size(clip_size, (room_width, room_height))
+    width, height = size
+    grid = Grid(num_rows, num_columns, width, strip_height + height)
+    page = grid.make_page()
     running: dict[tuple[int, int], Iterator[Array]] = {}
     for index, clip in enumerate(clips):
-        top, left = (
-            GRID_GAP + index // across * (height + strip + GRID_GAP),
-            GRID_GAP + index % across * (width + GRID_GAP),
-        )
+        top, left = grid.get_cell_corner(*divmod(index, num_columns))
         if captions:
-            page[top : top + strip, left : left + width] = render_title_card(
-                captions[index], width, strip, strip
-            )
-        running[top + strip, left] = clip.iter_frames(frame_rate, size)
+            title = render_title_card(captions[index], width, strip_height, strip_height)
+            page[top : top + strip_height, left : left + width] = title
+        running[top + strip_height, left] = clip.iter_frames(frame_rate, size)
     while True:
         for (top, left), frames in list(running.items()):
-            if (frame := next(frames, None)) is None:
+            frame = next(frames, None)
+            if frame is None:
                 del running[top, left]
             else:
                 page[top : top + height, left : left + width] = frame
@@ -122,62 +162,59 @@ def iter_sequence_frames(
     max_size: int,
     columns: int | None,
 ) -> Iterator[Array]:
-    """One after the other, each after its title."""
+    """Yield frames (H, W, 3) uint8 of one clip after the other, each after its title."""
     if columns is not None:
         raise UserError("--columns goes with --layout grid")
-    size: Size = fit_size(get_common_size(clips), (max_size, max_size))
+    size = fit_size(get_common_size(clips), (max_size, max_size))
+    max_font_size = size[1] // 10
     for index, clip in enumerate(clips):
         if captions:
-            title = render_title_card(captions[index], *size, size[1] // 10)
+            title = render_title_card(captions[index], *size, max_font_size)
             for _ in range(round(TITLE_SECONDS * frame_rate)):
                 yield title
         yield from clip.iter_frames(frame_rate, size)
 
 
-LAYOUTS: dict[
-    str, Callable[[list[Clip], Sequence[str], float, int, int | None], Iterator[Array]]
-] = {
-    "grid": iter_grid_frames,
-    "sequence": iter_sequence_frames,
-}
-
-
-SHEET_COLUMNS = 6
-"""Pictures of each film, evenly spread over the time that the longest takes; one that has ended has none any more."""
+Layout = Callable[[list[Clip], Sequence[str], float, int, int | None], Iterator[Array]]
+LAYOUTS: dict[str, Layout] = {"grid": iter_grid_frames, "sequence": iter_sequence_frames}
 
 
 def make_contact_sheet(videos: Sequence[Path], out: Path, max_size: int = MAX_SIZE) -> Path:
-    """Put moments of films into one picture (PNG), at most so wide and high (pixels); it is there whole or not at all."""
+    """Write a PNG with a row of SHEET_COLUMNS frames for each video; return `out`.
+
+    It is at most `max_size` wide and high (pixels), and it exists only if all of it was written.
+    Cells after the end of a shorter video stay empty.
+    """
     clips = [Clip(video) for video in videos]
-    longest = max(sum(1 for _ in decode_frames(clip.path)) / clip.frame_rate for clip in clips)
-    room = (
-        (max_size - GRID_GAP) // SHEET_COLUMNS - GRID_GAP,
-        (max_size - GRID_GAP) // len(clips) - GRID_GAP,
-    )
-    width, height = size = fit_size(get_common_size(clips), room)
-    sheet = np.full(
-        (
-            GRID_GAP + len(clips) * (height + GRID_GAP),
-            GRID_GAP + SHEET_COLUMNS * (width + GRID_GAP),
-            3,
-        ),
-        CARD_COLOUR,
-        np.uint8,
-    )
+    longest = max(_measure_duration(clip) for clip in clips)
+    room = _get_cell_room(max_size, len(clips), SHEET_COLUMNS)
+    size = fit_size(get_common_size(clips), room)
+    width, height = size
+    grid = Grid(len(clips), SHEET_COLUMNS, width, height)
+    page = grid.make_page()
     for row, clip in enumerate(clips):
-        top = GRID_GAP + row * (height + GRID_GAP)
-        for column, frame in zip(
-            range(SHEET_COLUMNS), clip.iter_frames(SHEET_COLUMNS / longest, size), strict=False
-        ):
-            left = GRID_GAP + column * (width + GRID_GAP)
-            sheet[top : top + height, left : left + width] = frame
+        frames = clip.iter_frames(SHEET_COLUMNS / longest, size)
+        for column, frame in zip(range(SHEET_COLUMNS), frames, strict=False):
+            top, left = grid.get_cell_corner(row, column)
+            page[top : top + height, left : left + width] = frame
     out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out) as aside, aside.open("wb") as file:
-        pygame.image.save(frame_to_surface(sheet), file, out.name)
+    with atomic_write(out) as temporary_path, temporary_path.open("wb") as file:
+        pygame.image.save(frame_to_surface(page), file, out.name)
     return out
 
 
-if __name__ == "__main__":
-    from poise.cli import combine as command
+def _get_cell_room(max_size: int, rows: int, columns: int) -> Size:
+    """Return the maximum width and height of a cell on a page of `max_size` (pixels)."""
+    width = (max_size - GRID_GAP) // columns - GRID_GAP
+    height = (max_size - GRID_GAP) // rows - GRID_GAP
+    return width, height
 
-    command()
+
+def _measure_duration(clip: Clip) -> float:
+    """Return the duration of a clip (s), from the number of its frames."""
+    return sum(1 for _ in decode_frames(clip.path)) / clip.frame_rate
+
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["combine"]
+    runpy.run_module("poise", run_name="__main__")

@@ -1,4 +1,4 @@
-"""What a moment of an episode tells, number by number: what was paid, what was done, and how far each failure is."""
+"""Episode traces: reward terms, margins, actions, joints and observations, step by step."""
 
 import math
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from poise.algos.base import Learner
-from poise.toolkit.environment import HasGroundContacts, HasJoints, Joint
+from poise.toolkit.environment import BaseEnvironment, HasGroundContacts, HasJoints
 from poise.toolkit.experience import EpisodeStep, run_episode
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.spaces import Array, component_names, slices
 
 MAX_OBSERVATION_SAMPLES = 8
-"""How many numbers are told of what somebody else's environment shows."""
+"""Observation components that are traced of an environment of another package."""
 
 
 TARGET_SIGNALS = {"pose": "target", "hand": "object", "velocity": "command"}
-"""Signals that should become like another one, number by number."""
+"""Signals of an observation that should follow another one, component by component."""
 
 
 class TraceSample(NamedTuple):
-    """A number of a moment, and how far it strays."""
+    """The value of one channel at one step, with its standard deviation where it has one."""
 
     group: str
     name: str
@@ -32,14 +32,92 @@ class TraceSample(NamedTuple):
     unit: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class TraceChannel:
+    """One channel of an episode."""
+
+    group: str
+    name: str
+    unit: str
+    values: Array
+    """(steps + 1,); NaN where there was no value."""
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeTrace:
+    """One episode: how it ended, and its channels.
+
+    Groups: reward (what each term adds), value, margin, action, choice, joint, torque, contact,
+    state, aim (the target of the state channel of that name) and shown (the observation).
+    """
+
+    seed: int
+    steps_per_second: float
+    episode_return: float
+    steps: int
+    terminated: bool
+    is_success: bool
+    failed_margin: str | None
+    """The failure margin that was used up, where the environment has margins."""
+    channels: tuple[TraceChannel, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Duration (s)."""
+        return self.steps / self.steps_per_second
+
+    @property
+    def times(self) -> Array:
+        """Time of each value (s), (steps + 1,)."""
+        return np.arange(self.steps + 1) / self.steps_per_second
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the episode terminated without success, as evaluations count it."""
+        return self.terminated and not self.is_success
+
+    def get_group(self, group: str) -> dict[str, TraceChannel]:
+        """Return the channels of a group by name."""
+        return {channel.name: channel for channel in self.channels if channel.group == group}
+
+
+def trace_episode(env: Env, learner: Learner, seed: int, steps_per_second: float) -> EpisodeTrace:
+    """Run one episode of a learner without exploration and return its trace."""
+    steps: list[EpisodeStep] = []
+    rows: list[dict[tuple[str, str], TraceSample]] = []
+    for step in run_episode(env, partial(learner.act, explore=False), seed):
+        samples = _read_samples(env, step)
+        steps.append(step)
+        rows.append({(sample.group, sample.name): sample for sample in samples})
+    if learner.has_critic:
+        observations = np.stack([step.observation for step in steps])  # (steps + 1, O)
+        values, _ = learner.value_and_std(observations)
+        # No action is taken at the end of the episode, so its last observation has no value.
+        for row, value in zip(rows[:-1], values[:-1], strict=True):
+            row["value", "value"] = TraceSample("value", "value", float(value))
+    last = steps[-1]
+    return EpisodeTrace(
+        seed=seed,
+        steps_per_second=steps_per_second,
+        episode_return=sum(step.reward for step in steps),
+        steps=len(steps) - 1,
+        terminated=last.terminated,
+        is_success=any(step.info.get("success", False) for step in steps),
+        failed_margin=last.info.get("failure"),
+        channels=_make_channels(rows),
+    )
+
+
 def read_reward_terms(env: Env, step: EpisodeStep) -> list[TraceSample]:
-    """What each term adds to the reward; where there are none, the reward. An episode's start has not been paid for."""
-    ours = unwrap_poise_env(env)
-    if ours is None:
-        return [
-            TraceSample("reward", "reward", step.reward if step.action is not None else math.nan)
-        ]
-    weights = ours.REWARD[ours.settings.reward]
+    """Return what each term adds to the reward, or the reward where there are no terms.
+
+    At the start of an episode the values are NaN.
+    """
+    poise_env = unwrap_poise_env(env)
+    if poise_env is None:
+        reward = step.reward if step.action is not None else math.nan
+        return [TraceSample("reward", "reward", reward)]
+    weights = poise_env.REWARD[poise_env.settings.reward]
     terms = step.info["reward_terms"]
     return [
         TraceSample("reward", name, weight * terms.get(name, math.nan))
@@ -48,169 +126,128 @@ def read_reward_terms(env: Env, step: EpisodeStep) -> list[TraceSample]:
 
 
 def read_failure_margins(env: Env) -> list[TraceSample]:
-    """How much of each margin to a failure is left."""
-    ours = unwrap_poise_env(env)
-    return (
-        [
-            TraceSample("margin", name, float(margin))
-            for name, margin in ours.failure_margins().items()
-        ]
-        if ours
-        else []
-    )
+    """Return what is left of each failure margin: 1 at rest, 0 where the episode terminates."""
+    poise_env = unwrap_poise_env(env)
+    if poise_env is None:
+        return []
+    margins = poise_env.failure_margins()
+    return [TraceSample("margin", name, float(margin)) for name, margin in margins.items()]
 
 
 def get_action_names(env: Env) -> list[str]:
-    """A name for each number of the action."""
-    if ours := unwrap_poise_env(env):
-        return [name for name, _ in component_names(ours.ACTION)]
+    """Return a name for each action component."""
+    if poise_env := unwrap_poise_env(env):
+        return [name for name, _ in component_names(poise_env.ACTION)]
     shape = env.action_space.shape or (1,)
     return [f"action {number}" for number in range(1, int(np.prod(shape)) + 1)]
 
 
-def read_action(env: Env, step: EpisodeStep) -> list[TraceSample]:
-    """The action, as it was taken: numbers in [-1, 1], by the joints that they move where these are known; or choices."""
-    ours = unwrap_poise_env(env)
-    names = (
-        [joint.name for joint in ours.joints()]
-        if isinstance(ours, HasJoints)
-        else get_action_names(env)
-    )
-    group, most = ("action", 1.0) if isinstance(env.action_space, Box) else ("choice", math.inf)
-    action = (
-        np.full(len(names), math.nan)
-        if step.action is None
-        else np.clip(np.ravel(step.action), -most, most)
-    )
+def make_action_samples(env: Env, action: Array, std: Array | float = 0.0) -> list[TraceSample]:
+    """Return a sample for each action component, with its standard deviation."""
+    values = np.ravel(action)
+    stds = np.broadcast_to(std, values.shape)
+    components = zip(get_action_names(env), values, stds, strict=True)
     return [
-        TraceSample(group, name, float(number)) for name, number in zip(names, action, strict=True)
+        TraceSample("action", name, float(value), float(std)) for name, value, std in components
+    ]
+
+
+def read_action(env: Env, step: EpisodeStep) -> list[TraceSample]:
+    """Return the action that was taken, NaN at the start of an episode.
+
+    Actions of a Box are clipped to [-1, 1] and named after the joints that they move, where the
+    environment has joints; choices form a group of their own.
+    """
+    poise_env = unwrap_poise_env(env)
+    if isinstance(poise_env, HasJoints):
+        names = [joint.name for joint in poise_env.joints()]
+    else:
+        names = get_action_names(env)
+    is_continuous = isinstance(env.action_space, Box)
+    group = "action" if is_continuous else "choice"
+    if step.action is None:
+        action = np.full(len(names), math.nan)
+    elif is_continuous:
+        action = np.clip(np.ravel(step.action), -1.0, 1.0)
+    else:
+        action = np.ravel(step.action)
+    return [
+        TraceSample(group, name, float(value)) for name, value in zip(names, action, strict=True)
     ]
 
 
 def read_joints(env: Env, step: EpisodeStep) -> list[TraceSample]:
-    """Angle and torque of every joint, and what stands on the ground; nothing where the environment does not know."""
-    ours = unwrap_poise_env(env)
-    acted = step.action is not None
-    joints: list[Joint] = ours.joints() if isinstance(ours, HasJoints) else []
-    told = [TraceSample("joint", joint.name, joint.angle, unit="rad") for joint in joints]
-    told += [
-        TraceSample("torque", joint.name, joint.torque if acted else math.nan, unit="N m")
-        for joint in joints
-    ]
-    contacts: dict[str, bool] = (
-        ours.ground_contacts() if isinstance(ours, HasGroundContacts) else {}
-    )
-    return told + [
-        TraceSample("contact", name, float(touches)) for name, touches in contacts.items()
-    ]
+    """Return angle (rad) and torque (N m) of every joint, and 1 or 0 for every ground contact.
+
+    Torques are NaN at the start of an episode. Environments without joints or contacts have no
+    such samples.
+    """
+    poise_env = unwrap_poise_env(env)
+    has_acted = step.action is not None
+    samples: list[TraceSample] = []
+    if isinstance(poise_env, HasJoints):
+        joints = poise_env.joints()
+        samples += [TraceSample("joint", joint.name, joint.angle, unit="rad") for joint in joints]
+        samples += [
+            TraceSample("torque", joint.name, joint.torque if has_acted else math.nan, unit="N m")
+            for joint in joints
+        ]
+    if isinstance(poise_env, HasGroundContacts):
+        contacts = poise_env.ground_contacts()
+        samples += [
+            TraceSample("contact", name, float(touches)) for name, touches in contacts.items()
+        ]
+    return samples
 
 
 def read_observation(env: Env, step: EpisodeStep) -> list[TraceSample]:
-    """What should become like a target, beside it; of an environment whose joints are not told, all that it shows."""
-    ours = unwrap_poise_env(env)
-    if ours is None:
-        numbers = np.ravel(step.observation)
-        told = [] if numbers.dtype == np.uint8 else numbers[:MAX_OBSERVATION_SAMPLES].tolist()
+    """Return the signals that should follow a target, beside their targets.
+
+    An environment without such signals and without joints gives its whole observation; one of
+    another package the first components, unless it is an image.
+    """
+    poise_env = unwrap_poise_env(env)
+    if poise_env is None:
+        values = np.ravel(step.observation)
+        if values.dtype == np.uint8:
+            return []
         return [
-            TraceSample("shown", f"sees {number}", float(value))
-            for number, value in enumerate(told, 1)
+            TraceSample("shown", f"observation {number}", float(value))
+            for number, value in enumerate(values[:MAX_OBSERVATION_SAMPLES], 1)
         ]
-    values = ours.get_observation()
-    places = slices(ours.OBSERVATION)
-    signals = {signal.name: signal for signal in ours.OBSERVATION}
-    aims = {name: aim for name, aim in TARGET_SIGNALS.items() if {name, aim} <= places.keys()}
-    if not aims and not isinstance(ours, HasJoints):
-        return [
-            TraceSample("shown", name, float(value), unit=signal.unit)
-            for (name, signal), value in zip(component_names(ours.OBSERVATION), values, strict=True)
-        ]
+    names = {signal.name for signal in poise_env.OBSERVATION}
+    targets = {name: target for name, target in TARGET_SIGNALS.items() if {name, target} <= names}
+    if targets:
+        return _read_states_and_targets(poise_env, targets)
+    if isinstance(poise_env, HasJoints):
+        return []
+    components = zip(
+        component_names(poise_env.OBSERVATION), poise_env.get_observation(), strict=True
+    )
     return [
-        TraceSample(group, name, float(value), unit=signals[own].unit)
-        for own, aim in aims.items()
-        for group, source in (("state", own), ("aim", aim))
-        for (name, _), value in zip(
-            component_names((signals[own],))[: signals[aim].size],
-            values[places[source]],
-            strict=False,
-        )
+        TraceSample("shown", name, float(value), unit=signal.unit)
+        for (name, signal), value in components
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class TraceChannel:
-    """A number of an episode, moment by moment (steps + 1,); NaN where nothing was told."""
-
-    group: str
-    name: str
-    unit: str
-    values: Array
-
-
-@dataclass(frozen=True, eq=False)
-class EpisodeTrace:
-    """One episode: how it ended, and its tracks by group and name.
-
-    Groups: reward (what each term adds), value, margin, action, choice, joint, torque, contact, state, aim (what the state of
-    that name should become) and shown.
-    """
-
-    seed: int
-    steps_per_second: float
-    """Steps in a second."""
-    episode_return: float
-    steps: int
-    terminated: bool
-    is_success: bool
-    failed_margin: str | None
-    """The margin that was used up, where the environment tells its margins."""
-    channels: tuple[TraceChannel, ...]
-
-    @property
-    def seconds(self) -> float:
-        """How long it lasted."""
-        return self.steps / self.steps_per_second
-
-    @property
-    def times(self) -> Array:
-        """When each moment was (s)."""
-        return np.arange(self.steps + 1) / self.steps_per_second
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the environment ended it, and not for a success: what an evaluation counts."""
-        return self.terminated and not self.is_success
-
-    def get_group(self, group: str) -> dict[str, TraceChannel]:
-        """The tracks of a group, by name."""
-        return {track.name: track for track in self.channels if track.group == group}
-
-
-def trace_episode(env: Env, learner: Learner, seed: int, steps_per_second: float) -> EpisodeTrace:
-    """Let a learner live one episode, without exploring, and keep all that it tells."""
-    moments = []
-    rows = []
-    for moment in run_episode(env, partial(learner.act, explore=False), seed):
-        moments.append(moment)
-        rows.append({told[:2]: told for told in _read_samples(env, moment)})
-    # Where it stops, nothing is expected any more: the last value is none.
-    worth = (
-        learner.value_and_std(np.stack([moment.observation for moment in moments]))[0][:-1]
-        if learner.has_critic
-        else ()
-    )
-    for row, value in zip(rows, worth, strict=False):
-        row["value", "value"] = TraceSample("value", "value", float(value))
-    last = moments[-1]
-    return EpisodeTrace(
-        seed=seed,
-        steps_per_second=steps_per_second,
-        episode_return=sum(moment.reward for moment in moments),
-        steps=len(moments) - 1,
-        terminated=last.terminated,
-        is_success=any(moment.info.get("success", False) for moment in moments),
-        failed_margin=last.info.get("failure"),
-        channels=_make_channels(rows),
-    )
+def _read_states_and_targets(
+    poise_env: BaseEnvironment, targets: dict[str, str]
+) -> list[TraceSample]:
+    """Return groups `state` and `aim`: each signal and its target, under the signal's names."""
+    observation = poise_env.get_observation()
+    positions = slices(poise_env.OBSERVATION)
+    signals = {signal.name: signal for signal in poise_env.OBSERVATION}
+    samples = []
+    for state, target in targets.items():
+        names = [name for name, _ in component_names((signals[state],))]
+        names = names[: signals[target].size]
+        for group, source in (("state", state), ("aim", target)):
+            values = observation[positions[source]]
+            samples += [
+                TraceSample(group, name, float(value), unit=signals[state].unit)
+                for name, value in zip(names, values, strict=False)
+            ]
+    return samples
 
 
 def _read_samples(env: Env, step: EpisodeStep) -> list[TraceSample]:
@@ -224,9 +261,9 @@ def _read_samples(env: Env, step: EpisodeStep) -> list[TraceSample]:
 
 
 def _make_channels(rows: list[dict[tuple[str, str], TraceSample]]) -> tuple[TraceChannel, ...]:
-    keys = {key: told.unit for row in rows for key, told in row.items()}
-    silent = TraceSample("", "", math.nan)
+    units = {key: sample.unit for row in rows for key, sample in row.items()}
+    missing = TraceSample("", "", math.nan)
     return tuple(
-        TraceChannel(*key, unit, np.array([row.get(key, silent).value for row in rows]))
-        for key, unit in keys.items()
+        TraceChannel(*key, unit, np.array([row.get(key, missing).value for row in rows]))
+        for key, unit in units.items()
     )

@@ -1,4 +1,4 @@
-"""Record a run: one episode of its policy as a film that a browser plays."""
+"""Record a run: one episode of its policy, or of a tape, as a video."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,8 +20,12 @@ from poise.toolkit.spaces import Array
 from poise.toolkit.tape import Tape
 from poise.tools.record.overlays import GhostOverlay, StripChartOverlay
 
+DEFAULT_FRAME_RATE = 30
+"""Frame rate of environments that declare none (Hz)."""
+
+
 Overlay = Callable[[Array, EpisodeStep], Array]
-"""What is done to a picture (H, W, 3) uint8 of a moment before it goes into the film; its size may change."""
+"""Change a frame (H, W, 3) uint8 of a step before it is written; its size may change."""
 
 
 def record_episode(
@@ -39,106 +43,35 @@ def record_episode(
     env_settings: Mapping[str, Any] | None = None,
     overlays: Sequence[Overlay] = (),
 ) -> Path:
-    """Film one episode, steps + 1 frames; `tape` keeps the episode itself. An environment that cannot be drawn is a UserError.
+    """Record one episode of a run's policy as a video of steps + 1 frames; return `path`.
 
-    `env_settings` come on top of those that the run was trained with; `overlays` on top of all that is drawn.
+    `checkpoint` is a step, "latest" or "best", the default. `size` is the image's width and height
+    (pixels), `slow` the speed relative to real time. `hud` draws time, return, reward terms,
+    margins and action over the image, `annotate` draws strip charts beside it, `ghost` blends in
+    another run's policy, and `overlays` are applied last. `env_settings` override those of the
+    training. The episode itself is saved to `tape`, if given. A UserError if the environment cannot
+    be rendered.
     """
-    config = run.config
-    settings = {**config["env_settings"], **(env_settings or {})}
-    seen = {**make_render_settings(size, hud), **(env_settings or {})}
+    env_id = run.config["env"]
+    overrides = env_settings or {}
+    settings = {**run.config["env_settings"], **overrides}
+    render_settings = {**make_render_settings(size, hud), **overrides}
     learner = algos.restore_learner(run, checkpoint, with_critic=annotate)
-    env = make_render_env(config["env"], settings, seen)
-    moments = run_episode(env, lambda observation: learner.act(observation, explore=False), seed)
+    env = make_render_env(env_id, settings, render_settings)
+    steps = run_episode(env, lambda observation: learner.act(observation, explore=False), seed)
     with ExitStack() as stack:
-        layers: list[Overlay] = []
+        all_overlays: list[Overlay] = []
         if ghost is not None:
-            twin = stack.enter_context(
-                closing(make_render_env(config["env"], settings, {**seen, "hud": False}))
-            )
-            layers.append(GhostOverlay(ghost, config["env"], env, twin, seed))
+            ghost_env = make_render_env(env_id, settings, {**render_settings, "hud": False})
+            stack.enter_context(closing(ghost_env))
+            all_overlays.append(GhostOverlay(ghost, env_id, env, ghost_env, seed))
         if annotate:
-            layers.append(StripChartOverlay(env, get_frame_rate(env), learner))
-        lived = record_steps(env, moments, path, [*layers, *overlays], slow)
+            all_overlays.append(StripChartOverlay(env, get_frame_rate(env), learner))
+        all_overlays += overlays
+        recorded_steps = record_steps(env, steps, path, all_overlays, slow)
     if tape is not None:
-        Tape.from_steps(config["env"], settings, seed, lived, get_versions()).save(tape)
+        tape_from_steps(env_id, settings, seed, recorded_steps, get_versions()).save(tape)
     return path
-
-
-def record_run(
-    run_name: str,
-    *,
-    runs_dir: Path,
-    checkpoint: str | None,
-    out: Path | None,
-    seed: int | None,
-    **options: Any,
-) -> Path:
-    """Film an episode of the run that `run_name` means, into its own folder where `out` does not say another."""
-    run = Run.open(runs_dir, run_name)
-    seed = EVALUATION_SEED if seed is None else seed
-    path = out or run.video_path(f"{run.find_checkpoint(checkpoint).name}-seed{seed}")
-    return record_episode(
-        run, path, checkpoint=checkpoint, seed=seed, env_settings=options.pop("env_set"), **options
-    )
-
-
-def record_steps(
-    env: Env,
-    steps: Iterable[EpisodeStep],
-    path: Path,
-    overlays: Sequence[Overlay] = (),
-    slow: float = 1.0,
-) -> list[EpisodeStep]:
-    """Film the moments of an environment as they come, and close it; `slow` is the part of its own speed. The moments lived."""
-    lived = []
-    with closing(env), open_atomic_recorder(path, slow * get_frame_rate(env)) as film:
-        for moment in steps:
-            frame = np.asarray(env.render())
-            for overlay in overlays:
-                frame = overlay(frame, moment)
-            film.add(frame)
-            lived.append(moment)
-    return lived
-
-
-def make_render_settings(size: int | None, hud: bool) -> dict[str, Any]:
-    """The settings of an environment of ours that say how it is seen."""
-    return {"hud": hud, **({"width": size, "height": size} if size else {})}
-
-
-def make_render_env(
-    env_id: str, settings: Mapping[str, Any], render_settings: Mapping[str, Any]
-) -> Env:
-    """An environment that draws itself off screen, ours with the given looks; a UserError where it has no renderer."""
-    if not any(display in os.environ for display in DISPLAY_VARIABLES):
-        os.environ.setdefault(
-            "MUJOCO_GL", "egl"
-        )  # How MuJoCo's environments draw without a display.
-    env = make_env(env_id, settings)
-    ours = unwrap_poise_env(env)
-    modes = env.metadata.get("render_modes", [])
-    env.close()
-    if "rgb_array" not in modes:
-        raise UserError(f"environment {env_id!r} cannot draw itself: it has no rgb_array mode")
-    env = make_env(
-        env_id, {**settings, **render_settings} if ours else settings, render_mode="rgb_array"
-    )
-    if ours is None:
-        try:
-            env.reset(seed=0)
-            env.render()
-        except (
-            Exception
-        ) as error:  # Somebody else's code: whatever it raises is what the user must hear.
-            raise UserError(
-                f"environment {env_id!r} cannot draw itself here: {str(error).splitlines()[0]}"
-            ) from None
-    return env
-
-
-def get_frame_rate(env: Env) -> int:
-    """Frames in a second of an environment's film."""
-    return int(env.metadata.get("render_fps", 30))
 
 
 def render_tape(
@@ -150,15 +83,74 @@ def render_tape(
     annotate: bool = False,
     slow: float = 1.0,
 ) -> Path:
-    """Film the episode of a tape, beside the tape where `out` does not say another place; bit for bit what it was."""
+    """Record the episode of a tape, which is replayed bit for bit; return the video's path.
+
+    By default it is written beside the tape. The options are those of `record_episode`.
+    """
     tape = Tape.load(path)
     env = make_render_env(tape.env, tape.settings, make_render_settings(size, hud))
+    overlays = [StripChartOverlay(env, get_frame_rate(env))] if annotate else []
     out = out or path.with_suffix(".mp4")
-    record_steps(
-        env,
-        tape.replay(env),
-        out,
-        [StripChartOverlay(env, get_frame_rate(env))] if annotate else [],
-        slow,
-    )
+    record_steps(env, tape.replay(env), out, overlays, slow)
     return out
+
+
+def record_steps(
+    env: Env,
+    steps: Iterable[EpisodeStep],
+    path: Path,
+    overlays: Sequence[Overlay] = (),
+    slow: float = 1.0,
+) -> list[EpisodeStep]:
+    """Render an environment at each step into a video, close it, and return the steps."""
+    recorded_steps = []
+    with closing(env), open_atomic_recorder(path, slow * get_frame_rate(env)) as recorder:
+        for step in steps:
+            frame = np.asarray(env.render())
+            for overlay in overlays:
+                frame = overlay(frame, step)
+            recorder.add(frame)
+            recorded_steps.append(step)
+    return recorded_steps
+
+
+def make_render_settings(size: int | None, hud: bool) -> dict[str, Any]:
+    """Return the settings of a Poise environment that change its image."""
+    settings: dict[str, Any] = {"hud": hud}
+    if size:
+        settings |= {"width": size, "height": size}
+    return settings
+
+
+def make_render_env(
+    env_id: str, settings: Mapping[str, Any], render_settings: Mapping[str, Any]
+) -> Env:
+    """Make an environment that renders off screen; `render_settings` apply to those of Poise.
+
+    A UserError if the environment cannot be rendered.
+    """
+    if not any(variable in os.environ for variable in DISPLAY_VARIABLES):
+        # Without a display, MuJoCo's environments render through EGL.
+        os.environ.setdefault("MUJOCO_GL", "egl")
+    env = make_env(env_id, settings)
+    is_poise_env = unwrap_poise_env(env) is not None
+    render_modes = env.metadata.get("render_modes", [])
+    env.close()
+    if "rgb_array" not in render_modes:
+        raise UserError(f"environment {env_id!r} cannot be rendered: it has no rgb_array mode")
+    if is_poise_env:
+        return make_env(env_id, {**settings, **render_settings}, render_mode="rgb_array")
+    env = make_env(env_id, settings, render_mode="rgb_array")
+    try:
+        env.reset(seed=0)
+        env.render()
+    except Exception as error:
+        # Code of another package may raise anything; its message is the best explanation.
+        reason = str(error).splitlines()[0]
+        raise UserError(f"environment {env_id!r} cannot be rendered here: {reason}") from None
+    return env
+
+
+def get_frame_rate(env: Env) -> int:
+    """Return the frames per second of an environment's video, one a step."""
+    return int(env.metadata.get("render_fps", DEFAULT_FRAME_RATE))

@@ -1,5 +1,9 @@
-"""Record savings: how a run learned: a film for each policy it has kept, all from the same start, and all on one page."""
+"""Record savings: videos of the policies that a run has saved, from the same start.
 
+`python -m poise.tools.record.record_savings RUN` is `poise record RUN --checkpoint all`.
+"""
+
+import runpy
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -19,10 +23,10 @@ from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run, parse_step
 from poise.toolkit.spaces import Array
 from poise.tools.record.combine_recordings import combine, make_contact_sheet
-from poise.tools.record.record_run import record_episode, record_run
+from poise.tools.record.record_run import Overlay, record_episode
 
 SHEET_SUFFIX = ".png"
-"""A montage with this ending is a picture to print."""
+"""Suffix of a montage that is a contact sheet instead of a video."""
 
 
 def record(
@@ -33,33 +37,37 @@ def record(
     out: Path | None,
     montage: Path | None,
     tape: Path | None,
-    **options: Any,
+    seed: int | None,
+    ghost: str | None,
+    env_set: Mapping[str, Any],
+    **render_options: Any,
 ) -> Iterator[Path]:
-    """The films of what `poise record` was told, each as soon as it is made: of one checkpoint, or of all."""
-    options["ghost"] = Run.open(runs_dir, options["ghost"]) if options["ghost"] else None
-    if checkpoint != "all":
-        if montage is not None:
-            raise UserError("--montage goes with --checkpoint all")
-        yield record_run(
-            run_name, runs_dir=runs_dir, checkpoint=checkpoint, out=out, tape=tape, **options
-        )
-        return
-    if tape is not None:
-        raise UserError("--tape keeps one episode: it does not go with --checkpoint all")
-    if out is not None and out.suffix in (".mp4", ".gif"):
+    """Record one checkpoint of a run, or all, and yield each video as soon as it is written.
+
+    `render_options` are size, hud, annotate and slow of `record_episode`.
+    """
+    if checkpoint != "all" and montage is not None:
+        raise UserError("--montage goes with --checkpoint all")
+    if checkpoint == "all" and tape is not None:
+        raise UserError("--tape saves one episode: it does not go with --checkpoint all")
+    if checkpoint == "all" and out is not None and out.suffix in (".mp4", ".gif"):
         raise UserError(
-            "with --checkpoint all, --out is a folder for all films; --montage names the film that shows them together"
+            "with --checkpoint all, --out is a folder for all videos; "
+            "--montage is the video that combines them"
         )
     run = Run.open(runs_dir, run_name)
-    seed = options.pop("seed")
-    yield from record_checkpoints(
-        run,
-        out,
-        montage,
-        EVALUATION_SEED if seed is None else seed,
-        options.pop("env_set"),
-        **options,
-    )
+    options: dict[str, Any] = {
+        "seed": EVALUATION_SEED if seed is None else seed,
+        "ghost": Run.open(runs_dir, ghost) if ghost else None,
+        "env_settings": env_set,
+        **render_options,
+    }
+    if checkpoint == "all":
+        yield from record_checkpoints(run, out, montage, **options)
+    else:
+        policy_name = run.find_checkpoint(checkpoint).name
+        path = out or run.video_path(f"{policy_name}-seed{options['seed']}")
+        yield record_episode(run, path, checkpoint=checkpoint, tape=tape, **options)
 
 
 def record_checkpoints(
@@ -70,52 +78,53 @@ def record_checkpoints(
     env_settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Iterator[Path]:
-    """Film one seed's episode by every policy of a run, under its step, episode and return; then the `montage`, if wanted."""
+    """Record one seed's episode by every saved policy of a run; yield each video when written.
+
+    Captions show step, episode and return. The last path is the `montage` of all videos, if given:
+    a video, or a contact sheet if it is a .png. `options` are those of `record_episode`.
+    """
     if montage is not None and montage.suffix != SHEET_SUFFIX:
-        get_recorder_class(montage)
-    run.find_checkpoint()  # There is one at the least.
-    config = run.config
-    films = []
-    env = make_env(config["env"], {**config["env_settings"], **(env_settings or {})})
-    ended = read_columns(run.path / "episodes.csv", "step")[0]
+        get_recorder_class(montage)  # A UserError, now, if the suffix is unknown.
+    run.find_checkpoint()  # A UserError if there is none.
+    settings = {**run.config["env_settings"], **(env_settings or {})}
+    env = make_env(run.config["env"], settings)
+    episode_ends = read_columns(run.path / "episodes.csv", "step")[0]
+    videos = []
     for policy in run.policies():
         step = parse_step(policy)
         learner = algos.restore_learner(run, str(step))
-        if (
-            learner.checkpoint != policy.name
-        ):  # It is damaged, which has been said, and an earlier one would be shown twice.
+        if learner.checkpoint != policy.name:
+            # The policy is damaged, which has been reported; an earlier one was loaded instead.
             continue
-        score = sum(
-            moment.reward for moment in run_episode(env, partial(learner.act, explore=False), seed)
+        episode = run_episode(env, partial(learner.act, explore=False), seed)
+        episode_return = sum(episode_step.reward for episode_step in episode)
+        num_episodes = np.count_nonzero(episode_ends <= step)
+        caption = f"step {step:,}, episode {num_episodes:,}, return {episode_return:z.0f}"
+        video = record_episode(
+            run,
+            (folder or run.path / "videos") / f"{policy.name}-seed{seed}.mp4",
+            checkpoint=str(step),
+            seed=seed,
+            env_settings=env_settings,
+            overlays=[_make_caption_overlay(caption)],
+            **options,
         )
-        caption = f"step {step:,}, episode {np.count_nonzero(ended <= step):,}, return {score:z.0f}"
-
-        def tell(frame: Array, moment: EpisodeStep, caption: str = caption) -> Array:
-            return add_caption(frame, caption)
-
-        path = (folder or run.path / "videos") / f"{policy.name}-seed{seed}.mp4"
-        films.append(
-            record_episode(
-                run,
-                path,
-                checkpoint=str(step),
-                seed=seed,
-                env_settings=env_settings,
-                overlays=[tell],
-                **options,
-            )
-        )
-        yield path
+        videos.append(video)
+        yield video
     env.close()
-    if montage is not None:
-        yield (
-            make_contact_sheet(films, montage)
-            if montage.suffix == SHEET_SUFFIX
-            else combine(films, montage, captions=[""])
-        )
+    if montage is not None and montage.suffix == SHEET_SUFFIX:
+        yield make_contact_sheet(videos, montage)
+    elif montage is not None:
+        yield combine(videos, montage, captions=[""])
+
+
+def _make_caption_overlay(caption: str) -> Overlay:
+    def overlay(frame: Array, _: EpisodeStep) -> Array:
+        return add_caption(frame, caption)
+
+    return overlay
 
 
 if __name__ == "__main__":
-    from poise.cli import record as command
-
-    command(["--checkpoint", "all", *sys.argv[1:]])
+    sys.argv[1:1] = ["record", "--checkpoint", "all"]
+    runpy.run_module("poise", run_name="__main__")

@@ -1,3 +1,3 @@
-"""Fixtures of the playground: no display, and a run to play."""
+"""Fixtures of the playground: a dummy display and a run."""
 
 from playing import dummy_display, run  # noqa: F401  (fixtures)

@@ -1,12 +1,13 @@
-"""A scripted player at the playground: mouse, sliders, shared control, score, films, tapes and windows of any size."""
+"""Tests of the playground: mouse, sliders, shared control, scores, videos, tapes, window sizes."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pygame
 import pytest
 from gymnasium.spaces import Box, Discrete
-from playing import TICK, key, make, mouse, press
+from playing import TICK, key, make, mouse, post_mouse_event, press
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.video import read_video
 from poise.toolkit.media.window import SIDEBAR_WIDTH, Window
@@ -27,13 +28,16 @@ from poise.tools.play.session import (
 from poise.tools.record.record_run import make_render_env
 from sample_envs import OUR_IDS, needs_pybullet
 
-CARTPOLE, STANDING = "poise/Cartpole-v0", "poise/Standing-v0"
-"""Their pictures and columns are large enough for all sliders."""
+CARTPOLE = "poise/Cartpole-v0"
+STANDING = "poise/Standing-v0"
+
+
 LARGE = {"width": 300, "height": 300}
+"""An image size for which the sidebar has room for all sliders."""
 
 
-def player(tmp_path, env_id=STANDING, policy=None, **settings):
-    """A playground in a window with a column, undisturbed and running."""
+def make_playground(tmp_path, env_id=STANDING, policy=None, **settings):
+    """Return a running playground in a window with a sidebar."""
     live = PlaySession(
         make_render_env(env_id, settings, LARGE), policy, tape=TapeRecorder(env_id, settings)
     )
@@ -43,74 +47,69 @@ def player(tmp_path, env_id=STANDING, policy=None, **settings):
     return playground
 
 
-def slider(playground, name):
-    return next(slider for slider in playground.side_panel.sliders.sliders if slider.name == name)
+def find_slider(playground, name):
+    """Return the slider of that name."""
+    sliders = playground.side_panel.sliders.sliders
+    return next(slider for slider in sliders if slider.name == name)
 
 
-def at_slider(
-    playground, name, share, event_type=pygame.MOUSEBUTTONDOWN, button=pygame.BUTTON_LEFT
+def use_slider(
+    playground, name, fraction, event_type=pygame.MOUSEBUTTONDOWN, button=pygame.BUTTON_LEFT
 ):
-    """Press or move the mouse at a share of a slider's track; below 0 it is at its name."""
-    sliders = playground.side_panel.sliders
-    track = sliders.get_track_rect(slider(playground, name))
-    pos = (round(track.left + share * track.width), track.centery)
-    more = (
-        {"rel": (0, 0), "buttons": (1, 0, 0)}
-        if event_type == pygame.MOUSEMOTION
-        else {"button": button}
-    )
-    pygame.event.post(pygame.event.Event(event_type, pos=pos, **more))
+    """Press or move the mouse at a fraction of a slider's track; below 0 it is on the name."""
+    track = playground.side_panel.sliders.get_track_rect(find_slider(playground, name))
+    pixel = (round(track.left + fraction * track.width), track.centery)
+    post_mouse_event(event_type, pixel, button)
     playground.run_frame(0.0)
 
 
-def story(live, steps=30):
-    seen = [live.observation]
+def run_steps(live, steps=30):
+    """Make steps and return the observations (steps + 1, O)."""
+    observations = [live.observation]
     for _ in range(steps):
         live.step()
-        seen.append(live.observation)
-    return np.array(seen)
+        observations.append(live.observation)
+    return np.array(observations)
 
 
-# Whoever touches nothing changes nothing.
+# Perturbations.
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_an_episode_that_is_watched_and_not_touched_is_the_one_that_was_always_told(
-    env_id, tmp_path
-):
+def test_unperturbed_session_equals_plain_episode(env_id, tmp_path):
     needs_pybullet(env_id)
-    playground = player(tmp_path, env_id)
+    playground = make_playground(tmp_path, env_id)
     env = make_env(env_id)
     np.testing.assert_array_equal(env.reset(seed=0)[0], playground.session.observation)
     for _ in range(10):
         playground.run_frame(TICK)
-        seen = env.step(np.zeros(env.action_space.shape, np.float32))[0]
-        np.testing.assert_array_equal(playground.session.observation, seen)
+        observation = env.step(np.zeros(env.action_space.shape, np.float32))[0]
+        np.testing.assert_array_equal(playground.session.observation, observation)
     assert playground.session.steps == 10 and playground.session.perturbations.perturbed_by == ""
     playground.recorder.close(), playground.session.env.close(), env.close()
 
 
-def test_what_was_disturbed_is_gone_in_the_next_episode(tmp_path):
-    playground = player(tmp_path)
+def test_reset_removes_all_perturbations(tmp_path):
+    playground = make_playground(tmp_path)
     live = playground.session
-    before = story(live)
+    before = run_steps(live)
     live.start_episode(0)
     mouse(playground, pygame.MOUSEMOTION, 0.45, 0.4)
     press(playground, "b")
     mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
     press(playground, "1")
-    assert not np.array_equal(story(live), before)
+    assert not np.array_equal(run_steps(live), before)
     press(playground, "1")
     live.start_episode(0)
-    np.testing.assert_array_equal(story(live), before)
+    np.testing.assert_array_equal(run_steps(live), before)
     assert live.perturbations.perturbed_by == "" and live.perturbations.drag is None
 
 
 # Mouse.
 
 
-def test_a_body_is_dragged_and_dropped(tmp_path):
-    playground = player(tmp_path, gravity=0.0)
+def test_dragged_body_follows_mouse_until_release(tmp_path):
+    playground = make_playground(tmp_path, gravity=0.0)
     torso = playground.session.poise_env.figure.torso
     x, y = playground.session.poise_env.world_to_image(torso.position)
     mouse(playground, pygame.MOUSEBUTTONDOWN, x, y)
@@ -129,19 +128,19 @@ def test_a_body_is_dragged_and_dropped(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("how", ["b", "right button"])
-def test_a_ball_is_thrown_at_the_mouse(tmp_path, how):
-    playground = player(tmp_path, CARTPOLE)
+@pytest.mark.parametrize("trigger", ["b", "right button"])
+def test_ball_key_and_right_button_throw_at_mouse(tmp_path, trigger):
+    playground = make_playground(tmp_path, CARTPOLE)
     live = playground.session
-    if how == "b":
+    if trigger == "b":
         mouse(playground, pygame.MOUSEMOTION, 0.2, 0.3)
         press(playground, "b")
     else:
         mouse(playground, pygame.MOUSEBUTTONDOWN, 0.2, 0.3, pygame.BUTTON_RIGHT)
         playground.run_frame(0.0)
     (ball,) = live.poise_env.interaction().balls
-    assert ball.velocity.x > 0.0  # From the left, where the mouse is.
-    assert live.perturbations.perturbed_by == "a ball"
+    assert ball.velocity.x > 0.0  # It comes from the left, where the mouse is.
+    assert live.perturbations.perturbed_by == "ball"
     press(playground, "r")
     assert not live.poise_env.interaction().balls
 
@@ -150,81 +149,82 @@ def test_a_ball_is_thrown_at_the_mouse(tmp_path, how):
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_every_setting_that_can_be_turned_has_a_slider_that_turns_it_at_once(env_id, tmp_path):
+def test_slider_changes_live_setting_until_release(env_id, tmp_path):
     needs_pybullet(env_id)
-    playground = player(tmp_path, env_id)
-    ours = playground.session.poise_env
-    for name in ours.LIVE_SETTINGS:
-        low, high = ours.SETTINGS.bounds(name)
-        at_slider(playground, name.replace("_", " "), 0.5)
-        assert getattr(ours.settings, name) == pytest.approx((low + high) / 2, rel=0.05)
-        at_slider(playground, name.replace("_", " "), 2.0, pygame.MOUSEMOTION)
-        assert getattr(ours.settings, name) == high
+    playground = make_playground(tmp_path, env_id)
+    poise_env = playground.session.poise_env
+    for name in poise_env.LIVE_SETTINGS:
+        low, high = poise_env.SETTINGS.bounds(name)
+        use_slider(playground, name.replace("_", " "), 0.5)
+        assert getattr(poise_env.settings, name) == pytest.approx((low + high) / 2, rel=0.05)
+        use_slider(playground, name.replace("_", " "), 2.0, pygame.MOUSEMOTION)
+        assert getattr(poise_env.settings, name) == high
         mouse(playground, pygame.MOUSEBUTTONUP, 0.5, 0.5)
         playground.run_frame(0.0)
-        at_slider(playground, name.replace("_", " "), 0.3, pygame.MOUSEMOTION)
-        assert getattr(ours.settings, name) == high, "it was let go"
-        at_slider(playground, name.replace("_", " "), 0.5, button=pygame.BUTTON_RIGHT)
-        assert getattr(ours.settings, name) == getattr(ours.SETTINGS(), name)
+        use_slider(playground, name.replace("_", " "), 0.3, pygame.MOUSEMOTION)
+        assert getattr(poise_env.settings, name) == high, "the slider was released"
+        use_slider(playground, name.replace("_", " "), 0.5, button=pygame.BUTTON_RIGHT)
+        assert getattr(poise_env.settings, name) == getattr(poise_env.SETTINGS(), name)
     playground.run_frame(TICK)
     playground.session.env.close()
 
 
-def test_a_press_on_a_slider_touches_no_body_and_one_behind_the_help_touches_no_slider(tmp_path):
-    playground = player(tmp_path)
-    at_slider(playground, "gravity", 0.5)
+def test_press_on_slider_grabs_no_body_and_hidden_slider_is_disabled(tmp_path):
+    playground = make_playground(tmp_path)
+    use_slider(playground, "gravity", 0.5)
     assert playground.session.perturbations.drag is None
-    turned = playground.session.poise_env.settings.gravity
+    gravity = playground.session.poise_env.settings.gravity
     press(playground, "h")
     playground.run_frame(0.0)
-    at_slider(playground, "gravity", 0.9)
-    assert playground.session.poise_env.settings.gravity == turned
+    use_slider(playground, "gravity", 0.9)
+    assert playground.session.poise_env.settings.gravity == gravity
 
 
 @pytest.mark.parametrize(("name", "number"), [("wind", "1"), ("pushes", "2")])
-def test_wind_and_pushes_are_switched_by_their_key_and_by_their_name(tmp_path, name, number):
-    playground = player(tmp_path)
-    is_on = slider(playground, name).is_on
+def test_wind_and_pushes_toggle_by_key_and_by_name(tmp_path, name, number):
+    playground = make_playground(tmp_path)
+    is_on = find_slider(playground, name).is_on
     press(playground, number)
     assert is_on()
     playground.run_frame(0.0)
-    at_slider(playground, name, -0.5)
+    use_slider(playground, name, -0.5)
     assert not is_on()
 
 
-def test_wind_blows_as_its_slider_says(tmp_path):
-    playground = player(tmp_path, gravity=0.0)
+def test_wind_slider_sets_acceleration(tmp_path):
+    playground = make_playground(tmp_path, gravity=0.0)
     live = playground.session
     live.poise_env.figure.torso.position += (0.0, 100.0)
     playground.session.start_episode(0)
     press(playground, "1")
-    slider(playground, "wind").set(0.5)
-    calm = player(tmp_path, gravity=0.0).session
+    find_slider(playground, "wind").set(0.5)
+    calm = make_playground(tmp_path, gravity=0.0).session
     for _ in range(10):
         live.step(), calm.step()
     speeds = [
         np.mean([body.velocity.x for body in env.poise_env.space.bodies]) for env in (live, calm)
     ]
     assert speeds[0] - speeds[1] == pytest.approx(10 * 0.02 * 0.5, rel=0.2)
-    assert live.perturbations.perturbed_by == "the wind"
+    assert live.perturbations.perturbed_by == "wind"
 
 
-def test_pushes_come_by_chance_and_the_same_in_the_same_episode(tmp_path):
-    stories = []
+def test_pushes_are_random_and_reproducible_by_seed(tmp_path):
+    episodes = []
     for seed in (0, 0, 1):
-        live = player(tmp_path).session
+        live = make_playground(tmp_path).session
         live.perturbations.external_forces.has_pushes = True
         live.start_episode(0)
         live.perturbations.external_forces.start_episode(seed)
-        stories.append(story(live, 60))
-    assert np.array_equal(stories[0], stories[1]) and not np.array_equal(stories[0], stories[2])
+        episodes.append(run_steps(live, 60))
+    assert np.array_equal(episodes[0], episodes[1])
+    assert not np.array_equal(episodes[0], episodes[2])
 
 
-# Person and policy.
+# Human and policy.
 
 
-def test_tab_takes_over_and_gives_back(run, tmp_path):
-    playground = player(tmp_path, CARTPOLE, PolicyActor(run))
+def test_tab_takes_and_returns_control(run, tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE, PolicyActor(run))
     live = playground.session
     press(playground, "tab")
     key("right")
@@ -232,40 +232,40 @@ def test_tab_takes_over_and_gives_back(run, tmp_path):
         playground.run_frame(TICK)
     assert live.human_share == 1.0 and live.action[0] == live.keyboard.action[0] > 0.0
     press(playground, "tab")
-    seen = live.observation
+    observation = live.observation
     playground.run_frame(TICK)
-    np.testing.assert_array_equal(live.action, PolicyActor(run).act(seen))
+    np.testing.assert_array_equal(live.action, PolicyActor(run).act(observation))
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
-def test_a_shared_action_lies_between_the_two(run, tmp_path, share):
-    playground = player(tmp_path, CARTPOLE, PolicyActor(run))
+def test_shared_action_is_weighted_mean(run, tmp_path, share):
+    playground = make_playground(tmp_path, CARTPOLE, PolicyActor(run))
     live = playground.session
-    at_slider(playground, "your share", share)
+    use_slider(playground, "your share", share)
     assert live.human_share == pytest.approx(share, abs=0.02)
     live.keyboard.action[:] = 1.0
-    own = live.policy.act(live.observation)
+    policy_action = live.policy.act(live.observation)
     live.step()
-    np.testing.assert_allclose(live.action, own + live.human_share * (1.0 - own), rtol=1e-6)
+    blended = policy_action + live.human_share * (1.0 - policy_action)
+    np.testing.assert_allclose(live.action, blended, rtol=1e-6)
 
 
-def test_of_choices_one_is_taken_whole():
-    space = Discrete(3)
-    assert [blend_actions(0, 2, share, space) for share in (0.0, 0.5, 0.51, 1.0)] == [0, 0, 2, 2]
-    assert (
-        blend_actions(np.zeros(2), np.ones(2), 0.5, Box(-1.0, 1.0, (2,), np.float32)).dtype
-        == np.float32
-    )
+def test_blended_choice_is_the_one_with_larger_share():
+    shares = (0.0, 0.5, 0.51, 1.0)
+    assert [blend_actions(0, 2, share, Discrete(3)) for share in shares] == [0, 0, 2, 2]
+    box = Box(-1.0, 1.0, (2,), np.float32)
+    assert blend_actions(np.zeros(2), np.ones(2), 0.5, box).dtype == np.float32
 
 
-def test_who_acts_alone_has_no_share_to_set(tmp_path):
-    names = [slider.name for slider in player(tmp_path).side_panel.sliders.sliders]
+def test_session_without_policy_has_no_share_slider(tmp_path):
+    sliders = make_playground(tmp_path).side_panel.sliders.sliders
+    names = [slider.name for slider in sliders]
     assert "your share" not in names and names == ["gravity", "friction", "wind", "pushes"]
 
 
-def test_the_score_is_theirs_who_acted():
-    score = Scoreboard()
-    for who, fell in (
+def test_scoreboard_counts_by_player():
+    scoreboard = Scoreboard()
+    for player, has_fallen in (
         (POLICY, False),
         (POLICY, False),
         (HUMAN, False),
@@ -273,36 +273,30 @@ def test_the_score_is_theirs_who_acted():
         (HUMAN, False),
         (POLICY, False),
     ):
-        score.add_step(who, 0.5, 2.0 if who == HUMAN else 1.0, has_fallen=fell)
-    policy, you = score.players[POLICY], score.players[HUMAN]
-    assert (
-        policy.seconds,
-        policy.longest_streak,
-        policy.falls,
-        policy.total_reward / policy.steps,
-    ) == (1.5, 1.0, 0, 1.0)
-    assert (you.seconds, you.longest_streak, you.falls, you.total_reward / you.steps) == (
-        1.5,
-        1.0,
-        1,
-        2.0,
-    )
-    score.start_episode()
-    score.add_step(POLICY, 0.5, 1.0, has_fallen=False)
-    assert score.players[POLICY].longest_streak == 1.0, "a new episode is a new stretch"
+        reward = 2.0 if player == HUMAN else 1.0
+        scoreboard.add_step(player, 0.5, reward, has_fallen=has_fallen)
+    policy = scoreboard.players[POLICY]
+    assert (policy.seconds, policy.longest_streak, policy.falls) == (1.5, 1.0, 0)
+    assert policy.total_reward / policy.steps == 1.0
+    human = scoreboard.players[HUMAN]
+    assert (human.seconds, human.longest_streak, human.falls) == (1.5, 1.0, 1)
+    assert human.total_reward / human.steps == 2.0
+    scoreboard.start_episode()
+    scoreboard.add_step(POLICY, 0.5, 1.0, has_fallen=False)
+    assert scoreboard.players[POLICY].longest_streak == 1.0, "streaks end with the episode"
 
 
-def test_the_one_at_the_controls_is_scored(run, tmp_path):
-    playground = player(tmp_path, CARTPOLE, PolicyActor(run))
+def test_step_is_scored_for_player_in_control(run, tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE, PolicyActor(run))
     playground.run_frame(TICK)
     press(playground, "tab")
     playground.run_frame(TICK), playground.run_frame(TICK)
-    tallies = playground.session.scoreboard.players
-    assert (tallies[POLICY].steps, tallies[HUMAN].steps) == (1, 2)
+    scores = playground.session.scoreboard.players
+    assert (scores[POLICY].steps, scores[HUMAN].steps) == (1, 2)
 
 
-def test_the_same_episode_again_begins_where_it_began(tmp_path):
-    playground = player(tmp_path)
+def test_backspace_restarts_the_same_episode(tmp_path):
+    playground = make_playground(tmp_path)
     start = playground.session.observation
     playground.run_frame(TICK)
     press(playground, "backspace")
@@ -313,62 +307,62 @@ def test_the_same_episode_again_begins_where_it_began(tmp_path):
 # Checkpoints.
 
 
-def test_brackets_go_through_the_checkpoints_both_ways_and_the_caption_tells_which(run, tmp_path):
-    playground = player(tmp_path, CARTPOLE, PolicyActor(run, "latest"))
+def test_brackets_cycle_checkpoints_and_notice_names_the_step(run, tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE, PolicyActor(run, "latest"))
     steps = []
     for name in ("[", "[", "[", "]", "]", "]"):
         press(playground, name)
         steps.append(playground.session.policy.training_steps)
-        assert f"{steps[-1]} acts" in playground.notice
+        assert playground.notice == f"checkpoint: step {steps[-1]}"
     assert steps == [20, 0, 40, 0, 20, 40]
 
 
-# Films and tapes.
+# Videos and tapes.
 
 
-def outcome(playground):
-    """What is told last, once all is written; it may have been told already."""
+def wait_for_message(playground):
+    """Wait until all files are written and return the last message, shown or not."""
     return [playground.notice, *playground.recorder.close()][-1]
 
 
-def test_m_keeps_the_last_seconds_as_they_were_seen(tmp_path):
-    playground = player(tmp_path / "new")
+def test_video_key_saves_the_shown_frames(tmp_path):
+    playground = make_playground(tmp_path / "new")
     for _ in range(5):
         playground.run_frame(TICK)
-        mine = playground.session.get_frame()
+        last_frame = playground.session.get_frame()
     press(playground, "m")
-    assert outcome(playground) == f"film: {tmp_path / 'new' / 'play-1.mp4'}"
+    assert wait_for_message(playground) == f"video: {tmp_path / 'new' / 'play-1.mp4'}"
     frames = list(read_video(tmp_path / "new" / "play-1.mp4"))
     assert len(frames) == 6
-    assert np.abs(frames[-1].astype(int) - mine).mean() < 3.0
+    assert np.abs(frames[-1].astype(int) - last_frame).mean() < 3.0
 
 
-def test_a_film_shows_no_more_than_its_time_and_each_frame_as_long_as_it_was_seen(tmp_path):
-    keepsakes = PlayRecorder(tmp_path)
+def test_saved_video_holds_last_seconds_at_the_shown_pace(tmp_path):
+    recorder = PlayRecorder(tmp_path)
     for number in range(30):
-        keepsakes.add_frame(np.full((32, 32, 3), 8 * number, np.uint8), BUFFER_SECONDS / 10)
-        keepsakes._frames[-1].result()
-    keepsakes.save_video()
-    keepsakes.close()
+        recorder.add_frame(np.full((32, 32, 3), 8 * number, np.uint8), BUFFER_SECONDS / 10)
+        recorder._frames[-1].result()
+    recorder.save_video()
+    recorder.close()
     shades = [int(frame.mean()) for frame in read_video(tmp_path / "play-1.mp4")]
     assert len(shades) == pytest.approx(BUFFER_SECONDS * VIDEO_FRAME_RATE, abs=2)
     assert shades[0] == pytest.approx(8 * 19, abs=3) and shades[-1] == pytest.approx(8 * 29, abs=3)
-    assert all(shades[place] <= shades[place + 1] + 2 for place in range(len(shades) - 1))
+    assert all(shade <= next_shade + 2 for shade, next_shade in pairwise(shades))
 
 
-def test_what_is_not_seen_to_pass_is_not_remembered(tmp_path):
-    playground = player(tmp_path, CARTPOLE)
+def test_paused_session_records_no_frames(tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE)
     mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
     playground.run_frame(TICK)
     press(playground, "space")
     before = len(playground.recorder._frames)
     for _ in range(5):
-        playground.run_frame(TICK)  # The band is drawn anew, and time stands still.
+        playground.run_frame(TICK)  # The drag line is drawn again, and no time passes.
     assert len(playground.recorder._frames) == before
 
 
-def test_what_is_kept_has_a_name_of_its_own_and_one_that_its_replay_does_not_take(tmp_path):
-    playground = player(tmp_path, CARTPOLE)
+def test_saved_files_never_share_a_stem(tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE)
     playground.run_frame(TICK)
     for name in ("m", "p", "m"):
         press(playground, name)
@@ -381,27 +375,27 @@ def test_what_is_kept_has_a_name_of_its_own_and_one_that_its_replay_does_not_tak
 
 
 @pytest.mark.parametrize("env_id", [CARTPOLE, "poise/BollaRolla-v0", "Pendulum-v1", "CartPole-v1"])
-def test_a_tape_replays_what_was_seen(tmp_path, env_id):
+def test_tape_replays_the_episode(tmp_path, env_id):
     live = PlaySession(make_render_env(env_id, {}, LARGE), seed=3, tape=TapeRecorder(env_id))
     live.keyboard.press("right")
     for _ in range(6):
         live.keyboard.update(0.02)
         live.step()
-    keepsakes = PlayRecorder(tmp_path)
-    keepsakes.save_tape(live.tape.make_tape(live.perturbations.perturbed_by))
-    assert keepsakes.close() == [f"tape: {tmp_path / 'play-1.tape'}"]
+    recorder = PlayRecorder(tmp_path)
+    recorder.save_tape(live.tape.make_tape(live.perturbations.perturbed_by))
+    assert recorder.close() == [f"tape: {tmp_path / 'play-1.tape'}"]
     tape = Tape.load(tmp_path / "play-1.tape")
-    moments = list(tape.replay(tape.make_env()))
-    assert tape.seed == 3 and len(moments) == 7
-    np.testing.assert_array_equal(moments[-1].observation, live.observation)
+    steps = list(tape.replay(tape.make_env()))
+    assert tape.seed == 3 and len(steps) == 7
+    np.testing.assert_array_equal(steps[-1].observation, live.observation)
 
 
-def test_a_tape_of_an_episode_that_began_with_a_turned_setting_knows_it(tmp_path):
-    playground = player(tmp_path, "poise/BollaRolla-v0")
-    at_slider(playground, "ball radius", 0.2)
+def test_tape_holds_settings_changed_before_the_episode(tmp_path):
+    playground = make_playground(tmp_path, "poise/BollaRolla-v0")
+    use_slider(playground, "ball radius", 0.2)
     mouse(playground, pygame.MOUSEBUTTONUP, 0.5, 0.5)
     press(playground, "p")
-    assert "another ball radius" in playground.notice
+    assert "changed ball radius" in playground.notice
     press(playground, "r")
     for _ in range(5):
         playground.run_frame(TICK)
@@ -413,55 +407,54 @@ def test_a_tape_of_an_episode_that_began_with_a_turned_setting_knows_it(tmp_path
     np.testing.assert_array_equal(last.observation, playground.session.observation)
 
 
-@pytest.mark.parametrize("by", ["the mouse", "a ball", "the wind", "another gravity", "a push"])
-def test_of_a_disturbed_episode_no_tape_is_kept_and_one_line_says_why(tmp_path, by):
-    playground = player(tmp_path)
-    match by:
-        case "the mouse":
+@pytest.mark.parametrize("cause", ["mouse", "ball", "wind", "changed gravity", "push"])
+def test_perturbed_episode_gives_no_tape_and_notice_names_the_cause(tmp_path, cause):
+    playground = make_playground(tmp_path)
+    match cause:
+        case "mouse":
             mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
             playground.run_frame(0.0)
-        case "a ball":
+        case "ball":
             press(playground, "b")
-        case "the wind":
+        case "wind":
             press(playground, "1")
-        case "another gravity":
-            at_slider(playground, "gravity", 0.6)
-        case "a push":
+        case "changed gravity":
+            use_slider(playground, "gravity", 0.6)
+        case "push":
             press(playground, "2")
-    for _ in range(300 if by == "a push" else 3):
+    for _ in range(300 if cause == "push" else 3):
         playground.session.step()
         if playground.session.perturbations.perturbed_by:
             break
     press(playground, "p")
-    assert (
-        playground.notice
-        == f"no tape: {by} disturbed this episode, and a tape knows only seed and actions"
+    assert playground.notice == (
+        f"no tape: this episode was perturbed ({cause}), and a tape holds only seed and actions"
     )
     assert playground.recorder.close() == [] and list(tmp_path.iterdir()) == []
 
 
-def test_no_tape_is_kept_that_tells_another_story(tmp_path, monkeypatch):
-    playground = player(tmp_path)
+def test_tape_with_deviating_replay_is_not_saved(tmp_path, monkeypatch):
+    playground = make_playground(tmp_path)
     for _ in range(3):
         playground.run_frame(TICK)
     tape = playground.session.tape.make_tape("")
     tape.actions[1] = 0.5
     playground.recorder.save_tape(tape)
-    (told,) = playground.recorder.close()
-    assert told.startswith("not kept:") and "differs from the tape" in told
+    (message,) = playground.recorder.close()
+    assert message.startswith("not saved:") and "another story" in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_play_goes_on(tmp_path):
+def test_unwritable_folder_is_reported_and_play_continues(tmp_path):
     (tmp_path / "file").write_text("mine")
-    playground = player(tmp_path / "file")
+    playground = make_playground(tmp_path / "file")
     playground.run_frame(TICK)
     press(playground, "m")
-    told = outcome(playground)
-    assert told.startswith("not kept:") and str(tmp_path / "file") in told
+    message = wait_for_message(playground)
+    assert message.startswith("not saved:") and str(tmp_path / "file") in message
 
 
-def test_where_the_world_is_not_known_there_is_no_tape():
+def test_unknown_env_id_gives_no_tape():
     with pytest.raises(UserError, match="no tape"):
         PlaySession(make_render_env(CARTPOLE, {}, LARGE)).tape.make_tape("")
 
@@ -471,9 +464,7 @@ def test_where_the_world_is_not_known_there_is_no_tape():
 
 @pytest.mark.parametrize("size", [(240, 200), (640, 300), (980, 600), (600, 900), (1960, 1200)])
 @pytest.mark.parametrize("env_id", [CARTPOLE, "Pendulum-v1"])
-def test_a_window_of_any_size_shows_the_picture_whole_and_finds_the_mouse_in_it(
-    tmp_path, size, env_id
-):
+def test_window_of_any_size_shows_whole_image_and_maps_the_mouse(tmp_path, size, env_id):
     live = PlaySession(make_render_env(env_id, {}, LARGE))
     playground = Playground(Window("test", has_sidebar=True), live, tmp_path)
     playground.run_frame(0.0)
@@ -494,7 +485,7 @@ def test_a_window_of_any_size_shows_the_picture_whole_and_finds_the_mouse_in_it(
     assert window.pixel_to_image(window.image_rect.bottomright) == (1.0, 1.0)
 
 
-def test_a_window_is_no_larger_than_the_screen():
+def test_window_fits_on_the_screen():
     window = Window("test", has_sidebar=True)
     window.screen_size = (800, 500)
     window.begin_frame(np.zeros((2000, 2000, 3), np.uint8))
@@ -502,7 +493,9 @@ def test_a_window_is_no_larger_than_the_screen():
     assert window.image_rect.width > 200
 
 
-def test_letters_grow_with_the_window():
+def test_font_grows_with_the_window():
+    window = Window("test", has_sidebar=True)
+    window.screen_size = (4000, 3000)
     heights = []
     for size in (600, 1200):
         window = Window("test", has_sidebar=True)
@@ -512,59 +505,76 @@ def test_letters_grow_with_the_window():
     assert heights[1] == 2 * heights[0]
 
 
-def test_the_help_lists_every_key_and_hides_the_column(tmp_path, monkeypatch):
+def test_live_plots_hold_one_sample_a_step(tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE)
+    for _ in range(3):
+        playground.run_frame(2 * TICK)  # two steps a frame
+    charts = playground.side_panel.plots.charts.by_channel
+    assert set(charts) == {
+        ("reward", "reward"),
+        ("margin", "pole"),
+        ("margin", "rail"),
+        ("action", "force"),
+    }
+    assert {len(chart.history) for chart in charts.values()} == {1 + 6}, "the start and six steps"
+    live = playground.session
+    assert charts["reward", "reward"].history[-1].value == live.reward
+    assert charts["action", "force"].history[-1].value == live.action[0]
+
+
+def test_help_lists_every_key(tmp_path, monkeypatch):
     playground = make()
-    shown = []
-    monkeypatch.setattr(playground.window, "draw_overlay", shown.extend)
+    rows = []
+    monkeypatch.setattr(playground.window, "draw_overlay", rows.extend)
     press(playground, "h") if not playground.is_help_shown else playground.run_frame(0.0)
-    words = " ".join(keys for keys, _ in shown)
-    assert all(name in words for binding in playground.bindings for name in binding.keys)
+    listed = " ".join(keys for keys, _ in rows)
+    assert all(name in listed for binding in playground.bindings for name in binding.keys)
 
 
-def test_space_begins_and_puts_the_help_away():
+def test_space_starts_play_and_hides_the_help():
     playground = make(running=False)
     assert playground.is_help_shown and playground.session.is_paused
     press(playground, "space")
     assert not playground.is_help_shown and not playground.session.is_paused
 
 
-def test_pictures_of_space_are_drawn_in_time_and_sharply_once_paused(monkeypatch):
+def test_scene_in_space_renders_downscaled_in_motion_and_at_full_size_when_paused(monkeypatch):
     pytest.importorskip("pybullet")
-    drawing = LiveRenderer(make_render_env("poise/Reacher3D-v0", {}, {"width": 200, "height": 200}))
-    drawing.env.reset(seed=0)
-    drawing.resolution_scale = 0.5
-    sizes, render = [], drawing.env.render
-    drawing.env.render = lambda: sizes.append(drawing.poise_env.camera.height) or render()
-    monkeypatch.setattr("poise.tools.play.session.FRAME_BUDGET", 1e-9)  # There is never time.
+    renderer = LiveRenderer(
+        make_render_env("poise/Reacher3D-v0", {}, {"width": 200, "height": 200})
+    )
+    renderer.env.reset(seed=0)
+    renderer.resolution_scale = 0.5
+    sizes, render = [], renderer.env.render
+    renderer.env.render = lambda: sizes.append(renderer.poise_env.camera.height) or render()
+    monkeypatch.setattr("poise.tools.play.session.FRAME_BUDGET", 1e-9)  # No render fits into it.
     assert (
-        drawing.render(full_resolution=False).shape
-        == drawing.render(full_resolution=True).shape
+        renderer.render(full_resolution=False).shape
+        == renderer.render(full_resolution=True).shape
         == (200, 200, 3)
     )
-    assert sizes == [100, 200] and not drawing.is_downscaled
-    live = PlaySession(drawing.env, renderer=drawing)
-    drawing.resolution_scale, sizes[:] = 0.5, []
+    assert sizes == [100, 200] and not renderer.is_downscaled
+    live = PlaySession(renderer.env, renderer=renderer)
+    renderer.resolution_scale, sizes[:] = 0.5, []
     for _ in range(3):
         live.get_frame()
-    assert sizes == [100, 200], "nobody moves it"
+    assert sizes == [100, 200], "a scene at rest is rendered once, at full size"
     for _ in range(3):
         live.move_camera(0.1)
         live.get_frame()
-    assert max(sizes[2:]) < 200, "whoever turns it wants to see it turn"
-    drawing.env.close()
+    assert max(sizes[2:]) < 200, "a moving camera is rendered downscaled"
+    renderer.env.close()
 
 
-def test_somebody_elses_picture_comes_as_large_as_it_is_asked_for():
+def test_foreign_image_is_resized_to_the_requested_height():
     env = make_render_env("Pendulum-v1", {}, {})
     env.reset(seed=0)
     assert LiveRenderer(env, 250).render(full_resolution=True).shape == (250, 250, 3)
 
 
-def test_play_closes_after_its_seconds_and_tells_how_fast_it_was(
-    run, tmp_path, capsys, monkeypatch
-):
+def test_play_with_seconds_closes_and_prints_the_frame_rate(run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     play("tiny", run.path.parent, None, {}, size=64, seconds=0.2)
-    told = capsys.readouterr().out
-    assert "frames a second in 0.2 s" in told and len(told.splitlines()) == 1
+    printed = capsys.readouterr().out
+    assert "frames per second over 0.2 s" in printed and len(printed.splitlines()) == 1
     assert list(Path().iterdir()) == []

@@ -1,4 +1,4 @@
-"""The playground keeps its laws: time, keys, mouse and checkpoints do what the help says."""
+"""Tests of the playground: time, keys, mouse, checkpoints, names and the window."""
 
 import sys
 
@@ -33,7 +33,7 @@ def cartpole():
 # Time.
 
 
-def test_a_second_of_real_time_is_a_second_of_the_worlds(cartpole):
+def test_real_time_second_is_one_second_of_the_env(cartpole):
     for _ in range(7):
         cartpole.run_frame(TICK)
     assert cartpole.session.steps == 7
@@ -47,7 +47,7 @@ def test_speed_scales_time(speed, frames, steps):
     assert playground.session.steps == steps
 
 
-def test_pausing_stops_time_and_pausing_again_lets_it_go_on(cartpole):
+def test_pause_stops_time_and_second_pause_resumes(cartpole):
     press(cartpole, "space")
     before = cartpole.session.poise_env.state
     for _ in range(5):
@@ -60,7 +60,7 @@ def test_pausing_stops_time_and_pausing_again_lets_it_go_on(cartpole):
 
 
 @pytest.mark.parametrize("name", [".", "n"])
-def test_a_single_step_is_one_step_and_only_while_paused(cartpole, name):
+def test_single_step_key_makes_one_step_only_while_paused(cartpole, name):
     press(cartpole, name)
     assert cartpole.session.steps == 0
     press(cartpole, "space")
@@ -69,7 +69,7 @@ def test_a_single_step_is_one_step_and_only_while_paused(cartpole, name):
     assert cartpole.session.steps == 1
 
 
-def test_slow_motion_slows_and_stops_slowing(cartpole):
+def test_slow_motion_key_toggles_the_speed(cartpole):
     press(cartpole, "s")
     for _ in range(round(2 / SLOW_MOTION_FACTOR)):
         cartpole.run_frame(TICK)
@@ -79,12 +79,12 @@ def test_slow_motion_slows_and_stops_slowing(cartpole):
     assert cartpole.session.steps == 3
 
 
-def test_a_hiccup_does_not_make_the_world_jump(cartpole):
+def test_long_frame_does_not_make_the_env_jump(cartpole):
     cartpole.run_frame(60.0)
     assert cartpole.session.steps <= MAX_CATCH_UP * cartpole.session.rate
 
 
-def test_reset_begins_the_next_seed(cartpole):
+def test_reset_key_starts_the_next_seed(cartpole):
     cartpole.run_frame(TICK)
     start = cartpole.session.env.reset(seed=1)[0]
     press(cartpole, "r")
@@ -92,7 +92,7 @@ def test_reset_begins_the_next_seed(cartpole):
     np.testing.assert_array_equal(cartpole.session.observation, start)
 
 
-def test_an_episode_that_ends_says_why_and_a_new_one_begins(cartpole):
+def test_ended_episode_shows_outcome_before_the_next_one(cartpole):
     live = cartpole.session
     key("right")
     while not live.outcome:
@@ -107,14 +107,14 @@ def test_an_episode_that_ends_says_why_and_a_new_one_begins(cartpole):
     assert live.seed == 1
 
 
-def test_a_single_step_after_the_end_begins_the_next_episode(cartpole):
+def test_single_step_after_the_end_starts_the_next_episode(cartpole):
     cartpole.session.outcome = "time is up"
     press(cartpole, "space")
     press(cartpole, "n")
     assert (cartpole.session.seed, cartpole.session.steps) == (1, 0)
 
 
-def test_the_picture_is_drawn_anew_exactly_when_the_world_moves(cartpole):
+def test_frame_is_rendered_again_only_after_a_step(cartpole):
     first = cartpole.session.get_frame()
     cartpole.run_frame(0.0)
     assert cartpole.session.get_frame() is first
@@ -126,7 +126,7 @@ def test_the_picture_is_drawn_anew_exactly_when_the_world_moves(cartpole):
 
 
 @pytest.mark.parametrize(("name", "sign"), [("right", 1.0), ("left", -1.0)])
-def test_a_held_key_is_effort_that_ramps_up_and_back(cartpole, name, sign):
+def test_held_key_ramps_its_action_component_and_back(cartpole, name, sign):
     key(name)
     cartpole.run_frame(TICK)
     assert 0.0 < sign * cartpole.session.action[0] < 1.0
@@ -139,7 +139,7 @@ def test_a_held_key_is_effort_that_ramps_up_and_back(cartpole, name, sign):
     assert cartpole.session.keyboard.action[0] == 0.0
 
 
-def test_two_joints_move_at_once():
+def test_two_keys_move_two_joints():
     playground = make("poise/Standing-v0")
     key("left")
     key("w")
@@ -150,35 +150,34 @@ def test_two_joints_move_at_once():
     assert tuple(playground.session.poise_env.last_action) == pytest.approx(tuple(action))
 
 
-def test_both_keys_of_a_pair_cancel_and_effort_stays_in_bounds():
-    controls = KeyboardActor(1)
+def test_both_keys_of_a_pair_cancel_and_action_stays_in_bounds():
+    keyboard = KeyboardActor(1)
     for name in ("left", "right"):
-        controls.press(name)
-    controls.update(10.0)
-    assert controls.action[0] == 0.0
-    controls.release("left")
-    controls.update(10.0)
-    assert controls.action[0] == 1.0
+        keyboard.press(name)
+    keyboard.update(10.0)
+    assert keyboard.action[0] == 0.0
+    keyboard.release("left")
+    keyboard.update(10.0)
+    assert keyboard.action[0] == 1.0
 
 
-def test_an_action_with_more_numbers_than_keys_has_the_rest_at_zero():
-    controls = KeyboardActor(len(KEY_PAIRS) + 3)
-    controls.press(KEY_PAIRS[-1][1])
-    controls.update(1.0)
-    assert controls.action.sum() == controls.action[len(KEY_PAIRS) - 1] == 1.0
+def test_action_components_without_keys_stay_zero():
+    keyboard = KeyboardActor(len(KEY_PAIRS) + 3)
+    keyboard.press(KEY_PAIRS[-1][1])
+    keyboard.update(1.0)
+    assert keyboard.action.sum() == keyboard.action[len(KEY_PAIRS) - 1] == 1.0
 
 
-def test_no_key_means_two_things(cartpole, run):
-    watched = make(policy=PolicyActor(run))
-    taken = [name for binding in watched.bindings for name in binding.keys] + [
-        name for pair in KEY_PAIRS for name in pair
-    ]
-    assert len(taken) == len(set(taken))
-    assert [pygame.key.name(pygame.key.key_code(name)) for name in taken] == taken
+def test_no_key_has_two_meanings(cartpole, run):
+    playground = make(policy=PolicyActor(run))
+    keys = [name for binding in playground.bindings for name in binding.keys]
+    keys += [name for pair in KEY_PAIRS for name in pair]
+    assert len(keys) == len(set(keys))
+    assert [pygame.key.name(pygame.key.key_code(name)) for name in keys] == keys
     assert not any("c" in binding.keys for binding in cartpole.bindings)
 
 
-def test_leaving_for_another_window_lets_go_of_everything(cartpole):
+def test_lost_focus_releases_keys_and_body(cartpole):
     key("right")
     mouse(cartpole, pygame.MOUSEBUTTONDOWN, 0.5, 0.7)
     cartpole.run_frame(TICK)
@@ -193,8 +192,9 @@ def test_leaving_for_another_window_lets_go_of_everything(cartpole):
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_dragging_pulls_the_nearest_body_towards_the_mouse(side):
-    pulled, free = make("poise/Standing-v0"), make("poise/Standing-v0")
+def test_drag_pulls_the_nearest_body_towards_the_mouse(side):
+    pulled = make("poise/Standing-v0")
+    free = make("poise/Standing-v0")
     mouse(pulled, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
     mouse(pulled, pygame.MOUSEMOTION, 0.5 + 0.4 * side, 0.5)
     pulled.run_frame(TICK)
@@ -207,18 +207,17 @@ def test_dragging_pulls_the_nearest_body_towards_the_mouse(side):
     assert pulled.session.perturbations.drag is None
 
 
-def test_the_band_starts_at_the_body_and_ends_at_the_mouse(cartpole):
+def test_drag_line_joins_body_and_mouse(cartpole):
     mouse(cartpole, pygame.MOUSEBUTTONDOWN, 0.75, 0.75)
     cartpole.run_frame(0.0)
     body, cursor = cartpole.session.perturbations.drag.get_endpoints()
     assert cursor == pytest.approx((0.75, 0.75), abs=0.01)
-    corner = cartpole.session.poise_env.cart.position + pymunk.Vec2d(
-        CART_WIDTH / 2, -CART_HEIGHT / 2
-    )
+    half_cart = pymunk.Vec2d(CART_WIDTH / 2, -CART_HEIGHT / 2)
+    corner = cartpole.session.poise_env.cart.position + half_cart
     assert cartpole.session.poise_env.image_to_world(*body) == pytest.approx(corner, abs=0.01)
 
 
-def test_a_press_beside_the_picture_grabs_nothing(cartpole):
+def test_press_beside_the_image_grabs_nothing(cartpole):
     mouse(cartpole, pygame.MOUSEBUTTONDOWN, 1.5, 0.5)
     cartpole.run_frame(TICK)
     assert cartpole.session.perturbations.drag is None
@@ -227,7 +226,7 @@ def test_a_press_beside_the_picture_grabs_nothing(cartpole):
 # Environments and runs.
 
 
-def test_somebody_elses_world_can_be_steered_but_not_pulled():
+def test_foreign_env_is_controlled_by_keys_but_not_dragged():
     playground = make("Pendulum-v1")
     key("left")
     mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
@@ -237,48 +236,47 @@ def test_somebody_elses_world_can_be_steered_but_not_pulled():
     assert playground.session.action[0] < 0.0
 
 
-def test_choices_are_steered_by_the_same_keys():
+def test_keys_control_discrete_actions():
     live = make("CartPole-v1").session
-    assert [
-        convert_action(np.array([effort]), live.env.action_space) for effort in (-1.0, 1.0)
-    ] == [0, 1]
+    space = live.env.action_space
+    assert [convert_action(np.array([value]), space) for value in (-1.0, 1.0)] == [0, 1]
     live.keyboard.action[:] = 1.0
     live.step()
     assert live.action.tolist() == [1] and live.steps == 1
-    several = MultiDiscrete([3, 5], start=[0, 2])
-    assert convert_action(np.array([0.0, 1.0]), several).tolist() == [1, 6] and convert_action(
-        np.array([-1.0, -1.0]), several
-    ).tolist() == [0, 2]
+    choices = MultiDiscrete([3, 5], start=[0, 2])
+    assert convert_action(np.array([0.0, 1.0]), choices).tolist() == [1, 6]
+    assert convert_action(np.array([-1.0, -1.0]), choices).tolist() == [0, 2]
 
 
-def test_a_world_that_keys_cannot_steer_is_refused():
-    with pytest.raises(UserError, match="keys steer"):
+def test_unsupported_action_space_is_refused():
+    with pytest.raises(UserError, match="keys control"):
         get_action_dim(Text(5))
 
 
-def test_whoever_steers_begins_when_ready_and_a_policy_begins_at_once(run):
+def test_keyboard_session_starts_paused_and_policy_session_at_once(run):
     env = make_render_env("poise/Cartpole-v0", {}, SMALL)
     assert PlaySession(env).is_paused
     assert not PlaySession(env, PolicyActor(run)).is_paused
 
 
-def test_the_policy_acts_and_c_takes_the_next_checkpoint(run):
+def test_policy_acts_and_c_loads_the_next_checkpoint(run):
     playground = make(policy=PolicyActor(run, "latest"))
     live = playground.session
-    seen = live.observation
+    observation = live.observation
     playground.run_frame(TICK)
-    np.testing.assert_array_equal(live.action, PolicyActor(run, "40").act(seen))
+    np.testing.assert_array_equal(live.action, PolicyActor(run, "40").act(observation))
     press(playground, "c")
-    assert live.policy.training_steps == 0, "what it was before it learned"
+    assert live.policy.training_steps == 0, "the untrained policy"
     press(playground, "c")
     assert live.policy.training_steps == 20
-    np.testing.assert_array_equal(live.policy.act(seen), PolicyActor(run, "20").act(seen))
-    assert not np.array_equal(live.policy.act(seen), PolicyActor(run, "40").act(seen))
+    action = live.policy.act(observation)
+    np.testing.assert_array_equal(action, PolicyActor(run, "20").act(observation))
+    assert not np.array_equal(action, PolicyActor(run, "40").act(observation))
     press(playground, "c")
     assert live.policy.training_steps == 40
 
 
-def test_a_checkpoint_that_cannot_be_read_leaves_the_present_one_acting(run, monkeypatch):
+def test_damaged_checkpoint_leaves_the_present_one_acting(run, monkeypatch):
     playground = make(policy=PolicyActor(run, "latest"))
 
     def damaged(*_: object, **__: object) -> None:
@@ -290,7 +288,7 @@ def test_a_checkpoint_that_cannot_be_read_leaves_the_present_one_acting(run, mon
     assert playground.session.policy.training_steps == 40
 
 
-def test_a_run_comes_before_a_world_of_the_same_name(run, tmp_path):
+def test_run_takes_precedence_over_env_of_the_same_name(run, tmp_path):
     assert find_run("cartpole", tmp_path) is None
     (tmp_path / "cartpole").mkdir()
     (tmp_path / "cartpole" / "config.json").write_text("{}")
@@ -298,14 +296,15 @@ def test_a_run_comes_before_a_world_of_the_same_name(run, tmp_path):
     assert find_run(str(run.path), tmp_path).path == run.path
 
 
-def test_a_mistyped_name_is_answered_with_the_nearest_world_or_run(run):
+def test_mistyped_name_is_answered_with_the_nearest_env_or_run(run):
     assert find_env("bolla-rolla", run.path.parent) == "poise/BollaRolla-v0"
-    for word, near in (("cartpol", "cartpole"), ("tinny", "tiny"), ("Pendulum-v7", "Pendulum-v1")):
-        with pytest.raises(UserError, match=near):
-            find_env(word, run.path.parent)
+    suggestions = {"cartpol": "cartpole", "tinny": "tiny", "Pendulum-v7": "Pendulum-v1"}
+    for name, suggestion in suggestions.items():
+        with pytest.raises(UserError, match=suggestion):
+            find_env(name, run.path.parent)
 
 
-def test_a_checkpoint_is_asked_only_of_a_run(tmp_path):
+def test_checkpoint_option_needs_a_run(tmp_path):
     with pytest.raises(UserError, match="--checkpoint"):
         play("cartpole", tmp_path, "best", {})
 
@@ -314,7 +313,7 @@ def test_a_checkpoint_is_asked_only_of_a_run(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["q", "escape", None])
-def test_leaving_ends_the_loop_and_closes_the_window(run, name):
+def test_quit_ends_the_loop_and_closes_the_window(run, name):
     pygame.display.init()
     if name is None:
         pygame.event.post(pygame.event.Event(pygame.QUIT))
@@ -324,7 +323,7 @@ def test_leaving_ends_the_loop_and_closes_the_window(run, name):
     assert not pygame.display.get_init()
 
 
-def test_h_hides_the_help_and_shows_it_again(cartpole):
+def test_help_key_toggles_the_help(cartpole):
     assert cartpole.is_help_shown
     press(cartpole, "h")
     assert not cartpole.is_help_shown
@@ -333,7 +332,7 @@ def test_h_hides_the_help_and_shows_it_again(cartpole):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
-def test_no_display_is_told_in_one_line(monkeypatch):
+def test_missing_display_is_a_user_error(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match=r"no display.*record a video"):
@@ -341,14 +340,14 @@ def test_no_display_is_told_in_one_line(monkeypatch):
     assert not pygame.display.get_init()
 
 
-def test_a_driver_that_nobody_asked_for_and_that_shows_nothing_is_no_display(monkeypatch):
+def test_headless_driver_that_was_not_requested_is_a_user_error(monkeypatch):
     monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")
     with pytest.raises(UserError, match="display does not respond"):
         Window("test")
     assert not pygame.display.get_init()
 
 
-def test_a_world_in_human_mode_opens_a_window_of_its_pictures_size():
+def test_human_mode_opens_a_window_of_the_image_size():
     env = make_env("poise/Cartpole-v0", SMALL, render_mode="human")
     env.reset(seed=0)
     assert pygame.display.get_surface().get_size() == (SMALL["width"], SMALL["height"])
@@ -356,16 +355,14 @@ def test_a_world_in_human_mode_opens_a_window_of_its_pictures_size():
     env.close()
 
 
-def test_the_right_button_and_the_wheel_turn_and_near_a_scene_in_space():
+def test_right_drag_orbits_and_wheel_zooms_in_space():
     pytest.importorskip("pybullet")
     playground = make("poise/Reacher3D-v0", running=False)
     camera = playground.session.poise_env.camera
-    yaw, pitch, distance, before = (
-        camera.yaw,
-        camera.pitch,
-        camera.distance,
-        playground.session.get_frame(),
-    )
+    yaw = camera.yaw
+    pitch = camera.pitch
+    distance = camera.distance
+    before = playground.session.get_frame()
     pygame.event.post(
         pygame.event.Event(pygame.MOUSEMOTION, pos=(40, 40), rel=(16, 8), buttons=(0, 0, 1))
     )
@@ -377,6 +374,5 @@ def test_the_right_button_and_the_wheel_turn_and_near_a_scene_in_space():
     assert not np.array_equal(playground.session.get_frame(), before)
     mouse(playground, pygame.MOUSEBUTTONDOWN, 0.5, 0.5)
     playground.run_frame(0.0)
-    assert (
-        playground.session.perturbations.drag is not None
-    )  # The arm's base is in the middle of the picture.
+    # The arm's base is in the middle of the image.
+    assert playground.session.perturbations.drag is not None

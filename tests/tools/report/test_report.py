@@ -383,7 +383,7 @@ def test_a_world_that_cannot_be_drawn_and_tells_nothing_has_a_page_all_the_same(
     read = Reader(Path("page.html").read_text())
     assert (
         not read.all("video")
-        and "There is no film: environment 'probe/OneDies-v0' cannot draw itself" in read.words
+        and "There is no film: environment 'probe/OneDies-v0' cannot be rendered" in read.words
     )
     assert "was ended by the environment, which does not say why" in read.words
 
