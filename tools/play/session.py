@@ -307,7 +307,7 @@ class TapeRecorder:
             raise UserError("no tape: the environment's id is unknown")
         if len(self._steps) < 2:
             raise UserError("no tape: the episode has no step yet")
-        return tape_from_steps(
+        return Tape.from_steps(
             self.env_id, self._episode_settings, self._seed, self._steps, get_versions()
         )
 

@@ -70,7 +70,7 @@ def record_episode(
         all_overlays += overlays
         recorded_steps = record_steps(env, steps, path, all_overlays, slow)
     if tape is not None:
-        tape_from_steps(env_id, settings, seed, recorded_steps, get_versions()).save(tape)
+        Tape.from_steps(env_id, settings, seed, recorded_steps, get_versions()).save(tape)
     return path
 
 
