@@ -13,8 +13,7 @@ from poise.toolkit.errors import WorkError
 from poise.toolkit.evaluation import RETURN_STD, REWARD_PREFIX
 from poise.toolkit.loggers import MetricSeries, read_metrics
 from poise.toolkit.run import Run
-from poise.tools.plot import charts
-from poise.tools.plot.charts import plot_trials
+from poise.tools.plot import figures, trial_plots
 from poise.tools.plot.curves import (
     MAX_POINTS,
     compare_algorithms,
@@ -33,6 +32,7 @@ from poise.tools.plot.results import (
     read_trial,
     write_results,
 )
+from poise.tools.plot.trial_plots import plot_trials
 from sample_runs import start_run
 
 PNG = b"\x89PNG"
@@ -151,8 +151,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "line 2: return should be a number, not 'nan'",
     ),
     "a short row": (f"{HEADER}\n{ROW[:-6]}\n", "line 2: success should be a number"),
-    "a row twice": (f"{HEADER}\n{ROW}\n{ROW}\n", "line 3: this run has told of step 100 before"),
-    "no text": (b"\xff\xfe\x00\x80", "is no CSV file"),
+    "a row twice": (f"{HEADER}\n{ROW}\n{ROW}\n", "line 3: this run has a row for step 100 already"),
+    "no text": (b"\xff\xfe\x00\x80", "is not a CSV file"),
 }
 
 
@@ -169,7 +169,7 @@ def test_other_mistakes_are_one_line_too(elsewhere):
     assert_one_line(invoke("plot", "none.csv"), 2, "none.csv cannot be read: No such file")
     assert_one_line(invoke("plot", "none"), 2, "unknown run 'none'")
     assert_one_line(
-        invoke("plot", "mine.csv", "--out", "mine.txt"), 2, "a plot is a .png, .svg or .pdf"
+        invoke("plot", "mine.csv", "--out", "mine.txt"), 2, "a plot is a .png, .svg or .pdf file"
     )
     assert_one_line(invoke("plot", "mine.csv", "mine.csv"), 2, "plot it by itself")
     assert_one_line(invoke("plot", "mine.csv", "--out", "mine.csv/mine.png"), 1, "mine.csv")
@@ -179,8 +179,10 @@ def test_other_mistakes_are_one_line_too(elsewhere):
     assert result.exit_code == 2 and "luck" in result.stderr
     result = invoke("plot", "mine.csv", "--measure", "succes")
     assert result.exit_code == 2 and "'success'" in result.stderr
-    told = "--kind losses says itself what it draws: leave out --measure"
-    assert_one_line(invoke("plot", "mine.csv", "--kind", "losses", "--measure", "length"), 2, told)
+    message = "--measure applies to --kind returns only: leave it out with losses"
+    assert_one_line(
+        invoke("plot", "mine.csv", "--kind", "losses", "--measure", "length"), 2, message
+    )
 
 
 def test_a_table_by_others_may_say_true_and_no_threshold(elsewhere):
@@ -346,7 +348,7 @@ def test_a_chart_has_panels_for_every_world_and_says_what_they_show(axis):
         f"in cartpole solved in fewer {axis}, unsolved runs by their last return; in pendulum higher return",
     ):
         assert words in told, words
-    assert "Dotted" not in told and plot_trials(runs, axis).get_figwidth() * charts.DPI == 1200
+    assert "Dotted" not in told and plot_trials(runs, axis).get_figwidth() * figures.DPI == 1200
 
 
 def test_a_chart_says_where_a_curve_outlives_its_runs():
@@ -382,7 +384,7 @@ def test_variants_with_thresholds_of_their_own_show_them_all():
 
 
 def test_no_two_lines_of_a_chart_look_alike():
-    looks = [charts.get_line_style(index) for index in range(49)]
+    looks = [figures.get_line_style(index) for index in range(49)]
     assert len({(look.color, look.marker) for look in looks}) == 49
     assert len({(look.color, str(look.linestyle)) for look in looks}) == 21 and {
         look.linestyle for look in looks[:7]
@@ -396,9 +398,9 @@ def test_of_many_comparisons_the_least_sure_are_drawn():
         for seed in (0, 1)
     ]
     told = words_of(plot_trials(runs, "steps"))
-    assert "(8 more pairs, as sure or surer, are not drawn)" in told
+    assert "(8 more pairs, at least as certain, are not drawn)" in told
     drawn = {*re.findall(r"try-\d better than try-\d", told)}
-    assert len(drawn) == charts.MAX_PAIRS and drawn >= {
+    assert len(drawn) == trial_plots.MAX_PAIRS and drawn >= {
         f"try-{index + 1} better than try-{index}" for index in range(6)
     }
 
@@ -606,19 +608,18 @@ def test_runs_without_what_is_asked_for_are_one_line(runs, elsewhere):
     assert_one_line(
         invoke("plot", "seed-0", *told, "rewards"),
         2,
-        "seed-0 does not tell what the terms of its reward paid",
+        "seed-0 logged no reward terms",
     )
-    assert_one_line(invoke("plot", "seed-0", *told, "losses"), 2, "these runs tell of no losses")
-    said(
-        invoke("plot", "seed-0", *told, "evaluation")
-    )  # As an older Poise wrote it: without the interval.
+    assert_one_line(invoke("plot", "seed-0", *told, "losses"), 2, "these runs logged no losses")
+    # Without the standard deviation of the returns, the curve has no interval.
+    said(invoke("plot", "seed-0", *told, "evaluation"))
     path.write_text(lines[0])
     assert_one_line(
         invoke("plot", "seed-0", *told, "evaluation"), 2, "no run has been evaluated yet"
     )
     Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
     assert_one_line(
-        invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv tells of returns alone"
+        invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv holds evaluations only"
     )
 
 
