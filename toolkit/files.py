@@ -5,8 +5,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
+
+import yaml
+
+from poise.toolkit.errors import UserError
 
 
 @contextmanager
@@ -33,6 +38,26 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, values: Any) -> Path:
     """Write plain values as JSON, whole or not at all."""
     return write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def read_yaml_mapping(file: Traversable, kind: str, keys: str) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds; `file` is a path or a resource of a package.
+
+    `kind` (what the file is) and `keys` (what it should hold) word the UserError for a file that
+    cannot be read, is not YAML, or holds something else.
+    """
+    try:
+        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{kind} {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{kind} {file} cannot be read: it is not text") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{kind} {file} is not valid YAML: {reason}") from None
+    if not isinstance(entries, dict):
+        raise UserError(f"{kind} {file} should hold {keys}")
+    return entries
 
 
 class ErrorTrackingFile:

@@ -18,7 +18,7 @@ from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer
 from poise.tools.benchmark.jobs import RunProcess
 from poise.tools.benchmark.progress import SuiteView
-from poise.tools.benchmark.suite import SUITES_FOLDER, Job, plan_suite
+from poise.tools.benchmark.suite import SUITE_FILES, Job, plan_suite
 from poise.tools.plot.results import REQUIRED_COLUMNS, read_trial
 from processes import HELPERS, ROOT
 from sample_runs import JUDGED, records_of
@@ -49,7 +49,7 @@ def rows_of(folder: str) -> list[dict[str, str]]:
 # What a suite is.
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in SUITES_FOLDER.glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(SUITE_FILES))
 def test_a_suite_of_ours_can_be_trained(name, monkeypatch):
     # One of them reads pictures with a translator that its user has trained.
     monkeypatch.setattr(
@@ -216,7 +216,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a number for a variant's name": ({"variants": {1: {}}}, "variants.1"),
     "seed among a variant's settings": (
         {"variants": {"far": {"settings": {"seed": 1}}}},
-        "would say it twice",
+        "remove `seed` from its settings",
     ),
     "a variant whose runs have too long a name": (
         {"variants": {"a" * 70: {}}},
@@ -227,15 +227,15 @@ BAD: dict[str, tuple[Any, str]] = {
     "no seeds": ({"seeds": 0}, "seeds"),
     "a word for seeds": ({"seeds": "many"}, "seeds='many'"),
     "negative seed": ({"seeds": [-1]}, "seeds.0=-1"),
-    "seed among the settings": ({"training": {"seed": 1}}, "would say it twice"),
+    "seed among the settings": ({"training": {"seed": 1}}, "remove `seed` from its settings"),
     "the same environment twice": (
         {"envs": ["cartpole", "poise/Cartpole-v0"]},
-        "cartpole-sac is there twice",
+        "cartpole-sac is listed twice",
     ),
-    "the same seed twice": ({"seeds": [1, 1]}, "seed 1 is there twice"),
-    "no YAML": ("envs: [", "is no YAML"),
+    "the same seed twice": ({"seeds": [1, 1]}, "seed 1 is listed twice"),
+    "no YAML": ("envs: [", "is not valid YAML"),
     "no table": ("- envs", "should hold `envs:`"),
-    "no text": (b"\xff\xfe\x00\x80", "it is no text"),
+    "no text": (b"\xff\xfe\x00\x80", "it is not text"),
 }
 
 
@@ -341,7 +341,7 @@ def test_a_suite_with_variants_tells_them_apart(stand_in):
     assert "sac plain" in told and "sac far" in told and told.count("82.0 (80.0 to 84.0)") == 2
     # The next sitting knows them too.
     table = Path("benchmarks/mine/results.csv").read_bytes()
-    assert "4 of them finished already" in said(invoke("benchmark", "mine.yaml"))
+    assert "4 finished already" in said(invoke("benchmark", "mine.yaml"))
     assert Path("benchmarks/mine/results.csv").read_bytes() == table
     said(invoke("plot", "benchmarks/mine", "--measure", "success"))
 
@@ -362,11 +362,11 @@ def test_what_is_finished_is_not_trained_again_and_seeds_may_join(stand_in):
     said(invoke("benchmark", write_suite(seeds=1)))
     table = Path("benchmarks/mine/results.csv").read_bytes()
     told = said(invoke("benchmark", "mine.yaml"))
-    assert "1 of them finished already" in told and began("cartpole-sac-0") == 1
+    assert "1 finished already" in told and began("cartpole-sac-0") == 1
     assert Path("benchmarks/mine/results.csv").read_bytes() == table
     invoke("benchmark", "mine.yaml", "--seeds", "2")
     assert (began("cartpole-sac-0"), began("cartpole-sac-1")) == (1, 1)
-    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "more may join them, none may leave")
+    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "seeds can be added, but none left out")
 
 
 def test_another_suite_in_the_same_place_is_refused(stand_in):
@@ -377,7 +377,7 @@ def test_another_suite_in_the_same_place_is_refused(stand_in):
         invoke("benchmark", "mine.yaml"), 2, "cartpole-sac settings batch_size was 8, is 9"
     )
     write_suite(algorithms=["td3"], settings={})
-    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "was begun with another suite")
+    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "holds another suite")
     assert snapshot(stand_in / "benchmarks") == before
     Path("benchmarks/mine/suite.json").write_text("{")
     assert_one_line(invoke("benchmark", write_suite()), 1, "suite.json cannot be read")
@@ -388,7 +388,7 @@ def test_somebody_elses_runs_are_not_taken_for_ours(stand_in):
     assert_one_line(
         invoke("benchmark", write_suite(), "--out", "runs"),
         2,
-        "holds the run cartpole-sac-0 of something else",
+        "holds a run cartpole-sac-0 that is not of this suite",
     )
     assert not Path("runs/suite.json").exists()
 
@@ -397,7 +397,11 @@ def test_two_benchmarks_do_not_work_in_one_place(stand_in):
     Path("benchmarks/mine").mkdir(parents=True)
     with Path("benchmarks/mine/.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert_one_line(invoke("benchmark", write_suite()), 2, "another benchmark is at work")
+        assert_one_line(
+            invoke("benchmark", write_suite()),
+            2,
+            "another benchmark, or a run that it left behind, uses",
+        )
 
 
 def test_a_damaged_run_is_put_aside_and_begun_afresh(stand_in):
@@ -435,7 +439,7 @@ def test_an_interrupt_is_passed_on_once_and_the_same_command_goes_on(
     result = invoke("benchmark", write_suite(seeds=[0, 3, 4]), "--jobs", "1")
     assert (
         result.exit_code == code
-        and "1 of 3 runs have ended, the same command goes on" in result.stdout
+        and "1 of 3 runs have ended; run the same command to resume" in result.stdout
     )
     assert "failed" not in result.stdout
     assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() == "saved\n"
