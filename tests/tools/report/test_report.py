@@ -18,7 +18,7 @@ from poise.tools.record.episode_trace import EpisodeTrace, TraceChannel, trace_e
 from poise.tools.report import html as page_chart
 from poise.tools.report import report
 from poise.tools.report.episodes import analyze_failure, describe_failure
-from poise.tools.report.glossary import METRICS, TRACKS
+from poise.tools.report.glossary import METRICS, TRACE_GROUPS
 from poise.tools.report.html import Line, make_element, render_chart, to_html
 from processes import ROOT
 from sample_runs import start_run
@@ -128,7 +128,7 @@ def test_an_episode_tells_what_was_lived(env_id):
     assert story.get_group("aim").keys() == (
         story.get_group("state").keys() if env_id == "poise/Reacher2D-v0" else set()
     )
-    assert {track.group for track in story.channels} - {"aim"} <= TRACKS.keys()
+    assert {track.group for track in story.channels} - {"aim"} <= TRACE_GROUPS.keys()
 
 
 def told(
@@ -176,7 +176,7 @@ def test_a_margin_is_narrow_from_where_it_stays_so():
 def test_the_critic_notices_when_its_value_has_dropped_by_half_for_good(value, noticed):
     fall = analyze_failure(told(margin=MARGIN, value={"value": value}))
     assert fall.has_critic and fall.value_drop_time == (noticed and pytest.approx(noticed))
-    assert ("did not notice" in describe_failure(fall)) == (noticed is None)
+    assert ("value did not drop" in describe_failure(fall)) == (noticed is None)
 
 
 @pytest.mark.parametrize("groups", [{}, {"value": {"value": [-1.0] * 7 + [np.nan]}}])
@@ -185,7 +185,7 @@ def test_where_nothing_good_was_expected_half_of_it_says_nothing(groups):
     assert (
         not fall.has_critic
         and fall.value_drop_time is None
-        and "no value that could have dropped" in describe_failure(fall)
+        and "no positive value of a critic that could drop" in describe_failure(fall)
     )
 
 
@@ -209,7 +209,7 @@ def test_what_was_at_its_limit_counts_over_the_last_second_alone():
     )
     fall = analyze_failure(told(action={"early": early, "often": often, "seldom": seldom}))
     assert fall.saturated_actions == {"often": pytest.approx(0.6)} and fall.margin is None
-    assert "does not say why" in describe_failure(
+    assert "reports no margin" in describe_failure(
         fall
     ) and "often (60% of the last 1 s)" in describe_failure(fall)
 
@@ -249,7 +249,7 @@ def points(figure: str, kind: str) -> list[list[tuple[float, float]]]:
 def test_a_chart_draws_inside_its_frame_and_tells_what_it_was_given(y, goal):
     line = Line("own", np.array([0.0, 10.0, 20.0]), np.array(y, float))
     page = to_html(render_chart("title", [line], "steps", "m", "healthy", goal))
-    for path in (*points(page, "line"), *points(page, "goal")):
+    for path in (*points(page, "line"), *points(page, "threshold")):
         assert all(0.0 <= number <= page_chart.DRAWING_SIZE for point in path for number in point)
     (figure,) = Reader(page).all("figure")
     read = json.loads(figure["data-chart"])
@@ -306,7 +306,7 @@ def test_every_metric_that_is_written_has_its_meaning():
     assert len(written) > 10 and written <= METRICS.keys() | {
         f"eval/{name}" for name in ("return", "length", "success")
     }
-    for title, _, healthy in (*METRICS.values(), *TRACKS.values()):
+    for title, _, healthy in (*METRICS.values(), *TRACE_GROUPS.values()):
         assert title and healthy.endswith(".")
 
 
@@ -324,13 +324,13 @@ def test_a_page_tells_all_of_its_runs(runs):
     ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
     assert (
         len(ids) == len(set(ids))
-        and {"runs", "learning", "settings", "run-1", "run-2"} <= set(ids)
+        and {"overview", "learning", "settings", "run-1", "run-2"} <= set(ids)
         and "run-3" not in ids
     )
     assert all((link["href"] or "")[1:] in ids for link in read.all("a"))
-    assert {figure["data-film"] for figure in read.all("figure") if figure.get("data-film")} <= set(
-        ids
-    )
+    assert {
+        figure["data-video"] for figure in read.all("figure") if figure.get("data-video")
+    } <= set(ids)
     films = read.all("video")
     assert len(films) == 4 and all(
         (film["src"] or "").startswith("data:video/mp4;base64,AAAA") for film in films
@@ -339,12 +339,11 @@ def test_a_page_tells_all_of_its_runs(runs):
         "Settings in which the runs differ" in read.words
         and "settings.gamma 0.99 0.5" in read.words
     )
-    assert (
-        "Return in evaluation" in read.words and METRICS["eval/return"].interpretation in read.words
-    )
-    assert read.words.count("All falls together") == 2 and "used up the margin “pole”" in read.words
+    assert "Evaluation return" in read.words and METRICS["eval/return"].interpretation in read.words
+    assert read.words.count("All failures") == 2 and "the margin “pole” reached 0" in read.words
     for _, title, healthy in [
-        (group, *TRACKS[group][::2]) for group in ("reward", "value", "margin", "action", "shown")
+        (group, *TRACE_GROUPS[group][::2])
+        for group in ("reward", "value", "margin", "action", "shown")
     ]:
         assert title in read.words and healthy in read.words
     assert len(read.all("h1")) == 1 and all(
@@ -383,9 +382,9 @@ def test_a_world_that_cannot_be_drawn_and_tells_nothing_has_a_page_all_the_same(
     read = Reader(Path("page.html").read_text())
     assert (
         not read.all("video")
-        and "There is no film: environment 'probe/OneDies-v0' cannot draw itself" in read.words
+        and "There is no video: environment 'probe/OneDies-v0' cannot draw itself" in read.words
     )
-    assert "was ended by the environment, which does not say why" in read.words
+    assert "the environment reports no margin" in read.words
 
 
 @pytest.mark.parametrize(
@@ -438,7 +437,7 @@ def test_what_the_page_is_made_from_is_installed_with_it():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     patterns = config["options.package_data"]["poise.tools.report"].split(", ")
-    names = [path.name for path in report.PAGE_FOLDER.iterdir() if path.suffix not in (".py", "")]
+    names = [path.name for path in report.PAGE_FILES.iterdir() if path.suffix not in (".py", "")]
     assert len(names) == 3 and all(
         any(fnmatch(name, pattern) for pattern in patterns) for name in names
     )
@@ -521,7 +520,7 @@ def test_the_film_plays_and_the_charts_follow_it(opened):
     )
     assert state[0] >= 2 and state[1] > 0.1 and state[2] is None
     film = page.locator("video").first.get_attribute("id")
-    assert page.locator(f"[data-film='{film}'] .cursor:not([hidden])").count() > 3
+    assert page.locator(f"[data-video='{film}'] .cursor:not([hidden])").count() > 3
 
 
 def test_a_chart_is_read_by_keyboard_and_by_pointer(opened):
@@ -531,7 +530,7 @@ def test_a_chart_is_read_by_keyboard_and_by_pointer(opened):
         if page.evaluate("document.activeElement.getAttribute('role')") == "slider":
             break
     plot = page.locator(":focus")
-    assert plot.get_attribute("aria-label").startswith("Return in evaluation")
+    assert plot.get_attribute("aria-label").startswith("Evaluation return")
     read = json.loads(page.locator("figure.chart").first.get_attribute("data-chart"))
     page.keyboard.press("End")
     assert plot.get_attribute("aria-valuetext").startswith(f"steps {read['x'][-1]:g}: mine ")
@@ -557,7 +556,7 @@ def test_a_chart_is_read_by_keyboard_and_by_pointer(opened):
 def test_a_chart_takes_the_film_to_its_place(opened):
     page = opened()
     film = page.locator("video").first.get_attribute("id")
-    plot = page.locator(f"[data-film='{film}'] .plot").last
+    plot = page.locator(f"[data-video='{film}'] .plot").last
     plot.focus()
     page.keyboard.press("End")
     page.keyboard.press("Enter")
@@ -568,5 +567,5 @@ def test_without_scripts_all_is_still_drawn(opened):
     page = opened(java_script_enabled=False)
     assert (
         page.locator(".plot path.line").count() > 10
-        and page.locator("text=Why did it fall?").is_visible()
+        and page.locator("h3:text-is('Failures')").is_visible()
     )
