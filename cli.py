@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -576,9 +577,13 @@ def duel(policy: str, **words: Any) -> None:
     duel_and_show(policy, **words)
 
 
-@main.command(
-    epilog=f"Suites: {', '.join(sorted(path.stem for path in Path(__file__).parent.glob('tools/benchmark/suites/*.yaml')))}."
-)
+def _list_suites() -> list[str]:
+    """Return the names of the benchmark suites in the package."""
+    suites = files("poise.tools.benchmark") / "suites"
+    return sorted(Path(file.name).stem for file in suites.iterdir())
+
+
+@main.command(epilog=f"Suites: {', '.join(_list_suites())}.")
 @click.argument("suite")
 @click.option(
     "--out",

@@ -1,4 +1,4 @@
-"""The processes of a suite: each trains one run, so many at once; when we are told to stop, they save and stop too."""
+"""Processes of a suite: each trains one run; several run at once, and stop signals reach all."""
 
 import os
 import signal
@@ -11,15 +11,15 @@ from pathlib import Path
 from poise.tools.benchmark.suite import Job
 
 POLL_INTERVAL = 0.2
-"""Seconds between two looks at the processes."""
+"""Seconds between two polls of the processes."""
 
 
 TAIL_BYTES = 4096
-"""Bytes at the end of a file that tell how far a run is."""
+"""Bytes read from the end of a CSV file to find the progress of a run."""
 
 
 class RunProcess:
-    """A run that is being trained, and what it has told so far."""
+    """The process that trains a run, and the progress read from its files."""
 
     def __init__(self, job: Job, out: Path, lock_fd: int) -> None:
         self.job = job
@@ -28,11 +28,12 @@ class RunProcess:
         self.start_time = time.monotonic()
         self.step = 0
         self.latest_return = ""
-        # One thread each, so that runs beside each other do not wait for each other.
+        # One thread for each run: parallel runs would compete for the cores.
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self.log_path.parent.mkdir(exist_ok=True)
         with self.log_path.open("a") as log:
-            # A session of its own: Ctrl-C reaches us alone, and we pass it on once. The lock stays taken as long as it lives.
+            # A session of its own: Ctrl-C reaches the benchmark alone, which passes it on once.
+            # The process inherits the lock, which stays locked until the process ends.
             self._process = subprocess.Popen(
                 job.build_command(out),
                 stdin=subprocess.DEVNULL,
@@ -45,40 +46,45 @@ class RunProcess:
 
     @property
     def elapsed_seconds(self) -> float:
-        """How long it has been trained in this sitting."""
+        """Seconds since this process started."""
         return time.monotonic() - self.start_time
 
     def poll(self) -> int | None:
-        """Its exit code, once it has ended."""
+        """Return the exit code, or None while the process runs."""
         return self._process.poll()
 
     def stop(self, kill: bool) -> None:
-        """Ask it to save and stop; or do not ask."""
-        (self._process.kill if kill else self._process.terminate)()
+        """Send SIGTERM, so that the run is saved, or SIGKILL."""
+        if kill:
+            self._process.kill()
+        else:
+            self._process.terminate()
 
     def wait(self) -> None:
-        """Wait until it has ended."""
+        """Wait until the process has ended."""
         self._process.wait()
 
     def get_error_message(self) -> str:
-        """Why it failed: the last line that it said."""
+        """Return the signal that killed the process, or else the last line of its log."""
         code = self._process.returncode
-        said = self.log_path.read_text(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(said) if line.strip()), "")
-        return (
-            f"killed by signal {-code}"
-            if code < 0
-            else last.removeprefix("poise: ") or f"exit code {code}"
-        )
+        if code < 0:
+            return f"killed by signal {-code}"
+        lines = self.log_path.read_text(errors="replace").split("\n")
+        last_line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last_line.removeprefix("poise: ") or f"exit code {code}"
 
     def update_progress(self) -> None:
-        """Learn from the ends of its files how far it is."""
+        """Read the latest step and evaluation return from the ends of the run's CSV files."""
         for row in _read_last_rows(self.folder / "episodes.csv"):
-            self.step = int(row[0]) if row[0].isdigit() else self.step
+            if row[0].isdigit():
+                self.step = int(row[0])
         for row in _read_last_rows(self.folder / "metrics.csv"):
-            if len(row) == 4 and row[0].isdigit():
-                self.step = max(self.step, int(row[0]))
-                self.latest_return = row[3] if row[2] == "eval/return" else self.latest_return
+            if len(row) != 4 or not row[0].isdigit():
+                continue
+            step, _, name, value = row
+            self.step = max(self.step, int(step))
+            if name == "eval/return":
+                self.latest_return = value
 
 
 def train_jobs(
@@ -89,10 +95,21 @@ def train_jobs(
     on_update: Callable[[Sequence[RunProcess]], None],
     on_finished: Callable[[RunProcess, str], None],
 ) -> int | None:
-    """Train all jobs, and tell of each one that ended, with what went wrong; the signal that stopped us, if one did."""
+    """Train all jobs; return the first signal that stopped them, or None.
+
+    The first stop signal is passed on, so that the runs are saved; the second one kills them.
+
+    Args:
+        jobs: runs to train, in this order.
+        out: folder of the runs and their logs.
+        max_parallel: largest number of runs at once.
+        lock_fd: file descriptor of the lock of `out`, which the processes inherit.
+        on_update: called with the running processes at every poll.
+        on_finished: called with a process that has ended, and its error message or "".
+    """
     waiting = list(jobs)
     running = list[RunProcess]()
-    passed_on = 0
+    num_passed_on = 0
     with _catch_signals() as caught:
         try:
             while running or (waiting and not caught):
@@ -100,17 +117,18 @@ def train_jobs(
                     running.append(RunProcess(waiting.pop(0), out, lock_fd))
                 on_update(running)
                 time.sleep(POLL_INTERVAL)
-                for process in [process for process in running if process.poll() is not None]:
+                ended = [process for process in running if process.poll() is not None]
+                for process in ended:
                     running.remove(process)
-                    # What we stopped ourselves has not failed: it goes on next time.
-                    if process.poll() == 0 or not caught:
-                        on_finished(
-                            process, "" if process.poll() == 0 else process.get_error_message()
-                        )
-                if len(caught) > passed_on:
-                    passed_on = len(caught)
+                    if process.poll() == 0:
+                        on_finished(process, "")
+                    elif not caught:
+                        on_finished(process, process.get_error_message())
+                    # Otherwise a signal stopped it: it has not failed, and can be resumed.
+                if len(caught) > num_passed_on:
+                    num_passed_on = len(caught)
                     for process in running:
-                        process.stop(kill=passed_on > 1)
+                        process.stop(kill=num_passed_on > 1)
         finally:
             for process in running:
                 process.stop(kill=False)
@@ -136,11 +154,11 @@ def _catch_signals() -> Iterator[list[int]]:
 
 
 def _read_last_rows(path: Path) -> list[list[str]]:
-    """The last whole rows of a CSV file that somebody is writing."""
+    """Return the last complete rows of a CSV file that is being written."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            told = file.read().decode(errors="replace")
+            text = file.read().decode(errors="replace")
     except OSError:
         return []
-    return [line.split(",") for line in told.split("\n")[1:-1]]
+    return [line.split(",") for line in text.split("\n")[1:-1]]

@@ -1,4 +1,4 @@
-"""Run a suite into a folder: what is finished stays, what is half done goes on, and all of it becomes one table."""
+"""Run a suite in a folder: skip finished runs, resume unfinished ones, and write results.csv."""
 
 import fcntl
 import json
@@ -20,72 +20,93 @@ from poise.tools.plot.results import RESULTS_FILE, Trial, read_trial, write_resu
 SUITE_FILE = "suite.json"
 
 
+MAX_DIFFERENCE_LENGTH = 200
+"""Characters of the difference between two suites in an error message."""
+
+
 def run_benchmark(suite: str, *, out: Path | None, jobs: int | None, seeds: int | None) -> int:
-    """Plan and run a suite, named or in a file, in its own folder where `out` names no other; the exit code."""
+    """Plan and run a suite; return the exit code.
+
+    Args:
+        suite: name of a suite, or path of its YAML file.
+        out: folder of the runs; `benchmarks/<suite>` by default.
+        jobs: runs at once; one for each core by default.
+        seeds: number of seeds 0, 1, ..., in place of the suite's seeds.
+    """
     plan = plan_suite(suite, seeds)
     return run_suite(plan, out or Path("benchmarks") / plan.name, jobs or count_cores())
 
 
 def run_suite(plan: SuitePlan, out: Path, max_parallel: int) -> int:
-    """Train what is not finished in `out`, write results.csv, and say how it went; the command's exit code."""
+    """Train the unfinished runs, write results.csv, and print a report; return the exit code."""
     console = Console(soft_wrap=True, highlight=False)
     out.mkdir(parents=True, exist_ok=True)
-    trials: dict[str, Trial] = {}
-    failed: dict[str, str] = {}
-
-    def take(job: Job, problem: str) -> None:
-        """Take an ended run into the table, which is written anew; a failed one with what it measured until then."""
-        try:
-            trial = read_trial(Run(out / job.name), job.variant)
-            if len(trial.evaluations):
-                trials[job.name] = trial
-        except WorkError as error:
-            problem = problem or str(error)
-        if problem:
-            failed[job.name] = problem
-
-    def gather() -> None:
-        write_results(
-            out / RESULTS_FILE, [trials[job.name] for job in plan.jobs if job.name in trials]
-        )
-
-    with _lock_folder(out) as lock:
+    results = _SuiteResults(plan, out)
+    with _lock_folder(out) as lock_fd:
         _check_and_save_plan(plan, out)
         finished = [job for job in plan.jobs if _is_finished(out, job)]
         unfinished = [job for job in plan.jobs if job not in finished]
         for job in finished:
-            take(job, "")
+            results.add(job, "")
         for job in unfinished:
-            _set_aside_damaged(out, job)
-        gather()
+            _move_damaged_run(out, job)
+        results.write()
         with SuiteView(len(plan.jobs), len(finished), console) as view:
             view.print_line(
-                f"{plan.name}: {len(plan.jobs)} runs, {len(finished)} of them finished already; {max_parallel} at once, in {out}"
+                f"{plan.name}: {len(plan.jobs)} runs, {len(finished)} finished already; "
+                f"{max_parallel} at once, in {out}"
             )
 
-            def ended(process: RunProcess, problem: str) -> None:
-                take(process.job, problem)
-                gather()
-                view.add_finished(process, trials.get(process.job.name), problem)
+            def on_finished(process: RunProcess, error_message: str) -> None:
+                results.add(process.job, error_message)
+                results.write()
+                view.add_finished(process, results.trials.get(process.job.name), error_message)
 
-            stopped = train_jobs(unfinished, out, max_parallel, lock, view.update, ended)
-    return print_report(console, plan, out, trials, failed, stopped)
+            stop_signal = train_jobs(
+                unfinished, out, max_parallel, lock_fd, view.update, on_finished
+            )
+    return print_report(console, plan, out, results.trials, results.failed, stop_signal)
+
+
+class _SuiteResults:
+    """Evaluations of the ended runs, and the error messages of the failed ones, by run name."""
+
+    def __init__(self, plan: SuitePlan, out: Path) -> None:
+        self.plan = plan
+        self.out = out
+        self.trials: dict[str, Trial] = {}
+        self.failed: dict[str, str] = {}
+
+    def add(self, job: Job, error_message: str) -> None:
+        """Read the evaluations of a run that has ended; of a failed run, those until it failed."""
+        try:
+            trial = read_trial(Run(self.out / job.name), job.variant)
+            if len(trial.evaluations):
+                self.trials[job.name] = trial
+        except WorkError as error:
+            error_message = error_message or str(error)
+        if error_message:
+            self.failed[job.name] = error_message
+
+    def write(self) -> None:
+        """Write results.csv, with the runs in the order of the plan."""
+        ordered = [self.trials[job.name] for job in self.plan.jobs if job.name in self.trials]
+        write_results(self.out / RESULTS_FILE, ordered)
 
 
 def _is_finished(out: Path, job: Job) -> bool:
-    """Whether a run has ended by itself: solved, or at its last step."""
-    told = Run(out / job.name).summary()
+    """Return whether a run ended by itself: at its last step, or because it was solved."""
+    summary = Run(out / job.name).summary()
     training = job.config["training"]
-    if told.get("interrupted", True) is not None:
+    # `interrupted` is the signal that stopped the run, or None if no signal did.
+    if summary.get("interrupted", True) is not None:
         return False
-    return bool(
-        told.get("steps", 0) >= training["steps"]
-        or (told.get("solved") and training["stop_when_solved"])
-    )
+    has_all_steps = summary.get("steps", 0) >= training["steps"]
+    return bool(has_all_steps or (summary.get("solved") and training["stop_when_solved"]))
 
 
-def _set_aside_damaged(out: Path, job: Job) -> None:
-    """Put a folder that holds no readable run aside under another name, so that the run can begin afresh."""
+def _move_damaged_run(out: Path, job: Job) -> None:
+    """Rename a folder without a readable config.json, so that the run can start again."""
     folder = out / job.name
     if not folder.exists():
         return
@@ -93,63 +114,74 @@ def _set_aside_damaged(out: Path, job: Job) -> None:
         _ = Run(folder).config
     except WorkError:
         number = 1
-        while (aside := folder.with_name(f"{job.name}.damaged-{number}")).exists():
+        while (target := folder.with_name(f"{job.name}.damaged-{number}")).exists():
             number += 1
-        folder.rename(aside)
+        folder.rename(target)
 
 
 def _check_and_save_plan(plan: SuitePlan, out: Path) -> None:
-    """Keep what the suite is in suite.json; refuse a folder that holds another one."""
-    lasting = json.loads(json.dumps(plan.fixed_configs))
+    """Write the configurations of the suite to suite.json.
+
+    Raises:
+        UserError: `out` holds another suite, a seed that the plan lacks, or other runs.
+        WorkError: suite.json cannot be read.
+    """
+    configs = json.loads(json.dumps(plan.fixed_configs))
     try:
-        kept = json.loads((out / SUITE_FILE).read_text())
-        before = kept["runs"]
-        seeds = kept["seeds"]
+        saved = json.loads((out / SUITE_FILE).read_text())
+        saved_configs = saved["runs"]
+        saved_seeds = saved["seeds"]
     except FileNotFoundError:
-        taken = [job.name for job in plan.jobs if (out / job.name).exists()]
-        if taken:
+        existing = [job.name for job in plan.jobs if (out / job.name).exists()]
+        if existing:
             raise UserError(
-                f"{out} holds the run {taken[0]} of something else: choose another --out"
+                f"{out} holds a run {existing[0]} that is not of this suite: choose another --out"
             ) from None
-        before = lasting
-        seeds = []
+        saved_configs = configs
+        saved_seeds = []
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise WorkError(
             f"{out / SUITE_FILE} cannot be read: choose another --out, or move it away"
         ) from None
-    changed = _describe_difference(before, lasting, ())
-    if changed:
-        raise UserError(f"{out} was begun with another suite: {changed}; choose another --out")
-    if not set(seeds) <= set(plan.seeds):
-        raise UserError(
-            f"{out} was begun with seeds {', '.join(map(str, seeds))}: more may join them, none may leave"
-        )
-    Run(out).write(SUITE_FILE, {"suite": plan.name, "seeds": plan.seeds, "runs": lasting})
+    difference = _describe_difference(saved_configs, configs, ())
+    if difference:
+        raise UserError(f"{out} holds another suite: {difference}; choose another --out")
+    if not set(saved_seeds) <= set(plan.seeds):
+        seeds = ", ".join(map(str, saved_seeds))
+        raise UserError(f"{out} holds seeds {seeds}: seeds can be added, but none left out")
+    Run(out).write(SUITE_FILE, {"suite": plan.name, "seeds": plan.seeds, "runs": configs})
 
 
 def _describe_difference(before: Any, now: Any, key_path: tuple[str, ...]) -> str:
-    """Where two values that came from JSON differ first, in words; "" where they do not."""
+    """Describe the first difference between two JSON values; return "" if they are equal."""
     if isinstance(before, dict) and isinstance(now, dict):
-        told = (
+        differences = (
             _describe_difference(before.get(key), now.get(key), (*key_path, str(key)))
             for key in {**before, **now}
         )
-        return next((words for words in told if words), "")
-    return (
-        ""
-        if before == now
-        else f"{' '.join(key_path)} was {json.dumps(before)}, is {json.dumps(now)}"[:200]
-    )
+        return next((difference for difference in differences if difference), "")
+    if before == now:
+        return ""
+    description = f"{' '.join(key_path)} was {json.dumps(before)}, is {json.dumps(now)}"
+    return description[:MAX_DIFFERENCE_LENGTH]
 
 
 @contextmanager
 def _lock_folder(out: Path) -> Iterator[int]:
-    """Make sure that nobody else works in this folder: not even runs that an earlier benchmark, killed, has left at work."""
+    """Lock a folder and yield the lock's file descriptor.
+
+    The training processes inherit the lock. So it also excludes runs that outlive an earlier
+    benchmark that was killed.
+
+    Raises:
+        UserError: another process holds the lock.
+    """
     with (out / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"another benchmark is at work in {out}, or a run that it left: wait, or choose another --out"
+                f"another benchmark, or a run that it left behind, uses {out}: "
+                "wait for it, or choose another --out"
             ) from None
         yield file.fileno()

@@ -1,4 +1,4 @@
-"""Whole trainings, measured: from the shell to solved beside the peers, episodes to a lasting balance, memory."""
+"""Measurements of whole trainings: time to solved, episodes until balanced, and memory."""
 
 import csv
 import json
@@ -17,76 +17,98 @@ from poise.toolkit.experience import EnvBatch, collect
 from poise.tools.benchmark.sb3 import plan_peer
 
 IMPULSE_ENV_SETTINGS = {"actuation": "impulse", "reward": "survival", "reset_noise_scale": 0.0}
-"""The settings of the environments that Poise's forerunner was measured on."""
+"""Environment settings of the setup that `count_episodes_to_balance` reproduces."""
+
+
+BALANCED_STEPS = 395
+"""Steps that an episode must last, of 400, to count as balanced."""
+
+
+BALANCED_EPISODES = 10
+"""Balanced episodes in a row after which counting ends."""
 
 
 PEER_SETTINGS: dict[str, dict[str, Any]] = {
     "sb3-sac": {},
     "sb3-ppo": {"num_envs": 16, "n_steps": 128},
 }
-"""Peers at their own defaults; PPO on as many environments as ours, with a rollout of its default length over all of them."""
+"""Departures from the defaults of stable-baselines3.
+
+PPO has as many environments as ours; its rollout has the default 2048 steps, over all of them.
+"""
+
+
+UNLIMITED_STEPS = 10**9
+"""Training ends when solved, or at the time limit."""
 
 
 def measure_solve_times(env_id: str, seed: int, limit: float, peers: list[str]) -> list[str]:
-    """Our algorithm, seconds, episodes, steps and return; then each peer's, cut at `limit` times our seconds."""
+    """Time `poise train` and each peer until solved.
+
+    Args:
+        env_id: environment.
+        seed: seed of all trainings.
+        limit: stop a peer after this many times the seconds of Poise.
+        peers: names of peers, keys of PEER_SETTINGS.
+
+    Returns:
+        Table cells: the algorithm of Poise and its seconds, episodes, steps and return; then the
+        last four for each peer.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        words = [env_id, "--seed", str(seed), "--no-video", "--run", "r", "--runs-dir", folder]
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "poise", "train", *words], check=True, capture_output=True
-        )
-        seconds = time.perf_counter() - began
-        config = json.loads((Path(folder) / "r" / "config.json").read_text())
-        rows = [
-            config["algorithm"],
-            *_format_columns(
-                seconds, json.loads((Path(folder) / "r" / "summary.json").read_text())
-            ),
-        ]
-        every = config["training"]["evaluate_every"]
+        arguments = [env_id, "--seed", str(seed), "--no-video", "--run", "run"]
+        command = [sys.executable, "-m", "poise", "train", *arguments, "--runs-dir", folder]
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds = time.perf_counter() - start
+        run_path = Path(folder) / "run"
+        config = json.loads((run_path / "config.json").read_text())
+        summary = json.loads((run_path / "summary.json").read_text())
+        cells = [config["algorithm"], *_format_cells(seconds, summary)]
+        settings = {"seed": seed, "evaluate_every": config["training"]["evaluate_every"]}
         for peer in peers:
-            rows += _train_peer_until_solved(
-                Path(folder) / peer,
-                peer,
-                env_id,
-                {"seed": seed, "evaluate_every": every},
-                limit * seconds,
-            )
-    return rows
+            peer_path = Path(folder) / peer
+            cells += _time_peer(peer_path, peer, env_id, settings, limit * seconds)
+    return cells
 
 
-def _train_peer_until_solved(
+def _time_peer(
     folder: Path, peer: str, env_id: str, settings: Mapping[str, Any], limit: float
 ) -> list[str]:
-    config = plan_peer(env_id, peer, {**PEER_SETTINGS[peer], **settings, "steps": 10**9}, {})
+    """Train a peer until solved or for `limit` seconds; return its table cells."""
+    settings = {**PEER_SETTINGS[peer], **settings, "steps": UNLIMITED_STEPS}
+    config = plan_peer(env_id, peer, settings, {})
     command = [sys.executable, "-m", "poise.tools.benchmark.sb3", str(folder), json.dumps(config)]
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=limit)
-        return _format_columns(
-            time.perf_counter() - began, json.loads((folder / "summary.json").read_text())
-        )
     except subprocess.TimeoutExpired:
-        pass
+        return _format_cells(limit, _summarize_unfinished(folder))
+    seconds = time.perf_counter() - start
+    return _format_cells(seconds, json.loads((folder / "summary.json").read_text()))
+
+
+def _summarize_unfinished(folder: Path) -> dict[str, Any]:
+    """Return the summary of a run that was stopped, from its CSV files."""
     with (folder / "metrics.csv").open(newline="") as file:
         returns = [
             float(row["value"]) for row in csv.DictReader(file) if row["name"] == "eval/return"
         ]
     with (folder / "episodes.csv").open(newline="") as file:
         steps = [row["step"] for row in csv.DictReader(file)]
-    last = {
+    return {
         "solved": False,
         "episodes": len(steps),
         "steps": steps[-1] if steps else 0,
-        "eval/return": (returns or [0.0])[-1],
+        "eval/return": returns[-1] if returns else 0.0,
     }
-    return _format_columns(limit, last)
 
 
-def _format_columns(seconds: float, summary: Mapping[str, Any]) -> list[str]:
-    solved = "" if summary["solved"] else " unsolved"
+def _format_cells(seconds: float, summary: Mapping[str, Any]) -> list[str]:
+    """Format seconds, episodes, steps and return."""
+    unsolved = "" if summary["solved"] else " unsolved"
     return [
-        f"{seconds:.1f}{solved}",
+        f"{seconds:.1f}{unsolved}",
         str(summary["episodes"]),
         str(summary["steps"]),
         f"{summary.get('eval/return', 0.0):.1f}",
@@ -100,52 +122,41 @@ def count_episodes_to_balance(
     algorithm: str,
     settings: Mapping[str, Any],
 ) -> tuple[int | None, int, float]:
-    """Training episodes until ten in a row last at least 395 of 400 steps, exploring all the while; and steps and seconds.
+    """Train, with exploration, until BALANCED_EPISODES in a row last BALANCED_STEPS.
 
-    With the environment's preset and `settings` settings on top; None where `max_episodes` episodes were not enough.
+    `settings` override the environment's preset. Return the number of episodes, or None after
+    `max_episodes`, and the steps and seconds of training.
     """
-    began = time.perf_counter()
-    chosen = load_preset(algorithm, env_id)
+    start = time.perf_counter()
+    preset = load_preset(algorithm, env_id)
     learner = algos.make_learner(
-        algorithm, env_id, IMPULSE_ENV_SETTINGS, {**chosen.settings, **settings}, seed
+        algorithm, env_id, IMPULSE_ENV_SETTINGS, {**preset.settings, **settings}, seed
     )
-    envs = EnvBatch(env_id, chosen.training.get("num_envs", 1), seed, IMPULSE_ENV_SETTINGS)
+    envs = EnvBatch(env_id, preset.training.get("num_envs", 1), seed, IMPULSE_ENV_SETTINGS)
     episodes = 0
-    row = 0
+    balanced_in_a_row = 0
     steps = 0
-    for transition in collect(envs, lambda seen: learner.act(seen, explore=True)):
+    for transition in collect(envs, lambda observation: learner.act(observation, explore=True)):
         learner.observe(transition)
         learner.update()
         steps += len(transition.reward)
-        for ended in envs.finished_episodes:
+        for episode in envs.finished_episodes:
             episodes += 1
-            row = row + 1 if ended.length >= 395 else 0
-            if row == 10:
-                return episodes, steps, time.perf_counter() - began
+            balanced_in_a_row = balanced_in_a_row + 1 if episode.length >= BALANCED_STEPS else 0
+            if balanced_in_a_row == BALANCED_EPISODES:
+                return episodes, steps, time.perf_counter() - start
         if episodes >= max_episodes:
             break
-    return None, steps, time.perf_counter() - began
+    return None, steps, time.perf_counter() - start
 
 
 def measure_memory(env_id: str, buffer_size: int, steps: int) -> tuple[float, float]:
-    """Largest memory of a training with SAC (MB), and what its buffer will hold when it is full (MB)."""
-    words = [
-        "-m",
-        "poise",
-        "train",
-        env_id,
-        "--algo",
-        "sac",
-        "--no-video",
-        "--steps",
-        str(steps),
-        "--set",
-        f"buffer_size={buffer_size}",
-    ]
+    """Return the peak memory of a SAC training process, and the size of its full buffer (MB)."""
+    command = [sys.executable, "-m", "poise", "train", env_id, "--algo", "sac", "--no-video"]
+    command += ["--steps", str(steps), "--set", f"buffer_size={buffer_size}"]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [sys.executable, *words, "--runs-dir", folder], check=True, capture_output=True
-        )
+        subprocess.run([*command, "--runs-dir", folder], check=True, capture_output=True)
+    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # On Linux, in KiB.
     learner = algos.make_learner("sac", env_id, {}, {"buffer_size": buffer_size})
-    full = learner.replay.buffer.nbytes  # type: ignore[attr-defined]
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, full / 2**20
+    buffer_bytes = learner.replay.buffer.nbytes  # type: ignore[attr-defined]
+    return peak_kib / 2**10, buffer_bytes / 2**20

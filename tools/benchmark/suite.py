@@ -1,10 +1,15 @@
-"""Suites: environments x algorithms x variants x seeds. All of a suite is proved possible before any of it begins."""
+"""Suites: environments x algorithms x variants x seeds, planned completely before training.
+
+Planning resolves all settings and creates each environment and learner once, so that every error
+in a suite is reported before the first run starts.
+"""
 
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,96 +26,61 @@ from poise.toolkit.trainer import TrainSettings
 from poise.tools.benchmark.sb3 import PEERS, plan_peer
 from poise.tools.train.plan import TrainRequest, plan
 
-SUITES_FOLDER = Path(str(files("poise.tools.benchmark"))) / "suites"
+SUITE_FILES: Mapping[str, Traversable] = {
+    file.name.removesuffix(".yaml"): file
+    for file in (files("poise.tools.benchmark") / "suites").iterdir()
+    if file.name.endswith(".yaml")
+}
+"""Files of the suites that are part of the package, by name."""
+
+
+FIXED_KEYS = ("env", "env_settings", "algorithm", "settings", "training")
+"""Parts of a run's config that must not change when a benchmark is resumed."""
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Variant(Settings):
-    """What a variant changes."""
+    """Changes that a variant makes to the suite's settings."""
 
     env_set: dict[str, Any] = Field(
-        {}, description="settings of the environments, over the suite's"
+        {}, description="environment settings, on top of the suite's env_set"
     )
     settings: dict[str, Any] = Field(
-        {}, description="settings of the algorithms and their training, over all the others"
+        {}, description="algorithm and training settings, on top of all others"
     )
 
 
 class Suite(Settings):
-    """What the file of a suite may say."""
+    """Content of a suite file."""
 
     envs: list[str] = Field(min_length=1, description="environments, as `poise train` takes them")
     algorithms: list[str] = Field(
-        min_length=1, description="ours, or a peer's: sb3-sac, sb3-ppo, sb3-td3"
+        min_length=1, description="algorithms of Poise, and peers: sb3-sac, sb3-ppo, sb3-td3"
     )
-    seeds: list[Seed] = Field(min_length=1, description="seeds, or how many: 5 means 0, 1, 2, 3, 4")
+    seeds: list[Seed] = Field(
+        min_length=1, description="seeds; or their number: 5 means 0, 1, 2, 3, 4"
+    )
     training: dict[str, Any] = Field(
-        {}, description="settings of every training, over those of the presets"
+        {}, description="training settings of all runs, on top of the presets"
     )
     settings: dict[str, dict[str, Any]] = Field(
-        {}, description="by algorithm: settings of it and of its training, over those"
+        {}, description="by algorithm: its settings and training settings, on top of those"
     )
     env_set: dict[str, Any] = Field({}, description="settings of every environment")
     variants: dict[str, dict[str, Any]] = Field(
-        {}, description="by name: what it changes; all is trained in every variant"
+        {}, description="changes by name; every variant trains all runs"
     )
 
     def parse_variants(self) -> Mapping[str, Variant]:
-        """The variants by name; a suite without any has one without a name, which changes nothing."""
+        """Return the variants by name; without any, one unnamed variant without changes."""
+        if not self.variants:
+            return {"": Variant()}
         return {
-            name: Variant.parse(told, f"key of variant {name}")
-            for name, told in self.variants.items()
-        } or {"": Variant()}
-
-
-def read_suite(name_or_path: str, seeds: int | None) -> tuple[str, Suite]:
-    """The name and the content of the suite that `name_or_path` means, with `seeds` instead of its own."""
-    path = _find_suite(name_or_path)
-    suite = _read_suite_file(path, seeds)
-    _check_suite(suite)
-    return path.stem, suite
-
-
-def _find_suite(name_or_path: str) -> Path:
-    """The file of a suite: one of ours by its name, or a path."""
-    ours = {path.stem: path for path in SUITES_FOLDER.glob("*.yaml")}
-    if name_or_path in ours:
-        return ours[name_or_path]
-    if not Path(name_or_path).suffix and not Path(name_or_path).is_file():
-        raise unknown_name_error("suite", name_or_path, ours)
-    return Path(name_or_path)
-
-
-def _read_suite_file(path: Path, seeds: int | None) -> Suite:
-    entries = read_yaml_mapping(path, "suite", "`envs:`, `algorithms:` and `seeds:`")
-    number = entries.get("seeds") if seeds is None else seeds
-    if isinstance(number, int):
-        entries["seeds"] = list(range(number))
-    return Suite.parse(entries, kind=f"suite {path}:")
-
-
-def _check_suite(suite: Suite) -> None:
-    """Find what is wrong with a suite before an environment is made."""
-    known = [*algos.ALGORITHMS, *PEERS]
-    for name in [*suite.algorithms, *suite.settings]:
-        if name not in known:
-            raise unknown_name_error("algorithm", name, known)
-    for name in suite.variants:
-        check_name(name, "variant")
-    changed = [change.settings for change in suite.parse_variants().values()]
-    for settings in (suite.training, *suite.settings.values(), *changed):
-        if "seed" in settings:
-            raise UserError("a suite has `seeds:`; a `seed` among the settings would say it twice")
-    for seed in suite.seeds:
-        if suite.seeds.count(seed) > 1:
-            raise UserError(f"seed {seed} is there twice")
-    TrainSettings.parse(suite.training, kind="training setting")
-
-
-FIXED_KEYS = ("env", "env_settings", "algorithm", "settings", "training")
-"""What of a config must be the same in every sitting of a benchmark."""
+            name: Variant.parse(changes, f"key of variant {name}")
+            for name, changes in self.variants.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -120,100 +90,163 @@ class Job:
     name: str
     config: Mapping[str, Any]
     arguments: tuple[str, ...]
-    """What `poise train` is told to begin it."""
+    """Arguments of `poise train` that start it."""
     variant: str = ""
-    """Of its suite; empty where the suite has none."""
+    """Name of its variant; empty if the suite has none."""
 
     def build_command(self, out: Path) -> list[str]:
-        """The process that trains it: from its beginning or, where a part of it lies in `out`, on from there."""
+        """Return the command that trains the run in `out`, or resumes it if it has started."""
         folder = (out / self.name).resolve()
         python = [sys.executable, "-P", "-m"]
         if self.config["algorithm"] in PEERS:
             return [*python, "poise.tools.benchmark.sb3", str(folder), json.dumps(self.config)]
-        begun = (folder / "config.json").exists()
-        told = (
-            ["--resume", str(folder)]
-            if begun
-            else [*self.arguments, "--run", self.name, "--runs-dir", str(out)]
-        )
-        return [*python, "poise", "train", *told, "--no-video"]
+        if (folder / "config.json").exists():
+            arguments = ["--resume", str(folder)]
+        else:
+            arguments = [*self.arguments, "--run", self.name, "--runs-dir", str(out)]
+        return [*python, "poise", "train", *arguments, "--no-video"]
 
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """A suite with everything resolved."""
+    """A suite with all settings resolved."""
 
     name: str
     seeds: list[int]
     fixed_configs: Mapping[str, Mapping[str, Any]]
-    """By environment, algorithm and variant, what must not change between two sittings."""
+    """FIXED_KEYS of the runs, without the seed, by `<env>-<algorithm>[-<variant>]`."""
     jobs: list[Job]
-    """One seed of everything first, then the next: a benchmark that is interrupted knows something of all."""
+    """All runs, the first seed of each configuration first.
+
+    So an interrupted benchmark has results of every configuration.
+    """
 
 
 def plan_suite(name_or_path: str, seeds: int | None = None) -> SuitePlan:
-    """The suite that `name_or_path` means, with `seeds` instead of its own; every mistake in it is found here."""
-    title, suite = read_suite(name_or_path, seeds)
-    lasting: dict[str, dict[str, Any]] = {}
-    jobs: list[list[Job]] = []
-    for env, algorithm, (variant, change) in product(
+    """Plan the runs of a suite.
+
+    Args:
+        name_or_path: key of SUITE_FILES, or path of a YAML file.
+        seeds: number of seeds 0, 1, ..., in place of the suite's seeds.
+
+    Raises:
+        UserError: the suite cannot be read, or one of its runs is not possible.
+    """
+    suite_name, suite = read_suite(name_or_path, seeds)
+    fixed_configs: dict[str, dict[str, Any]] = {}
+    jobs_by_config: list[list[Job]] = []
+    for env, algorithm, (variant, changes) in product(
         suite.envs, suite.algorithms, suite.parse_variants().items()
     ):
-        words = _format_assignments(
-            {**suite.training, **suite.settings.get(algorithm, {}), **change.settings}
+        assignments = _format_assignments(
+            {**suite.training, **suite.settings.get(algorithm, {}), **changes.settings}
         )
-        env_settings = {**suite.env_set, **change.env_set}
+        env_settings = {**suite.env_set, **changes.env_set}
         try:
-            config = _plan_run(env, algorithm, parse_assignments(words, "settings"), env_settings)
+            settings = parse_assignments(assignments, "settings")
+            config = _plan_run(env, algorithm, settings, env_settings)
         except UserError as error:
-            place = f"{env} with {algorithm}{f', variant {variant}' * bool(variant)}"
-            raise UserError(f"suite {title}, {place}: {error}") from None
+            location = f"{env} with {algorithm}" + (f", variant {variant}" if variant else "")
+            raise UserError(f"suite {suite_name}, {location}: {error}") from None
         name = "-".join(filter(None, [short_name(config["env"]), algorithm, variant]))
-        if name in lasting:
-            raise UserError(f"suite {title}: {name} is there twice")
-        lasting[name] = {key: config[key] for key in FIXED_KEYS}
-        lasting[name]["training"] = {
-            key: value for key, value in config["training"].items() if key != "seed"
-        }
+        if name in fixed_configs:
+            raise UserError(f"suite {suite_name}: {name} is listed twice")
+        fixed_configs[name] = _select_fixed(config)
         options = [
-            *_format_options("--set", words),
+            *_format_options("--set", assignments),
             *_format_options("--env-set", _format_assignments(env_settings)),
         ]
-        jobs.append([_make_job(name, config, options, seed, variant) for seed in suite.seeds])
-    return SuitePlan(
-        title, suite.seeds, lasting, [job for seed in zip(*jobs, strict=True) for job in seed]
-    )
+        jobs_by_config.append(
+            [_make_job(name, config, options, seed, variant) for seed in suite.seeds]
+        )
+    jobs_by_seed = zip(*jobs_by_config, strict=True)
+    jobs = [job for jobs_of_seed in jobs_by_seed for job in jobs_of_seed]
+    return SuitePlan(suite_name, suite.seeds, fixed_configs, jobs)
+
+
+def read_suite(name_or_path: str, seeds: int | None) -> tuple[str, Suite]:
+    """Return the name and the content of a suite, with seeds 0, 1, ... if `seeds` is given."""
+    file = _find_suite(name_or_path)
+    suite = _read_suite_file(file, seeds)
+    _check_suite(suite)
+    return Path(file.name).stem, suite
+
+
+def _find_suite(name_or_path: str) -> Traversable:
+    """Return the file of a suite of the package, or the path of another file."""
+    if name_or_path in SUITE_FILES:
+        return SUITE_FILES[name_or_path]
+    path = Path(name_or_path)
+    if not path.suffix and not path.is_file():
+        raise unknown_name_error("suite", name_or_path, SUITE_FILES)
+    return path
+
+
+def _read_suite_file(file: Traversable, seeds: int | None) -> Suite:
+    entries = read_yaml_mapping(file, "suite", "`envs:`, `algorithms:` and `seeds:`")
+    number = entries.get("seeds") if seeds is None else seeds
+    if isinstance(number, int):
+        entries["seeds"] = list(range(number))
+    return Suite.parse(entries, kind=f"suite {file}:")
+
+
+def _check_suite(suite: Suite) -> None:
+    """Check names and seeds before any environment is created."""
+    algorithms = [*algos.ALGORITHMS, *PEERS]
+    for name in [*suite.algorithms, *suite.settings]:
+        if name not in algorithms:
+            raise unknown_name_error("algorithm", name, algorithms)
+    for name in suite.variants:
+        check_name(name, "variant")
+    variant_settings = [changes.settings for changes in suite.parse_variants().values()]
+    for settings in (suite.training, *suite.settings.values(), *variant_settings):
+        if "seed" in settings:
+            raise UserError("a suite has `seeds:`; remove `seed` from its settings")
+    for seed in suite.seeds:
+        if suite.seeds.count(seed) > 1:
+            raise UserError(f"seed {seed} is listed twice")
+    TrainSettings.parse(suite.training, kind="training setting")
 
 
 def _plan_run(
     env: str, algorithm: str, settings: Mapping[str, Any], env_settings: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """Return the complete config of a run."""
     if algorithm in PEERS:
         return plan_peer(env, algorithm, settings, env_settings)
     config = plan(TrainRequest(env, algorithm, settings=settings, env_settings=env_settings))
-    # Only the algorithm itself knows whether it can learn in this environment.
+    # Only the algorithm itself knows which spaces it supports: create it once.
     algos.make_learner(algorithm, config["env"], config["env_settings"], config["settings"])
     return config
+
+
+def _select_fixed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Select FIXED_KEYS of a config, without the seed."""
+    fixed = {key: config[key] for key in FIXED_KEYS}
+    fixed["training"] = {key: value for key, value in config["training"].items() if key != "seed"}
+    return fixed
 
 
 def _make_job(
     name: str, config: Mapping[str, Any], options: list[str], seed: int, variant: str
 ) -> Job:
-    check_name(f"{name}-{seed}")
-    words = (config["env"], "--algo", config["algorithm"], "--seed", str(seed), *options)
+    """Create the run of one seed."""
+    run_name = f"{name}-{seed}"
+    check_name(run_name)
     return Job(
-        f"{name}-{seed}",
-        {**config, "training": {**config["training"], "seed": seed}},
-        words,
-        variant,
+        name=run_name,
+        config={**config, "training": {**config["training"], "seed": seed}},
+        arguments=(config["env"], "--algo", config["algorithm"], "--seed", str(seed), *options),
+        variant=variant,
     )
 
 
 def _format_assignments(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as people type them."""
+    """Format settings as `key=value`, the form of `--set`."""
     return [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
 
 
 def _format_options(option: str, assignments: list[str]) -> Iterator[str]:
-    for word in assignments:
-        yield from (option, word)
+    """Put `option` before each assignment."""
+    for assignment in assignments:
+        yield from (option, assignment)

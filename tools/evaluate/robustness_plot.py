@@ -25,8 +25,7 @@ from poise.tools.evaluate.robustness import (
     count_episodes,
     measure_robustness,
 )
-from poise.tools.plot.charts import GREY, PALETTE
-from poise.tools.plot.figures import check_figure_path, save_figure
+from poise.tools.plot.figures import GREY, PALETTE, check_figure_path, save_figure
 
 MAX_RADIUS_RATIO = 2.5
 """The plot of pushes ends at so many times the median; what is beyond it is told at its rim."""

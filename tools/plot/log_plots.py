@@ -1,7 +1,7 @@
-"""What runs logged, as pictures: evaluations with intervals, what each reward term paid, and losses."""
+"""Plots of what runs logged: returns, evaluations with intervals, reward terms, and losses."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import RETURN_STD, REWARD_PREFIX
-from poise.toolkit.loggers import MetricHistory, MetricSeries, read_metrics
+from poise.toolkit.loggers import MetricHistory, MetricSeries, read_columns, read_metrics
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
-from poise.tools.plot.charts import (
+from poise.tools.plot.curves import Curve, align_to_common_grid, compute_curve
+from poise.tools.plot.figures import (
+    AXIS_LABELS,
     GREY,
     PALETTE,
     add_legend_and_caption,
@@ -22,17 +24,29 @@ from poise.tools.plot.charts import (
     get_line_style,
     make_panel_grid,
 )
-from poise.tools.plot.curves import Curve, align_to_common_grid, compute_curve
+from poise.tools.plot.results import AXIS_COLUMNS, Trial
 
 TERM_PALETTE = (*PALETTE[:-1], "#F0E442", "#882255", "#999999")
-"""Colours of reward terms."""
+"""Colors of reward terms."""
 
 
 LOSS_PREFIX = "losses/"
 
 
 LOG_SCALE_RATIO = 100.0
-"""Where the largest value is so many times the smallest, a logarithmic axis shows both."""
+"""Use a logarithmic axis if the largest value exceeds this many times the smallest one."""
+
+
+MOVING_AVERAGE_WINDOW = 20
+"""Episodes averaged in the line of the training returns."""
+
+
+TRAINING_MEASURES = ("return", "length")
+"""Measures logged for each training episode; success is measured in evaluations only."""
+
+
+EPISODE_COLUMNS = {"steps": "step", "episodes": "episode", "seconds": "seconds"}
+"""Horizontal axes of a plot, each with its column of episodes.csv."""
 
 
 BAND_CAPTION = "Line: interquartile mean of the runs; band: its 95 % bootstrap interval."
@@ -41,154 +55,183 @@ BAND_CAPTION = "Line: interquartile mean of the runs; band: its 95 % bootstrap i
 INTERVAL_CAPTION = "Band: 95 % interval of the mean return of an evaluation's episodes."
 
 
-NO_INTERVAL_CAPTION = (
-    "No interval: an older Poise did not tell how far an evaluation's returns spread."
-)
-
-
 Z_95 = 1.96
-"""Standard errors to either side of a mean that hold the true one 95 times in 100."""
+"""Half width of a 95 % interval of a mean, in standard errors (normal distribution)."""
 
 
 class RunGroup(NamedTuple):
-    """Runs that are drawn together: seeds of one thing, or a single run."""
+    """Runs drawn as one curve: seeds of one configuration, or a single run."""
 
     env: str
     name: str
     logs: Sequence[MetricHistory]
     threshold: float | None
+    """Return that counts as solved."""
     evaluation_episodes: int
-    """Of each evaluation."""
+    """Episodes of each evaluation."""
 
     @classmethod
     def read(cls, name: str, runs: Sequence[Run]) -> Self:
-        """What some runs logged."""
+        """Read the metrics of runs that share their configuration but for the seed."""
         config = runs[0].config
-        logs = [read_metrics(run) for run in runs]
         training = config["training"]
         return cls(
-            short_name(config["env"]),
-            name,
-            logs,
-            training.get("solved_at"),
-            training.get("evaluate_episodes", 1),
+            env=short_name(config["env"]),
+            name=name,
+            logs=[read_metrics(run) for run in runs],
+            threshold=training["solved_at"],
+            evaluation_episodes=training["evaluate_episodes"],
         )
 
     @property
     def label(self) -> str:
-        """Its name, and how many runs it is."""
+        """Name in the legend, with the number of runs if there are several."""
         return self.name if len(self.logs) == 1 else f"{self.name} ({len(self.logs)} runs)"
 
     def get_series(self, metric: str) -> list[MetricSeries]:
-        """A metric of all its runs that tell of it."""
+        """Return a metric of each run that logged it."""
         return [log[metric] for log in self.logs if metric in log]
 
     def compute_curve(self, metric: str, axis: str) -> Curve | None:
-        """A metric of all its runs together; None where none tells of it."""
-        told = self.get_series(metric)
-        return (
-            compute_curve(
-                [series.get_axis(axis) for series in told], [series.values for series in told]
-            )
-            if told
-            else None
+        """Aggregate a metric over the runs; return None if none of them logged it."""
+        series_of_runs = self.get_series(metric)
+        if not series_of_runs:
+            return None
+        return compute_curve(
+            [series.get_axis(axis) for series in series_of_runs],
+            [series.values for series in series_of_runs],
         )
+
+
+def plot_returns(
+    runs: Sequence[Run], trials: Sequence[Trial], axis: str, measure: str = "return"
+) -> Figure:
+    """Plot training episodes and evaluations of each run of one environment in one panel.
+
+    Args:
+        runs: runs of one environment.
+        trials: evaluations of each run.
+        axis: `steps`, `episodes` or `seconds`.
+        measure: `return`, `success` or `length`.
+    """
+    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    for index, (run, trial) in enumerate(zip(runs, trials, strict=True)):
+        style = get_line_style(index)
+        if measure in TRAINING_MEASURES:
+            _draw_training_episodes(axes, run, axis, measure, style.color)
+        axes.plot(
+            trial.get_column(AXIS_COLUMNS[axis]),
+            trial.get_column(measure),
+            markersize=4,
+            label=f"{run.path.name}: evaluation, without exploration",
+            **style._asdict(),
+        )
+    threshold = trials[0].solved_at
+    if threshold is not None and measure == "return":
+        axes.axhline(
+            threshold, color="0.4", linestyle="--", linewidth=1, label=f"solved at {threshold:g}"
+        )
+    axes.set(
+        xlabel=AXIS_LABELS[axis],
+        ylabel=f"{measure} of an episode",
+        title=short_name(trials[0].env),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return figure
+
+
+def _draw_training_episodes(axes: Axes, run: Run, axis: str, measure: str, color: str) -> None:
+    """Draw a dot for each training episode, and the moving average as a line."""
+    x, values = read_columns(run.path / "episodes.csv", EPISODE_COLUMNS[axis], measure)
+    axes.plot(x, values, ".", markersize=2, alpha=0.25, color=color)
+    if len(values) < MOVING_AVERAGE_WINDOW:
+        return
+    kernel = np.ones(MOVING_AVERAGE_WINDOW) / MOVING_AVERAGE_WINDOW
+    axes.plot(
+        x[MOVING_AVERAGE_WINDOW - 1 :],
+        np.convolve(values, kernel, mode="valid"),
+        color=color,
+        alpha=0.6,
+        label=f"{run.path.name}: mean of {MOVING_AVERAGE_WINDOW} episodes",
+    )
 
 
 def plot_losses(groups: Sequence[RunGroup], axis: str) -> Figure:
-    """A panel for each loss."""
-    names = list(
-        dict.fromkeys(
-            name
-            for group in groups
-            for log in group.logs
-            for name in log
-            if name.startswith(LOSS_PREFIX)
-        )
-    )
+    """Plot each loss in a panel."""
+    names = _find_metrics(groups, LOSS_PREFIX)
     if not names:
-        raise UserError(
-            "these runs tell of no losses: they ended before the first were logged, after log_every steps"
-        )
+        raise UserError("these runs logged no losses: they ended before step log_every")
     figure, panels = make_panel_grid(len(names))
     for axes, name in zip(panels, names, strict=True):
-        found = [group.compute_curve(name, axis) for group in groups]
-        drawn = np.concatenate([curve.center for curve in found if curve is not None])
-        _draw_curves(axes, groups, found)
+        curves = [group.compute_curve(name, axis) for group in groups]
+        _draw_curves(axes, groups, curves)
         axes.set_title(name.removeprefix(LOSS_PREFIX).replace("_", " "), fontsize=10)
         format_axes(axes, axis, "linear")
-        if (
-            name.endswith("loss")
-            and drawn.min() > 0.0
-            and drawn.max() > LOG_SCALE_RATIO * drawn.min()
-        ):
+        values = np.concatenate([curve.center for curve in curves if curve is not None])
+        smallest = values.min()
+        if name.endswith("loss") and smallest > 0.0 and values.max() > LOG_SCALE_RATIO * smallest:
             axes.set_yscale("log")
-    _add_caption(
-        figure, panels, groups, "Means over the steps since the point before.", BAND_CAPTION
-    )
+    single_run_caption = "Means over the steps since the previous point."
+    _add_caption(figure, panels, groups, single_run_caption, BAND_CAPTION)
     return figure
 
 
 def plot_reward_terms(groups: Sequence[RunGroup], axis: str) -> Figure:
-    """What each term of the reward paid an episode in evaluation, stacked; a panel for each group."""
-    missing = [
-        group.name
-        for group in groups
-        if not any(name.startswith(REWARD_PREFIX) for log in group.logs for name in log)
-    ]
-    if missing:
-        raise UserError(
-            f"{missing[0]} does not tell what the terms of its reward paid: an older Poise trained it, or its environment has none"
-        )
-    terms = list(
-        dict.fromkeys(
-            name
-            for group in groups
-            for log in group.logs
-            for name in log
-            if name.startswith(REWARD_PREFIX)
-        )
-    )
+    """Plot the contributions of the reward terms to the return of an evaluation, stacked.
+
+    Each group has a panel. Positive contributions are stacked above zero, costs below.
+    """
+    for group in groups:
+        if not _find_metrics([group], REWARD_PREFIX):
+            raise UserError(
+                f"{group.name} logged no reward terms: its environment has none, "
+                "or it has not been evaluated yet"
+            )
+    metrics = _find_metrics(groups, REWARD_PREFIX)
+    term_names = [metric.removeprefix(REWARD_PREFIX) for metric in metrics]
     figure, panels = make_panel_grid(len(groups), sharex=True, sharey=True)
     for axes, group in zip(panels, groups, strict=True):
-        grid, means = _average_reward_terms(group, terms, axis)
-        for sign, side in ((1.0, np.maximum(means, 0.0)), (-1.0, np.minimum(means, 0.0))):
-            names = [name.removeprefix(REWARD_PREFIX) for name in terms] if sign > 0 else []
-            axes.stackplot(grid, side, labels=names, colors=TERM_PALETTE, alpha=0.85, linewidth=0)
+        grid, means = _average_reward_terms(group, metrics, axis)
+        gains = np.maximum(means, 0.0)
+        costs = np.minimum(means, 0.0)
+        for contributions, labels in ((gains, term_names), (costs, [])):
+            axes.stackplot(
+                grid,
+                contributions,
+                labels=labels,
+                colors=TERM_PALETTE,
+                alpha=0.85,
+                linewidth=0,
+            )
         axes.plot(grid, means.sum(axis=0), color="black", linewidth=1.5, label="return")
         axes.set_title(group.label, fontsize=10)
-        axes.set_ylabel("paid in an episode")
+        axes.set_ylabel("reward per episode")
         format_axes(axes, axis, "linear")
-    told = "What each term of the reward, times its weight, added to the return of an episode in evaluation"
-    _add_caption(figure, panels, groups, f"{told}.", f"{told}, in the mean of the runs.")
+    caption = "Contribution of each weighted reward term to the return of an evaluation episode"
+    _add_caption(figure, panels, groups, f"{caption}.", f"{caption}, mean over the runs.")
     return figure
 
 
 def plot_evaluation(groups: Sequence[RunGroup], axis: str) -> Figure:
-    """Return, length and success in evaluation, with intervals."""
+    """Plot return, length and success of the evaluations, with intervals."""
     figure, panels = make_panel_grid(3, max_columns=3)
     for axes, name in zip(panels, ("return", "length", "success"), strict=True):
-        found = [group.compute_curve(f"eval/{name}", axis) for group in groups]
-        if all(curve is None for curve in found):
+        curves = [group.compute_curve(f"eval/{name}", axis) for group in groups]
+        if all(curve is None for curve in curves):
             raise UserError("no run has been evaluated yet")
         if name == "return":
-            found = [
-                _add_interval(group, curve) for group, curve in zip(groups, found, strict=True)
+            curves = [
+                _add_interval(group, curve) for group, curve in zip(groups, curves, strict=True)
             ]
-            for goal in {group.threshold for group in groups if group.threshold is not None}:
-                axes.axhline(goal, color=GREY, linestyle="--", linewidth=1, zorder=1)
-        _draw_curves(axes, groups, found, has_markers=True)
+            for threshold in {group.threshold for group in groups}:
+                if threshold is not None:
+                    axes.axhline(threshold, color=GREY, linestyle="--", linewidth=1, zorder=1)
+        _draw_curves(axes, groups, curves, has_markers=True)
         axes.set_ylabel(f"{name} in evaluation")
         format_axes(axes, axis, "linear")
-    _add_caption(
-        figure,
-        panels,
-        groups,
-        INTERVAL_CAPTION
-        if any(group.get_series(RETURN_STD) for group in groups)
-        else NO_INTERVAL_CAPTION,
-        BAND_CAPTION,
-    )
+    _add_caption(figure, panels, groups, INTERVAL_CAPTION, BAND_CAPTION)
     return figure
 
 
@@ -197,38 +240,52 @@ PLOT_FUNCTIONS: Mapping[str, Callable[[Sequence[RunGroup], str], Figure]] = {
     "losses": plot_losses,
     "evaluation": plot_evaluation,
 }
+"""Plots of groups of runs, by the value of `--kind`."""
 
 
-def _average_reward_terms(group: RunGroup, terms: Sequence[str], axis: str) -> tuple[Array, Array]:
-    """A grid (points,), and what each term paid there in the mean of a group's runs (terms, points)."""
-    known = [name for name in terms if group.get_series(name)]
-    logs = [log for log in group.logs if log.keys() >= {*known}]
-    # Of a run that was killed, the last evaluation may be there in part.
-    whole = [min(len(log[name].values) for name in known) for log in logs]
-    places = [
-        log[known[0]].get_axis(axis)[:number] for log, number in zip(logs, whole, strict=True)
-    ]
-    seen = [
-        np.stack([log[name].values[:number] for name in known], axis=1)
-        for log, number in zip(logs, whole, strict=True)
-    ]
-    grid, paid = align_to_common_grid(places, seen)
-    means = dict(zip(known, paid.mean(axis=-1).T, strict=True))
-    return grid, np.stack([means.get(name, np.zeros(len(grid))) for name in terms])
+def _find_metrics(groups: Iterable[RunGroup], prefix: str) -> list[str]:
+    """Return the names of all metrics with `prefix`, in the order of first appearance."""
+    names = (name for group in groups for log in group.logs for name in log)
+    return list(dict.fromkeys(name for name in names if name.startswith(prefix)))
+
+
+def _average_reward_terms(
+    group: RunGroup, metrics: Sequence[str], axis: str
+) -> tuple[Array, Array]:
+    """Average reward contributions over runs: a grid (points,) and means (terms, points).
+
+    A term that the group has not logged is zero.
+    """
+    logged = [name for name in metrics if group.get_series(name)]
+    positions = []
+    contributions = []
+    for log in group.logs:
+        if not log.keys() >= {*logged}:
+            continue
+        # The last evaluation of a run that was killed may be incomplete.
+        num_complete = min(len(log[name].values) for name in logged)
+        positions.append(log[logged[0]].get_axis(axis)[:num_complete])
+        contributions.append(np.stack([log[name].values[:num_complete] for name in logged], axis=1))
+    grid, aligned = align_to_common_grid(positions, contributions)  # (points, terms, runs)
+    means = dict(zip(logged, aligned.mean(axis=-1).T, strict=True))
+    return grid, np.stack([means.get(name, np.zeros(len(grid))) for name in metrics])
 
 
 def _add_interval(group: RunGroup, curve: Curve | None) -> Curve | None:
-    """The curve of a single run with the interval of its mean over an evaluation's episodes, where it told their spread."""
-    spread = group.get_series(RETURN_STD)
-    if (
-        curve is None
-        or len(group.logs) > 1
-        or not spread
-        or len(spread[0].values) != len(curve.center)
-    ):
+    """Add the 95 % interval of the mean over an evaluation's episodes to a single run's curve.
+
+    The curve of several runs has the interval over runs already. A run that was killed may lack
+    the standard deviation of its last evaluation: its curve is returned without an interval.
+    """
+    if curve is None or len(group.logs) > 1:
         return curve
-    error = Z_95 * spread[0].values / math.sqrt(max(1, group.evaluation_episodes - 1))
-    return curve._replace(low=curve.center - error, high=curve.center + error)
+    stds = group.get_series(RETURN_STD)
+    if not stds or len(stds[0].values) != len(curve.center):
+        return curve
+    # RETURN_STD divides by n: std / sqrt(n - 1) is the standard error of the mean.
+    standard_error = stds[0].values / math.sqrt(max(1, group.evaluation_episodes - 1))
+    half_width = Z_95 * standard_error
+    return curve._replace(low=curve.center - half_width, high=curve.center + half_width)
 
 
 def _draw_curves(
@@ -237,22 +294,22 @@ def _draw_curves(
     curves: Sequence[Curve | None],
     has_markers: bool = False,
 ) -> None:
+    """Draw the line and the band of each group that has a curve."""
     for index, (group, curve) in enumerate(zip(groups, curves, strict=True)):
-        if curve is not None:
-            drawn = (
-                get_line_style(index) if has_markers else get_line_style(index)._replace(marker="")
-            )
-            axes.plot(
-                curve.x,
-                curve.center,
-                linewidth=1.5,
-                markersize=3,
-                label=group.label,
-                **drawn._asdict(),
-            )
-            axes.fill_between(
-                curve.x, curve.low, curve.high, color=drawn.color, alpha=0.2, linewidth=0
-            )
+        if curve is None:
+            continue
+        style = get_line_style(index)
+        if not has_markers:
+            style = style._replace(marker="")
+        axes.plot(
+            curve.x,
+            curve.center,
+            linewidth=1.5,
+            markersize=3,
+            label=group.label,
+            **style._asdict(),
+        )
+        axes.fill_between(curve.x, curve.low, curve.high, color=style.color, alpha=0.2, linewidth=0)
 
 
 def _add_caption(
@@ -262,6 +319,7 @@ def _add_caption(
     single_run_caption: str,
     group_caption: str,
 ) -> None:
-    """Say what is drawn, of single runs or of several together."""
-    told = single_run_caption if all(len(group.logs) == 1 for group in groups) else group_caption
-    add_legend_and_caption(figure, panels, f"{groups[0].env}. {told}")
+    """Add the legend and the caption for single runs or for groups of several runs."""
+    is_single = all(len(group.logs) == 1 for group in groups)
+    caption = single_run_caption if is_single else group_caption
+    add_legend_and_caption(figure, panels, f"{groups[0].env}. {caption}")

@@ -1,4 +1,7 @@
-"""Results: every evaluation of every run, from run folders into one tidy CSV file, and back."""
+"""Results of evaluations: read them from run folders, write and read them as one CSV file.
+
+A results.csv has one row for each evaluation of each run.
+"""
 
 import csv
 import math
@@ -18,24 +21,30 @@ RESULTS_FILE = "results.csv"
 
 
 EVALUATION_COLUMNS = ("step", "seconds", "episodes", "return", "length", "success", "solved")
-"""What an evaluation tells: how far the training was, what it cost, how good the policy is; all of them numbers."""
+"""Numbers of an evaluation: training so far (step, seconds, episodes), then means over episodes.
+
+`return`: sum of rewards; `length`: steps; `success`: fraction; `solved`: 0 or 1.
+"""
 
 
 REQUIRED_COLUMNS = ("env", "algorithm", "seed", *EVALUATION_COLUMNS)
-"""What a results.csv must have; `solved_at`, the return that counts as solved, and `variant` come last and may be missing."""
+"""Columns that a results.csv must have.
+
+`solved_at`, the return that counts as solved, and `variant` follow them and are optional.
+"""
 
 
 MEASURES = {"return": "higher return", "success": "more success", "length": "longer episodes"}
-"""By what a policy may be judged, and what the better one has."""
+"""Measures of a policy, each with the property of the better one."""
 
 
 AXIS_COLUMNS = {"steps": "step", "episodes": "episodes", "seconds": "seconds"}
-"""What a training may be measured by, and the column that tells it."""
+"""Horizontal axes of a plot, each with its column of an evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One run as its evaluations saw it; `evaluations` (number of evaluations, MEASURED), in order of steps."""
+    """One run; `evaluations` is (evaluations, EVALUATION_COLUMNS), in the order of steps."""
 
     env: str
     algorithm: str
@@ -46,114 +55,137 @@ class Trial:
 
     @property
     def label(self) -> str:
-        """What it is called in tables and pictures, together with its other seeds."""
+        """Name in tables and plots, which all seeds share."""
         return format_label(self.algorithm, self.variant)
 
     def get_column(self, name: str) -> Array:
-        """One of MEASURED, by evaluation."""
+        """Return one of EVALUATION_COLUMNS (evaluations,)."""
         values: Array = self.evaluations[:, EVALUATION_COLUMNS.index(name)]
         return values
 
+    def get_end(self, axis: str) -> float:
+        """Return the steps, episodes or seconds until the last evaluation."""
+        return float(self.get_column(AXIS_COLUMNS[axis])[-1])
+
     @property
     def final_return(self) -> float:
-        """The return in its last evaluation."""
+        """Mean return of the last evaluation."""
         return float(self.get_column("return")[-1])
 
     @property
     def has_continued_after_solved(self) -> bool:
-        """Whether it was trained on after it was solved."""
+        """Whether training continued after the first solved evaluation."""
         return bool(self.get_column("solved")[:-1].any())
 
     def get_time_to_solved(self, axis: str) -> float:
-        """Steps, episodes or seconds until the first evaluation that reached the threshold; infinite where none did."""
-        reached = np.flatnonzero(self.get_column("solved"))
-        return float(self.get_column(AXIS_COLUMNS[axis])[reached[0]]) if len(reached) else math.inf
+        """Return the steps, episodes or seconds until the first solved evaluation, or inf."""
+        solved = np.flatnonzero(self.get_column("solved"))
+        return float(self.get_column(AXIS_COLUMNS[axis])[solved[0]]) if len(solved) else math.inf
 
 
 def format_label(algorithm: str, variant: str) -> str:
-    """An algorithm with the variant of its suite, where it has one: `ppo pixels`."""
+    """Join an algorithm and a variant of a suite, which may be empty: `ppo pixels`."""
     return f"{algorithm} {variant}".rstrip()
 
 
 def read_trial(run: Run, variant: str = "") -> Trial:
-    """The trial that a run folder tells; only its suite knows in which variant it was trained."""
+    """Read the evaluations of a run; its suite gives the variant, which the run does not store."""
     config = run.config
-    log = read_metrics(run)
-    (step, seconds, episodes, score), *others = (
-        log.get(f"eval/{name}", EMPTY_SERIES) for name in ("return", "length", "success")
+    metrics = read_metrics(run)
+    evaluation_return, length, success = (
+        metrics.get(f"eval/{name}", EMPTY_SERIES) for name in ("return", "length", "success")
     )
-    goal = config["training"]["solved_at"]
-    solved = np.zeros(len(step)) if goal is None else (score >= goal).astype(float)
-    # Of a run that was killed, the last evaluation may be there in part.
-    whole = min(len(score), *(len(series.values) for series in others))
-    told = (step, seconds, episodes, score, *(series.values for series in others), solved)
-    table = np.stack([column[:whole] for column in told], axis=1)
+    solved_at = config["training"]["solved_at"]
+    returns = evaluation_return.values
+    solved = np.zeros(len(returns)) if solved_at is None else (returns >= solved_at).astype(float)
+    columns = (
+        evaluation_return.step,
+        evaluation_return.seconds,
+        evaluation_return.episodes,
+        returns,
+        length.values,
+        success.values,
+        solved,
+    )
+    # The last evaluation of a run that was killed may be incomplete.
+    num_complete = min(len(column) for column in columns)
+    evaluations = np.stack([column[:num_complete] for column in columns], axis=1)
     return Trial(
-        config["env"], config["algorithm"], config["training"]["seed"], table, goal, variant
+        env=config["env"],
+        algorithm=config["algorithm"],
+        seed=config["training"]["seed"],
+        evaluations=evaluations,
+        solved_at=solved_at,
+        variant=variant,
     )
 
 
 def write_results(path: Path, trials: Sequence[Trial]) -> None:
-    """Write all trials, one row for each evaluation; the file is there whole or not at all."""
-    varied = any(trial.variant for trial in trials)
-    with atomic_write(path) as aside, aside.open("w", newline="") as file:
+    """Write one row for each evaluation of each trial, atomically."""
+    has_variants = any(trial.variant for trial in trials)
+    header = [*REQUIRED_COLUMNS, "solved_at"]
+    if has_variants:
+        header.append("variant")
+    with atomic_write(path) as partial_path, partial_path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*REQUIRED_COLUMNS, "solved_at", *["variant"] * varied))
+        writer.writerow(header)
         for trial in trials:
-            goal = "" if trial.solved_at is None else f"{trial.solved_at:g}"
-            for step, seconds, episodes, *score, solved in trial.evaluations.tolist():
-                told = (int(step), f"{seconds:.3f}", int(episodes), *score, int(solved))
-                writer.writerow(
-                    (trial.env, trial.algorithm, trial.seed, *told, goal, *[trial.variant] * varied)
-                )
+            solved_at = "" if trial.solved_at is None else f"{trial.solved_at:g}"
+            for step, seconds, episodes, *means, solved in trial.evaluations.tolist():
+                row = [trial.env, trial.algorithm, trial.seed]
+                row += [int(step), f"{seconds:.3f}", int(episodes), *means, int(solved)]
+                row.append(solved_at)
+                if has_variants:
+                    row.append(trial.variant)
+                writer.writerow(row)
 
 
 def read_results(path: Path) -> list[Trial]:
-    """The trials of a results.csv; whatever is wrong with it is a UserError that names the line."""
-    found: dict[tuple[str, str, int, str], dict[float, list[float]]] = {}
-    goals: dict[tuple[str, str, int, str], float | None] = {}
+    """Read the trials of a results.csv.
+
+    Raises:
+        UserError: the file cannot be read, lacks columns or rows, or has a row that is not valid.
+    """
+    evaluations: dict[tuple[str, str, int, str], dict[float, list[float]]] = {}
+    thresholds: dict[tuple[str, str, int, str], float | None] = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, strict=True)
             missing = [name for name in REQUIRED_COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise UserError(
-                    f"{path} has no column {', '.join(missing)}: it should have {', '.join(REQUIRED_COLUMNS)}"
+                    f"{path} has no column {', '.join(missing)}: "
+                    f"it should have {', '.join(REQUIRED_COLUMNS)}"
                 )
             for row in reader:
-                where = f"{path}, line {reader.line_num}"
-                measured = _parse_evaluation(row, where)
-                key = (
-                    row["env"],
-                    row["algorithm"],
-                    int(_parse_number(row, "seed", where)),
-                    row.get("variant") or "",
-                )
-                evaluations = found.setdefault(key, {})
-                if measured[0] in evaluations:
-                    raise UserError(f"{where}: this run has told of step {measured[0]:g} before")
-                evaluations[measured[0]] = measured
-                goals[key] = (
-                    _parse_number(row, "solved_at", where) if row.get("solved_at") else None
+                location = f"{path}, line {reader.line_num}"
+                evaluation = [_parse_number(row, name, location) for name in EVALUATION_COLUMNS]
+                seed = int(_parse_number(row, "seed", location))
+                key = (row["env"], row["algorithm"], seed, row.get("variant") or "")
+                step = evaluation[0]
+                by_step = evaluations.setdefault(key, {})
+                if step in by_step:
+                    raise UserError(f"{location}: this run has a row for step {step:g} already")
+                by_step[step] = evaluation
+                thresholds[key] = (
+                    _parse_number(row, "solved_at", location) if row.get("solved_at") else None
                 )
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path} is no CSV file") from None
-    if not found:
+        raise UserError(f"{path} is not a CSV file") from None
+    if not evaluations:
         raise UserError(f"{path} has no rows: no run has been evaluated yet")
-    return [
-        Trial(*key[:3], np.array([rows[step] for step in sorted(rows)]), goals[key], key[3])
-        for key, rows in found.items()
-    ]
-
-
-def _parse_evaluation(row: dict[str, str], location: str) -> list[float]:
-    return [_parse_number(row, name, location) for name in EVALUATION_COLUMNS]
+    trials = []
+    for key, by_step in evaluations.items():
+        env, algorithm, seed, variant = key
+        rows = np.array([by_step[step] for step in sorted(by_step)])
+        trials.append(Trial(env, algorithm, seed, rows, thresholds[key], variant))
+    return trials
 
 
 def _parse_number(row: dict[str, str], name: str, location: str) -> float:
-    """A finite number; True and False, as other programs write them, are 1 and 0."""
+    """Parse a finite number; accept True and False, which other programs write for 1 and 0."""
     text = row[name]
     try:
         value = float({"True": "1", "False": "0"}.get(text, text))
@@ -165,7 +197,7 @@ def _parse_number(row: dict[str, str], name: str, location: str) -> float:
 
 
 def group_by_label(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """Trials by their algorithm and variant, in the order of their first appearance."""
+    """Group trials by algorithm and variant, in the order of first appearance."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(trial.label, []).append(trial)
@@ -173,7 +205,7 @@ def group_by_label(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
 
 
 def group_by_env(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """Trials by their environment, in the order of their first appearance."""
+    """Group trials by environment, in the order of first appearance."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(trial.env, []).append(trial)

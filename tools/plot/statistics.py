@@ -1,6 +1,7 @@
-"""Statistics of a few runs: what may be said about an algorithm after five or ten seeds.
+"""Statistics of a few runs: means, intervals and comparisons for five to ten seeds.
 
-Source: Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice, arXiv:2108.13264.
+Source: Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice,
+arXiv:2108.13264.
 """
 
 from collections.abc import Callable
@@ -10,18 +11,19 @@ import numpy as np
 from poise.toolkit.spaces import Array
 
 Statistic = Callable[[Array], Array]
-"""Takes runs along the last axis to one number for everything before it."""
+"""Reduces the last axis, which holds the runs: (..., runs) to (...)."""
 
 
 def interquartile_mean(values: Array) -> Array:
-    """The mean of the middle half along the last axis: steadier than the mean, and wastes less than the median.
+    """Return the mean of the middle half of the runs, (..., runs) to (...).
 
-    Where a quarter of the runs is no whole number, the run on the border counts in part.
+    It is less sensitive to outliers than the mean, and uses more of the data than the median. If a
+    quarter of the runs is not a whole number, the runs on the border count in part.
     """
     ordered = np.sort(np.asarray(values, float), axis=-1)
-    number = ordered.shape[-1]
-    # Every run is a piece of width 1/n of the line from 0 to 1; what counts of it lies between 1/4 and 3/4.
-    edges = np.arange(number + 1) / number
+    num_runs = ordered.shape[-1]
+    # Run i covers [i / n, (i + 1) / n]; its weight is the part of that inside [1/4, 3/4].
+    edges = np.arange(num_runs + 1) / num_runs
     weights = np.clip(np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25), 0.0, None)
     means: Array = ordered @ (weights / weights.sum())
     return means
@@ -34,18 +36,28 @@ def bootstrap_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[Array, Array]:
-    """Low and high end of a percentile bootstrap interval for `statistic` of `scores` (..., runs).
+    """Return both ends of a percentile bootstrap interval of `statistic(scores)`.
 
-    Whole runs are drawn with replacement, the same ones for all points of a curve.
+    Runs are drawn with replacement, the same ones for all points of a curve.
+
+    Args:
+        scores: scores (..., runs).
+        statistic: reduces the runs, (..., runs) to (...).
+        resamples: number of bootstrap samples.
+        confidence: probability mass inside the interval.
+        seed: seed of the resampling.
+
+    Returns:
+        The low and the high end, each (...).
     """
     scores = np.asarray(scores, float)
     rng = np.random.default_rng(seed)
-    number = scores.shape[-1]
-    drawn = np.stack(
-        [statistic(scores[..., rng.integers(0, number, number)]) for _ in range(resamples)]
+    num_runs = scores.shape[-1]
+    samples = np.stack(
+        [statistic(scores[..., rng.integers(0, num_runs, num_runs)]) for _ in range(resamples)]
     )
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(drawn, (tail, 1.0 - tail), axis=0)
+    low, high = np.quantile(samples, (tail, 1.0 - tail), axis=0)
     return low, high
 
 
@@ -56,13 +68,13 @@ def stratified_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """`statistic` over the runs of several tasks together, and its stratified bootstrap interval.
+    """Return `statistic` of the runs of all tasks, and both ends of its stratified interval.
 
-    Each task's runs (runs,) are drawn anew among themselves, so that no draw forgets a task. Bring the scores of all tasks to one
-    scale before.
+    The runs of a task, (runs,), are resampled within the task, so that each bootstrap sample
+    contains every task. The caller brings the scores of all tasks to one scale.
     """
     rng = np.random.default_rng(seed)
-    drawn = [
+    samples = [
         float(
             statistic(
                 np.concatenate([task[rng.integers(0, len(task), len(task))] for task in tasks])
@@ -71,14 +83,17 @@ def stratified_interval(
         for _ in range(resamples)
     ]
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(drawn, (tail, 1.0 - tail))
+    low, high = np.quantile(samples, (tail, 1.0 - tail))
     return float(statistic(np.concatenate(tasks))), float(low), float(high)
 
 
 def probability_of_improvement(ours: Array, theirs: Array) -> float:
-    """P(a run of ours scores higher than one of theirs), ties counted half: the Mann-Whitney statistic over all pairs."""
-    gap = np.asarray(ours, float)[:, None] - np.asarray(theirs, float)[None, :]
-    return float(np.mean((gap > 0.0) + 0.5 * (gap == 0.0)))
+    """Return P(X > Y) + P(X = Y) / 2 for runs X of `ours` (n,) and Y of `theirs` (m,).
+
+    This is the Mann-Whitney statistic, divided by the number n m of pairs.
+    """
+    difference = np.asarray(ours, float)[:, None] - np.asarray(theirs, float)[None, :]  # (n, m)
+    return float(np.mean((difference > 0.0) + 0.5 * (difference == 0.0)))
 
 
 def improvement_interval(
@@ -88,11 +103,11 @@ def improvement_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the probability of improvement; both sides are drawn anew."""
+    """Return both ends of the percentile bootstrap interval of `probability_of_improvement`."""
     rng = np.random.default_rng(seed)
     ours = np.asarray(ours, float)
     theirs = np.asarray(theirs, float)
-    drawn = [
+    samples = [
         probability_of_improvement(
             ours[rng.integers(0, len(ours), len(ours))],
             theirs[rng.integers(0, len(theirs), len(theirs))],
@@ -100,5 +115,5 @@ def improvement_interval(
         for _ in range(resamples)
     ]
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(drawn, (tail, 1.0 - tail))
+    low, high = np.quantile(samples, (tail, 1.0 - tail))
     return float(low), float(high)

@@ -1,186 +1,212 @@
-"""What the numbers of a run mean, and how one sees that they are healthy: a line for each."""
+"""Explanations of metrics and episode channels: what each measures, and how to interpret it."""
 
 from typing import NamedTuple
 
 from poise.toolkit.evaluation import REWARD_PREFIX
+from poise.toolkit.media.hud import LOW_MARGIN
 
 
 class GlossaryEntry(NamedTuple):
-    """A number's name in words, its unit, and what is good and what is bad in its curve."""
+    """Title and unit of a quantity, and how to interpret its curve."""
 
     title: str
     unit: str
     interpretation: str
 
 
-REWARD_TERM_INTERPRETATION = "A part of the return. Healthy: what pays grows, costs shrink. A cost that outgrows the rest has too large a weight."
-"""Of what a term of the reward paid."""
+REWARD_TERM_INTERPRETATION = (
+    "Contribution of a weighted reward term to the evaluation return. Healthy: gains increase and "
+    "costs shrink. The weight of a cost that dominates the return is too large."
+)
 
 
 METRICS = {
     "eval/return": GlossaryEntry(
-        "Return in evaluation",
-        "reward in an episode",
-        "Healthy: it climbs and then stays, at the dashed line where one says “solved”. "
-        "A long plateau far below it, or a fall that does not recover, is not: look at the losses at that step.",
+        "Evaluation return",
+        "reward per episode",
+        "Mean sum of rewards per episode, without exploration. Healthy: it rises and then stays, "
+        "above the dashed line if there is a threshold for “solved”. Problem: a long plateau far "
+        "below, or a drop without recovery; compare the losses at that step.",
     ),
     "eval/return_std": GlossaryEntry(
-        "Spread of returns in evaluation",
-        "reward in an episode",
-        "The standard deviation over the episodes. Large while the return is high: some starts are not mastered.",
+        "Standard deviation of evaluation returns",
+        "reward per episode",
+        "Standard deviation over the episodes of an evaluation. If it is large while the mean "
+        "return is high, the policy fails from some initial states.",
     ),
     "charts/episodic_return": GlossaryEntry(
-        "Return in training",
-        "reward in an episode",
-        "Means of several episodes each. With exploration, so a little below the evaluation. Far below it: it explores too much. "
-        "Flat from the first episode: it finds no reward.",
+        "Training return",
+        "reward per episode",
+        "Each point is a mean over several training episodes. Exploration keeps it a little below "
+        "the evaluation return. Far below: there is too much exploration. Flat from the first "
+        "episode: the agent finds no reward.",
     ),
     "eval/success": GlossaryEntry(
-        "Episodes that succeed in evaluation",
-        "part of them",
-        "Healthy: it goes to 1. A return that rises while this stays at 0 says that the reward pays for something else.",
+        "Evaluation success rate",
+        "fraction of episodes",
+        "Healthy: it approaches 1. If the return rises while this stays at 0, the reward "
+        "encourages something other than the task.",
     ),
     "eval/length": GlossaryEntry(
-        "Length in evaluation",
+        "Evaluation episode length",
         "steps",
-        "Where an episode ends by a fall, longer is better, up to the time limit. Where it never ends early, it is flat.",
+        "If failures end an episode, longer is better, up to the time limit. If no episode ends "
+        "early, it is constant.",
     ),
     "charts/episodic_length": GlossaryEntry(
-        "Length in training",
+        "Training episode length",
         "steps",
-        "It should follow the length in evaluation; much shorter means that exploring makes it fall.",
+        "Each point is a mean over several training episodes. It should follow the evaluation "
+        "length; if it is much shorter, exploration causes failures.",
     ),
     "losses/qf_loss": GlossaryEntry(
-        "Loss of the critics",
+        "Critic loss",
         "reward²",
-        "It rises while returns rise, for values are larger then, and settles later. Growing without end: "
-        "values run away; a smaller learning_rate or tau helps.",
+        "Mean squared Bellman error, summed over the critics. It may rise while returns rise, "
+        "since values grow, and settles later. Growth without bound means diverging values: "
+        "reduce learning_rate or tau.",
     ),
     "losses/actor_loss": GlossaryEntry(
-        "Loss of the actor",
+        "Actor loss",
         "reward",
-        "Minus the value of what it does. First it follows the critic, then it falls as the policy improves; "
-        "without higher returns the critic flatters it.",
+        "Negative critic value of the policy's actions; SAC adds the entropy term. It decreases "
+        "as the policy improves. If it decreases while returns do not rise, the critic "
+        "overestimates.",
     ),
     "losses/alpha": GlossaryEntry(
-        "Temperature",
+        "Entropy temperature alpha",
         "reward / nat",
-        "What randomness is worth. Healthy: it falls and settles. Rising without end: it cannot become as random as asked.",
-    ),
-    "losses/alpha_loss": GlossaryEntry(
-        "Loss of the temperature", "", "It goes to about 0: the entropy is what was asked for."
+        "Weight of the entropy in the objective of SAC. Healthy: it decreases and settles. Growth "
+        "without bound: the policy cannot reach the target entropy.",
     ),
     "losses/entropy": GlossaryEntry(
-        "Entropy of the policy",
+        "Policy entropy",
         "nats",
-        "It should fall slowly. A drop at once: it has stopped exploring too soon. No fall at all: it has not made up its mind.",
+        "Randomness of the policy. Healthy: a slow decrease. A sudden drop means that exploration "
+        "ended too early; no decrease means that the policy stays random.",
     ),
     "losses/policy_loss": GlossaryEntry(
-        "Loss of the policy",
+        "Policy loss",
         "",
-        "A small number around 0 that says little by itself; jumps mean steps that are too large.",
+        "Clipped surrogate objective of PPO, negated. It stays near 0 and says little by itself; "
+        "jumps indicate updates that are too large.",
     ),
     "losses/value_loss": GlossaryEntry(
-        "Loss of the value",
+        "Value loss",
         "",
-        "It falls as the value learns, and may rise for a while when the policy finds something new. Growing without end is bad.",
+        "Half the mean squared error of the value function. It decreases as the value is learned, "
+        "and may rise for a while when the policy reaches new states. Growth without bound is a "
+        "problem.",
     ),
     "losses/explained_variance": GlossaryEntry(
         "Explained variance of the value",
-        "1 is all",
-        "Healthy: near 1. Around 0 the value knows nothing; below 0 it misleads.",
+        "1 is perfect",
+        "1 - Var(return - value) / Var(return). Healthy: near 1. Near 0, the value predicts no "
+        "better than a constant; below 0, worse.",
     ),
     "losses/approx_kl": GlossaryEntry(
-        "How far an update moved the policy",
+        "KL divergence of an update",
         "nats",
-        "Healthy: about 0.003 to 0.03. Much more: a smaller learning_rate or fewer epochs. Near 0: it learns nothing.",
+        "Approximate KL divergence between the policy before and after an update. Healthy: about "
+        "0.003 to 0.03. Much larger: reduce learning_rate or epochs. Near 0: the policy hardly "
+        "changes.",
     ),
     "losses/clipfrac": GlossaryEntry(
-        "Part of the ratios that were clipped",
-        "part",
-        "Healthy: 0.05 to 0.3. Near 0: steps could be larger. Above: they are too large.",
+        "Clipped fraction",
+        "fraction of samples",
+        "Fraction of probability ratios outside the clipping range. Healthy: 0.05 to 0.3. Near 0: "
+        "updates could be larger. Above 0.3: updates are too large.",
     ),
     "charts/learning_rate": GlossaryEntry(
-        "Learning rate", "", "As the schedule says: constant, or falling."
+        "Learning rate", "", "Set by the schedule: constant or decreasing."
     ),
     "losses/translation": GlossaryEntry(
-        "Error of the translator, on what it learns", "", "It should fall, and flatten late."
+        "Translation error, training data",
+        "",
+        "Mean squared error of the pose estimator. It should decrease and level off late.",
     ),
     "losses/translation_held_out": GlossaryEntry(
-        "Error of the translator, held out",
+        "Translation error, held-out data",
         "",
-        "It should fall with the one above. Rising while that falls: it learns by heart.",
+        "It should decrease with the training error. If it rises while the training error "
+        "decreases, the estimator overfits.",
     ),
     "charts/SPS": GlossaryEntry(
         "Speed",
-        "steps a second",
-        "Steady. A steady fall means that something grows: memory, or another program.",
+        "steps per second",
+        "Healthy: constant. A steady decrease means that memory use grows, or that another "
+        "program uses the cores.",
     ),
 }
-"""By the names in metrics.csv, in the order in which one should look."""
+"""Metrics by their name in metrics.csv, in the order of the report."""
 
 
-TRACKS = {
+TRACE_GROUPS = {
     "reward": GlossaryEntry(
-        "What each term adds to the reward",
-        "reward in a step",
-        "Healthy: the terms that matter stand near their weights, and costs near 0. A term that never moves teaches nothing.",
+        "Reward terms",
+        "reward per step",
+        "Weighted terms of the reward. Healthy: the terms that define the task are near their "
+        "weights, and costs near 0. A constant term gives no learning signal.",
     ),
     "value": GlossaryEntry(
-        "What the critic expects",
+        "Critic value",
         "discounted reward",
-        "Healthy: level while all goes well, falling well before a failure. Level until the end: it does not see the fall.",
+        "Expected discounted return. Healthy: level while the task goes well, decreasing well "
+        "before a failure. Level until the end: the critic does not predict the failure.",
     ),
     "margin": GlossaryEntry(
-        "Margins to each failure",
+        "Failure margins",
         "1 at rest, 0 failed",
-        "Healthy: far from 0. Below 0.25 it is narrow; at 0 the episode is over.",
+        "Remaining distance to each failure. Healthy: far from 0. Below "
+        f"{LOW_MARGIN:g} it is low; at 0 the episode ends.",
     ),
     "joint": GlossaryEntry(
         "Joint angles",
         "rad",
-        "Healthy: smooth, within the limits. Flat at one end: against a stop. A fine saw: the policy chatters.",
+        "Healthy: smooth, and inside the limits. Flat at an extreme: the joint is at its limit. "
+        "A fine sawtooth: the policy chatters.",
     ),
     "torque": GlossaryEntry(
-        "Torques at the joints",
+        "Joint torques",
         "N m",
-        "Healthy: small and changing slowly. From one end to the other at every step: bang-bang, which wears a real motor out.",
+        "Healthy: small and slowly changing. Jumps between the extremes at every step are "
+        "bang-bang control, which wears out real motors.",
     ),
     "action": GlossaryEntry(
         "Actions",
-        "-1 to 1 is the full range",
-        "Healthy: inside the range most of the time. At an end for long: the motor is too weak for the plan.",
+        "full range: -1 to 1",
+        "Healthy: inside the range most of the time. Long periods at a limit: the motor is too "
+        "weak for what the policy attempts.",
     ),
     "choice": GlossaryEntry(
-        "Choices",
-        "number of the choice",
-        "Healthy: not the same all the time, unless one choice is right everywhere.",
+        "Discrete actions",
+        "index of the action",
+        "Healthy: several actions are used, unless one action is right everywhere.",
     ),
     "contact": GlossaryEntry(
-        "What touches the ground",
+        "Ground contacts",
         "",
-        "Standing: both feet, without a break. Walking: by turns. Many short breaks: it bounces.",
+        "Standing: both feet, without gaps. Walking: alternating feet. Many short gaps: the body "
+        "bounces.",
     ),
     "state": GlossaryEntry(
-        "State, and dotted where it should be",
+        "State, with its target dotted",
         "",
-        "Healthy: each line goes to its dotted one, without swinging past it again and again.",
+        "Healthy: each line approaches its target without repeated overshoot.",
     ),
     "shown": GlossaryEntry(
-        "What the environment shows",
+        "Observation",
         "in its own units",
-        "Healthy: quiet around the middle. Swings that grow end in a failure.",
+        "Healthy: small variations around the middle. Growing oscillations end in a failure.",
     ),
 }
-"""By the groups of an episode's tracks, in the order in which one should look."""
+"""Groups of channels of an EpisodeTrace, in the order of the report."""
 
 
 def describe_metric(name: str) -> GlossaryEntry:
-    """The meaning of a metric; of one that is not known here, its name."""
+    """Return the entry of a metric; one without an entry has its name as title."""
     if name.startswith(REWARD_PREFIX):
-        return GlossaryEntry(
-            f"What “{name.removeprefix(REWARD_PREFIX)}” paid in evaluation",
-            "reward in an episode",
-            REWARD_TERM_INTERPRETATION,
-        )
+        term = name.removeprefix(REWARD_PREFIX)
+        title = f"Evaluation reward term “{term}”"
+        return GlossaryEntry(title, "reward per episode", REWARD_TERM_INTERPRETATION)
     return METRICS.get(name, GlossaryEntry(name, "", ""))

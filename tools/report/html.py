@@ -1,4 +1,7 @@
-"""A chart of a page: lines that are drawn without a script, and numbers beside them that a script lets one read."""
+"""HTML elements of a report: tables, and charts that are readable with and without a script.
+
+A chart is an SVG; `report.js` adds reading values by pointer and keyboard, and following a video.
+"""
 
 import json
 import math
@@ -17,28 +20,61 @@ Element = ElementTree.Element
 Child = Element | str
 
 
+MAX_POINTS = 600
+"""Largest number of points of a line; a longer line is averaged over as many parts."""
+
+
+DRAWING_SIZE = 1000.0
+"""Width and height of the SVG in its own units; the page stretches it to the available space."""
+
+
+NUM_COLORS = 7
+"""Number of line colors in report.css."""
+
+
+VALUE_DIGITS = 5
+"""Significant digits of a value that the page shows."""
+
+
+POSITION_DIGITS = 9
+"""Significant digits of a position on the x axis, such as a step."""
+
+
+TICK_LOCATOR = MaxNLocator(5, steps=[1, 2, 5, 10])
+
+
 def make_element(tag: str, *children: Child, **attributes: object) -> Element:
-    """An element with its children; `class_` is the attribute class, `data_film` is data-film, None leaves one out."""
-    told = {
-        name.rstrip("_").replace("_", "-"): str(value)
-        for name, value in attributes.items()
-        if value is not None
-    }
-    made = Element(tag, told)
+    """Create an element.
+
+    Args:
+        tag: name of the element.
+        children: elements and text, in order.
+        attributes: an underscore becomes a hyphen (`data_video`), a last one is dropped
+            (`class_`); an attribute that is None is left out.
+    """
+    element = Element(
+        tag,
+        {
+            name.rstrip("_").replace("_", "-"): str(value)
+            for name, value in attributes.items()
+            if value is not None
+        },
+    )
     for child in children:
         if isinstance(child, Element):
-            made.append(child)
-        elif len(made):
-            made[-1].tail = (made[-1].tail or "") + child
+            element.append(child)
+        elif len(element):
+            element[-1].tail = (element[-1].tail or "") + child
         else:
-            made.text = (made.text or "") + child
-    return made
+            element.text = (element.text or "") + child
+    return element
 
 
-def render_table(
-    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]], class_: str | None = None
-) -> Element:
-    """A table whose first column names its rows; where it is too wide it scrolls by itself, by keyboard too."""
+def render_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]]) -> Element:
+    """Render a table; the first cell of a row is its heading.
+
+    A table that is too wide scrolls by itself, by keyboard too.
+    """
     head = make_element("tr", *(make_element("th", column, scope="col") for column in columns))
     body = [
         make_element(
@@ -48,51 +84,35 @@ def render_table(
         )
         for row in rows
     ]
-    made = make_element(
+    table = make_element(
         "table",
         make_element("caption", caption),
         make_element("thead", head),
         make_element("tbody", *body),
-        class_=class_,
     )
-    return make_element("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return make_element(
+        "div", table, class_="scroll", tabindex=0, role="region", aria_label=caption
+    )
 
 
 def to_html(*elements: Element) -> str:
-    """Elements as HTML, everything in them escaped."""
+    """Serialize elements to HTML; all text and attributes are escaped."""
     return "\n".join(
-        ElementTree.tostring(made, encoding="unicode", method="html") for made in elements
+        ElementTree.tostring(element, encoding="unicode", method="html") for element in elements
     )
 
 
-MAX_POINTS = 600
-"""Points of a line, at most; of a longer one, means of so many parts."""
-
-
-DRAWING_SIZE = 1000.0
-"""Width and height of the drawing, which is stretched to whatever room there is."""
-
-
-NUM_COLOURS = 7
-"""Colours of lines in the page's style."""
-
-
-SIGNIFICANT_DIGITS = 5
-"""Of every number that is read; places on the x axis keep more."""
-
-
-TICK_LOCATOR = MaxNLocator(5, steps=[1, 2, 5, 10])
-
-
 class Line(NamedTuple):
-    """A line through points; where a number is not finite it has a gap."""
+    """A line of a chart; it has a gap where a value is not finite."""
 
     name: str
     x: Array
+    """Positions (points,)."""
     y: Array
+    """Values (points,)."""
     color_index: int = 0
     kind: str = "line"
-    """line; aim, which is dotted; or bar, a row of its own that is there where y is 1."""
+    """`line`; `target`, drawn dotted; or `bar`, a row that is filled where y is 1."""
 
 
 def render_chart(
@@ -104,150 +124,179 @@ def render_chart(
     threshold: float | None = None,
     video_id: str | None = None,
 ) -> Element:
-    """A figure: title and unit, lines on their axes, a legend in which the numbers appear, and what is healthy.
+    """Render a figure: title, lines on axes, a legend, and how to interpret it.
 
-    `threshold` is a level that is marked; `video_id` the id of the film whose time is its x.
+    Args:
+        title: name of what is drawn.
+        lines: lines of the chart, either all of kind `bar` or none.
+        x_label: label of the horizontal axis.
+        unit: unit of the values, beside the title.
+        interpretation: text below the chart.
+        threshold: level drawn as a dashed line.
+        video_id: element id of the video whose time is x.
     """
     lines = [_downsample(line) for line in lines]
-    bars = lines[0].kind == "bar"
-    across = _compute_limits(np.concatenate([line.x for line in lines]))
-    heights = [np.array([0.0, len(lines)])] if bars else [line.y for line in lines]
-    up = _compute_limits(
-        np.concatenate([*heights, [] if threshold is None else [threshold]]), has_margin=not bars
+    x_axis, y_axis = _make_axes(lines, threshold)
+    svg = _render_svg(title, lines, x_axis, y_axis, threshold)
+    y_labels = _render_tick_labels(y_axis.ticks, 1.0 - y_axis.rescale(y_axis.ticks), "top")
+    x_labels = _render_tick_labels(x_axis.ticks, x_axis.rescale(x_axis.ticks), "left")
+    frame = make_element(
+        "div",
+        make_element("div", *y_labels, class_="rows", aria_hidden="true"),
+        make_element("div", svg, class_="plot"),
+        make_element("div", *x_labels, class_="columns", aria_hidden="true"),
+        class_="frame",
     )
-    columns, rows = _compute_ticks(*across), [] if bars else _compute_ticks(*up)
-    right, top = (_rescale(ticks, *ends) for ticks, ends in ((columns, across), (rows, up)))
-    grid = "".join(f"M{x * DRAWING_SIZE:.1f} 0V{DRAWING_SIZE:g}" for x in right) + "".join(
-        f"M0 {(1 - y) * DRAWING_SIZE:.1f}H{DRAWING_SIZE:g}" for y in top
-    )
-    drawn = [make_element("path", d=grid, class_="grid")]
-    if threshold is not None:
-        drawn.append(
-            make_element(
-                "path",
-                d=f"M0 {float(1 - _rescale([threshold], *up)[0]) * DRAWING_SIZE:.1f}H{DRAWING_SIZE:g}",
-                class_="goal",
-            )
-        )
-    for row, line in enumerate(lines):
-        y = np.where(line.y > 0.5, len(lines) - row - 0.5, math.nan) if bars else line.y
-        path = _format_svg_path(_rescale(line.x, *across), _rescale(y, *up))
-        alone = " alone" if len(line.x) == 1 else ""
-        drawn.append(
-            make_element(
-                "path", d=path, class_=f"{line.kind} c{line.color_index % NUM_COLOURS}{alone}"
-            )
-        )
-    label = f"{title}: {', '.join(line.name for line in lines)}"
-    svg = make_element(
-        "svg",
-        *drawn,
-        viewBox=f"0 0 {DRAWING_SIZE:g} {DRAWING_SIZE:g}",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=label,
-    )
-    parts = [
+    children = [
         make_element("figcaption", make_element("strong", title), f" {unit}".rstrip()),
-        make_element(
-            "div",
-            make_element(
-                "div", *_render_tick_labels(rows, 1 - top, "top"), class_="rows", aria_hidden="true"
-            ),
-            make_element("div", svg, class_="plot"),
-            make_element(
-                "div",
-                *_render_tick_labels(columns, right, "left"),
-                class_="columns",
-                aria_hidden="true",
-            ),
-            class_="frame",
-        ),
+        frame,
         make_element("p", x_label, class_="axis"),
         make_element("ul", *(_render_legend_entry(line) for line in lines), class_="legend"),
     ]
-    told = {
-        "low": across[0],
-        "high": across[1],
-        "lines": [
-            {"x": _to_json_numbers(line.x, 9), "y": _to_json_numbers(line.y)} for line in lines
-        ],
-    }
-    if all(np.array_equal(line.x, lines[0].x) for line in lines):
-        told = {
-            **told,
-            "x": _to_json_numbers(lines[0].x, 9),
-            "lines": [{"y": _to_json_numbers(line.y)} for line in lines],
-        }
+    if interpretation:
+        children.append(make_element("p", interpretation, class_="interpretation"))
+    data = _make_chart_data(lines, x_axis)
     return make_element(
         "figure",
-        *parts,
-        *([make_element("p", interpretation, class_="healthy")] if interpretation else []),
+        *children,
         class_="chart",
-        data_chart=json.dumps(told, separators=(",", ":")),
-        data_film=video_id,
+        data_chart=json.dumps(data, separators=(",", ":")),
+        data_video=video_id,
     )
 
 
+class _Axis(NamedTuple):
+    """Range and ticks of an axis."""
+
+    low: float
+    high: float
+    ticks: list[float]
+
+    def rescale(self, values: Sequence[float] | Array) -> Array:
+        """Map [low, high] to [0, 1]."""
+        return (np.asarray(values, float) - self.low) / (self.high - self.low)
+
+
+def _make_axes(lines: Sequence[Line], threshold: float | None) -> tuple[_Axis, _Axis]:
+    """Return the x and the y axis; rows of bars have a height of 1 and no ticks."""
+    low, high = _compute_limits(np.concatenate([line.x for line in lines]))
+    x_axis = _Axis(low, high, _compute_ticks(low, high))
+    if lines[0].kind == "bar":
+        return x_axis, _Axis(0.0, float(len(lines)), [])
+    levels = [] if threshold is None else [threshold]
+    y_values = np.concatenate([*(line.y for line in lines), levels])
+    low, high = _compute_limits(y_values, has_margin=True)
+    return x_axis, _Axis(low, high, _compute_ticks(low, high))
+
+
+def _render_svg(
+    title: str, lines: Sequence[Line], x_axis: _Axis, y_axis: _Axis, threshold: float | None
+) -> Element:
+    """Draw the grid, the threshold and the lines."""
+    vertical = (f"M{x * DRAWING_SIZE:.1f} 0V{DRAWING_SIZE:g}" for x in x_axis.rescale(x_axis.ticks))
+    horizontal = (_format_level(y) for y in y_axis.rescale(y_axis.ticks))
+    paths = [make_element("path", d="".join((*vertical, *horizontal)), class_="grid")]
+    if threshold is not None:
+        level = _format_level(float(y_axis.rescale([threshold])[0]))
+        paths.append(make_element("path", d=level, class_="threshold"))
+    for row, line in enumerate(lines):
+        y = line.y
+        if line.kind == "bar":
+            row_center = len(lines) - row - 0.5
+            y = np.where(line.y > 0.5, row_center, math.nan)
+        d = _format_svg_path(x_axis.rescale(line.x), y_axis.rescale(y))
+        single_point = " single-point" if len(line.x) == 1 else ""
+        paths.append(make_element("path", d=d, class_=f"{_format_style(line)}{single_point}"))
+    return make_element(
+        "svg",
+        *paths,
+        viewBox=f"0 0 {DRAWING_SIZE:g} {DRAWING_SIZE:g}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=f"{title}: {', '.join(line.name for line in lines)}",
+    )
+
+
+def _make_chart_data(lines: Sequence[Line], x_axis: _Axis) -> dict[str, object]:
+    """Return the numbers that report.js reads; lines with the same positions share one `x`."""
+    x_lists = [_to_json_numbers(line.x, POSITION_DIGITS) for line in lines]
+    y_lists = [_to_json_numbers(line.y, VALUE_DIGITS) for line in lines]
+    limits = {"low": x_axis.low, "high": x_axis.high}
+    if all(np.array_equal(line.x, lines[0].x) for line in lines):
+        return {**limits, "lines": [{"y": y} for y in y_lists], "x": x_lists[0]}
+    pairs = zip(x_lists, y_lists, strict=True)
+    return {**limits, "lines": [{"x": x, "y": y} for x, y in pairs]}
+
+
+def _format_style(line: Line) -> str:
+    """Return the CSS classes of a line: its kind and its color."""
+    return f"{line.kind} c{line.color_index % NUM_COLORS}"
+
+
 def _render_legend_entry(line: Line) -> Element:
-    swatch = make_element("span", class_=f"swatch {line.kind} c{line.color_index % NUM_COLOURS}")
+    swatch = make_element("span", class_=f"swatch {_format_style(line)}")
     return make_element("li", swatch, make_element("span", line.name), " ", make_element("b"))
 
 
 def _render_tick_labels(ticks: Sequence[float], positions: Array, side: str) -> list[Element]:
+    """Render tick labels at positions in [0, 1] from `side`, `top` or `left`."""
     return [
-        make_element("span", f"{tick:,.10g}", style=f"{side}:{100 * place:.2f}%")
-        for tick, place in zip(ticks, positions, strict=True)
+        make_element("span", f"{tick:,.10g}", style=f"{side}:{100 * position:.2f}%")
+        for tick, position in zip(ticks, positions, strict=True)
     ]
 
 
 def _downsample(line: Line) -> Line:
-    """At most POINTS of its points."""
+    """Average a line over MAX_POINTS parts if it has more points."""
     if len(line.x) <= MAX_POINTS:
         return line
-    x, y = (
-        np.array([part.mean() for part in np.array_split(values, MAX_POINTS)])
-        for values in (line.x, line.y)
-    )
+    x = np.array([part.mean() for part in np.array_split(line.x, MAX_POINTS)])
+    y = np.array([part.mean() for part in np.array_split(line.y, MAX_POINTS)])
     return line._replace(x=x, y=y)
 
 
 def _compute_limits(values: Array, has_margin: bool = False) -> tuple[float, float]:
-    """The least and the most of what is finite, with a little room on both sides where asked for; never the same twice."""
+    """Return the range of the finite values, widened by 5 % at both ends if asked for.
+
+    The range of equal values is widened, so that low < high.
+    """
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    room = 0.05 * (high - low) if has_margin else 0.0
+    margin = 0.05 * (high - low) if has_margin else 0.0
     if high - low <= 1e-9 * max(abs(low), abs(high)):
-        room = abs(high) / 2.0 or 0.5
-    return low - room, high + room
+        margin = abs(high) / 2.0 or 0.5
+    return low - margin, high + margin
 
 
 def _compute_ticks(low: float, high: float) -> list[float]:
-    return [
-        float(tick) + 0.0 for tick in TICK_LOCATOR.tick_values(low, high) if low <= tick <= high
-    ]  # No tick is called -0.
+    ticks = TICK_LOCATOR.tick_values(low, high)
+    return [float(tick) + 0.0 for tick in ticks if low <= tick <= high]  # + 0.0 turns -0 into 0.
 
 
-def _rescale(values: Sequence[float] | Array, low: float, high: float) -> Array:
-    """Where numbers are between two ends: 0 to 1."""
-    return (np.asarray(values, float) - low) / (high - low)
+def _format_level(y: float) -> str:
+    """Return the path of a horizontal line at height y in [0, 1], from the bottom."""
+    return f"M0 {(1.0 - y) * DRAWING_SIZE:.1f}H{DRAWING_SIZE:g}"
 
 
 def _format_svg_path(x: Array, y: Array) -> str:
-    """Lines through points of [0, 1], broken where one is not finite; a point alone is a dot."""
-    told = []
-    up = False
-    for across, above in zip(
-        (DRAWING_SIZE * x).tolist(), (DRAWING_SIZE * (1.0 - y)).tolist(), strict=True
-    ):
-        if math.isfinite(above):
-            told.append(f"{'L' if up else 'M'}{across:.1f} {above:.1f}{'' if up else 'h0'}")
-        up = math.isfinite(above)
-    return "".join(told)
+    """Return the path through points of [0, 1], with gaps where y is not finite.
+
+    A zero-length line after each move makes a single point visible as a dot.
+    """
+    commands = []
+    is_pen_down = False
+    svg_x = (DRAWING_SIZE * x).tolist()
+    svg_y = (DRAWING_SIZE * (1.0 - y)).tolist()
+    for point_x, point_y in zip(svg_x, svg_y, strict=True):
+        if math.isfinite(point_y):
+            point = f"{point_x:.1f} {point_y:.1f}"
+            commands.append(f"L{point}" if is_pen_down else f"M{point}h0")
+        is_pen_down = math.isfinite(point_y)
+    return "".join(commands)
 
 
-def _to_json_numbers(values: Array, digits: int = SIGNIFICANT_DIGITS) -> list[float | None]:
-    """Numbers as JSON knows them, with so many digits."""
+def _to_json_numbers(values: Array, digits: int) -> list[float | None]:
+    """Round to significant digits; JSON has null for a number that is not finite."""
     return [
         float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values.tolist()
     ]

@@ -1,23 +1,27 @@
 "use strict";
 
-// A chart can be read by pointer and by keyboard, and follows the film that it belongs to. Without this script all is still drawn.
-function readable(figure) {
-  const told = JSON.parse(figure.dataset.chart);
-  const lines = told.lines.map((line) => ({ x: line.x || told.x, y: line.y }));
-  const places = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
+// Makes a chart readable by pointer and keyboard, and synchronizes it with its video.
+// Without this script, the charts are drawn but show no values.
+function makeReadable(figure) {
+  const data = JSON.parse(figure.dataset.chart);
+  const lines = data.lines.map((line) => ({ x: line.x || data.x, y: line.y }));
+  const positions = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
   const plot = figure.querySelector(".plot");
-  const numbers = [...figure.querySelectorAll(".legend b")];
+  const valueLabels = [...figure.querySelectorAll(".legend b")];
   const names = [...figure.querySelectorAll(".legend li")].map((item) => item.textContent.trim());
   const axis = figure.querySelector(".axis");
-  const label = axis.textContent;
-  const film = figure.dataset.film ? document.getElementById(figure.dataset.film) : null;
+  const axisLabel = axis.textContent;
+  const video = figure.dataset.video ? document.getElementById(figure.dataset.video) : null;
   const cursor = Object.assign(document.createElement("div"), { className: "cursor", hidden: true });
   plot.append(cursor);
   let index = 0;
 
-  const write = (value, digits) => (value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: digits || 4 }));
+  function format(value, digits = 4) {
+    return value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: digits });
+  }
 
-  function nearest(xs, x) {
+  // Index of the value in sorted xs that is nearest to x.
+  function findNearest(xs, x) {
     let low = 0;
     let high = xs.length - 1;
     while (high - low > 1) {
@@ -27,65 +31,82 @@ function readable(figure) {
     return x - xs[low] <= xs[high] - x ? low : high;
   }
 
-  // What each line says at the place, as its legend and as one sentence.
-  function show(place) {
-    index = Math.max(0, Math.min(places.length - 1, place));
-    const x = places[index];
+  // Shows the values at positions[newIndex] in the legend, and as one sentence for screen readers.
+  function show(newIndex) {
+    index = Math.max(0, Math.min(positions.length - 1, newIndex));
+    const x = positions[index];
     const values = lines.map((line) => {
-      const outside = x < line.x[0] || x > line.x[line.x.length - 1];
-      return outside ? null : line.y[nearest(line.x, x)];
+      const isOutside = x < line.x[0] || x > line.x[line.x.length - 1];
+      return isOutside ? null : line.y[findNearest(line.x, x)];
     });
-    cursor.style.left = 100 * (x - told.low) / (told.high - told.low) + "%";
+    cursor.style.left = 100 * (x - data.low) / (data.high - data.low) + "%";
     cursor.hidden = false;
-    values.forEach((value, number) => { numbers[number].textContent = write(value); });
-    axis.replaceChildren(label + ": ", Object.assign(document.createElement("b"), { textContent: write(x, 9) }));
+    values.forEach((value, number) => { valueLabels[number].textContent = format(value); });
+    const position = format(x, 9);
+    axis.replaceChildren(axisLabel + ": ", Object.assign(document.createElement("b"), { textContent: position }));
+    const sentence = names.map((name, number) => name + " " + format(values[number])).join(", ");
     plot.setAttribute("aria-valuenow", x);
-    plot.setAttribute("aria-valuetext", label + " " + write(x, 9) + ": " + names.map((name, number) => name + " " + write(values[number])).join(", "));
+    plot.setAttribute("aria-valuetext", axisLabel + " " + position + ": " + sentence);
   }
 
   function hide() {
     cursor.hidden = true;
-    numbers.forEach((number) => { number.textContent = ""; });
-    axis.textContent = label;
+    valueLabels.forEach((label) => { label.textContent = ""; });
+    axis.textContent = axisLabel;
   }
 
-  const to = (x) => show(nearest(places, x));
-  const under = (event) => {
+  function showNearest(x) {
+    show(findNearest(positions, x));
+  }
+
+  function getPointerPosition(event) {
     const box = plot.getBoundingClientRect();
-    return told.low + (told.high - told.low) * (event.clientX - box.left) / box.width;
-  };
-  const seek = () => { if (film) film.currentTime = places[index]; };
+    return data.low + (data.high - data.low) * (event.clientX - box.left) / box.width;
+  }
+
+  function seekVideo() {
+    if (video) video.currentTime = positions[index];
+  }
 
   plot.tabIndex = 0;
   plot.setAttribute("role", "slider");
   plot.setAttribute("aria-label", figure.querySelector("svg").getAttribute("aria-label"));
-  plot.setAttribute("aria-valuemin", told.low);
-  plot.setAttribute("aria-valuemax", told.high);
-  plot.setAttribute("aria-valuenow", told.low);
-  plot.addEventListener("pointermove", (event) => to(under(event)));
+  plot.setAttribute("aria-valuemin", data.low);
+  plot.setAttribute("aria-valuemax", data.high);
+  plot.setAttribute("aria-valuenow", data.low);
+  plot.addEventListener("pointermove", (event) => showNearest(getPointerPosition(event)));
   plot.addEventListener("pointerleave", () => { if (document.activeElement !== plot) hide(); });
-  plot.addEventListener("click", (event) => { to(under(event)); seek(); });
+  plot.addEventListener("click", (event) => { showNearest(getPointerPosition(event)); seekVideo(); });
   plot.addEventListener("focus", () => show(index));
   plot.addEventListener("blur", hide);
   plot.addEventListener("keydown", (event) => {
-    const far = Math.max(1, Math.round(places.length / 10));
-    const ways = { ArrowLeft: index - 1, ArrowDown: index - 1, ArrowRight: index + 1, ArrowUp: index + 1,
-      PageDown: index - far, PageUp: index + far, Home: 0, End: places.length - 1 };
-    if (event.key in ways) {
-      show(ways[event.key]);
+    const page = Math.max(1, Math.round(positions.length / 10));
+    const targets = {
+      ArrowLeft: index - 1, ArrowDown: index - 1, ArrowRight: index + 1, ArrowUp: index + 1,
+      PageDown: index - page, PageUp: index + page, Home: 0, End: positions.length - 1,
+    };
+    if (event.key in targets) {
+      show(targets[event.key]);
       event.preventDefault();
     } else if (event.key === "Enter") {
-      seek();
+      seekVideo();
     }
   });
-  if (film) {
-    const follow = () => { if (film.currentTime >= places[0]) to(film.currentTime); else hide(); };
-    const run = () => { follow(); if (!film.paused && !film.ended) requestAnimationFrame(run); };
-    film.addEventListener("play", run);
-    film.addEventListener("seeked", follow);
+
+  if (video) {
+    const follow = () => { if (video.currentTime >= positions[0]) showNearest(video.currentTime); else hide(); };
+    const followWhilePlaying = () => {
+      follow();
+      if (!video.paused && !video.ended) requestAnimationFrame(followWhilePlaying);
+    };
+    video.addEventListener("play", followWhilePlaying);
+    video.addEventListener("seeked", follow);
   }
 }
 
-document.querySelectorAll("[data-chart]").forEach(readable);
-// On paper nothing can be opened.
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+document.querySelectorAll("[data-chart]").forEach(makeReadable);
+
+// Print collapsed sections too: they cannot be opened on paper.
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
+});

@@ -1,4 +1,7 @@
-"""Report: runs of one environment on one page that any browser opens offline: how they learned, what they do, why they fell."""
+"""`poise report`: write one HTML page about runs of one environment.
+
+The page contains its style, script and videos, and opens offline in any browser.
+"""
 
 import inspect
 from collections.abc import Sequence
@@ -20,62 +23,83 @@ from poise.tools.report.learning import (
     render_settings,
 )
 
-PAGE_FOLDER = files("poise.tools.report")
-"""Where the page's template, its style and its script lie."""
+PAGE_FILES = files("poise.tools.report")
+"""Folder of the page's template, style and script: report.html, report.css, report.js."""
+
+
+OVERVIEW_COLUMNS = (
+    "run",
+    "algorithm",
+    "steps",
+    "episodes",
+    "seconds",
+    "best policy at step",
+    "mean return",
+    "failed",
+)
 
 
 def write_report(
     names: Sequence[str], *, out: Path, runs_dir: Path = Path("runs"), episodes: int = 20
 ) -> Path:
-    """Write the page of some runs, judged on so many episodes each; it is there whole or not at all."""
+    """Write the page of some runs atomically; return its path.
+
+    Args:
+        names: names or paths of runs of one environment.
+        out: the page, `.html`.
+        runs_dir: folder of the named runs.
+        episodes: evaluation episodes of each run's best policy.
+
+    Raises:
+        UserError: `out` is not an .html file, or a run is unknown, of another environment, or
+            without a checkpoint.
+    """
     if out.suffix != ".html" or out.is_dir():
         raise UserError(f"a report is an .html page, not {out.name!r}")
-    runs = list(
-        {run.path.resolve(): run for run in (Run.open(runs_dir, word) for word in names)}.values()
-    )
+    named_runs = [Run.open(runs_dir, name) for name in names]
+    runs = list({run.path.resolve(): run for run in named_runs}.values())
     envs = {run.config["env"] for run in runs}
     if len(envs) > 1:
         raise UserError(
             f"runs of different environments cannot share a report: {', '.join(sorted(envs))}"
         )
     for run in runs:
-        run.find_checkpoint()  # There is one checkpoint at the least, or this says so.
+        run.find_checkpoint()  # Raises UserError if there is none, before any run is evaluated.
     out.parent.mkdir(parents=True, exist_ok=True)
-    lived = [evaluate_best_policy(run, episodes) for run in runs]
-    return write_text(out, _render_page(short_name(envs.pop()), lived))
+    evaluated_runs = [evaluate_best_policy(run, episodes) for run in runs]
+    return write_text(out, _render_page(short_name(envs.pop()), evaluated_runs))
 
 
 def _render_page(env: str, evaluated_runs: Sequence[EvaluatedRun]) -> str:
-    """The template, filled."""
-    runs = [one.run for one in evaluated_runs]
-    sections = [
-        (
-            "runs",
-            "At a glance",
-            [*_render_env_description(runs[0]), _render_overview(evaluated_runs)],
-        ),
+    """Fill the template of the page."""
+    runs = [evaluated_run.run for evaluated_run in evaluated_runs]
+    overview = [*_render_env_description(runs[0]), _render_overview(evaluated_runs)]
+    sections: list[tuple[str, str, Sequence[Element]]] = [
+        ("overview", "Overview", overview),
         ("learning", "Learning", [render_metric_charts(runs)]),
         ("settings", "Settings", [render_settings(runs)]),
-        *(
-            (f"run-{number}", one.run.path.name, render_run_section(f"run-{number}", one))
-            for number, one in enumerate(evaluated_runs, 1)
-        ),
     ]
+    for number, evaluated_run in enumerate(evaluated_runs, 1):
+        section_id = f"run-{number}"
+        elements = render_run_section(section_id, evaluated_run)
+        sections.append((section_id, evaluated_run.run.path.name, elements))
     links = [
-        make_element("li", make_element("a", title, href=f"#{place}"))
-        for place, title, _ in sections
+        make_element("li", make_element("a", title, href=f"#{section_id}"))
+        for section_id, title, _ in sections
     ]
-    parts = {
-        "title": to_html(
-            make_element("title", f"{env}: {', '.join(run.path.name for run in runs)}")
-        ),
-        "style": (PAGE_FOLDER / "report.css").read_text(encoding="utf-8"),
-        "script": (PAGE_FOLDER / "report.js").read_text(encoding="utf-8"),
-        "heading": to_html(make_element("h1", env)),
-        "links": to_html(make_element("ul", *links)),
-        "main": to_html(*(_render_section(*section) for section in sections)),
-    }
-    return Template((PAGE_FOLDER / "report.html").read_text(encoding="utf-8")).substitute(parts)
+    title = f"{env}: {', '.join(run.path.name for run in runs)}"
+    return Template(_read_page_file("report.html")).substitute(
+        title=to_html(make_element("title", title)),
+        style=_read_page_file("report.css"),
+        script=_read_page_file("report.js"),
+        heading=to_html(make_element("h1", env)),
+        links=to_html(make_element("ul", *links)),
+        main=to_html(*(_render_section(*section) for section in sections)),
+    )
+
+
+def _read_page_file(name: str) -> str:
+    return (PAGE_FILES / name).read_text(encoding="utf-8")
 
 
 def _render_section(section_id: str, title: str, elements: Sequence[Element]) -> Element:
@@ -86,34 +110,36 @@ def _render_section(section_id: str, title: str, elements: Sequence[Element]) ->
 
 
 def _render_env_description(run: Run) -> list[Element]:
-    """What the environment says of itself, where it is one of ours."""
+    """Render the docstring of the environment's class if it is an environment of Poise."""
     with closing(make_env(run.config["env"], run.config["env_settings"])) as env:
-        ours = unwrap_poise_env(env)
-    told = (inspect.getdoc(type(ours)) or "").split("\n\n") if ours else []
-    return [make_element("p", " ".join(paragraph.split())) for paragraph in told]
+        poise_env = unwrap_poise_env(env)
+    if poise_env is None:
+        return []
+    paragraphs = (inspect.getdoc(type(poise_env)) or "").split("\n\n")
+    return [make_element("p", " ".join(paragraph.split())) for paragraph in paragraphs]
 
 
 def _render_overview(evaluated_runs: Sequence[EvaluatedRun]) -> Element:
-    """A row for each run."""
+    """Render a table with a row for each run."""
     rows = []
-    for run, learner, stories in evaluated_runs:
-        ended = run.summary()
-        took = [
-            f"{ended[name]:,.0f}" if name in ended else "-"
+    for run, learner, traces in evaluated_runs:
+        summary = run.summary()
+        costs = [
+            f"{summary[name]:,.0f}" if name in summary else "-"
             for name in ("steps", "episodes", "seconds")
         ]
-        mean = sum(story.episode_return for story in stories) / len(stories)
-        failed = f"{sum(story.is_failure for story in stories)} of {len(stories)}"
-        step = f"{parse_step(Path(learner.checkpoint or '')):,}"
-        rows.append((run.path.name, run.config["algorithm"], *took, step, f"{mean:,.1f}", failed))
-    heads = [
-        "run",
-        "algorithm",
-        "steps",
-        "episodes",
-        "seconds",
-        "judged at step",
-        "mean return",
-        "failed",
-    ]
-    return render_table("What was trained, and what the best policy of each run does", heads, rows)
+        mean_return = sum(trace.episode_return for trace in traces) / len(traces)
+        num_failed = sum(trace.is_failure for trace in traces)
+        rows.append(
+            (
+                run.path.name,
+                run.config["algorithm"],
+                *costs,
+                f"{parse_step(Path(learner.checkpoint or '')):,}",
+                f"{mean_return:,.1f}",
+                f"{num_failed} of {len(traces)}",
+            )
+        )
+    return render_table(
+        "Training, and evaluation of each run's best policy", OVERVIEW_COLUMNS, rows
+    )

@@ -1,4 +1,4 @@
-"""Benchmarks: suites are proved possible before they begin, runs survive each other and an interrupt, the table is whole."""
+"""Suites: errors are found before training, failures and interrupts leave valid results."""
 
 import csv
 import fcntl
@@ -19,7 +19,7 @@ from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer
 from poise.tools.benchmark.jobs import RunProcess
 from poise.tools.benchmark.progress import SuiteView
-from poise.tools.benchmark.suite import SUITES_FOLDER, Job, plan_suite
+from poise.tools.benchmark.suite import SUITE_FILES, Job, plan_suite
 from poise.tools.plot.results import REQUIRED_COLUMNS, read_trial
 from processes import HELPERS, ROOT
 from sample_runs import JUDGED, records_of
@@ -29,7 +29,7 @@ TRAINING = {"steps": 120, "evaluate_every": 40, "evaluate_episodes": 2, "log_eve
 
 
 def write_suite(path: str = "mine.yaml", **changes: Any) -> str:
-    """A small suite in a file of the working folder."""
+    """Write a small suite to a file in the working folder."""
     suite = {
         "envs": ["cartpole"],
         "algorithms": ["sac"],
@@ -42,32 +42,30 @@ def write_suite(path: str = "mine.yaml", **changes: Any) -> str:
 
 
 def rows_of(folder: str) -> list[dict[str, str]]:
-    """The rows of a benchmark's results.csv."""
+    """Return the rows of a benchmark's results.csv."""
     with (Path(folder) / "results.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-# What a suite is.
+# Planning.
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in SUITES_FOLDER.glob("*.yaml")))
-def test_a_suite_of_ours_can_be_trained(name, monkeypatch):
-    # One of them reads pictures with a translator that its user has trained.
+@pytest.mark.parametrize("name", sorted(SUITE_FILES))
+def test_suite_of_the_package_is_planned_and_listed_in_the_help(name, monkeypatch):
+    # The suite `sight` needs a translator that the user has trained.
     monkeypatch.setattr(
-        GoalImage,
-        "open_estimator",
-        lambda folder: lambda picture: np.zeros(4, np.float32),
+        "poise.tools.translate.load.load_pose_reader",
+        lambda folder: lambda image: np.zeros(4, np.float32),
     )
     plan = plan_suite(name)
     assert plan.name == name and len({job.name for job in plan.jobs}) == len(plan.jobs)
     assert len(plan.jobs) == len(plan.fixed_configs) * len(plan.seeds)
-    told = said(invoke("benchmark", "--help"))
-    assert name in told
+    assert name in said(invoke("benchmark", "--help"))
     setup = (ROOT / "setup.cfg").read_text()
     assert "poise.tools.benchmark = suites/*.yaml" in setup
 
 
-def test_the_suites_are_what_they_are_known_for():
+def test_package_suites_have_their_documented_sizes_and_steps():
     assert {
         (len(plan_suite(name).fixed_configs), len(plan_suite(name).seeds)) for name in ("plane",)
     } == {(12, 5)}
@@ -85,18 +83,18 @@ def test_the_suites_are_what_they_are_known_for():
         (kept["training"]["evaluate_every"], kept["training"]["evaluate_episodes"])
         for kept in pendulum.fixed_configs.values()
     ]
-    assert rhythms[::2] == rhythms[1::2], "a peer is looked at as often as ours"
+    assert rhythms[::2] == rhythms[1::2], "peers are evaluated as often"
 
 
-def test_the_nearer_setting_wins_and_seeds_come_one_after_the_other(elsewhere):
-    word = write_suite(
+def test_algorithm_setting_overrides_training_setting_and_jobs_are_ordered_by_seed(elsewhere):
+    path = write_suite(
         envs=["cartpole", "Pendulum-v1"],
         algorithms=["sac", "td3"],
         seeds=[7, 3],
         settings={"td3": {"steps": 80, "learning_rate": "1e-3"}},
         env_set={},
     )
-    plan = plan_suite(word)
+    plan = plan_suite(path)
     assert [job.name for job in plan.jobs] == [
         *("cartpole-sac-7", "cartpole-td3-7", "pendulum-sac-7", "pendulum-td3-7"),
         *("cartpole-sac-3", "cartpole-td3-3", "pendulum-sac-3", "pendulum-td3-3"),
@@ -106,7 +104,7 @@ def test_the_nearer_setting_wins_and_seeds_come_one_after_the_other(elsewhere):
         and plan.fixed_configs["cartpole-sac"]["training"]["steps"] == 120
     )
     assert plan.fixed_configs["cartpole-td3"]["settings"]["learning_rate"] == 0.001
-    assert plan_suite(word, 3).seeds == [0, 1, 2]
+    assert plan_suite(path, 3).seeds == [0, 1, 2]
     assert (
         "seed" not in plan.fixed_configs["cartpole-sac"]["training"]
         and plan.jobs[0].config["training"]["seed"] == 7
@@ -119,14 +117,14 @@ VARIANTS: dict[str, Any] = {
 }
 
 
-def test_a_variant_comes_over_everything_else_and_names_its_runs(elsewhere):
-    word = write_suite(
+def test_variant_overrides_all_settings_and_names_its_runs(elsewhere):
+    path = write_suite(
         algorithms=["sac", "td3"],
         seeds=2,
         env_set={"reset_noise_scale": 0.01, "width": 64},
         variants=VARIANTS,
     )
-    plan = plan_suite(word)
+    plan = plan_suite(path)
     names = [
         f"cartpole-{algorithm}-{variant}" for algorithm in ("sac", "td3") for variant in VARIANTS
     ]
@@ -135,7 +133,7 @@ def test_a_variant_comes_over_everything_else_and_names_its_runs(elsewhere):
     ]
     assert [*plan.fixed_configs] == names and [job.variant for job in plan.jobs[:2]] == [*VARIANTS]
     plain, far = (plan.fixed_configs[name] for name in names[:2])
-    told = [
+    output = [
         (
             kept["training"]["steps"],
             kept["settings"]["batch_size"],
@@ -143,13 +141,13 @@ def test_a_variant_comes_over_everything_else_and_names_its_runs(elsewhere):
         )
         for kept in (plain, far)
     ]
-    assert told == [(120, 8, 0.01), (80, 4, 0.1)]
+    assert output == [(120, 8, 0.01), (80, 4, 0.1)]
     assert (
         plain["settings"]["hidden_sizes"] == far["settings"]["hidden_sizes"] == [8]
         and far["env_settings"]["width"] == 64
     )
     assert plan.fixed_configs["cartpole-td3-far"]["settings"]["batch_size"] == 4, (
-        "of every algorithm"
+        "a variant applies to every algorithm"
     )
     words = plan.jobs[1].arguments
     assert (
@@ -160,7 +158,7 @@ def test_a_variant_comes_over_everything_else_and_names_its_runs(elsewhere):
     )
 
 
-def test_no_variants_is_the_suite_as_it_was(elsewhere):
+def test_suite_with_empty_variants_equals_suite_without(elsewhere):
     plans = [plan_suite(write_suite(**more)) for more in ({}, {"variants": {}})]
     assert plans[0].fixed_configs == plans[1].fixed_configs and [
         job.name for job in plans[1].jobs
@@ -187,11 +185,11 @@ BAD: dict[str, tuple[Any, str]] = {
         "sb3-sac",
     ),
     "unknown setting of an environment": ({"env_set": {"forse": 5}}, "did you mean 'force'"),
-    "environment that it cannot learn": (
+    "environment that the algorithm does not support": (
         {"envs": ["CartPole-v1"]},
         "SAC needs actions in a flat Box",
     ),
-    "environment that a peer cannot learn": (
+    "environment that a peer does not support": (
         {"envs": ["CartPole-v1"], "algorithms": ["sb3-sac"], "settings": {}},
         "sb3-sac",
     ),
@@ -207,7 +205,7 @@ BAD: dict[str, tuple[Any, str]] = {
         {"variants": {"far": {"env_set": {"forse": 5}}}},
         "did you mean 'force'",
     ),
-    "a word for a variant's settings": (
+    "text for a variant's settings": (
         {"variants": {"far": {"settings": "batch_size"}}},
         "variant far settings='batch_size'",
     ),
@@ -218,48 +216,48 @@ BAD: dict[str, tuple[Any, str]] = {
     "a number for a variant's name": ({"variants": {1: {}}}, "variants.1"),
     "seed among a variant's settings": (
         {"variants": {"far": {"settings": {"seed": 1}}}},
-        "would say it twice",
+        "remove `seed` from its settings",
     ),
-    "a variant whose runs have too long a name": (
+    "a variant with too long run names": (
         {"variants": {"a" * 70: {}}},
         "run name 'cartpole-sac-aaa",
     ),
     "no environments": ({"envs": []}, "envs"),
-    "a word for environments": ({"envs": "cartpole"}, "envs='cartpole'"),
+    "text for environments": ({"envs": "cartpole"}, "envs='cartpole'"),
     "no seeds": ({"seeds": 0}, "seeds"),
-    "a word for seeds": ({"seeds": "many"}, "seeds='many'"),
+    "text for seeds": ({"seeds": "many"}, "seeds='many'"),
     "negative seed": ({"seeds": [-1]}, "seeds.0=-1"),
-    "seed among the settings": ({"training": {"seed": 1}}, "would say it twice"),
+    "seed among the settings": ({"training": {"seed": 1}}, "remove `seed` from its settings"),
     "the same environment twice": (
         {"envs": ["cartpole", "poise/Cartpole-v0"]},
-        "cartpole-sac is there twice",
+        "cartpole-sac is listed twice",
     ),
-    "the same seed twice": ({"seeds": [1, 1]}, "seed 1 is there twice"),
-    "no YAML": ("envs: [", "is not valid YAML"),
-    "no table": ("- envs", "should hold `envs:`"),
-    "no text": (b"\xff\xfe\x00\x80", "it is not text"),
+    "the same seed twice": ({"seeds": [1, 1]}, "seed 1 is listed twice"),
+    "not YAML": ("envs: [", "is not valid YAML"),
+    "not a mapping": ("- envs", "should hold `envs:`"),
+    "not text": (b"\xff\xfe\x00\x80", "it is not text"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_mistake_in_a_suite_is_one_line_and_nothing_begins(name, elsewhere):
-    content, told = BAD[name]
+def test_invalid_suite_fails_in_one_line_before_any_run(name, elsewhere):
+    content, message = BAD[name]
     if isinstance(content, dict):
         write_suite(**content)
     else:
         Path("mine.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
     before = snapshot(elsewhere)
-    assert_one_line(invoke("benchmark", "mine.yaml"), 2, told)
+    assert_one_line(invoke("benchmark", "mine.yaml"), 2, message)
     assert snapshot(elsewhere) == before
 
 
-def test_an_unknown_suite_is_named_with_the_nearest_or_with_all(elsewhere):
+def test_unknown_suite_error_lists_the_nearest_or_all_suites(elsewhere):
     assert_one_line(invoke("benchmark", "quik"), 2, "did you mean 'quick'")
     assert_one_line(invoke("benchmark", "everything"), 2, "pendulum, plane, quick")
     assert_one_line(invoke("benchmark", "none.yaml"), 2, "none.yaml cannot be read")
 
 
-def test_peers_without_their_extra_are_refused_before_anything_begins(elsewhere, monkeypatch):
+def test_peer_without_its_extra_fails_before_any_run(elsewhere, monkeypatch):
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     assert_one_line(
         invoke("benchmark", write_suite(algorithms=["sac", "sb3-ppo"])), 2, "the extra `dev`"
@@ -267,7 +265,7 @@ def test_peers_without_their_extra_are_refused_before_anything_begins(elsewhere,
     assert not Path("benchmarks").exists()
 
 
-# Processes: those that train here write what a run writes, and do as their seed says.
+# Processes. The stand-ins write the files of a run; their seed decides how they end.
 
 STAND_IN = """
 import json, pathlib, signal, sys, time
@@ -283,20 +281,24 @@ if seed == 3 and not begun:
     signal.signal(signal.SIGTERM, lambda *_: (print("saved"), sys.exit(143)))
     (folder / "waits").touch()
     time.sleep(60)
-rows = [f"{step},{step / 10},{name},{value}" for step in (40, 80) for name, value in
-        (("eval/return", step + seed), ("eval/length", step), ("eval/success", 0.5), ("losses/x", 1.0))]
+rows = []
+for step in (40, 80):
+    metrics = {"eval/return": step + seed, "eval/length": step, "eval/success": 0.5, "losses/x": 1}
+    rows += [f"{step},{step / 10},{name},{value}" for name, value in metrics.items()]
 (folder / "metrics.csv").write_text("\\n".join(["step,seconds,name,value", *rows, ""]))
-(folder / "episodes.csv").write_text("step,episode,return,length,seconds\\n40,1,5.0,40,1.0\\n70,2,5.0,30,2.0\\n")
+episodes = ["step,episode,return,length,seconds", "40,1,5.0,40,1.0", "70,2,5.0,30,2.0", ""]
+(folder / "episodes.csv").write_text("\\n".join(episodes))
 if seed == 2:
     import os
     os.kill(os.getpid(), signal.SIGKILL)
-(folder / "summary.json").write_text(json.dumps({"steps": 120, "solved": False, "interrupted": None}))
+summary = {"steps": 120, "solved": False, "interrupted": None}
+(folder / "summary.json").write_text(json.dumps(summary))
 """
 
 
 @pytest.fixture
 def stand_in(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Processes that only pretend to train."""
+    """Replace training processes by STAND_IN; return the working folder."""
 
     def command(self: Job, out: Path) -> list[str]:
         seed = str(self.config["training"]["seed"])
@@ -307,13 +309,13 @@ def stand_in(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return elsewhere
 
 
-def began(name: str) -> int:
-    """How often a stand-in was begun."""
+def count_starts(name: str) -> int:
+    """Return how often a stand-in has been started."""
     return len(list(Path("benchmarks/mine", name).glob("began*")))
 
 
-def test_a_suite_writes_one_tidy_table_and_tells_how_it_went(stand_in):
-    told = said(invoke("benchmark", write_suite(seeds=[0, 4]), "--jobs", "2"))
+def test_suite_writes_results_and_prints_a_summary(stand_in):
+    output = said(invoke("benchmark", write_suite(seeds=[0, 4]), "--jobs", "2"))
     rows = rows_of("benchmarks/mine")
     assert list(rows[0]) == [*REQUIRED_COLUMNS, "solved_at"]
     assert [(row["seed"], row["step"], float(row["return"])) for row in rows] == [
@@ -329,49 +331,55 @@ def test_a_suite_writes_one_tidy_table_and_tells_how_it_went(stand_in):
         ("poise/Cartpole-v0", "sac", "385")
     }
     assert (
-        "0 of 2" in told and "82.0 (80.0 to 84.0)" in told and "poise plot benchmarks/mine" in told
+        "0 of 2" in output
+        and "82.0 (80.0 to 84.0)" in output
+        and "poise plot benchmarks/mine" in output
     )
     assert not list(Path("benchmarks/mine").glob("*.partial"))
 
 
-def test_a_suite_with_variants_tells_them_apart(stand_in):
-    told = said(invoke("benchmark", write_suite(seeds=[0, 4], variants=VARIANTS), "--jobs", "2"))
+def test_suite_with_variants_writes_a_variant_column(stand_in):
+    output = said(invoke("benchmark", write_suite(seeds=[0, 4], variants=VARIANTS), "--jobs", "2"))
     rows = rows_of("benchmarks/mine")
     assert list(rows[0]) == [*REQUIRED_COLUMNS, "solved_at", "variant"]
-    seen = [(row["algorithm"], row["variant"], row["seed"]) for row in rows[::2]]
-    assert seen == [("sac", variant, seed) for seed in ("0", "4") for variant in VARIANTS]
-    assert "sac plain" in told and "sac far" in told and told.count("82.0 (80.0 to 84.0)") == 2
-    # The next sitting knows them too.
+    labels = [(row["algorithm"], row["variant"], row["seed"]) for row in rows[::2]]
+    assert labels == [("sac", variant, seed) for seed in ("0", "4") for variant in VARIANTS]
+    assert (
+        "sac plain" in output and "sac far" in output and output.count("82.0 (80.0 to 84.0)") == 2
+    )
+    # The same command keeps them.
     table = Path("benchmarks/mine/results.csv").read_bytes()
-    assert "4 of them finished already" in said(invoke("benchmark", "mine.yaml"))
+    assert "4 finished already" in said(invoke("benchmark", "mine.yaml"))
     assert Path("benchmarks/mine/results.csv").read_bytes() == table
     said(invoke("plot", "benchmarks/mine", "--measure", "success"))
 
 
-def test_one_failed_run_does_not_stop_the_rest_and_is_told_in_one_line(stand_in):
+def test_failed_run_is_reported_in_one_line_and_the_others_continue(stand_in):
     result = invoke("benchmark", write_suite(seeds=[1, 2, 0]), "--jobs", "1")
     assert result.exit_code == 1 and not result.stderr
     failed = [line for line in result.stdout.splitlines() if line.startswith("failed:")]
     assert failed == [
-        "failed:  cartpole-sac-1: the reward of environment 0 is not finite (log: benchmarks/mine/logs/cartpole-sac-1.log)",
-        "failed:  cartpole-sac-2: killed by signal 9 (log: benchmarks/mine/logs/cartpole-sac-2.log)",
+        "failed:  cartpole-sac-1: the reward of environment 0 is not finite "
+        "(log: benchmarks/mine/logs/cartpole-sac-1.log)",
+        "failed:  cartpole-sac-2: killed by signal 9 "
+        "(log: benchmarks/mine/logs/cartpole-sac-2.log)",
     ]
-    # What was measured before the failure stands in the table.
+    # The evaluations before the failure are in the table.
     assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0", "2"}
 
 
-def test_what_is_finished_is_not_trained_again_and_seeds_may_join(stand_in):
+def test_finished_runs_are_skipped_and_seeds_can_be_added(stand_in):
     said(invoke("benchmark", write_suite(seeds=1)))
     table = Path("benchmarks/mine/results.csv").read_bytes()
-    told = said(invoke("benchmark", "mine.yaml"))
-    assert "1 of them finished already" in told and began("cartpole-sac-0") == 1
+    output = said(invoke("benchmark", "mine.yaml"))
+    assert "1 finished already" in output and count_starts("cartpole-sac-0") == 1
     assert Path("benchmarks/mine/results.csv").read_bytes() == table
     invoke("benchmark", "mine.yaml", "--seeds", "2")
-    assert (began("cartpole-sac-0"), began("cartpole-sac-1")) == (1, 1)
-    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "more may join them, none may leave")
+    assert (count_starts("cartpole-sac-0"), count_starts("cartpole-sac-1")) == (1, 1)
+    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "seeds can be added, but none left out")
 
 
-def test_another_suite_in_the_same_place_is_refused(stand_in):
+def test_folder_of_another_suite_is_refused(stand_in):
     said(invoke("benchmark", write_suite()))
     before = snapshot(stand_in / "benchmarks")
     write_suite(settings={"sac": {**SMALL, "batch_size": 9}})
@@ -379,39 +387,43 @@ def test_another_suite_in_the_same_place_is_refused(stand_in):
         invoke("benchmark", "mine.yaml"), 2, "cartpole-sac settings batch_size was 8, is 9"
     )
     write_suite(algorithms=["td3"], settings={})
-    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "was begun with another suite")
+    assert_one_line(invoke("benchmark", "mine.yaml"), 2, "holds another suite")
     assert snapshot(stand_in / "benchmarks") == before
     Path("benchmarks/mine/suite.json").write_text("{")
     assert_one_line(invoke("benchmark", write_suite()), 1, "suite.json cannot be read")
 
 
-def test_somebody_elses_runs_are_not_taken_for_ours(stand_in):
+def test_folder_with_runs_of_another_origin_is_refused(stand_in):
     Path("runs/cartpole-sac-0").mkdir(parents=True)
     assert_one_line(
         invoke("benchmark", write_suite(), "--out", "runs"),
         2,
-        "holds the run cartpole-sac-0 of something else",
+        "holds a run cartpole-sac-0 that is not of this suite",
     )
     assert not Path("runs/suite.json").exists()
 
 
-def test_two_benchmarks_do_not_work_in_one_place(stand_in):
+def test_locked_folder_is_refused(stand_in):
     Path("benchmarks/mine").mkdir(parents=True)
     with Path("benchmarks/mine/.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert_one_line(invoke("benchmark", write_suite()), 2, "another benchmark is at work")
+        assert_one_line(
+            invoke("benchmark", write_suite()),
+            2,
+            "another benchmark, or a run that it left behind, uses",
+        )
 
 
-def test_a_damaged_run_is_put_aside_and_begun_afresh(stand_in):
+def test_damaged_run_is_renamed_and_trained_again(stand_in):
     said(invoke("benchmark", write_suite()))
     folder = Path("benchmarks/mine/cartpole-sac-0")
     (folder / "summary.json").unlink()
     (folder / "config.json").write_text("{")
     said(invoke("benchmark", "mine.yaml"))
-    assert began("cartpole-sac-0") == 1 and began("cartpole-sac-0.damaged-1") == 1
+    assert count_starts("cartpole-sac-0") == 1 and count_starts("cartpole-sac-0.damaged-1") == 1
 
 
-def test_a_finished_run_whose_table_is_damaged_is_told(stand_in):
+def test_finished_run_with_damaged_metrics_is_reported_as_failed(stand_in):
     said(invoke("benchmark", write_suite(seeds=[0, 4])))
     Path("benchmarks/mine/cartpole-sac-0/metrics.csv").write_text("nonsense\n")
     result = invoke("benchmark", "mine.yaml")
@@ -422,52 +434,50 @@ def test_a_finished_run_whose_table_is_damaged_is_told(stand_in):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_is_passed_on_once_and_the_same_command_goes_on(
-    stand_in, monkeypatch, number, code
-):
-    show = SuiteView.update
+def test_interrupt_saves_the_runs_and_the_same_command_resumes(stand_in, monkeypatch, number, code):
+    update = SuiteView.update
 
-    def interrupted(self: SuiteView, running: list[RunProcess]) -> None:
-        show(self, running)
+    def update_and_interrupt(self: SuiteView, running: list[RunProcess]) -> None:
+        update(self, running)
         if Path("benchmarks/mine/cartpole-sac-3/waits").exists():
             Path("benchmarks/mine/cartpole-sac-3/waits").unlink()
             signal.raise_signal(number)
 
-    monkeypatch.setattr(SuiteView, "update", interrupted)
+    monkeypatch.setattr(SuiteView, "update", update_and_interrupt)
     result = invoke("benchmark", write_suite(seeds=[0, 3, 4]), "--jobs", "1")
     assert (
         result.exit_code == code
-        and "1 of 3 runs have ended, the same command goes on" in result.stdout
+        and "1 of 3 runs have ended; run the same command to resume" in result.stdout
     )
     assert "failed" not in result.stdout
     assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() == "saved\n"
-    assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0"} and began(
+    assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0"} and count_starts(
         "cartpole-sac-4"
     ) == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     said(invoke("benchmark", "mine.yaml"))
-    assert [began(f"cartpole-sac-{seed}") for seed in (0, 3, 4)] == [1, 2, 1]
+    assert [count_starts(f"cartpole-sac-{seed}") for seed in (0, 3, 4)] == [1, 2, 1]
     assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0", "3", "4"}
 
 
-def test_a_place_that_cannot_be_written(stand_in):
+def test_unwritable_folder_fails_in_one_line(stand_in):
     Path("benchmarks").write_text("mine")
     assert_one_line(invoke("benchmark", write_suite()), 1, "benchmarks")
 
 
-def test_a_table_that_cannot_be_written_stops_the_processes(stand_in, monkeypatch):
-    def refused(path: Path, trials: Any) -> None:
+def test_results_write_error_stops_the_processes(stand_in, monkeypatch):
+    def write_refused(path: Path, trials: Any) -> None:
         if Path("benchmarks/mine/cartpole-sac-0/summary.json").exists():
             raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("poise.tools.benchmark.runner.write_results", refused)
+    monkeypatch.setattr("poise.tools.benchmark.runner.write_results", write_refused)
     assert_one_line(
         invoke("benchmark", write_suite(seeds=[3, 0]), "--jobs", "2"), 1, "No space left on device"
     )
     assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() in ("saved\n", "")
 
 
-def test_how_far_a_run_is_is_read_from_the_ends_of_its_files(stand_in):
+def test_run_progress_is_read_from_complete_rows_only(stand_in):
     write_suite(seeds=[4])
     said(invoke("benchmark", "mine.yaml"))
     process = RunProcess(
@@ -479,15 +489,13 @@ def test_how_far_a_run_is_is_read_from_the_ends_of_its_files(stand_in):
     with Path("benchmarks/mine/cartpole-sac-4/metrics.csv").open("a") as file:
         file.write("120,12.0,eval/re")
     process.update_progress()
-    assert (process.step, process.latest_return) == (80, "84"), (
-        "a row that is being written is not looked at"
-    )
+    assert (process.step, process.latest_return) == (80, "84"), "an incomplete row is ignored"
 
 
 # Real trainings.
 
 
-def test_a_world_setting_may_name_a_file_from_where_the_benchmark_is_called(elsewhere, monkeypatch):
+def test_env_setting_with_relative_path_resolves_from_the_working_folder(elsewhere, monkeypatch):
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
     )
@@ -502,8 +510,8 @@ def test_a_world_setting_may_name_a_file_from_where_the_benchmark_is_called(else
     assert (row["variant"], float(row["return"])) == ("paid", 70.0)
 
 
-def test_real_runs_of_ours_fail_finish_and_go_on(elsewhere, monkeypatch):
-    """BreaksLate pays something that is no number at its 130th step."""
+def test_real_runs_fail_finish_and_resume(elsewhere, monkeypatch):
+    """BreaksLate returns a reward of NaN at step 130."""
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
     )
@@ -514,8 +522,8 @@ def test_real_runs_of_ours_fail_finish_and_go_on(elsewhere, monkeypatch):
     result = invoke("benchmark", "mine.yaml", "--jobs", "2", "--out", "here")
     assert result.exit_code == 1, result.output
     assert (
-        "failed:  breaks-late-sac-0: the reward of environment 0 is not finite (log: here/logs/breaks-late-sac-0.log)"
-        in result.stdout
+        "failed:  breaks-late-sac-0: the reward of environment 0 is not finite "
+        "(log: here/logs/breaks-late-sac-0.log)" in result.stdout
     )
     run = Run(Path("here/counter-sac-0"))
     assert (
@@ -528,7 +536,7 @@ def test_real_runs_of_ours_fail_finish_and_go_on(elsewhere, monkeypatch):
         "probes:probe/Counter-v0",
         "probes:probe/BreaksLate-v0",
     }
-    # Half done: the same command resumes it.
+    # The same command resumes an unfinished run.
     (run.path / "summary.json").write_text(
         json.dumps({**run.summary(), "interrupted": 2, "steps": 120})
     )
@@ -543,7 +551,7 @@ def test_real_runs_of_ours_fail_finish_and_go_on(elsewhere, monkeypatch):
 
 
 @pytest.mark.parametrize("name", suite_peer.PEERS)
-def test_a_peer_is_judged_as_ours_is(name, elsewhere, monkeypatch):
+def test_peer_run_has_the_same_evaluations_as_a_poise_run(name, elsewhere, monkeypatch):
     settings = {"sb3-ppo": {"n_steps": 32, "batch_size": 32, "num_envs": 2}}.get(
         name, {"learning_starts": 60, "batch_size": 8}
     )
@@ -567,19 +575,19 @@ def test_a_peer_is_judged_as_ours_is(name, elsewhere, monkeypatch):
         trial.get_column("episodes")[-1] == summary["episodes"] > 0
         and trial.final_return == summary["eval/return"]
     )
-    told = records_of(Run(Path("here")))
-    assert [int(row["episode"]) for row in told["episodes"]] == list(
+    output = records_of(Run(Path("here")))
+    assert [int(row["episode"]) for row in output["episodes"]] == list(
         range(1, summary["episodes"] + 1)
     )
-    assert {row["name"] for row in told["metrics"]} == JUDGED
+    assert {row["name"] for row in output["metrics"]} == JUDGED
 
 
-def test_a_peer_stops_when_solved_and_a_second_try_writes_anew(elsewhere):
-    word = write_suite(
+def test_peer_stops_when_solved_and_a_second_try_starts_again(elsewhere):
+    path = write_suite(
         algorithms=["sb3-ppo"],
         settings={"sb3-ppo": {"n_steps": 32, "batch_size": 32, "solved_at": 1}},
     )
-    (job,) = plan_suite(word).jobs
+    (job,) = plan_suite(path).jobs
     for _ in range(2):
         suite_peer.train_peer(Path("here"), job.config)
         summary = Run(Path("here")).summary()

@@ -1,4 +1,4 @@
-"""Results and their pictures: the table comes back as it was written, curves invent nothing, and mistakes are one line."""
+"""Results and plots: tables round-trip, curves hold known values, errors are one line."""
 
 import json
 import re
@@ -13,8 +13,7 @@ from poise.toolkit.errors import WorkError
 from poise.toolkit.evaluation import RETURN_STD, REWARD_PREFIX
 from poise.toolkit.loggers import MetricSeries, read_metrics
 from poise.toolkit.run import Run
-from poise.tools.plot import charts
-from poise.tools.plot.charts import plot_trials
+from poise.tools.plot import figures, trial_plots
 from poise.tools.plot.curves import (
     MAX_POINTS,
     compare_algorithms,
@@ -33,6 +32,7 @@ from poise.tools.plot.results import (
     read_trial,
     write_results,
 )
+from poise.tools.plot.trial_plots import plot_trials
 from sample_runs import start_run
 
 PNG = b"\x89PNG"
@@ -47,7 +47,7 @@ def trial(
     env: str = "poise/Cartpole-v0",
     variant: str = "",
 ) -> Trial:
-    """A run that was evaluated every `every` steps; ten steps a second, five episodes in every hundred steps."""
+    """Make a run evaluated every `every` steps, at 10 steps/s and 5 episodes per 100 steps."""
     steps = every * np.arange(1, len(returns) + 1, dtype=float)
     score = np.array(returns, float)
     solved = score >= (np.inf if goal is None else goal)
@@ -64,19 +64,19 @@ def trial(
 
 
 def words_of(figure: Any) -> str:
-    """Everything that is written on a figure."""
+    """Return all text of a figure."""
     from matplotlib.text import Text
 
-    return " ".join(found.get_text() for found in figure.findobj(Text)).replace("\n", " ")
+    return " ".join(result.get_text() for result in figure.findobj(Text)).replace("\n", " ")
 
 
-# The table.
+# Results.
 
 HEADER = ",".join(REQUIRED_COLUMNS)
 
 
 @pytest.mark.parametrize("goal", [10.0, None])
-def test_a_table_comes_back_as_it_was_written(tmp_path, goal):
+def test_results_round_trip(tmp_path, goal):
     written = [trial([1.5, 2.25], seed=4, goal=goal), trial([3.0, 11.0, 12.0], "ppo", goal=goal)]
     write_results(tmp_path / "results.csv", written)
     for before, after in zip(written, read_results(tmp_path / "results.csv"), strict=True):
@@ -89,7 +89,7 @@ def test_a_table_comes_back_as_it_was_written(tmp_path, goal):
         np.testing.assert_array_equal(before.evaluations, after.evaluations)
 
 
-def test_a_table_tells_of_variants_where_there_are_any(tmp_path):
+def test_results_have_a_variant_column_only_with_variants(tmp_path):
     alone, varied = (
         [trial([1.0, 2.0])],
         [trial([1.0, 2.0], variant=name) for name in ("state", "pixels")],
@@ -103,26 +103,26 @@ def test_a_table_tells_of_variants_where_there_are_any(tmp_path):
         assert path.read_text().splitlines()[0] == HEADER + ",solved_at" + ",variant" * (
             written != alone
         )
-        assert [(found.variant, found.label) for found in read_results(path)] == [
+        assert [(result.variant, result.label) for result in read_results(path)] == [
             (own.variant, own.label) for own in written
         ]
     assert [own.label for own in alone + varied] == ["sac", "sac state", "sac pixels"]
 
 
-def test_a_run_tells_its_episodes_at_each_evaluation(tmp_path):
+def test_trial_of_a_run_has_all_complete_evaluations(tmp_path):
     run = start_run(tmp_path, solved_at=15.0, stop_when_solved=False).run
-    told = read_trial(run)
+    evaluated = read_trial(run)
     ended = [
         int(line.split(",")[0]) for line in (run.path / "episodes.csv").read_text().splitlines()[1:]
     ]
-    assert told.get_column("step").tolist() == [60.0, 120.0, 180.0]
-    assert told.get_column("episodes").tolist() == [
+    assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0]
+    assert evaluated.get_column("episodes").tolist() == [
         sum(step <= at for step in ended) for at in (60, 120, 180)
     ]
-    assert told.get_column("solved").tolist() == [
-        float(score >= 15.0) for score in told.get_column("return")
+    assert evaluated.get_column("solved").tolist() == [
+        float(score >= 15.0) for score in evaluated.get_column("return")
     ]
-    # Killed in the middle of the last evaluation's rows.
+    # A run that was killed while it wrote the last evaluation's rows.
     text = (run.path / "metrics.csv").read_text()
     (run.path / "metrics.csv").write_text(
         text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n"
@@ -138,7 +138,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "has no column seconds, episodes, return, length, success, solved",
     ),
     "no rows": (HEADER + "\n", "has no rows"),
-    "a word for a number": (
+    "text for a number": (
         f"{HEADER}\n{ROW}\n{ROW.replace('7.0,7.0', 'good,7.0')}\n",
         "line 3: return should be a number",
     ),
@@ -151,25 +151,25 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "line 2: return should be a number, not 'nan'",
     ),
     "a short row": (f"{HEADER}\n{ROW[:-6]}\n", "line 2: success should be a number"),
-    "a row twice": (f"{HEADER}\n{ROW}\n{ROW}\n", "line 3: this run has told of step 100 before"),
-    "no text": (b"\xff\xfe\x00\x80", "is no CSV file"),
+    "a row twice": (f"{HEADER}\n{ROW}\n{ROW}\n", "line 3: this run has a row for step 100 already"),
+    "not text": (b"\xff\xfe\x00\x80", "is not a CSV file"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_table_that_cannot_be_plotted_is_one_line(name, elsewhere):
-    content, told = BAD[name]
+def test_invalid_results_fail_in_one_line(name, elsewhere):
+    content, message = BAD[name]
     Path("mine.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert_one_line(invoke("plot", "mine.csv"), 2, told)
+    assert_one_line(invoke("plot", "mine.csv"), 2, message)
     assert not Path("curves.png").exists()
 
 
-def test_other_mistakes_are_one_line_too(elsewhere):
+def test_invalid_arguments_fail_in_one_line(elsewhere):
     Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
     assert_one_line(invoke("plot", "none.csv"), 2, "none.csv cannot be read: No such file")
     assert_one_line(invoke("plot", "none"), 2, "unknown run 'none'")
     assert_one_line(
-        invoke("plot", "mine.csv", "--out", "mine.txt"), 2, "a plot is a .png, .svg or .pdf"
+        invoke("plot", "mine.csv", "--out", "mine.txt"), 2, "a plot is a .png, .svg or .pdf file"
     )
     assert_one_line(invoke("plot", "mine.csv", "mine.csv"), 2, "plot it by itself")
     assert_one_line(invoke("plot", "mine.csv", "--out", "mine.csv/mine.png"), 1, "mine.csv")
@@ -179,34 +179,36 @@ def test_other_mistakes_are_one_line_too(elsewhere):
     assert result.exit_code == 2 and "luck" in result.stderr
     result = invoke("plot", "mine.csv", "--measure", "succes")
     assert result.exit_code == 2 and "'success'" in result.stderr
-    told = "--kind losses says itself what it draws: leave out --measure"
-    assert_one_line(invoke("plot", "mine.csv", "--kind", "losses", "--measure", "length"), 2, told)
+    message = "--measure applies to --kind returns only: leave it out with losses"
+    assert_one_line(
+        invoke("plot", "mine.csv", "--kind", "losses", "--measure", "length"), 2, message
+    )
 
 
-def test_a_table_by_others_may_say_true_and_no_threshold(elsewhere):
+def test_results_of_other_programs_may_use_true_and_omit_the_threshold(elsewhere):
     Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n{ROW.replace(',100,', ',200,')[:-1]}True\n")
-    (found,) = read_results(Path("mine.csv"))
-    assert found.get_column("solved").tolist() == [0.0, 1.0] and found.solved_at is None
-    assert "until solved" in words_of(plot_trials([found], "steps"))
+    (result,) = read_results(Path("mine.csv"))
+    assert result.get_column("solved").tolist() == [0.0, 1.0] and result.solved_at is None
+    assert "until solved" in words_of(plot_trials([result], "steps"))
 
 
-# What many runs say together.
+# Curves and comparisons.
 
 
-def test_a_curve_holds_the_last_value_seen_and_says_from_where():
-    found = compute_learning_curve(
+def test_curve_holds_the_latest_value_and_reports_the_first_end():
+    curve = compute_learning_curve(
         [trial([1.0, 2.0, 12.0]), trial([3.0, 14.0], every=150)], "steps"
     )
-    assert found.x.tolist() == [150.0, 200.0, 300.0]
-    assert found.center.tolist() == [(1.0 + 3.0) / 2, (2.0 + 3.0) / 2, (12.0 + 14.0) / 2]
-    assert found.complete_until == 300.0
+    assert curve.x.tolist() == [150.0, 200.0, 300.0]
+    assert curve.center.tolist() == [(1.0 + 3.0) / 2, (2.0 + 3.0) / 2, (12.0 + 14.0) / 2]
+    assert curve.complete_until == 300.0
     stopped = compute_learning_curve([trial([1.0, 12.0]), trial([1.0, 2.0, 3.0, 4.0])], "steps")
     assert stopped.complete_until == 200.0 and stopped.x[-1] == 400.0
-    assert stopped.center[-1] == (12.0 + 4.0) / 2, "the run that stopped keeps its last value"
+    assert stopped.center[-1] == (12.0 + 4.0) / 2, "the run that has ended keeps its last value"
     assert (stopped.low <= stopped.center).all() and (stopped.center <= stopped.high).all()
 
 
-def test_curves_by_seconds_and_episodes_are_the_same_curve_elsewhere():
+def test_curve_values_do_not_depend_on_the_axis():
     runs = [trial([1.0, 2.0, 3.0]), trial([2.0, 3.0, 4.0])]
     by = {axis: compute_learning_curve(runs, axis) for axis in ("steps", "seconds", "episodes")}
     assert by["seconds"].x.tolist() == [10.0, 20.0, 30.0] and by["episodes"].x.tolist() == [
@@ -221,14 +223,14 @@ def test_curves_by_seconds_and_episodes_are_the_same_curve_elsewhere():
     )
 
 
-def test_a_long_curve_has_no_more_points_than_can_be_seen():
-    found = compute_learning_curve(
+def test_long_curve_has_at_most_max_points():
+    curve = compute_learning_curve(
         [trial(list(range(1000)), every=every) for every in (100, 101)], "steps"
     )
-    assert len(found.x) == MAX_POINTS and (found.x[0], found.x[-1]) == (101.0, 101_000.0)
+    assert len(curve.x) == MAX_POINTS and (curve.x[0], curve.x[-1]) == (101.0, 101_000.0)
 
 
-def test_where_training_stops_at_the_threshold_the_sooner_is_the_better():
+def test_ranks_prefer_the_sooner_solved_run_if_training_stops_at_the_threshold():
     runs = [
         trial([1, 2, 11]),
         trial([1, 12]),
@@ -241,7 +243,7 @@ def test_where_training_stops_at_the_threshold_the_sooner_is_the_better():
     assert ranks.tolist() == [2.0, 3.0, 0.0, 1.0, 2.0]
 
 
-def test_where_training_goes_on_or_nothing_is_solved_the_higher_last_return_is_the_better():
+def test_ranks_prefer_the_higher_last_return_if_training_continues_or_none_is_solved():
     for runs in (
         [trial([1, 12, 5]), trial([1, 2, 11])],
         [trial([1.0, 5.0]), trial([1.0, 11.0], goal=None)],
@@ -250,56 +252,58 @@ def test_where_training_goes_on_or_nothing_is_solved_the_higher_last_return_is_t
         assert meaning == "higher return in the last evaluation" and ranks.tolist() == [5.0, 11.0]
 
 
-def test_by_another_measure_the_last_one_counts_solved_or_not():
+def test_ranks_by_another_measure_use_its_last_value():
     soon, late = trial([1, 12]), trial([1, 2, 3, 11])
     late.evaluations[:, EVALUATION_COLUMNS.index("success")] = 0.75
-    for measure, worth, told in (
+    for measure, worth, message in (
         ("success", [0.25, 0.75], "more success"),
         ("length", [12.0, 11.0], "longer episodes"),
     ):
         meaning, scores = rank_trials([soon, late], "steps", measure)
-        assert meaning == f"{told} in the last evaluation" and scores.tolist() == worth
+        assert meaning == f"{message} in the last evaluation" and scores.tolist() == worth
         assert (
             compute_learning_curve([late], "steps", measure).center.tolist()
             == late.get_column(measure).tolist()
         )
 
 
-def test_variants_are_compared_as_algorithms_are():
+def test_variants_are_compared_like_algorithms():
     state, pixels = (
         [trial([1.0, last + seed], "ppo", seed, None, variant=name) for seed in range(3)]
         for name, last in (("state", 5.0), ("pixels", 14.0))
     )
     runs = [*state, *pixels]
-    (found,) = compare_algorithms(runs, "steps")[1]
-    assert (found.better, found.worse, found.probability) == ("ppo pixels", "ppo state", 1.0)
+    (pair,) = compare_algorithms(runs, "steps")[1]
+    assert (pair.better, pair.worse, pair.probability) == ("ppo pixels", "ppo state", 1.0)
     assert [row[1:3] for row in summarize(runs)] == [
         ("ppo state", "0 of 3"),
         ("ppo pixels", "0 of 3"),
     ]
 
 
-def test_improvements_name_the_better_one_first_and_count_worlds_alike():
+def test_improvements_name_the_better_algorithm_first_and_weight_envs_equally():
     here = [
         trial([1.0, float(seed)], name, seed, None)
         for name in ("sac", "ppo")
         for seed in range(1 + (name == "ppo"), 6)
     ]
-    (found,) = compare_algorithms(here, "steps")[1]
-    assert (found.better, found.worse) == ("ppo", "sac") and 0.5 < found.probability <= 1.0
-    assert found.low <= found.probability <= found.high
-    # A second environment, in which sac always wins, counts as much as the first however many runs it has.
+    (pair,) = compare_algorithms(here, "steps")[1]
+    assert (pair.better, pair.worse) == ("ppo", "sac") and 0.5 < pair.probability <= 1.0
+    assert pair.low <= pair.probability <= pair.high
+    # sac always wins in a second environment, which has the same weight with fewer runs.
     there = [
         trial([1.0, 9.0 * (name == "sac")], name, seed, None, env="poise/Standing-v0")
         for name in ("sac", "ppo")
         for seed in range(2)
     ]
     (both,) = compare_algorithms(here + there, "steps")[1]
-    assert both.better == "sac" and both.probability == pytest.approx(1.0 - found.probability / 2)
-    assert compare_algorithms(here[:1] + here[-1:], "steps")[1] == [], "one run each says nothing"
+    assert both.better == "sac" and both.probability == pytest.approx(1.0 - pair.probability / 2)
+    assert compare_algorithms(here[:1] + here[-1:], "steps")[1] == [], (
+        "single runs are not compared"
+    )
 
 
-def test_the_summary_tells_medians_and_counts():
+def test_summary_has_medians_and_counts():
     rows = summarize(
         [
             trial([1, 11], seed=0),
@@ -313,11 +317,11 @@ def test_the_summary_tells_medians_and_counts():
     assert rows[0][6].startswith("9.7 (3.0 to 11.0)")
 
 
-# Pictures.
+# Figures.
 
 
 @pytest.mark.parametrize("axis", ["steps", "episodes", "seconds"])
-def test_a_chart_has_panels_for_every_world_and_says_what_they_show(axis):
+def test_trial_plot_has_panels_for_every_env_and_a_caption(axis):
     runs = [
         trial(
             [1.0, 5.0, 9.0 + seed] if name == "sac" else [1.0, 2.0, 3.0], name, seed, goal, env=env
@@ -326,7 +330,7 @@ def test_a_chart_has_panels_for_every_world_and_says_what_they_show(axis):
         for name in ("sac", "sb3-sac")
         for seed in range(3)
     ]
-    told = words_of(plot_trials(runs, axis))
+    text = words_of(plot_trials(runs, axis))
     for words in (
         *(
             "cartpole",
@@ -343,79 +347,80 @@ def test_a_chart_has_panels_for_every_world_and_says_what_they_show(axis):
             "100%",
             "95 % bootstrap interval",
         ),
-        f"in cartpole solved in fewer {axis}, unsolved runs by their last return; in pendulum higher return",
+        f"in cartpole solved in fewer {axis}, unsolved runs by their last return; "
+        "in pendulum higher return",
     ):
-        assert words in told, words
-    assert "Dotted" not in told and plot_trials(runs, axis).get_figwidth() * charts.DPI == 1200
+        assert words in text, words
+    assert "Dotted" not in text and plot_trials(runs, axis).get_figwidth() * figures.DPI == 1200
 
 
-def test_a_chart_says_where_a_curve_outlives_its_runs():
-    told = words_of(plot_trials([trial([1.0, 12.0]), trial([1.0, 2.0, 12.0], seed=1)], "steps"))
+def test_trial_plot_caption_explains_runs_that_have_ended():
+    text = words_of(plot_trials([trial([1.0, 12.0]), trial([1.0, 2.0, 12.0], seed=1)], "steps"))
     assert (
         "a run that has ended keeps its last value (2 of 2 runs ended because they were solved)"
-        in told
+        in text
     )
     lone = words_of(plot_trials([trial([1.0])], "steps"))
     assert "sac (1 run)" in lone and "better than" not in lone
 
 
-def test_a_chart_of_another_measure_has_neither_threshold_nor_times():
+def test_trial_plot_of_another_measure_has_neither_threshold_nor_times():
     runs = [trial([1.0, 12.0 + seed], name, seed) for name in ("sac", "ppo") for seed in range(2)]
     assert "until solved" in words_of(plot_trials(runs, "steps"))
-    told = words_of(plot_trials(runs, "steps", "success"))
-    assert "success in evaluation" in told and "Better: more success in the last evaluation" in told
+    text = words_of(plot_trials(runs, "steps", "success"))
+    assert "success in evaluation" in text and "Better: more success in the last evaluation" in text
     assert not [
         words
         for words in ("return", "dashed: solved at", "until solved", "Bar: median")
-        if words in told
+        if words in text
     ]
 
 
-def test_variants_with_thresholds_of_their_own_show_them_all():
-    told = words_of(
+def test_trial_plot_shows_the_thresholds_of_all_variants():
+    text = words_of(
         plot_trials(
             [trial([1.0], variant="near", goal=10.0), trial([1.0], variant="far", goal=5.5)],
             "steps",
         )
     )
-    assert "dashed: solved at 5.5, 10" in told and "sac near (1 run)" in told
+    assert "dashed: solved at 5.5, 10" in text and "sac near (1 run)" in text
 
 
-def test_no_two_lines_of_a_chart_look_alike():
-    looks = [charts.get_line_style(index) for index in range(49)]
-    assert len({(look.color, look.marker) for look in looks}) == 49
-    assert len({(look.color, str(look.linestyle)) for look in looks}) == 21 and {
-        look.linestyle for look in looks[:7]
+def test_line_styles_of_49_lines_differ():
+    styles = [figures.get_line_style(index) for index in range(49)]
+    assert len({(style.color, style.marker) for style in styles}) == 49
+    assert len({(style.color, str(style.linestyle)) for style in styles}) == 21 and {
+        style.linestyle for style in styles[:7]
     } == {"-"}
 
 
-def test_of_many_comparisons_the_least_sure_are_drawn():
+def test_trial_plot_draws_the_least_certain_comparisons():
     runs = [
         trial([float(seed + (40 if index == 7 else index))], f"try-{index}", seed, None)
         for index in range(8)
         for seed in (0, 1)
     ]
-    told = words_of(plot_trials(runs, "steps"))
-    assert "(8 more pairs, as sure or surer, are not drawn)" in told
-    drawn = {*re.findall(r"try-\d better than try-\d", told)}
-    assert len(drawn) == charts.MAX_PAIRS and drawn >= {
+    text = words_of(plot_trials(runs, "steps"))
+    assert "(8 more pairs, at least as certain, are not drawn)" in text
+    drawn = {*re.findall(r"try-\d better than try-\d", text)}
+    assert len(drawn) == trial_plots.MAX_PAIRS and drawn >= {
         f"try-{index + 1} better than try-{index}" for index in range(6)
     }
 
 
-def test_names_of_any_length_and_number_leave_room_for_the_panels():
+def test_trial_plot_shortens_long_names_beside_the_panels():
     names = [
         "a-run-whose-name-is-as-long-as-a-name-of-a-run-may-be-which-is-eighty-letters-0",
         *(f"try-{i}" for i in range(5)),
     ]
-    told = words_of(
+    text = words_of(
         plot_trials([trial([1.0, 2.0], name, seed) for name in names for seed in range(2)], "steps")
     )
-    assert f"{names[0]} (2 runs)" in told and "a-run-wh" in told
+    assert f"{names[0]} (2 runs)" in text and "a-run-wh" in text
 
 
 @pytest.mark.parametrize("name", ["curves.png", "deep/curves.svg", "curves.pdf"])
-def test_a_benchmark_is_plotted_into_any_kind_of_picture(elsewhere, name):
+def test_benchmark_is_plotted_into_any_image_format(elsewhere, name):
     Path("bench").mkdir()
     write_results(
         Path("bench/results.csv"),
@@ -429,7 +434,7 @@ def test_a_benchmark_is_plotted_into_any_kind_of_picture(elsewhere, name):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seeds of one thing."""
+    """Train two seeds of one configuration."""
     folder = tmp_path_factory.mktemp("plotted")
     for seed in (0, 1):
         start_run(folder, f"seed-{seed}", seed=seed)
@@ -437,14 +442,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def change(run: Path, part: str, **values: Any) -> None:
-    """Make a run's config another one."""
+    """Change a run's config."""
     config = json.loads((run / "config.json").read_text())
     config[part] = {**config[part], **values} if isinstance(config[part], dict) else values["word"]
     (run / "config.json").write_text(json.dumps(config))
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, *words: Path, axis: str = "steps") -> list[Trial] | None:
-    """The trials that `plot` draws together; None where it draws every run for itself."""
+    """Return the trials that `plot` aggregates, or None if it draws each run separately."""
     taken: list[list[Trial]] = []
     monkeypatch.setattr(
         "poise.tools.plot.plot.plot_trials",
@@ -458,26 +463,26 @@ def drawn(monkeypatch: pytest.MonkeyPatch, *words: Path, axis: str = "steps") ->
     return taken[0] if taken else None
 
 
-def test_seeds_of_one_thing_are_drawn_together_and_other_runs_for_themselves(
+def test_runs_of_one_configuration_are_aggregated_and_others_drawn_separately(
     runs, elsewhere, monkeypatch
 ):
     shutil.copytree(runs, "here")
     one, two, other = (Path("here", name) for name in ("seed-0", "seed-1", "other"))
     shutil.copytree(two, other)
     change(other, "settings", learning_rate=0.123)
-    assert [found.algorithm for found in drawn(monkeypatch, one, two) or []] == ["sac", "sac"]
+    assert [result.algorithm for result in drawn(monkeypatch, one, two) or []] == ["sac", "sac"]
     for axis in ("steps", "episodes", "seconds"):
         assert drawn(monkeypatch, one, axis=axis) is None
         assert drawn(monkeypatch, one, one, axis=axis) is None
         assert drawn(monkeypatch, one, other, axis=axis) is None
-    # Longer training of the same is the same; other settings go by the run's name.
+    # The length of training does not separate runs; other settings do, labelled by run name.
     change(one, "training", steps=400, stop_when_solved=False)
-    assert [found.algorithm for found in drawn(monkeypatch, one, two, other) or []] == [
+    assert [result.algorithm for result in drawn(monkeypatch, one, two, other) or []] == [
         "seed-0",
         "seed-0",
         "other",
     ]
-    assert [found.algorithm for found in drawn(monkeypatch, Path("here")) or []] == [
+    assert [result.algorithm for result in drawn(monkeypatch, Path("here")) or []] == [
         "other",
         "seed-0",
         "seed-0",
@@ -485,7 +490,7 @@ def test_seeds_of_one_thing_are_drawn_together_and_other_runs_for_themselves(
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_a_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
+def test_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
     figures: list[Any] = []
     monkeypatch.setattr(
         "poise.tools.plot.plot.save_figure", lambda figure, path: figures.append(figure) or path
@@ -497,23 +502,23 @@ def test_a_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
     (line,) = (line for line in drawn if "evaluation" in str(line.get_label()))
     assert np.array_equal(line.get_ydata(), read_trial(Run(runs / "seed-0")).get_column(measure))
     assert len(drawn) == {"return": 2, "length": 2, "success": 1}[measure], (
-        "no episode of a training tells of success"
+        "success is not logged for training episodes"
     )
 
 
-def test_runs_of_different_worlds_share_a_folder_but_no_curve(runs, elsewhere, monkeypatch):
+def test_runs_of_different_envs_share_a_folder_but_no_curve(runs, elsewhere, monkeypatch):
     shutil.copytree(runs, "here")
     change(Path("here/seed-1"), "env", word="poise/Standing-v0")
     assert_one_line(
         invoke("plot", "seed-0", "seed-1", "--runs-dir", "here"), 2, "cannot share a curve"
     )
-    assert {found.env for found in drawn(monkeypatch, Path("here")) or []} == {
+    assert {result.env for result in drawn(monkeypatch, Path("here")) or []} == {
         "poise/Cartpole-v0",
         "poise/Standing-v0",
     }
 
 
-def test_runs_that_were_never_evaluated_have_no_curve(runs, elsewhere):
+def test_runs_without_evaluation_have_no_curve(runs, elsewhere):
     shutil.copytree(runs, "here")
     for path in Path("here").glob("*/metrics.csv"):
         path.write_text("step,seconds,name,value\n")
@@ -521,12 +526,12 @@ def test_runs_that_were_never_evaluated_have_no_curve(runs, elsewhere):
     said(invoke("plot", "here/seed-0"))
 
 
-# What runs logged.
+# Log plots.
 
 
 @pytest.mark.parametrize("kind", ["evaluation", "rewards", "losses"])
 @pytest.mark.parametrize("axis", ["steps", "episodes", "seconds"])
-def test_what_runs_logged_is_drawn_for_one_run_and_for_seeds_together(runs, elsewhere, kind, axis):
+def test_log_plots_draw_one_run_and_aggregated_seeds(runs, elsewhere, kind, axis):
     for words in (["seed-0"], ["seed-0", "seed-1"]):
         said(
             invoke(
@@ -550,12 +555,12 @@ def groups(runs: Path, *names: str) -> list[RunGroup]:
     return [RunGroup.read("mine", [Run(runs / name) for name in names])]
 
 
-def test_stacked_terms_add_up_to_the_return(runs):
+def test_stacked_reward_terms_add_up_to_the_return(runs):
     (axes,) = plot_reward_terms(groups(runs, "seed-0"), "steps").axes
-    told = read_trial(Run(runs / "seed-0"))
+    evaluated = read_trial(Run(runs / "seed-0"))
     (line,) = axes.get_lines()
-    assert np.array_equal(line.get_xdata(), told.get_column("step"))
-    np.testing.assert_allclose(line.get_ydata(), told.get_column("return"))
+    assert np.array_equal(line.get_xdata(), evaluated.get_column("step"))
+    np.testing.assert_allclose(line.get_ydata(), evaluated.get_column("return"))
     both = plot_reward_terms(groups(runs, "seed-0", "seed-1"), "steps").axes[0].get_lines()[0]
     means = np.mean(
         [read_trial(Run(runs / name)).get_column("return") for name in ("seed-0", "seed-1")], axis=0
@@ -565,8 +570,11 @@ def test_stacked_terms_add_up_to_the_return(runs):
 
 def test_costs_are_stacked_below_zero_and_gains_above():
     steps = np.array([10.0, 20.0])
-    log = {f"{REWARD_PREFIX}{name}": MetricSeries(steps, steps, steps, np.array(paid)) for name, paid in
-           {"progress": [2.0, 4.0], "effort": [-1.0, -3.0]}.items()}  # fmt: skip
+    contributions = {"progress": [2.0, 4.0], "effort": [-1.0, -3.0]}
+    log = {
+        f"{REWARD_PREFIX}{name}": MetricSeries(steps, steps, steps, np.array(values))
+        for name, values in contributions.items()
+    }
     (axes,) = plot_reward_terms([RunGroup("reacher2d", "mine", [log], None, 2)], "steps").axes
     heights = [
         value
@@ -578,20 +586,20 @@ def test_costs_are_stacked_below_zero_and_gains_above():
     assert axes.get_lines()[0].get_ydata().tolist() == [1.0, 1.0]
 
 
-def test_the_interval_of_a_single_run_is_that_of_its_mean_return(runs):
+def test_interval_of_a_single_run_is_that_of_its_mean_return(runs):
     (group,) = groups(runs, "seed-0")
-    (spread,) = group.get_series(RETURN_STD)
+    (std,) = group.get_series(RETURN_STD)
     axes = plot_evaluation([group], "steps").axes[0]
     (band,) = axes.collections
     low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
     returns = read_trial(Run(runs / "seed-0")).get_column("return")
     assert group.evaluation_episodes == 2 and low == pytest.approx(
-        (returns - 1.96 * spread.values).min()
+        (returns - 1.96 * std.values).min()
     )
-    assert high == pytest.approx((returns + 1.96 * spread.values).max())
+    assert high == pytest.approx((returns + 1.96 * std.values).max())
 
 
-def test_runs_without_what_is_asked_for_are_one_line(runs, elsewhere):
+def test_plot_of_missing_metrics_fails_in_one_line(runs, elsewhere):
     shutil.copytree(runs, "here")
     path = Path("here/seed-0/metrics.csv")
     lines = path.read_text().splitlines(keepends=True)
@@ -602,27 +610,26 @@ def test_runs_without_what_is_asked_for_are_one_line(runs, elsewhere):
             if "reward/" not in line and "losses/" not in line and "std" not in line
         )
     )
-    told = ("--runs-dir", "here", "--kind")
+    options = ("--runs-dir", "here", "--kind")
     assert_one_line(
-        invoke("plot", "seed-0", *told, "rewards"),
+        invoke("plot", "seed-0", *options, "rewards"),
         2,
-        "seed-0 does not tell what the terms of its reward paid",
+        "seed-0 logged no reward terms",
     )
-    assert_one_line(invoke("plot", "seed-0", *told, "losses"), 2, "these runs tell of no losses")
-    said(
-        invoke("plot", "seed-0", *told, "evaluation")
-    )  # As an older Poise wrote it: without the interval.
+    assert_one_line(invoke("plot", "seed-0", *options, "losses"), 2, "these runs logged no losses")
+    # Without the standard deviation of the returns, the curve has no interval.
+    said(invoke("plot", "seed-0", *options, "evaluation"))
     path.write_text(lines[0])
     assert_one_line(
-        invoke("plot", "seed-0", *told, "evaluation"), 2, "no run has been evaluated yet"
+        invoke("plot", "seed-0", *options, "evaluation"), 2, "no run has been evaluated yet"
     )
     Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
     assert_one_line(
-        invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv tells of returns alone"
+        invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv holds evaluations only"
     )
 
 
-def test_a_log_that_was_cut_in_its_last_row_tells_of_the_rows_before(runs, tmp_path):
+def test_metrics_cut_in_the_last_row_keep_the_rows_before(runs, tmp_path):
     shutil.copytree(runs / "seed-0", tmp_path / "cut")
     whole, path = read_metrics(Run(runs / "seed-0")), tmp_path / "cut" / "metrics.csv"
     path.write_text(path.read_text().rpartition(",")[0])

@@ -1,4 +1,4 @@
-"""Statistics of a few runs, against sums by hand and against how often an interval should hold the truth."""
+"""Statistics of a few runs: against sums by hand, normal theory and nominal coverage."""
 
 import math
 
@@ -18,14 +18,14 @@ SCORES = st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 5])
-def test_where_runs_are_a_multiple_of_four_the_best_and_the_worst_quarter_are_left_out(quarter):
+def test_interquartile_mean_of_a_multiple_of_four_runs_drops_both_outer_quarters(quarter):
     scores = np.random.default_rng(quarter).normal(size=4 * quarter)
     expected = np.sort(scores)[quarter : 3 * quarter].mean()
     assert interquartile_mean(scores) == pytest.approx(expected)
 
 
-def test_a_run_on_the_border_counts_in_part():
-    """Of five runs, the middle half is 2.5 runs: three quarters of the second, the third, three quarters of the fourth."""
+def test_interquartile_mean_weights_runs_on_the_border():
+    """The middle half of five runs is 2.5 runs: 3/4 of the second and fourth, and the third."""
     assert interquartile_mean(np.array([100.0, 1.0, 10.0, -50.0, 1000.0])) == pytest.approx(
         (0.75 * 1 + 10 + 0.75 * 100) / 2.5
     )
@@ -37,19 +37,19 @@ def test_a_run_on_the_border_counts_in_part():
 
 
 @given(scores=SCORES, shift=st.floats(-100, 100), scale=st.floats(0.1, 10))
-def test_the_middle_moves_with_the_scores_whatever_their_order(scores, shift, scale):
+def test_interquartile_mean_is_equivariant_and_ignores_order(scores, shift, scale):
     scores = np.array(scores)
-    middle = float(interquartile_mean(scores))
+    center = float(interquartile_mean(scores))
     slack = 1e-6 * (1.0 + np.abs(scores).max())
-    assert scores.min() - slack <= middle <= scores.max() + slack
-    assert float(interquartile_mean(scores[::-1])) == pytest.approx(middle, abs=slack)
+    assert scores.min() - slack <= center <= scores.max() + slack
+    assert float(interquartile_mean(scores[::-1])) == pytest.approx(center, abs=slack)
     assert float(interquartile_mean(scale * scores + shift)) == pytest.approx(
-        scale * middle + shift, abs=20 * slack
+        scale * center + shift, abs=20 * slack
     )
-    assert float(interquartile_mean(-scores)) == pytest.approx(-middle, abs=slack)
+    assert float(interquartile_mean(-scores)) == pytest.approx(-center, abs=slack)
 
 
-def test_one_wild_run_does_not_move_it_and_curves_go_point_by_point():
+def test_interquartile_mean_ignores_one_outlier_and_reduces_the_last_axis():
     scores = np.random.default_rng(0).normal(size=(3, 8))
     np.testing.assert_allclose(
         interquartile_mean(scores), [interquartile_mean(row) for row in scores]
@@ -62,12 +62,12 @@ def test_one_wild_run_does_not_move_it_and_curves_go_point_by_point():
 
 
 def mean(scores: np.ndarray) -> np.ndarray:
-    """A statistic whose bootstrap is known."""
+    """Return the mean, a statistic whose bootstrap interval is known."""
     return scores.mean(-1)
 
 
-def test_an_interval_is_as_wide_as_normal_theory_says():
-    """Of the mean of many runs: 1.96 standard errors to either side."""
+def test_bootstrap_interval_of_a_mean_agrees_with_normal_theory():
+    """The 95 % interval of the mean of many runs has 1.96 standard errors on either side."""
     scores = np.random.default_rng(0).normal(3.0, 2.0, 200)
     low, high = bootstrap_interval(scores, mean)
     error = scores.std() / math.sqrt(200)
@@ -80,26 +80,26 @@ def test_an_interval_is_as_wide_as_normal_theory_says():
     )
 
 
-def test_an_interval_holds_the_truth_about_as_often_as_it_says():
+def test_bootstrap_interval_has_about_its_nominal_coverage():
     rng = np.random.default_rng(1)
     intervals = [
         bootstrap_interval(rng.normal(size=20), resamples=200, seed=seed) for seed in range(200)
     ]
     held = np.mean([low <= 0.0 <= high for low, high in intervals])
-    assert 0.86 <= held <= 0.99, "a percentile bootstrap of 20 runs is a little too sure of itself"
+    assert 0.86 <= held <= 0.99, "the percentile bootstrap of 20 runs is a little too narrow"
 
 
-def test_all_points_of_a_curve_draw_the_same_runs():
+def test_bootstrap_interval_resamples_the_same_runs_for_all_points():
     runs = np.random.default_rng(0).normal(size=10)
     low, high = bootstrap_interval(np.stack((runs, runs + 100.0, -runs)), mean)
     assert (low[1], high[1]) == pytest.approx((low[0] + 100.0, high[0] + 100.0))
     assert (low[2], high[2]) == pytest.approx((-high[0], -low[0]))
 
 
-def test_runs_that_agree_leave_no_doubt_and_one_seed_one_interval():
+def test_intervals_of_equal_scores_are_points_and_depend_on_the_seed_only():
     assert bootstrap_interval(np.full(5, 3.0)) == (3.0, 3.0)
     assert stratified_interval([np.full(3, 1.0), np.full(3, 2.0)], mean) == (1.5, 1.5, 1.5), (
-        "no draw forgets a task"
+        "each sample has both tasks"
     )
     assert improvement_interval(np.full(4, 2.0), np.full(4, 1.0)) == (1.0, 1.0)
     runs = np.random.default_rng(0).normal(size=8)
@@ -110,13 +110,13 @@ def test_runs_that_agree_leave_no_doubt_and_one_seed_one_interval():
     )
 
 
-def test_tasks_far_apart_widen_no_stratified_interval():
+def test_stratified_interval_does_not_widen_with_the_distance_between_tasks():
     runs = np.random.default_rng(0).normal(size=(2, 30))
     near = stratified_interval([runs[0], runs[1]], mean)
     far = stratified_interval([runs[0], runs[1] + 1000.0], mean)
     assert far == pytest.approx([end + 500.0 for end in near])
     low, high = bootstrap_interval(np.concatenate((runs[0], runs[1] + 1000.0)), mean)
-    assert high - low > 100.0 * (far[2] - far[1]), "drawn from one pot they would"
+    assert high - low > 100.0 * (far[2] - far[1]), "pooled runs give a wide interval"
     assert near[0] == pytest.approx(runs.mean()) and near[1] < near[0] < near[2]
 
 
@@ -134,15 +134,15 @@ def test_tasks_far_apart_widen_no_stratified_interval():
         ([2.0, 2.0], [1.0, 2.0], 0.75),
     ],
 )
-def test_the_probability_of_improvement_counts_pairs_and_half_of_the_ties(ours, theirs, expected):
+def test_probability_of_improvement_counts_pairs_and_half_of_the_ties(ours, theirs, expected):
     assert probability_of_improvement(np.array(ours), np.array(theirs)) == pytest.approx(expected)
     assert probability_of_improvement(np.array(theirs), np.array(ours)) == pytest.approx(
         1.0 - expected
     )
 
 
-def test_the_probability_of_improvement_between_normals_is_known():
-    """P(X > Y) = Phi(gap / sqrt(2)) for two normals of spread 1; its interval holds it, and leaves out what is far from it."""
+def test_probability_of_improvement_between_normals_matches_theory():
+    """P(X > Y) = Phi(gap / sqrt(2)) for two normals with standard deviation 1."""
     rng = np.random.default_rng(0)
     ours, theirs = rng.normal(1.0, 1.0, 150), rng.normal(0.0, 1.0, 100)
     truth = 0.5 * (1.0 + math.erf(1.0 / 2.0))

@@ -1,4 +1,4 @@
-"""The report: a page tells what a run's files and episodes say, whatever their names, alone and offline; and why it fell."""
+"""Reports: pages show the data of runs, work offline, escape names, and explain failures."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from poise.tools.record.episode_trace import EpisodeTrace, TraceChannel, trace_e
 from poise.tools.report import html as page_chart
 from poise.tools.report import report
 from poise.tools.report.episodes import analyze_failure, describe_failure
-from poise.tools.report.glossary import METRICS, TRACKS
+from poise.tools.report.glossary import METRICS, TRACE_GROUPS
 from poise.tools.report.html import Line, make_element, render_chart, to_html
 from processes import ROOT
 from sample_runs import start_run
@@ -33,24 +33,24 @@ CHROMIUM = next(
 )
 NASTY = "</script><img src=x onerror=alert(1)>&\"'$title${title}"
 UGLY = NASTY.replace("/", "")
-"""The same as the name of a folder."""
+"""NASTY without slashes, which a folder name cannot hold."""
 
 
 @pytest.fixture(scope="session")
-def fallen(tmp_path_factory) -> Path:
-    """A folder of runs with one that has learned next to nothing."""
+def short_run(tmp_path_factory) -> Path:
+    """Train a run so shortly that its policy fails; return the folder of runs."""
     return start_run(tmp_path_factory.mktemp("report"), "mine").run.path.parent
 
 
 @pytest.fixture
-def runs(fallen, elsewhere) -> Path:
-    """The run `mine`, another of other settings, and one whose names are not nice; the working folder is empty but for these."""
+def runs(short_run, elsewhere) -> Path:
+    """Return runs in the working folder: `mine`, one with another gamma, one with unusual names."""
     for name, gamma, command in (
         ("mine", 0.99, "poise"),
         ("other", 0.5, "poise"),
         (UGLY, 0.99, NASTY),
     ):
-        shutil.copytree(fallen / "mine", Path("runs", name))
+        shutil.copytree(short_run / "mine", Path("runs", name))
         path = Path("runs", name, "config.json")
         config = json.loads(path.read_text())
         config["settings"]["gamma"], config["command"] = gamma, command
@@ -59,7 +59,7 @@ def runs(fallen, elsewhere) -> Path:
 
 
 class Reader(HTMLParser):
-    """Reads a page strictly: every element that is opened is closed, in order."""
+    """Parse a page; fail if an element is not closed, or closed out of order."""
 
     VOID = ("meta", "link", "img", "br", "input")
 
@@ -99,39 +99,39 @@ class Reader(HTMLParser):
     "env_id",
     ["poise/Cartpole-v0", "poise/Standing-v0", "poise/Reacher2D-v0", "Pendulum-v1", "CartPole-v1"],
 )
-def test_an_episode_tells_what_was_lived(env_id):
+def test_trace_matches_the_episode(env_id):
     learner, env = algos.make_learner("ppo", env_id, {}, {"hidden_sizes": [8]}), make_env(env_id)
-    story = trace_episode(env, learner, 3, 50)
+    trace = trace_episode(env, learner, 3, 50)
     assert (
-        {len(track.values) for track in story.channels} == {story.steps + 1} == {len(story.times)}
+        {len(track.values) for track in trace.channels} == {trace.steps + 1} == {len(trace.times)}
     )
-    paid = [track.values for track in story.get_group("reward").values()]
-    assert np.isnan([values[0] for values in paid]).all(), "the start is paid for by nobody"
-    assert np.sum([values[1:] for values in paid]) == pytest.approx(story.episode_return, rel=1e-5)
-    worth = story.get_group("value")["value"].values
-    assert np.isfinite(worth[:-1]).all() and np.isnan(worth[-1]), (
-        "no value where nothing is to come"
+    paid = [track.values for track in trace.get_group("reward").values()]
+    assert np.isnan([values[0] for values in paid]).all(), "the initial state has no reward"
+    assert np.sum([values[1:] for values in paid]) == pytest.approx(trace.episode_return, rel=1e-5)
+    values = trace.get_group("value")["value"].values
+    assert np.isfinite(values[:-1]).all() and np.isnan(values[-1]), (
+        "the terminal state has no value"
     )
     assert all(
         np.isnan(track.values[0]) and np.isfinite(track.values[1:]).all()
-        for track in story.get_group("action").values()
+        for track in trace.get_group("action").values()
     )
-    assert story.get_group("joint").keys() == story.get_group("torque").keys()
-    if story.get_group("joint"):
-        assert story.get_group("action").keys() == story.get_group("joint").keys()
-    assert all(track.values[0] > 0.9 for track in story.get_group("margin").values())
-    if story.is_failure and story.get_group("margin"):
-        lasts = {name: track.values[-1] for name, track in story.get_group("margin").items()}
+    assert trace.get_group("joint").keys() == trace.get_group("torque").keys()
+    if trace.get_group("joint"):
+        assert trace.get_group("action").keys() == trace.get_group("joint").keys()
+    assert all(track.values[0] > 0.9 for track in trace.get_group("margin").values())
+    if trace.is_failure and trace.get_group("margin"):
+        lasts = {name: track.values[-1] for name, track in trace.get_group("margin").items()}
         assert (
-            story.failed_margin == min(lasts, key=lasts.get) and lasts[story.failed_margin] <= 0.0
+            trace.failed_margin == min(lasts, key=lasts.get) and lasts[trace.failed_margin] <= 0.0
         )
-    assert story.get_group("aim").keys() == (
-        story.get_group("state").keys() if env_id == "poise/Reacher2D-v0" else set()
+    assert trace.get_group("aim").keys() == (
+        trace.get_group("state").keys() if env_id == "poise/Reacher2D-v0" else set()
     )
-    assert {track.group for track in story.channels} - {"aim"} <= TRACKS.keys()
+    assert {track.group for track in trace.channels} - {"aim"} <= TRACE_GROUPS.keys()
 
 
-def told(
+def make_trace(
     failed=True, failure="height", rate=10.0, **groups: dict[str, list[float]]
 ) -> EpisodeTrace:
     tracks = [
@@ -147,24 +147,24 @@ def told(
 MARGIN = {"height": [1, 1, 1, 0.2, 0.5, 0.24, 0.1, -0.1], "rail": [1] * 8}
 
 
-def test_an_episode_that_did_not_fail_has_no_reason():
-    assert analyze_failure(told(failed=False, margin=MARGIN)) is None
+def test_episode_without_failure_has_no_analysis():
+    assert analyze_failure(make_trace(failed=False, margin=MARGIN)) is None
 
 
-def test_a_margin_is_narrow_from_where_it_stays_so():
-    fall = analyze_failure(told(margin=MARGIN))
-    assert (fall.seed, fall.time, fall.margin, fall.narrow_margin_time) == (
+def test_margin_is_low_from_where_it_stays_low():
+    failure = analyze_failure(make_trace(margin=MARGIN))
+    assert (failure.seed, failure.time, failure.margin, failure.narrow_margin_time) == (
         7,
         0.7,
         "height",
         pytest.approx(0.2),
     )
-    sudden = analyze_failure(told(margin={"height": [1, 1, -0.1]}))
+    sudden = analyze_failure(make_trace(margin={"height": [1, 1, -0.1]}))
     assert sudden.narrow_margin_time == 0.0
 
 
 @pytest.mark.parametrize(
-    ("value", "noticed"),
+    ("value", "drop_time"),
     [
         ([10] * 7 + [np.nan], None),
         ([10, 10, 10, 10, 4, 10, 10, np.nan], None),
@@ -173,59 +173,61 @@ def test_a_margin_is_narrow_from_where_it_stays_so():
         ([10, 10, 10, 10, 5, 5, 5, np.nan], None),
     ],
 )
-def test_the_critic_notices_when_its_value_has_dropped_by_half_for_good(value, noticed):
-    fall = analyze_failure(told(margin=MARGIN, value={"value": value}))
-    assert fall.has_critic and fall.value_drop_time == (noticed and pytest.approx(noticed))
-    assert ("did not notice" in describe_failure(fall)) == (noticed is None)
+def test_value_drop_counts_only_if_it_lasts_until_the_end(value, drop_time):
+    failure = analyze_failure(make_trace(margin=MARGIN, value={"value": value}))
+    assert failure.has_critic and failure.value_drop_time == (
+        drop_time and pytest.approx(drop_time)
+    )
+    assert ("value did not drop" in describe_failure(failure)) == (drop_time is None)
 
 
 @pytest.mark.parametrize("groups", [{}, {"value": {"value": [-1.0] * 7 + [np.nan]}}])
-def test_where_nothing_good_was_expected_half_of_it_says_nothing(groups):
-    fall = analyze_failure(told(margin=MARGIN, **groups))
+def test_value_without_positive_median_cannot_drop(groups):
+    failure = analyze_failure(make_trace(margin=MARGIN, **groups))
     assert (
-        not fall.has_critic
-        and fall.value_drop_time is None
-        and "no value that could have dropped" in describe_failure(fall)
+        not failure.has_critic
+        and failure.value_drop_time is None
+        and "no positive value of a critic that could drop" in describe_failure(failure)
     )
 
 
-def test_a_choice_has_no_limit_to_be_at():
+def test_discrete_action_is_never_saturated():
     learner, env = (
         algos.make_learner("ppo", "CartPole-v1", {}, {"hidden_sizes": [8]}),
         make_env("CartPole-v1"),
     )
-    story = trace_episode(env, learner, 3, 50)
+    trace = trace_episode(env, learner, 3, 50)
     assert (
-        story.is_failure
-        and story.get_group("choice")
-        and analyze_failure(story).saturated_actions == {}
+        trace.is_failure
+        and trace.get_group("choice")
+        and analyze_failure(trace).saturated_actions == {}
     )
 
 
-def test_what_was_at_its_limit_counts_over_the_last_second_alone():
+def test_saturation_counts_in_the_last_second_only():
     early, often, seldom = (
         [np.nan, *[1.0] * 10, *rest]
         for rest in ([0.0] * 10, [-1.0] * 6 + [0.9] * 4, [1.0] * 4 + [0.0] * 6)
     )
-    fall = analyze_failure(told(action={"early": early, "often": often, "seldom": seldom}))
-    assert fall.saturated_actions == {"often": pytest.approx(0.6)} and fall.margin is None
-    assert "does not say why" in describe_failure(
-        fall
-    ) and "often (60% of the last 1 s)" in describe_failure(fall)
+    failure = analyze_failure(make_trace(action={"early": early, "often": often, "seldom": seldom}))
+    assert failure.saturated_actions == {"often": pytest.approx(0.6)} and failure.margin is None
+    assert "reports no margin" in describe_failure(
+        failure
+    ) and "often (60% of the last 1 s)" in describe_failure(failure)
 
 
 # Elements and charts.
 
 
 @pytest.mark.parametrize("text", [NASTY, "<b>", "a & b", '" onmouseover="x', "żółw 🐢", "\udc80"])
-def test_text_never_becomes_markup(text):
+def test_text_is_escaped(text):
     made = Reader(to_html(make_element("p", text, make_element("i", text), text, title=text)))
     assert [tag for tag, _ in made.elements] == ["p", "i"] and made.all("p")[0]["title"] == text
     assert "".join(made.text) == 3 * text
 
 
 def points(figure: str, kind: str) -> list[list[tuple[float, float]]]:
-    """The points of all lines of a kind."""
+    """Return the points of each line of a kind."""
     paths = [
         path["d"] for path in Reader(figure).all("path") if (path["class"] or "").split()[0] == kind
     ]
@@ -246,10 +248,10 @@ def points(figure: str, kind: str) -> list[list[tuple[float, float]]]:
         ([1, np.nan, 2], 8),
     ],
 )
-def test_a_chart_draws_inside_its_frame_and_tells_what_it_was_given(y, goal):
+def test_chart_draws_inside_its_frame_and_contains_its_data(y, goal):
     line = Line("own", np.array([0.0, 10.0, 20.0]), np.array(y, float))
-    page = to_html(render_chart("title", [line], "steps", "m", "healthy", goal))
-    for path in (*points(page, "line"), *points(page, "goal")):
+    page = to_html(render_chart("title", [line], "steps", "m", "interpretation", goal))
+    for path in (*points(page, "line"), *points(page, "threshold")):
         assert all(0.0 <= number <= page_chart.DRAWING_SIZE for point in path for number in point)
     (figure,) = Reader(page).all("figure")
     read = json.loads(figure["data-chart"])
@@ -262,7 +264,7 @@ def test_a_chart_draws_inside_its_frame_and_tells_what_it_was_given(y, goal):
     assert "NaN" not in page and "nan" not in page.replace("nano", "")
 
 
-def test_a_long_line_is_thinned_to_means_and_a_point_alone_is_drawn():
+def test_long_line_is_averaged_and_single_point_is_visible():
     many = page_chart.MAX_POINTS * 7 + 3
     page = to_html(
         render_chart("title", [Line("own", np.arange(many, dtype=float), np.ones(many))], "steps")
@@ -274,7 +276,7 @@ def test_a_long_line_is_thinned_to_means_and_a_point_alone_is_drawn():
     assert re.search(r'd="M[\d.]+ [\d.]+h0"', alone)
 
 
-def test_lines_of_their_own_places_keep_them_and_bars_stand_in_rows():
+def test_lines_with_different_positions_keep_them_and_bars_form_rows():
     two = [
         Line(name, np.array(x), np.zeros(2)) for name, x in (("a", [0.0, 1.0]), ("b", [1.0, 2.0]))
     ]
@@ -293,7 +295,7 @@ def test_lines_of_their_own_places_keep_them_and_bars_stand_in_rows():
     assert rows == [{250.0}, {750.0}]
 
 
-def test_every_metric_that_is_written_has_its_meaning():
+def test_every_logged_metric_is_in_the_glossary():
     sources = "".join(
         path.read_text()
         for folder in ("algos", "toolkit")
@@ -306,14 +308,14 @@ def test_every_metric_that_is_written_has_its_meaning():
     assert len(written) > 10 and written <= METRICS.keys() | {
         f"eval/{name}" for name in ("return", "length", "success")
     }
-    for title, _, healthy in (*METRICS.values(), *TRACKS.values()):
-        assert title and healthy.endswith(".")
+    for title, _, interpretation in (*METRICS.values(), *TRACE_GROUPS.values()):
+        assert title and interpretation.endswith(".")
 
 
 # The page.
 
 
-def test_a_page_tells_all_of_its_runs(runs):
+def test_page_describes_all_of_its_runs(runs):
     assert (
         said(invoke("report", "mine", "other", "mine", "--out", "new/page.html", "--episodes", 3))
         == "report: new/page.html\n"
@@ -324,35 +326,34 @@ def test_a_page_tells_all_of_its_runs(runs):
     ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
     assert (
         len(ids) == len(set(ids))
-        and {"runs", "learning", "settings", "run-1", "run-2"} <= set(ids)
+        and {"overview", "learning", "settings", "run-1", "run-2"} <= set(ids)
         and "run-3" not in ids
     )
     assert all((link["href"] or "")[1:] in ids for link in read.all("a"))
-    assert {figure["data-film"] for figure in read.all("figure") if figure.get("data-film")} <= set(
-        ids
-    )
-    films = read.all("video")
-    assert len(films) == 4 and all(
-        (film["src"] or "").startswith("data:video/mp4;base64,AAAA") for film in films
+    assert {
+        figure["data-video"] for figure in read.all("figure") if figure.get("data-video")
+    } <= set(ids)
+    videos = read.all("video")
+    assert len(videos) == 4 and all(
+        (video["src"] or "").startswith("data:video/mp4;base64,AAAA") for video in videos
     )
     assert (
         "Settings in which the runs differ" in read.words
         and "settings.gamma 0.99 0.5" in read.words
     )
-    assert (
-        "Return in evaluation" in read.words and METRICS["eval/return"].interpretation in read.words
-    )
-    assert read.words.count("All falls together") == 2 and "used up the margin “pole”" in read.words
-    for _, title, healthy in [
-        (group, *TRACKS[group][::2]) for group in ("reward", "value", "margin", "action", "shown")
+    assert "Evaluation return" in read.words and METRICS["eval/return"].interpretation in read.words
+    assert read.words.count("All failures") == 2 and "the margin “pole” reached 0" in read.words
+    for _, title, interpretation in [
+        (group, *TRACE_GROUPS[group][::2])
+        for group in ("reward", "value", "margin", "action", "shown")
     ]:
-        assert title in read.words and healthy in read.words
+        assert title in read.words and interpretation in read.words
     assert len(read.all("h1")) == 1 and all(
         cell.get("scope") in ("row", "col") for cell in read.all("th")
     )
 
 
-def test_a_page_needs_nothing_but_itself(runs):
+def test_page_loads_nothing_else(runs):
     said(invoke("report", "mine", "--out", "page.html", "--episodes", 1))
     page = Path("page.html").read_text()
     for _, attributes in Reader(page).elements:
@@ -362,14 +363,14 @@ def test_a_page_needs_nothing_but_itself(runs):
     assert "default-src 'none'" in page
 
 
-def test_names_and_settings_that_users_chose_stay_text(runs):
+def test_user_chosen_names_and_settings_are_escaped(runs):
     said(invoke("report", f"runs/{UGLY}", "--out", "page.html", "--episodes", 1))
     read = Reader(Path("page.html").read_text())
     assert not read.all("img") and len(read.all("script")) == 1
-    assert UGLY in read.words and NASTY in read.words, "as it was typed"
+    assert UGLY in read.words and NASTY in read.words, "unchanged, but escaped"
 
 
-def test_the_numbers_are_those_of_the_evaluation(runs):
+def test_mean_return_equals_that_of_evaluate(runs):
     said(invoke("report", "mine", "--out", "page.html", "--episodes", 4))
     mean = json.loads(said(invoke("evaluate", "mine", "--episodes", 4, "--json")))["policy"][
         "return_mean"
@@ -377,15 +378,15 @@ def test_the_numbers_are_those_of_the_evaluation(runs):
     assert f"Mean return {mean:,.1f}." in Reader(Path("page.html").read_text()).words
 
 
-def test_a_world_that_cannot_be_drawn_and_tells_nothing_has_a_page_all_the_same(elsewhere):
+def test_env_without_rendering_and_margins_has_a_page(elsewhere):
     start_run(Path("runs"), "dark", env="probe/OneDies-v0")
     said(invoke("report", "dark", "--out", "page.html", "--episodes", 2))
     read = Reader(Path("page.html").read_text())
     assert (
         not read.all("video")
-        and "There is no film: environment 'probe/OneDies-v0' cannot be rendered" in read.words
+        and "There is no video: environment 'probe/OneDies-v0' cannot draw itself" in read.words
     )
-    assert "was ended by the environment, which does not say why" in read.words
+    assert "the environment reports no margin" in read.words
 
 
 @pytest.mark.parametrize(
@@ -401,7 +402,7 @@ def test_a_world_that_cannot_be_drawn_and_tells_nothing_has_a_page_all_the_same(
         (("empty", "--out", "page.html"), "has no checkpoint yet"),
     ],
 )
-def test_wrong_words_are_told_in_one_line_and_nothing_is_written(runs, words, message):
+def test_invalid_arguments_fail_in_one_line_and_write_nothing(runs, words, message):
     Path("folder.html").mkdir()
     shutil.copytree("runs/mine", "runs/standing")
     shutil.copytree("runs/mine", "runs/empty")
@@ -412,7 +413,7 @@ def test_wrong_words_are_told_in_one_line_and_nothing_is_written(runs, words, me
     assert sorted(path.name for path in Path().iterdir()) == ["folder.html", "runs"]
 
 
-def test_a_page_that_fails_on_its_way_leaves_nothing(runs, monkeypatch):
+def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
     Path("page.html").write_text("the page before")
 
     def full(path, text, **how):
@@ -434,11 +435,11 @@ def test_a_page_that_fails_on_its_way_leaves_nothing(runs, monkeypatch):
     }
 
 
-def test_what_the_page_is_made_from_is_installed_with_it():
+def test_page_files_are_package_data():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     patterns = config["options.package_data"]["poise.tools.report"].split(", ")
-    names = [path.name for path in report.PAGE_FOLDER.iterdir() if path.suffix not in (".py", "")]
+    names = [path.name for path in report.PAGE_FILES.iterdir() if path.suffix not in (".py", "")]
     assert len(names) == 3 and all(
         any(fnmatch(name, pattern) for pattern in patterns) for name in names
     )
@@ -449,11 +450,11 @@ def test_what_the_page_is_made_from_is_installed_with_it():
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    """Chromium, without a window."""
+    """Start Chromium without a window."""
     from playwright.sync_api import sync_playwright
 
     if CHROMIUM is None:
-        pytest.skip("there is no Chromium")
+        pytest.skip("Chromium is not installed")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
@@ -461,26 +462,28 @@ def browser() -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def page_file(fallen) -> Path:
-    """A report of a run."""
-    return report.write_report(["mine"], out=fallen / "page.html", runs_dir=fallen, episodes=2)
+def page_file(short_run) -> Path:
+    """Write the report of a run."""
+    return report.write_report(
+        ["mine"], out=short_run / "page.html", runs_dir=short_run, episodes=2
+    )
 
 
 @pytest.fixture
 def opened(browser, page_file) -> Iterator:
-    """Opens the report in a window of a width; whatever it logs, asks of the network or throws is an error."""
+    """Return a function that opens the report; logs, requests and exceptions are errors."""
     contexts = []
 
     def open_at(width=1280, **how):
         context = browser.new_context(viewport={"width": width, "height": 800}, **how)
         contexts.append((context, []))
-        page, heard = context.new_page(), contexts[-1][1]
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
+        page, messages = context.new_page(), contexts[-1][1]
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.on(
             "request",
             lambda request: (
-                heard.append(request.url)
+                messages.append(request.url)
                 if not request.url.startswith(("file:", "data:"))
                 else None
             ),
@@ -489,14 +492,14 @@ def opened(browser, page_file) -> Iterator:
         return page
 
     yield open_at
-    for context, heard in contexts:
+    for context, messages in contexts:
         context.close()
-        assert heard == []
+        assert messages == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_is_wider_than_the_window(opened, width, scheme):
+def test_page_fits_the_window_width(opened, width, scheme):
     page = opened(width, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
@@ -508,37 +511,37 @@ def test_nothing_is_wider_than_the_window(opened, width, scheme):
     assert (light > dark) == (scheme == "light") and abs(light - dark) > 400
 
 
-def test_the_film_plays_and_the_charts_follow_it(opened):
+def test_charts_follow_the_playing_video(opened):
     page = opened()
     state = page.evaluate(
         """async () => {
-            const film = document.querySelector("video");
-            film.muted = true;
-            await film.play();
-            await new Promise((done) => film.addEventListener("ended", done));
-            return [film.readyState, film.currentTime, film.error];
+            const video = document.querySelector("video");
+            video.muted = true;
+            await video.play();
+            await new Promise((done) => video.addEventListener("ended", done));
+            return [video.readyState, video.currentTime, video.error];
         }"""
     )
     assert state[0] >= 2 and state[1] > 0.1 and state[2] is None
-    film = page.locator("video").first.get_attribute("id")
-    assert page.locator(f"[data-film='{film}'] .cursor:not([hidden])").count() > 3
+    video = page.locator("video").first.get_attribute("id")
+    assert page.locator(f"[data-video='{video}'] .cursor:not([hidden])").count() > 3
 
 
-def test_a_chart_is_read_by_keyboard_and_by_pointer(opened):
+def test_chart_is_read_by_keyboard_and_by_pointer(opened):
     page = opened()
     for _ in range(60):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.getAttribute('role')") == "slider":
             break
     plot = page.locator(":focus")
-    assert plot.get_attribute("aria-label").startswith("Return in evaluation")
+    assert plot.get_attribute("aria-label").startswith("Evaluation return")
     read = json.loads(page.locator("figure.chart").first.get_attribute("data-chart"))
     page.keyboard.press("End")
     assert plot.get_attribute("aria-valuetext").startswith(f"steps {read['x'][-1]:g}: mine ")
     page.keyboard.press("Home")
     first = plot.get_attribute("aria-valuetext")
     page.keyboard.press("ArrowLeft")
-    assert plot.get_attribute("aria-valuetext") == first, "there is nothing before"
+    assert plot.get_attribute("aria-valuetext") == first, "the first position"
     page.keyboard.press("ArrowRight")
     assert plot.get_attribute("aria-valuetext").startswith(f"steps {read['x'][1]:g}: mine ")
     number = page.locator("figure.chart").first.locator(".legend b")
@@ -554,19 +557,19 @@ def test_a_chart_is_read_by_keyboard_and_by_pointer(opened):
     )
 
 
-def test_a_chart_takes_the_film_to_its_place(opened):
+def test_chart_moves_the_video_to_its_position(opened):
     page = opened()
-    film = page.locator("video").first.get_attribute("id")
-    plot = page.locator(f"[data-film='{film}'] .plot").last
+    video = page.locator("video").first.get_attribute("id")
+    plot = page.locator(f"[data-video='{video}'] .plot").last
     plot.focus()
     page.keyboard.press("End")
     page.keyboard.press("Enter")
-    page.wait_for_function(f"document.getElementById('{film}').currentTime > 0.1")
+    page.wait_for_function(f"document.getElementById('{video}').currentTime > 0.1")
 
 
-def test_without_scripts_all_is_still_drawn(opened):
+def test_charts_are_drawn_without_scripts(opened):
     page = opened(java_script_enabled=False)
     assert (
         page.locator(".plot path.line").count() > 10
-        and page.locator("text=Why did it fall?").is_visible()
+        and page.locator("h3:text-is('Failures')").is_visible()
     )
