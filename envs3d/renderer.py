@@ -31,7 +31,7 @@ def make_renderer(
     if renderer == "egl":
         _load_egl(client)
     engine = client.ER_BULLET_HARDWARE_OPENGL if renderer == "egl" else client.ER_TINY_RENDERER
-    wardrobe = LinkColors(client)
+    wardrobe = LinkColours(client)
 
     def photograph(camera: Camera, look: Appearance) -> Array:
         wardrobe.apply(look.colours)
@@ -73,7 +73,7 @@ def make_renderer(
     return photograph
 
 
-class LinkColors:
+class LinkColours:
     """The colours of all links in a client: their own, and those that a look puts on them."""
 
     def __init__(self, client: Any) -> None:

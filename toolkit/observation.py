@@ -11,7 +11,6 @@
 Who sees no state is told no signal but the target; who sees the target as a picture is told no number of it.
 """
 
-import functools
 import importlib
 import math
 from collections import deque
@@ -22,7 +21,6 @@ import gymnasium
 import numpy as np
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import InverseKinematics, PoseGoalEnv
 from poise.toolkit.rewards import progress
 from poise.toolkit.spaces import Array, box_space, slices
 
@@ -77,18 +75,13 @@ class GoalImage:
     def estimate_pose(self) -> Array:
         """The pose, of those that can be taken, nearest to what the translator makes of it: the target in numbers."""
         if self._estimated_target is not self.env.task.target:
-            read = self._translate(self.get_image())[
-                : self._inverse_kinematics.sampled_poses.shape[1]
-            ]
+            kinematics = self.env.inverse_kinematics
+            read = self._translate(self.get_image())[: kinematics.sampled_poses.shape[1]]
             self._estimated_target, self._estimated_pose = (
                 self.env.task.target,
-                self._inverse_kinematics.nearest_pose(read),
+                kinematics.nearest_pose(read),
             )
         return self._estimated_pose
-
-    @functools.cached_property
-    def _inverse_kinematics(self) -> InverseKinematics:
-        return InverseKinematics(self.env.forward_kinematics, self.env.sample_joint_angles)
 
     def similarity_gain(self) -> float:
         """How much more like it the last step made the body's picture: the gain of -log(1 + unlikeness / NEAR).
@@ -141,7 +134,8 @@ class AgentObservation:
     def __init__(self, env: "BaseEnvironment") -> None:
         self.env = env
         c = env.settings
-        if c.goal != "state" and not isinstance(env, PoseGoalEnv):
+        takes_poses = {TARGET, DIFFERENCE, POSE} <= {signal.name for signal in env.OBSERVATION}
+        if c.goal != "state" and not takes_poses:
             raise UserError(
                 f"{type(env).__name__} sets no target that could be a picture: leave goal=state"
             )
@@ -197,8 +191,8 @@ class AgentObservation:
     def image_similarity(self) -> dict[str, float]:
         """The reward term of that name, where the environment's reward pays for it: to draw takes time."""
         return (
-            {"likeness": self.goal_image.similarity_gain()}
-            if "likeness" in self.env.REWARD[self.env.settings.reward]
+            {"image_similarity": self.goal_image.similarity_gain()}
+            if "image_similarity" in self.env.REWARD[self.env.settings.reward]
             else {}
         )
 

@@ -13,7 +13,7 @@ from poise.envs2d.bolla_rolla import PLANK_LENGTH
 from poise.envs2d.cartpole import POLE_ANGLE_LIMIT, POLE_LENGTH, POLE_MASS, POLE_WIDTH, RAIL_END
 from poise.envs2d.figure import MAX_IMPULSE
 from poise.envs2d.planar import PlanarEnvironment
-from poise.envs2d.reacher import HOLD_STEPS, LINK_LENGTH, MAX_TORQUE, POSITION_TOLERANCE
+from poise.envs2d.reacher import LINK_LENGTH, MAX_TORQUE, Reacher2D
 from poise.envs2d.standing import DROP_LIMIT
 from sample_envs import (
     ACTING,
@@ -551,18 +551,20 @@ def test_a_pose_counts_after_25_steps_in_a_row_and_makes_room_for_a_new_target()
     env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     env.task.set_target(env.pose, env.pose)  # The target where the arm is, and the arm at rest.
-    told = [env.step(np.zeros(2)) for _ in range(2 * HOLD_STEPS)]
-    assert HOLD_STEPS == 25 and POSITION_TOLERANCE == 0.02
-    assert [info["success"] for *_, info in told] == [False] * (HOLD_STEPS - 1) + [True] + [
-        False
-    ] * HOLD_STEPS
-    assert [info["poses"] for *_, info in told] == [0] * (HOLD_STEPS - 1) + [1] * (HOLD_STEPS + 1)
-    assert [info["reward_terms"]["achieved"] for *_, info in told] == [0.0] * (HOLD_STEPS - 1) + [
-        1.0
-    ] + [0.0] * HOLD_STEPS
-    before, after = told[HOLD_STEPS - 2][0][:4], told[HOLD_STEPS - 1][0][:4]
+    told = [env.step(np.zeros(2)) for _ in range(2 * Reacher2D.HOLD_STEPS)]
+    assert Reacher2D.HOLD_STEPS == 25 and Reacher2D.POSITION_TOLERANCE == 0.02
+    assert [info["success"] for *_, info in told] == [False] * (Reacher2D.HOLD_STEPS - 1) + [
+        True
+    ] + [False] * Reacher2D.HOLD_STEPS
+    assert [info["poses"] for *_, info in told] == [0] * (Reacher2D.HOLD_STEPS - 1) + [1] * (
+        Reacher2D.HOLD_STEPS + 1
+    )
+    assert [info["reward_terms"]["achieved"] for *_, info in told] == [0.0] * (
+        Reacher2D.HOLD_STEPS - 1
+    ) + [1.0] + [0.0] * Reacher2D.HOLD_STEPS
+    before, after = told[Reacher2D.HOLD_STEPS - 2][0][:4], told[Reacher2D.HOLD_STEPS - 1][0][:4]
     assert not np.allclose(before, after), "the step that achieves a pose shows the next target"
-    assert abs(told[HOLD_STEPS][4]["reward_terms"]["progress"]) < 1e-3, (
+    assert abs(told[Reacher2D.HOLD_STEPS][4]["reward_terms"]["progress"]) < 1e-3, (
         "a new target is no loss of progress"
     )
 
@@ -572,12 +574,12 @@ def test_a_pose_left_in_between_counts_from_the_start_again():
     env.reset(seed=0)
     here, away = env.pose, ((0.2, 0.0), (0.0, 0.0))
     env.task.set_target(here, env.pose)
-    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(HOLD_STEPS - 1))
+    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(Reacher2D.HOLD_STEPS - 1))
     env.task.target = away
     assert not env.step(np.zeros(2))[4]["success"]
     env.task.target = here
-    successes = [env.step(np.zeros(2))[4]["success"] for _ in range(HOLD_STEPS)]
-    assert successes == [False] * (HOLD_STEPS - 1) + [True]
+    successes = [env.step(np.zeros(2))[4]["success"] for _ in range(Reacher2D.HOLD_STEPS)]
+    assert successes == [False] * (Reacher2D.HOLD_STEPS - 1) + [True]
 
 
 @pytest.mark.parametrize("point", [0, 1])
@@ -585,11 +587,11 @@ def test_both_points_must_be_near(point):
     env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     target = [list(place) for place in env.pose]
-    target[point][0] += POSITION_TOLERANCE * 1.05
+    target[point][0] += Reacher2D.POSITION_TOLERANCE * 1.05
     env.task.set_target(target, env.pose)
-    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD_STEPS))
-    target[point][0] -= POSITION_TOLERANCE * 0.1
-    assert any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD_STEPS))
+    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * Reacher2D.HOLD_STEPS))
+    target[point][0] -= Reacher2D.POSITION_TOLERANCE * 0.1
+    assert any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * Reacher2D.HOLD_STEPS))
 
 
 def test_progress_adds_up_to_the_way_made_and_cannot_be_farmed():

@@ -152,12 +152,12 @@ def round_pose(turn, lift, elbow):
 def test_the_engine_puts_elbow_and_hand_where_trigonometry_does(env_id, pose_of):
     env = bare(env_id)
     env.reset(seed=0)
-    np.testing.assert_allclose(env.task.target, pose_of(*env.arms.target_angles), atol=1e-6)
+    np.testing.assert_allclose(env.task.target, pose_of(*env.target_angles), atol=1e-6)
     rng = np.random.default_rng(0)
     for _ in range(50):
         angles = env.sample_joint_angles(rng)
         env.set_joint_angles(angles)
-        np.testing.assert_allclose(env.arms.pose, pose_of(*angles), atol=1e-6)
+        np.testing.assert_allclose(env.pose, pose_of(*angles), atol=1e-6)
     env.close()
 
 
@@ -185,11 +185,11 @@ def test_the_elbows_targets_lie_evenly_on_their_sphere():
 def test_imagining_a_pose_leaves_the_body_as_it_was():
     env = bare("poise/PoseHumanoid3D-v0")
     env.reset(seed=0)
-    body = env.arms.body
-    before = body.joint_state(), body.point_positions(env.arms.link_points)
-    imagined = body.forward_kinematics(body.joint_limits[:, 0], env.arms.link_points)
+    body = env.body
+    before = body.joint_state(), body.point_positions(env.LINK_POINTS)
+    imagined = body.forward_kinematics(body.joint_limits[:, 0], env.LINK_POINTS)
     assert body.joint_state() == before[0]
-    assert body.point_positions(env.arms.link_points) == before[1]
+    assert body.point_positions(env.LINK_POINTS) == before[1]
     assert not np.allclose(imagined, before[1])
     env.close()
 
@@ -256,7 +256,10 @@ def test_every_cost_lowers_the_reward_and_nothing_else_does(env_id):
     env.reset(seed=0)
     weights = type(env).REWARD[env.settings.reward]
     costs = {name for name, weight in weights.items() if weight < 0.0}
-    assert costs == {"effort", "straight", "electricity", "stall", "limits"} & weights.keys()
+    assert (
+        costs
+        == {"control_cost", "straight", "power_cost", "torque_cost", "limits"} & weights.keys()
+    )
     seen = [env.step(action)[4]["reward_terms"] for action in bang_bang_actions(env, 30)]
     assert all(terms[name] >= 0.0 for terms in seen for name in costs)
     assert all(max(terms[name] for terms in seen) > 0.0 for name in costs)
@@ -282,7 +285,7 @@ def test_walking_pays_the_way_ahead_up_to_the_commanded_speed_and_takes_back_the
 def test_a_broken_number_is_cured_by_the_next_reset(env_id):
     env = bare(env_id)
     first = env.reset(seed=0)[0]
-    body = env.body if hasattr(env, "body") else env.arms.body
+    body = env.body
     body.set_joint_state([math.nan] * len(body.joints), [0.0] * len(body.joints))
     body.set_base_pose((math.nan, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
     np.testing.assert_array_equal(env.reset(seed=0)[0], first)
@@ -309,8 +312,8 @@ def test_the_renderer_shows_a_link_where_the_camera_says(preset):
     env = bare("poise/Reacher3D-v0", render_mode="rgb_array", camera=preset, width=300, height=200)
     env.reset(seed=0)
     env.markers = lambda: ()
-    env.arms.body.set_joint_state((0.8, -0.4, 0.0), np.zeros(3))
-    env.arms.read_state()
+    env.body.set_joint_state((0.8, -0.4, 0.0), np.zeros(3))
+    env.read_state()
     picture = env.render().astype(int)
     rows, columns = np.nonzero(
         picture[..., 0] > picture[..., 2] + 60

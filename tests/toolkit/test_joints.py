@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from poise.toolkit.environment import HasGroundContacts, HasJoints
+from poise.toolkit.spaces import component_names
 from sample_envs import FIGURES, OUR_IDS, bare, needs_pybullet, random_actions
 
 JOINTED = [env_id for env_id in OUR_IDS if env_id != "poise/Cartpole-v0"]
@@ -26,6 +27,31 @@ def test_every_number_of_an_action_has_its_joint_and_its_torque(env_id):
             <= max(bound, *(signal.high for signal in env.ACTION)) + 1e-6
         )
     assert any(joint.torque for joint in joints) and joints != start
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_components_of_an_action_are_called_by_their_joints(env_id):
+    """Not by numbers: a person reads them in the HUD, on sliders and in reports."""
+    env = bare(env_id)
+    env.reset(seed=0)
+    names = [name for name, _ in component_names(env.ACTION)]
+    joints = [joint.name for joint in env.joints()] if isinstance(env, HasJoints) else ["force"]
+    assert len(set(names)) == len(names)
+    for name, joint in zip(names, joints, strict=True):
+        assert joint in name
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_components_of_joint_angles_and_speeds_are_called_by_their_joints(env_id):
+    env = bare(env_id)
+    env.reset(seed=0)
+    joints = [joint.name for joint in env.joints()] if isinstance(env, HasJoints) else []
+    for signal in env.OBSERVATION:
+        assert signal.size == 1 or len(signal.components) == signal.size
+        if signal.name in ("speed", "angle", "joint position", "joint speed") and joints:
+            assert list(signal.components) == joints
     env.close()
 
 

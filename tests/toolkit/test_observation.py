@@ -96,11 +96,11 @@ def test_in_space_too_and_a_target_told_in_numbers_has_no_picture(env_id):
     env = bare(env_id, observation="pixels", goal="pixels", **SMALL)
     seen, _ = env.reset(seed=1)
     assert not np.array_equal(seen[..., -6:-3], seen[..., -3:])
-    env.set_joint_angles(env.arms.target_angles)
+    env.set_joint_angles(env.target_angles)
     np.testing.assert_array_equal(env.render_observation(16), seen[..., -3:])
     assert env.agent_view.goal_image.image_distance() == 0.0
-    env.set_target(np.array(env.arms.pose).ravel())
-    with pytest.raises(UserError, match="told in numbers"):
+    env.set_target(np.array(env.pose).ravel())
+    with pytest.raises(UserError, match="set by its points"):
         env.agent_observation()
     env.close()
 
@@ -119,11 +119,13 @@ def test_unlikeness_grows_with_the_angle_between_two_arms():
     assert found == sorted(found) and found[0] == 0.0 < found[1]
 
 
-@pytest.mark.parametrize("reward", ["likeness", "both"])
+@pytest.mark.parametrize("reward", ["image_similarity", "both"])
 def test_likeness_is_paid_as_it_is_gained_and_a_new_target_pays_nothing(reward):
     env = reacher(reward=reward)
     env.reset(seed=0)
-    terms = [env.step(np.array([0.3, -0.2]))[4]["reward_terms"]["likeness"] for _ in range(20)]
+    terms = [
+        env.step(np.array([0.3, -0.2]))[4]["reward_terms"]["image_similarity"] for _ in range(20)
+    ]
     first = env.agent_view.goal_image
     assert terms[0] == 0.0 and any(terms[1:])
     last = -np.log1p(first.image_distance() / 0.002)
@@ -133,7 +135,7 @@ def test_likeness_is_paid_as_it_is_gained_and_a_new_target_pays_nothing(reward):
         "it sums to last minus first"
     )
     env.set_target(np.array(env.pose).ravel())
-    assert env.step(np.zeros(2))[4]["reward_terms"]["likeness"] == 0.0
+    assert env.step(np.zeros(2))[4]["reward_terms"]["image_similarity"] == 0.0
 
 
 @pytest.mark.parametrize("env_id", [REACHER, *POSED_IN_SPACE])

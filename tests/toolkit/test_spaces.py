@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from poise.toolkit.spaces import Signal, box_space, flatten, slices
+from poise.toolkit.spaces import Signal, box_space, component_names, flatten, slices
 
 POSE = (
     Signal("place", 2, -1.0, 1.0, "m", "x and y"),
@@ -75,7 +75,7 @@ def test_what_is_flattened_is_found_again_at_its_place(signals, seed):
     ],
 )
 def test_a_missing_or_extra_name_is_an_error(values):
-    with pytest.raises(KeyError, match="were asked for"):
+    with pytest.raises(KeyError, match="expected the signals"):
         flatten(POSE, values)
 
 
@@ -92,3 +92,17 @@ def test_two_signals_of_one_name_are_an_error():
 def test_a_signal_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         POSE[0].size = 5
+
+
+def test_components_name_the_numbers_of_a_signal():
+    torque = Signal("torque", 2, -1.0, 1.0, "N m", "of each joint", ("hip", "knee"))
+    signals = (torque, POSE[0], POSE[1])
+    names = [name for name, _ in component_names(signals)]
+    assert names == ["torque hip", "torque knee", "place 1", "place 2", "turn"]
+    assert component_names(signals)[1][1] is torque
+
+
+@pytest.mark.parametrize("components", [("hip",), ("hip", "knee", "ankle")])
+def test_components_of_another_number_are_an_error(components):
+    with pytest.raises(ValueError, match=r"2 numbers and [13] component names"):
+        Signal("torque", 2, -1.0, 1.0, "N m", "of each joint", components)

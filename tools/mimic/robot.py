@@ -13,7 +13,7 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.media.hud import TRACK_COLOUR
 from poise.toolkit.media.image import TEXT_COLOUR, frame_to_surface, get_font, surface_to_frame
-from poise.toolkit.pose_task import PoseError, PoseGoalEnv, PoseTask
+from poise.toolkit.pose_task import PoseEnvironment, PoseError, PoseTask
 from poise.toolkit.registry import DEFAULT_MAX_EPISODE_STEPS, Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array, slices
@@ -71,14 +71,14 @@ class Robot(ABC):
     image_env_settings: Mapping[str, Any]
     """Settings of an environment whose own pictures are such ones."""
     poise_env: Any
-    """The body's environment itself, a BaseEnvironment that TakesPoses."""
+    """The body's environment itself, a PoseEnvironment."""
 
     def __init__(self, policy: Run, size: int, **render_settings: Any) -> None:
         self.env_id: str = policy.config["env"]
         settings = policy.config["env_settings"]
         self.learner = algos.restore_learner(policy)
         with closing(make_env(self.env_id, settings)) as env:
-            if not isinstance(unwrap_poise_env(env), PoseGoalEnv):
+            if not isinstance(unwrap_poise_env(env), PoseEnvironment):
                 raise UserError(
                     f"run {policy.path.name!r} takes no poses: {self.env_id} has no targets"
                 )

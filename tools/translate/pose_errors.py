@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import make_env, unwrap_poise_env
 from poise.toolkit.spaces import Array
 from poise.tools.plot.figures import save_figure
@@ -41,7 +41,7 @@ class PointError(NamedTuple):
 def extract_arm_points(data: Dataset, predictions: Predictions) -> ArmPoints | None:
     """The arms in held-out frames; None where the environment takes no poses, or the translator does not read them first."""
     ours = unwrap_poise_env(env := make_env(data.card["env"], data.card["env_settings"]))
-    if takes_poses := isinstance(ours, PoseGoalEnv):
+    if takes_poses := isinstance(ours, PoseEnvironment):
         env.reset(seed=0)
         points = len(ours.task.target)
         arms = ours.task.num_arms

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from poise.cli import main
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.video import open_recorder, read_video
-from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.spaces import slices
 from poise.tools.mimic.mimic import LEAD_TIME, GoalImageRobot, Mimic
 from poise.tools.mimic.targets import (
@@ -111,7 +111,7 @@ def picture_file(path, width, height, colour=(200, 30, 30)):
 def test_a_world_aims_at_the_pose_of_another_body(env_id):
     needs_pybullet(env_id)
     model, env = bare(env_id), bare(env_id)
-    assert isinstance(env, PoseGoalEnv)
+    assert isinstance(env, PoseEnvironment)
     places = slices(env.OBSERVATION)
     pose = model.reset(seed=5)[0][places["pose"]]
     env.reset(seed=9)

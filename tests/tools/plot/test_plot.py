@@ -566,7 +566,7 @@ def test_stacked_terms_add_up_to_the_return(runs):
 def test_costs_are_stacked_below_zero_and_gains_above():
     steps = np.array([10.0, 20.0])
     log = {f"{REWARD_PREFIX}{name}": MetricSeries(steps, steps, steps, np.array(paid)) for name, paid in
-           {"progress": [2.0, 4.0], "effort": [-1.0, -3.0]}.items()}  # fmt: skip
+           {"progress": [2.0, 4.0], "control_cost": [-1.0, -3.0]}.items()}  # fmt: skip
     (axes,) = plot_reward_terms([RunGroup("reacher2d", "mine", [log], None, 2)], "steps").axes
     heights = [
         value
