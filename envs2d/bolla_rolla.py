@@ -112,7 +112,7 @@ class BollaRolla(FigureEnvironment, PlanarEnvironment):
         self.figure.apply_action(action)
 
     def read_state(self) -> None:
-        """Read ball, plank and torso: x, y (m), angle (rad), vx, vy (m/s), angular velocity (rad/s)."""
+        """Read ball, plank and torso: x, y (m), angle (rad), velocity and angular velocity."""
         super().read_state()
         self.ball_state, self.plank_state, self.torso_state = self.body_states[:3].tolist()
 
@@ -132,7 +132,7 @@ class BollaRolla(FigureEnvironment, PlanarEnvironment):
         }
 
     def failure_margins(self) -> dict[str, float]:
-        """Return how far plank and torso are from tipping, and torso and ball from the plank's ends."""
+        """Return how far each failure is: tipping, and leaving the plank past its ends."""
         ball = self.ball_state
         plank = self.plank_state
         torso = self.torso_state

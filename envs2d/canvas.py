@@ -45,7 +45,7 @@ GROUND_MARK_DEPTH = 0.10
 
 
 class Canvas:
-    """An image of `width` x `height` pixels, drawn in colours and widths as an Appearance has them."""
+    """An image of `width` x `height` pixels, drawn in the colours and widths of an Appearance."""
 
     def __init__(self, width: int, height: int) -> None:
         supersampling = round(SUPERSAMPLED_SIZE / max(width, height))

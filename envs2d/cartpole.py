@@ -80,7 +80,7 @@ class Cartpole(PlanarEnvironment):
     settings: CartpoleSettings
 
     def initialize_episode(self, rng: np.random.Generator) -> None:
-        """Build the cart on its rail and the pole on the cart, all four state variables near zero."""
+        """Build the cart on its rail and the pole on the cart, with a state near zero."""
         x, v, angle, angular_velocity = rng.normal(0.0, self.settings.reset_noise_scale, 4).tolist()
         static = self.space.static_body
         self.cart = pymunk.Body(CART_MASS, float("inf"))
@@ -132,7 +132,7 @@ class Cartpole(PlanarEnvironment):
         }
 
     def failure_margins(self) -> dict[str, float]:
-        """Return how far the pole is from POLE_ANGLE_LIMIT and the cart from the end of the rail."""
+        """Return how far the pole is from POLE_ANGLE_LIMIT, and the cart from RAIL_END."""
         x, _, angle, _ = self.state
         return {"pole": 1.0 - abs(angle) / POLE_ANGLE_LIMIT, "rail": 1.0 - abs(x) / RAIL_END}
 

@@ -118,7 +118,7 @@ MAX_IMPULSE = 0.2
 
 
 NO_LOAD_SPEED = 12.0
-"""No-load speed of a joint's motor (rad/s): it exerts the action's torque below, and brakes above."""
+"""No-load speed of a motor (rad/s): it exerts the action's torque below, and brakes above."""
 
 
 class FigureSettings(PlanarSettings):
@@ -172,7 +172,7 @@ class Figure:
         self.set_rest_height(ground_height)
 
     def apply_action(self, action: Action) -> None:
-        """Turn an action in [-1, 1] into torques at the joints, or into impulses on the limbs alone."""
+        """Turn an action in [-1, 1] into torques at the joints, or into impulses on the limbs."""
         if self.is_impulse_actuated:
             for limb, share in zip(self.limbs, action, strict=True):
                 body = self.bodies[limb.name]

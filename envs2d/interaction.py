@@ -1,4 +1,4 @@
-"""Interaction in the plane (toolkit/interaction.py): grabs, thrown balls, pushes and live settings."""
+"""Interaction in the plane (toolkit/interaction.py): grabs, balls, pushes and live settings."""
 
 import math
 from collections import deque
@@ -141,7 +141,7 @@ class PlanarInteraction:
 
 
 class PlanarGrab:
-    """A grab of a body at `point` (m): a joint to the cursor, with a lag and at most `max_force` (N)."""
+    """A grab of a body at `point` (m): a joint to the cursor with a lag and a `max_force` (N)."""
 
     def __init__(
         self, env: PlanarScene, body: pymunk.Body, point: pymunk.Vec2d, max_force: float

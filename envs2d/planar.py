@@ -102,7 +102,7 @@ class PlanarEnvironment(BaseEnvironment):
         return joint
 
     def set_friction(self, friction: float) -> None:
-        """Set the friction coefficient between any two surfaces, as friction_scale multiplies it."""
+        """Set the friction coefficient between any two surfaces, times friction_scale."""
         # Before the first read_state friction is not scaled yet: read_state scales all of it.
         scale = self.settings.friction_scale if len(self.body_states) else 1.0
         for shape in self.space.shapes:
@@ -195,7 +195,7 @@ class PlanarEnvironment(BaseEnvironment):
         return canvas.get_frame()
 
     def _camera_view(self) -> tuple[tuple[float, float], float]:
-        """Return the point (m) at the image's centre and its height (m), as appearance moves them."""
+        """Return the point (m) at the image's centre and the height shown (m)."""
         x, y = self.camera_target()
         view_height = self.VIEW_HEIGHT / self.appearance.camera_zoom
         shift_x, shift_y = self.appearance.camera_shift

@@ -1,4 +1,4 @@
-"""SpatialEnvironment: an environment with its bodies in a PyBullet client. SI units, z up, +x ahead.
+"""SpatialEnvironment: an environment with its bodies in a PyBullet client. SI units, z up.
 
 SpatialPoseEnvironment adds what the environments share whose body takes poses.
 """
@@ -231,7 +231,7 @@ class SpatialEnvironment(BaseEnvironment):
 
 
 class SpatialPoseEnvironment(PoseEnvironment, SpatialEnvironment):
-    """A PoseEnvironment in space: its `body`, loaded by `load_bodies`, takes poses with its arms."""
+    """A PoseEnvironment in space; `load_bodies` sets `body`, whose arms take the poses."""
 
     LINK_POINTS: ClassVar[Sequence[LinkPoint]]
     """Elbow and hand of each arm, one arm after the other."""

@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 
 Action = Sequence[float]
-"""An action as the hooks of an environment receive it: one plain number in [-1, 1] per component."""
+"""An action as the hooks of an environment get it: one plain number in [-1, 1] per component."""
 
 
 @dataclass(frozen=True)

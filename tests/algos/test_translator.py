@@ -293,7 +293,12 @@ def test_it_learns_to_see_better_than_saying_the_mean(tmp_path):
     assert judged.baseline == pytest.approx(
         np.square(values[held_out] - values[teach].mean(0)).mean(), rel=1e-4
     )
-    assert [told.name for told in judged.errors] == ["pose elbow x", "pose elbow y", "pose hand x", "pose hand y"]
+    assert [told.name for told in judged.errors] == [
+        "pose elbow x",
+        "pose elbow y",
+        "pose hand x",
+        "pose hand y",
+    ]
     assert {told.unit for told in judged.errors} == {"mm"}
     assert np.mean([told.error**2 for told in judged.errors]) == pytest.approx(
         1e6 * judged.mse, rel=1e-4
@@ -410,7 +415,11 @@ def test_train_and_evaluate_from_the_command(data, elsewhere):
         "translate", "evaluate", "reacher2d-translator-0", data.folder, "--worst", "worst.png"
     )
     assert judged.exit_code == 0, judged.output
-    assert "pose hand y" in judged.output and " mm" in judged.output and "other colours" in judged.output
+    assert (
+        "pose hand y" in judged.output
+        and " mm" in judged.output
+        and "other colours" in judged.output
+    )
     assert Path("worst.png").stat().st_size > 1000
     config = json.loads(Path("runs/reacher2d-translator-0/config.json").read_text())
     assert config["settings"]["signals"] == ["pose"] and config["versions"]["torch"]
