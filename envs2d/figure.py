@@ -30,6 +30,14 @@ STRAIGHT_HEIGHT = TORSO_HEIGHT / 2 + 0.35 + 0.30
 """Height of the torso's centre over the feet when the legs are straight (m)."""
 
 
+MAX_IMPULSE = 0.2
+"""Angular impulse of a full action on a limb under `impulse` actuation (kg m2/s)."""
+
+
+NO_LOAD_SPEED = 12.0
+"""No-load speed of a motor (rad/s): it exerts the action's torque below, and brakes above."""
+
+
 AXES = ("x", "y")
 
 
@@ -65,60 +73,6 @@ ARMS = (
     Limb("right upper arm", "torso", (0.17, 0.21), 0.30, -0.8, 2.8, 20.0),
     Limb("right forearm", "right upper arm", (0.0, -0.15), 0.25, -0.05, 2.4, 10.0),
 )
-
-
-def make_figure_signals(limbs: Sequence[Limb], standing_on: str) -> tuple[Signal, ...]:
-    """Return six numbers for the torso and six for each limb, in the order of get_observation."""
-    names = ["torso", *(limb.name for limb in limbs)]
-    signals = []
-    for name in names:
-        origin = standing_on if name == "torso" else "the torso"
-        signals += [
-            Signal(
-                f"{name} position",
-                2,
-                -10.0,
-                10.0,
-                "m",
-                f"position relative to {origin} and to the rest pose",
-                AXES,
-            ),
-            Signal(f"{name} angle", 1, -100.0, 100.0, "rad", "angle from the rest pose, unwrapped"),
-            Signal(
-                f"{name} velocity", 2, -50.0, 50.0, "m/s", f"velocity relative to {origin}", AXES
-            ),
-            Signal(f"{name} angular velocity", 1, -200.0, 200.0, "rad/s", "rate of rotation"),
-        ]
-    return tuple(signals)
-
-
-def make_figure_actions(limbs: Sequence[Limb]) -> tuple[Signal, ...]:
-    """Return one torque for the joint of each limb."""
-    return tuple(
-        Signal(
-            f"{limb.name} torque",
-            1,
-            -limb.max_torque,
-            limb.max_torque,
-            "N m",
-            "on the limb; the opposite acts on its parent",
-        )
-        for limb in limbs
-    )
-
-
-def body_speed(body_state: Sequence[float]) -> float:
-    """Return the speed of a body, where 1 rad/s of rotation counts as 1 m/s."""
-    _, _, _, vx, vy, angular_velocity = body_state
-    return math.sqrt(vx * vx + vy * vy + angular_velocity * angular_velocity)
-
-
-MAX_IMPULSE = 0.2
-"""Angular impulse of a full action on a limb under `impulse` actuation (kg m2/s)."""
-
-
-NO_LOAD_SPEED = 12.0
-"""No-load speed of a motor (rad/s): it exerts the action's torque below, and brakes above."""
 
 
 class FigureSettings(PlanarSettings):
@@ -303,3 +257,49 @@ class FigureEnvironment:
     def push_target(self) -> PushTarget:
         """Return the torso."""
         return make_push_target(self.figure.torso)
+
+
+def make_figure_signals(limbs: Sequence[Limb], standing_on: str) -> tuple[Signal, ...]:
+    """Return six numbers for the torso and six for each limb, in the order of get_observation."""
+    names = ["torso", *(limb.name for limb in limbs)]
+    signals = []
+    for name in names:
+        origin = standing_on if name == "torso" else "the torso"
+        signals += [
+            Signal(
+                f"{name} position",
+                2,
+                -10.0,
+                10.0,
+                "m",
+                f"position relative to {origin} and to the rest pose",
+                AXES,
+            ),
+            Signal(f"{name} angle", 1, -100.0, 100.0, "rad", "angle from the rest pose, unwrapped"),
+            Signal(
+                f"{name} velocity", 2, -50.0, 50.0, "m/s", f"velocity relative to {origin}", AXES
+            ),
+            Signal(f"{name} angular velocity", 1, -200.0, 200.0, "rad/s", "rate of rotation"),
+        ]
+    return tuple(signals)
+
+
+def make_figure_actions(limbs: Sequence[Limb]) -> tuple[Signal, ...]:
+    """Return one torque for the joint of each limb."""
+    return tuple(
+        Signal(
+            f"{limb.name} torque",
+            1,
+            -limb.max_torque,
+            limb.max_torque,
+            "N m",
+            "on the limb; the opposite acts on its parent",
+        )
+        for limb in limbs
+    )
+
+
+def body_speed(body_state: Sequence[float]) -> float:
+    """Return the speed of a body, where 1 rad/s of rotation counts as 1 m/s."""
+    _, _, _, vx, vy, angular_velocity = body_state
+    return math.sqrt(vx * vx + vy * vy + angular_velocity * angular_velocity)
