@@ -1,6 +1,7 @@
 """Environments in the plane. Importing this package registers their ids and loads nothing heavy.
 
-`gymnasium.make("poise:poise/Cartpole-v0")` needs no import; after `import poise` so does `gymnasium.make("poise/Cartpole-v0")`.
+`gymnasium.make("poise:poise/Cartpole-v0")` needs no import; `gymnasium.make("poise/Cartpole-v0")`
+needs `import poise` before it.
 """
 
 import gymnasium

@@ -1,6 +1,6 @@
 """Cart-pole: a pole hinged on a cart that is pushed left and right along a rail.
 
-Source of the task: Barto, Sutton and Anderson (1983), Neuronlike adaptive elements that can solve difficult
+Source: Barto, Sutton and Anderson (1983), Neuronlike adaptive elements that can solve difficult
 learning control problems.
 """
 
@@ -17,40 +17,37 @@ from poise.toolkit.environment import PushTarget
 from poise.toolkit.rewards import control_saving, gaussian_tolerance
 from poise.toolkit.spaces import Action, Array, Signal
 
+# Sizes (m), masses (kg), force (N).
 CART_WIDTH = 0.5
 CART_HEIGHT = 0.3
 CART_MASS = 1.0
-
-
 POLE_LENGTH = 1.0
 POLE_WIDTH = 0.1
 POLE_MASS = 0.1
-
-
-RAIL_END = 3.0
-
-
 GROUND_LEVEL = -0.25
-
-
-POLE_ANGLE_LIMIT = 0.21
-
-
 MAX_FORCE = 10.0
 
 
+RAIL_END = 3.0
+"""Largest distance of the cart from the middle (m)."""
+
+
+POLE_ANGLE_LIMIT = 0.21
+"""Largest tilt of the pole (rad)."""
+
+
 SPRING_LENGTH = 1e6
-
-
 SPRING_STIFFNESS = 1e-3
+"""Rest length (m) and stiffness (N/m) of the spring that drives the cart: so long and soft that
+the cart's position does not change its pull."""
 
 
 class CartpoleSettings(PlanarSettings):
-    """What the cart-pole lets its user choose."""
+    """Settings of Cartpole."""
 
     actuation: Literal["motor", "impulse"] = Field(
         "motor",
-        description="motor: a force that lasts through the step; impulse: the same push all at once",
+        description="motor: a force that lasts for the step; impulse: the same push all at once",
     )
     force: float = Field(MAX_FORCE, ge=0.1, le=100, description="force of a full action (N)")
 
@@ -60,18 +57,21 @@ class Cartpole(PlanarEnvironment):
 
     The episode ends when the pole tips beyond 0.21 rad or the cart passes the rail's end.
 
-    Left to itself it fails after 44 steps of 20 ms, under random actions after 24 (medians of 50 seeds).
+    Without actions it fails after 44 steps of 20 ms, under random actions after 24 (medians of 50
+    seeds).
     """
 
     OBSERVATION = (
-        Signal("x", 1, -4.0, 4.0, "m", "the cart's place on the rail, 0 in the middle"),
-        Signal("v", 1, -20.0, 20.0, "m/s", "the cart's velocity"),
-        Signal("angle", 1, -0.6, 0.6, "rad", "the pole's angle from upright, positive to the left"),
-        Signal("angular velocity", 1, -20.0, 20.0, "rad/s", "the pole's angular velocity"),
+        Signal("x", 1, -4.0, 4.0, "m", "position of the cart on the rail, 0 in the middle"),
+        Signal("v", 1, -20.0, 20.0, "m/s", "velocity of the cart"),
+        Signal(
+            "angle", 1, -0.6, 0.6, "rad", "angle of the pole from upright, positive to the left"
+        ),
+        Signal("angular velocity", 1, -20.0, 20.0, "rad/s", "angular velocity of the pole"),
     )
-    ACTION = (Signal("force", 1, -MAX_FORCE, MAX_FORCE, "N", "push on the cart along the rail"),)
+    ACTION = (Signal("force", 1, -MAX_FORCE, MAX_FORCE, "N", "force on the cart along the rail"),)
     REWARD: ClassVar = {
-        "posture": {"upright": 0.4, "centred": 0.3, "quiet": 0.2, "economy": 0.1},
+        "posture": {"upright": 0.4, "centred": 0.3, "low_velocity": 0.2, "control_saving": 0.1},
         "survival": {"alive": 1.0},
     }
     SETTINGS = CartpoleSettings
@@ -80,16 +80,15 @@ class Cartpole(PlanarEnvironment):
     settings: CartpoleSettings
 
     def initialize_episode(self, rng: np.random.Generator) -> None:
-        """A cart on its rail and a pole on the cart, all four state variables a little off zero."""
+        """Build the cart on its rail and the pole on the cart, with a state near zero."""
         x, v, angle, angular_velocity = rng.normal(0.0, self.settings.reset_noise_scale, 4).tolist()
         static = self.space.static_body
         self.cart = pymunk.Body(CART_MASS, float("inf"))
         self.cart.position = (x, 0.0)
         self.cart.velocity = (v, 0.0)
         hinge = pymunk.Vec2d(x, CART_HEIGHT / 2)
-        self.pole = pymunk.Body(
-            POLE_MASS, pymunk.moment_for_box(POLE_MASS, (POLE_WIDTH, POLE_LENGTH))
-        )
+        pole_moment = pymunk.moment_for_box(POLE_MASS, (POLE_WIDTH, POLE_LENGTH))
+        self.pole = pymunk.Body(POLE_MASS, pole_moment)
         self.pole.angle = angle
         self.pole.angular_velocity = angular_velocity
         middle = pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(angle)
@@ -100,8 +99,8 @@ class Cartpole(PlanarEnvironment):
             pymunk.GrooveJoint(static, self.cart, (-2 * RAIL_END, 0), (2 * RAIL_END, 0), (0, 0))
         )
         self.add_joint(pymunk.PivotJoint(self.cart, self.pole, hinge))
-        # A force that lasts through the substeps at no cost: a spring so long and soft that moving along
-        # the rail does not change its pull, which the action sets through its rest length.
+        # A force that lasts for all physics steps at no cost: the pull of a very long and soft
+        # spring, which the action sets through the rest length.
         self.drive_spring = pymunk.DampedSpring(
             static, self.cart, (-SPRING_LENGTH, 0), (0, 0), SPRING_LENGTH, SPRING_STIFFNESS, 0.0
         )
@@ -109,60 +108,56 @@ class Cartpole(PlanarEnvironment):
 
     def apply_action(self, action: Action) -> None:
         """Push the cart."""
+        force = action[0] * self.settings.force
         if self.settings.actuation == "impulse":
-            self.cart.velocity += (
-                action[0] * self.settings.force / self.CONTROL_HZ / self.cart.mass,
-                0.0,
-            )
-            return
-        self.drive_spring.rest_length = (
-            SPRING_LENGTH + action[0] * self.settings.force / SPRING_STIFFNESS
-        )
+            self.cart.velocity += (force / self.CONTROL_HZ / self.cart.mass, 0.0)
+        else:
+            self.drive_spring.rest_length = SPRING_LENGTH + force / SPRING_STIFFNESS
 
     def read_state(self) -> None:
-        """Keep the state as plain numbers: x, v, angle, angular velocity."""
+        """Read x (m), v (m/s), angle (rad) and angular velocity (rad/s) as plain numbers."""
         super().read_state()
         cart, pole = self.body_states.tolist()
         self.state = (cart[0], cart[3], pole[2], pole[5])
 
+    def reward_terms(self, action: Action) -> dict[str, float]:
+        """Return upright, centred, low_velocity and control_saving, each in [0, 1]."""
+        x, v, angle, angular_velocity = self.state
+        return {
+            "alive": 1.0,
+            "upright": gaussian_tolerance(angle, 0.1),
+            "centred": gaussian_tolerance(x, 1.0),
+            "low_velocity": gaussian_tolerance(v, 1.0) * gaussian_tolerance(angular_velocity, 1.0),
+            "control_saving": control_saving(action),
+        }
+
+    def failure_margins(self) -> dict[str, float]:
+        """Return how far the pole is from POLE_ANGLE_LIMIT, and the cart from RAIL_END."""
+        x, _, angle, _ = self.state
+        return {"pole": 1.0 - abs(angle) / POLE_ANGLE_LIMIT, "rail": 1.0 - abs(x) / RAIL_END}
+
+    def get_observation(self) -> Array:
+        """Return x, v, angle, angular velocity."""
+        return np.array(self.state)
+
     def collision_shapes(self) -> list[pymunk.Shape]:
-        """Cart, pole and ground."""
+        """Return the shapes of cart, pole and ground, none of which collide with each other."""
         ground = pymunk.Segment(
             self.space.static_body, (-100.0, GROUND_LEVEL - 1.0), (100.0, GROUND_LEVEL - 1.0), 1.0
         )
         sizes = ((self.cart, (CART_WIDTH, CART_HEIGHT)), (self.pole, (POLE_WIDTH, POLE_LENGTH)))
         return [ground, *(pymunk.Poly.create_box(body, size) for body, size in sizes)]
 
-    def reward_terms(self, action: Action) -> dict[str, float]:
-        """Upright, in the middle, quiet, with little force; each in [0, 1]."""
-        x, v, angle, angular_velocity = self.state
-        return {
-            "alive": 1.0,
-            "upright": gaussian_tolerance(angle, 0.1),
-            "centred": gaussian_tolerance(x, 1.0),
-            "quiet": gaussian_tolerance(v, 1.0) * gaussian_tolerance(angular_velocity, 1.0),
-            "economy": control_saving(action),
-        }
-
-    def failure_margins(self) -> dict[str, float]:
-        """The pole may tip by 0.21 rad and the cart may go to the rail's end."""
-        x, _, angle, _ = self.state
-        return {"pole": 1.0 - abs(angle) / POLE_ANGLE_LIMIT, "rail": 1.0 - abs(x) / RAIL_END}
-
-    def get_observation(self) -> Array:
-        """x, v, angle, angular velocity."""
-        return np.array(self.state)
-
     def push_target(self) -> PushTarget:
-        """Pushes hit the pole."""
+        """Return the pole."""
         return make_push_target(self.pole)
 
     def camera_target(self) -> tuple[float, float]:
-        """The camera follows the cart."""
+        """Return a point over the ground that follows the cart (m)."""
         return self.state[0], 0.45
 
     def draw_scene(self, canvas: Canvas) -> None:
-        """Rail, cart, wheels, pole."""
+        """Draw rail, cart, wheels and pole."""
         x, _, angle, _ = self.state
         canvas.draw_ground(GROUND_LEVEL)
         for end in (-RAIL_END, RAIL_END):

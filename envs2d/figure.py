@@ -1,4 +1,4 @@
-"""A figure: a torso with limbs in an environment's space; its joints, motors, senses and looks."""
+"""A figure: a torso with limbs in the space of an environment; its joints, motors and drawing."""
 
 import math
 from collections.abc import Sequence
@@ -15,22 +15,39 @@ from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
 from poise.toolkit.environment import Joint, PushTarget
 from poise.toolkit.spaces import Action, Array, Signal
 
+# Sizes (m), masses (kg).
 TORSO_WIDTH = 0.3
 TORSO_HEIGHT = 0.5
 TORSO_MASS = 30.0
-
-
 LIMB_WIDTH = 0.08
 LIMB_MASS = 5.0
+# For drawing only: the figure's physics has no head.
+NECK_LENGTH = 0.14
+HEAD_RADIUS = 0.11
 
 
 STRAIGHT_HEIGHT = TORSO_HEIGHT / 2 + 0.35 + 0.30
-"""The torso's centre over the feet when the legs hang straight (m)."""
+"""Height of the torso's centre over the feet when the legs are straight (m)."""
+
+
+MAX_IMPULSE = 0.2
+"""Angular impulse of a full action on a limb under `impulse` actuation (kg m2/s)."""
+
+
+NO_LOAD_SPEED = 12.0
+"""No-load speed of a motor (rad/s): it exerts the action's torque below, and brakes above."""
+
+
+AXES = ("x", "y")
 
 
 @dataclass(frozen=True)
 class Limb:
-    """A limb of LIMB_MASS kg that hangs straight down at rest, its upper end at `at` in its parent's coordinates."""
+    """A limb of LIMB_MASS that hangs straight down in the rest pose.
+
+    Its upper end is at `anchor` in the coordinates of its parent. Lengths in m, angles of the joint
+    relative to the parent in rad, torque of the motor in N m.
+    """
 
     name: str
     parent: str
@@ -42,7 +59,7 @@ class Limb:
 
 
 LEGS = (
-    #    name, parent, joint (m), length (m), joint's range (rad), motor's strength (N m)
+    # name, parent, anchor (m), length (m), range of the joint (rad), max torque (N m)
     Limb("left thigh", "torso", (-0.10, -0.25), 0.35, -1.4, 0.7, 50.0),
     Limb("left shin", "left thigh", (0.0, -0.175), 0.30, -0.4, 2.2, 50.0),
     Limb("right thigh", "torso", (0.10, -0.25), 0.35, -0.7, 1.4, 50.0),
@@ -58,66 +75,13 @@ ARMS = (
 )
 
 
-def make_figure_signals(limbs: Sequence[Limb], standing_on: str) -> tuple[Signal, ...]:
-    """Six signals for the torso and six for each limb, in the order of Figure.observe."""
-    names = ["torso", *(limb.name for limb in limbs)]
-    signals = []
-    for name in names:
-        origin = standing_on if name == "torso" else "the torso"
-        signals += [
-            Signal(
-                f"{name} position",
-                2,
-                -10.0,
-                10.0,
-                "m",
-                f"x and y relative to {origin} and to the rest pose",
-            ),
-            Signal(f"{name} angle", 1, -100.0, 100.0, "rad", "turn from the rest pose, unwrapped"),
-            Signal(f"{name} velocity", 2, -50.0, 50.0, "m/s", f"vx and vy relative to {origin}"),
-            Signal(f"{name} angular velocity", 1, -200.0, 200.0, "rad/s", "rate of turn"),
-        ]
-    return tuple(signals)
-
-
-def make_figure_actions(limbs: Sequence[Limb]) -> tuple[Signal, ...]:
-    """One torque for each limb's joint."""
-    return tuple(
-        Signal(
-            f"{limb.name} torque",
-            1,
-            -limb.max_torque,
-            limb.max_torque,
-            "N m",
-            "on the limb; its parent feels the opposite",
-        )
-        for limb in limbs
-    )
-
-
-def body_speed(body_state: Sequence[float]) -> float:
-    """How fast a body moves, turning counted as 1 m/s for each rad/s."""
-    return math.sqrt(
-        body_state[3] * body_state[3]
-        + body_state[4] * body_state[4]
-        + body_state[5] * body_state[5]
-    )
-
-
-MAX_IMPULSE = 0.2
-"""What a full action gives a limb under `impulse` actuation (kg m2/s)."""
-
-
-NO_LOAD_SPEED = 12.0
-"""No-load speed of a joint's motor (rad/s): up to it the torque is what the action asks for, beyond it the motor brakes."""
-
-
 class FigureSettings(PlanarSettings):
-    """What every environment with a figure in it lets its user choose."""
+    """Settings of every environment with a figure."""
 
     actuation: Literal["motor", "impulse"] = Field(
         "motor",
-        description="motor: torques at joints with limits; impulse: kicks on the limb alone, no limits",
+        description="motor: torques at joints with limits; "
+        "impulse: angular impulses on the limbs alone, without joint limits",
     )
     friction: float = Field(
         1.0, ge=0, le=2, description="coefficient of friction between any two surfaces"
@@ -125,7 +89,10 @@ class FigureSettings(PlanarSettings):
 
 
 class Figure:
-    """A torso and its limbs in an environment's space; `limbs` lists every parent before its children."""
+    """A torso and its limbs in the space of an environment; in `limbs` parents precede children.
+
+    The lowest foot stands at `ground_height` (m).
+    """
 
     def __init__(
         self,
@@ -141,26 +108,25 @@ class Figure:
         noise = rng.normal(0.0, settings.reset_noise_scale, len(limbs) + 1).tolist()
         self.motors: list[pymunk.SimpleMotor] = []
         self.bodies: dict[str, pymunk.Body] = {}
-        torso = self._add_body(
+        self.torso = self._add_body(
             env, "torso", (0.0, 0.0), noise[0], TORSO_WIDTH, TORSO_HEIGHT, TORSO_MASS
         )
-        for limb, turn in zip(limbs, noise[1:], strict=True):
+        for limb, rotation in zip(limbs, noise[1:], strict=True):
             parent = self.bodies[limb.parent]
-            angle = parent.angle + min(limb.max_angle, max(limb.min_angle, turn))
+            angle = parent.angle + min(limb.max_angle, max(limb.min_angle, rotation))
             joint = parent.local_to_world(limb.anchor)
             middle = joint + pymunk.Vec2d(0.0, -limb.length / 2).rotated(angle)
             self._add_body(env, limb.name, middle, angle, LIMB_WIDTH, limb.length, LIMB_MASS)
-        # The pose is known; now set it down so that its lowest foot touches the ground.
+        # Move the whole pose so that its lowest foot touches the ground.
         lowest = min(self._lowest_point(limb) for limb in limbs)
         for body in self.bodies.values():
             body.position += pymunk.Vec2d(0.0, ground_height - lowest)
         for limb in limbs:
             self._add_joint(env, limb)
-        self.torso = torso
         self.set_rest_height(ground_height)
 
     def apply_action(self, action: Action) -> None:
-        """Turn effort in [-1, 1] into torques at the joints, or into kicks on the limbs alone."""
+        """Turn an action in [-1, 1] into torques at the joints, or into impulses on the limbs."""
         if self.is_impulse_actuated:
             for limb, share in zip(self.limbs, action, strict=True):
                 body = self.bodies[limb.name]
@@ -173,7 +139,10 @@ class Figure:
     def get_observation(
         self, states: Array, origin_x: float = 0.0, origin_vx: float = 0.0
     ) -> Array:
-        """The figure's rows of PlanarEnvironment.states, (bodies, 6), relative to torso and rest pose, flat."""
+        """Return the states (B, 6) of torso and limbs relative to torso and rest pose, flat (6 B,).
+
+        The torso's x and vx are relative to `origin_x` (m) and `origin_vx` (m/s).
+        """
         relative = states - self.rest_state
         relative[1:, :2] -= relative[0, :2]
         relative[1:, 3:5] -= relative[0, 3:5]
@@ -182,60 +151,56 @@ class Figure:
         return relative.ravel()
 
     def joints(self, action: Action, control_hz: float) -> list[Joint]:
-        """Every limb's joint, bent from where it hangs straight, and the torque that the effort asks for; of a kick, its mean."""
-        asked = zip(self.limbs, action or [0.0] * len(self.limbs), strict=True)
-        return [
-            Joint(
-                limb.name,
-                self.bodies[limb.name].angle - self.bodies[limb.parent].angle,
-                share * (MAX_IMPULSE * control_hz if self.is_impulse_actuated else limb.max_torque),
-            )
-            for limb, share in asked
-        ]
+        """Return the joint of each limb with its angle from the rest pose and the action's torque.
+
+        The torque of an impulse is its mean over a step of 1 / `control_hz` seconds.
+        """
+        joints = []
+        for limb, share in zip(self.limbs, action or [0.0] * len(self.limbs), strict=True):
+            angle = self.bodies[limb.name].angle - self.bodies[limb.parent].angle
+            impulse_torque = MAX_IMPULSE * control_hz
+            max_torque = impulse_torque if self.is_impulse_actuated else limb.max_torque
+            joints.append(Joint(limb.name, angle, share * max_torque))
+        return joints
 
     def ground_contacts(self) -> dict[str, bool]:
-        """Whether each shin touches something; limbs do not touch each other."""
-        touched: dict[str, bool] = {}
+        """Return whether each shin touches something; limbs do not collide with each other."""
+        contacts: dict[str, bool] = {}
         for name, body in self.bodies.items():
             if name.endswith("shin"):
-                met: list[pymunk.Arbiter] = []
-                body.each_arbiter(met.append)
-                touched[name] = bool(met)
-        return touched
+                arbiters: list[pymunk.Arbiter] = []
+                body.each_arbiter(arbiters.append)
+                contacts[name] = bool(arbiters)
+        return contacts
 
     def set_rest_height(self, ground_height: float) -> None:
-        """Let the rest pose, which is what it sees itself relative to, stand at this height (m)."""
-        places = {"torso": (0.0, ground_height + STRAIGHT_HEIGHT)}
+        """Set the height (m) of the rest pose, to which observations are relative."""
+        positions = {"torso": (0.0, ground_height + STRAIGHT_HEIGHT)}
         for limb in self.limbs:
-            x, y = places[limb.parent]
-            places[limb.name] = (x + limb.anchor[0], y + limb.anchor[1] - limb.length / 2)
-        self.rest_state = np.zeros((len(places), 6))
-        self.rest_state[:, :2] = list(places.values())
+            x, y = positions[limb.parent]
+            positions[limb.name] = (x + limb.anchor[0], y + limb.anchor[1] - limb.length / 2)
+        self.rest_state = np.zeros((len(positions), 6))
+        self.rest_state[:, :2] = list(positions.values())
 
     def draw(self, canvas: Canvas) -> None:
-        """Limbs, torso and head over them, a dark dot at each joint."""
+        """Draw the limbs, torso and head over them, and a dark dot at each joint."""
         for limb in self.limbs:
             body = self.bodies[limb.name]
             top = body.local_to_world((0.0, limb.length / 2))
             end = body.local_to_world((0.0, -limb.length / 2 + LIMB_WIDTH / 2))
-            canvas.draw_capsule(
-                top,
-                end,
-                LIMB_WIDTH,
-                FAR_LIMB_COLOUR if limb.name.startswith("left") else NEAR_LIMB_COLOUR,
-            )
+            is_far = limb.name.startswith("left")
+            colour = FAR_LIMB_COLOUR if is_far else NEAR_LIMB_COLOUR
+            canvas.draw_capsule(top, end, LIMB_WIDTH, colour)
         canvas.draw_box(
             self.torso.position, self.torso.angle, TORSO_WIDTH, TORSO_HEIGHT, BODY_COLOUR, 0.06
         )
-        neck, head = (
-            self.torso.local_to_world((0.0, TORSO_HEIGHT / 2 + rise)) for rise in (0.0, 0.14)
-        )
+        neck = self.torso.local_to_world((0.0, TORSO_HEIGHT / 2))
+        head = self.torso.local_to_world((0.0, TORSO_HEIGHT / 2 + NECK_LENGTH))
         canvas.draw_capsule(neck, head, LIMB_WIDTH, BODY_COLOUR)
-        canvas.draw_disc(head, 0.11, BODY_COLOUR)
+        canvas.draw_disc(head, HEAD_RADIUS, BODY_COLOUR)
         for limb in self.limbs:
-            canvas.draw_joint(
-                self.bodies[limb.parent].local_to_world(limb.anchor), 0.02, INK_COLOUR
-            )
+            joint = self.bodies[limb.parent].local_to_world(limb.anchor)
+            canvas.draw_joint(joint, 0.02, INK_COLOUR)
 
     def _add_body(
         self,
@@ -251,7 +216,7 @@ class Figure:
         body.position = position
         body.angle = angle
         shape = pymunk.Poly.create_box(body, (width, height))
-        shape.filter = pymunk.ShapeFilter(group=1)
+        shape.filter = pymunk.ShapeFilter(group=1)  # Limbs do not collide with each other.
         env.space.add(body, shape)
         self.bodies[name] = body
         return body
@@ -264,32 +229,77 @@ class Figure:
             motor = pymunk.SimpleMotor(parent, body, 0.0)
             motor.max_force = 0.0
             self.motors.append(motor)
-            env.space.add(
-                motor, pymunk.RotaryLimitJoint(parent, body, limb.min_angle, limb.max_angle)
-            )
+            limit = pymunk.RotaryLimitJoint(parent, body, limb.min_angle, limb.max_angle)
+            env.space.add(motor, limit)
 
     def _lowest_point(self, limb: Limb) -> float:
+        """Return the height (m) of the lower one of the corners at the limb's end."""
         body = self.bodies[limb.name]
-        return min(
-            body.local_to_world((x, -limb.length / 2)).y for x in (-LIMB_WIDTH / 2, LIMB_WIDTH / 2)
-        )
+        corners = ((side * LIMB_WIDTH / 2, -limb.length / 2) for side in (-1, 1))
+        return min(body.local_to_world(corner).y for corner in corners)
 
 
 class FigureEnvironment:
-    """The hooks that environments with a `figure` have in common, beside PlanarEnvironment."""
+    """Hooks that environments with a `figure` share, mixed with PlanarEnvironment."""
 
     figure: Figure
     last_action: Action
     CONTROL_HZ: ClassVar[int]
 
     def joints(self) -> list[Joint]:
-        """All of the figure's."""
+        """Return the joints of the figure."""
         return self.figure.joints(self.last_action, self.CONTROL_HZ)
 
     def ground_contacts(self) -> dict[str, bool]:
-        """Whether the shins, which are its feet, touch what it stands on."""
+        """Return whether each shin touches the ground; the figure stands on its shins."""
         return self.figure.ground_contacts()
 
     def push_target(self) -> PushTarget:
-        """Pushes hit the torso."""
+        """Return the torso."""
         return make_push_target(self.figure.torso)
+
+
+def make_figure_signals(limbs: Sequence[Limb], standing_on: str) -> tuple[Signal, ...]:
+    """Return six numbers for the torso and six for each limb, in the order of get_observation."""
+    names = ["torso", *(limb.name for limb in limbs)]
+    signals = []
+    for name in names:
+        origin = standing_on if name == "torso" else "the torso"
+        signals += [
+            Signal(
+                f"{name} position",
+                2,
+                -10.0,
+                10.0,
+                "m",
+                f"position relative to {origin} and to the rest pose",
+                AXES,
+            ),
+            Signal(f"{name} angle", 1, -100.0, 100.0, "rad", "angle from the rest pose, unwrapped"),
+            Signal(
+                f"{name} velocity", 2, -50.0, 50.0, "m/s", f"velocity relative to {origin}", AXES
+            ),
+            Signal(f"{name} angular velocity", 1, -200.0, 200.0, "rad/s", "rate of rotation"),
+        ]
+    return tuple(signals)
+
+
+def make_figure_actions(limbs: Sequence[Limb]) -> tuple[Signal, ...]:
+    """Return one torque for the joint of each limb."""
+    return tuple(
+        Signal(
+            f"{limb.name} torque",
+            1,
+            -limb.max_torque,
+            limb.max_torque,
+            "N m",
+            "on the limb; the opposite acts on its parent",
+        )
+        for limb in limbs
+    )
+
+
+def body_speed(body_state: Sequence[float]) -> float:
+    """Return the speed of a body, where 1 rad/s of rotation counts as 1 m/s."""
+    _, _, _, vx, vy, angular_velocity = body_state
+    return math.sqrt(vx * vx + vy * vy + angular_velocity * angular_velocity)

@@ -1,4 +1,4 @@
-"""PlanarEnvironment: an environment whose bodies live in a pymunk space. SI units, y up."""
+"""PlanarEnvironment: an environment with its bodies in a pymunk space. SI units, y up."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,17 +13,9 @@ from poise.envs2d.canvas import Canvas
 from poise.envs2d.interaction import MAX_BALLS, PlanarInteraction
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
+from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.settings import EnvSettings
 from poise.toolkit.spaces import Array
-
-
-class PlanarSettings(EnvSettings):
-    """What every environment in the plane lets its user choose."""
-
-    gravity: float = Field(
-        9.81, ge=0, le=40, description="gravity, towards the picture's bottom (m/s2)"
-    )
-
 
 BODY_FIELDS = (
     pymunk.batch.BodyFields.POSITION
@@ -34,17 +26,33 @@ BODY_FIELDS = (
 
 
 JOINT_CORRECTION = 0.2
-"""The part of a joint's gap that is closed in one physics step. Chipmunk's own choice (10 % in 1/60 s) lets
-the joints of a 70 kg body gape by 20 mm; this one keeps them under 1 cm and adds no energy (tests/test_physics.py)."""
+"""Fraction of a joint's gap that is closed in one physics step. Chipmunk's default (10 % in 1/60 s)
+lets the joints of a 70 kg body gape by 20 mm; this one keeps them under 1 cm and adds no energy
+(tests/envs2d/test_physics.py)."""
+
+
+COLLISION_SLOP = 0.001
+"""Depth to which touching shapes may overlap (m)."""
+
+
+class PlanarSettings(EnvSettings):
+    """Settings of every environment in the plane."""
+
+    gravity: float = Field(
+        9.81, ge=0, le=40, description="gravity, towards the bottom of the image (m/s2)"
+    )
 
 
 class PlanarEnvironment(BaseEnvironment):
-    """The plane: one pymunk space, rebuilt at every reset because pymunk remembers what it solved before."""
+    """The plane: one pymunk space, rebuilt at every reset.
+
+    A space keeps the solver's impulses of the last step as the start of the next one, so a space
+    that was used before would give other bits.
+    """
 
     SETTINGS = PlanarSettings
-    LIVE_SETTINGS: ClassVar[tuple[str, ...]] = (
-        "gravity",
-    )  # settings that `tune` lets act within an episode
+    LIVE_SETTINGS: ClassVar[tuple[str, ...]] = ("gravity",)
+    """Settings that a person may change within an episode."""
     VIEW_HEIGHT = 2.4
     RANDOMIZABLE = (
         "colours",
@@ -66,104 +74,112 @@ class PlanarEnvironment(BaseEnvironment):
         """Start from an empty space."""
         self.space = pymunk.Space()
         self.space.gravity = (0.0, -self.settings.gravity)
-        self.space.collision_slop = 0.001
+        self.space.collision_slop = COLLISION_SLOP
         self.body_states: Array = np.empty((0, 6))
         self._interaction: PlanarInteraction | None = None
 
-    def apply_settings(self) -> None:
-        """Let the settings that it TURNS act, whatever they were before."""
-        self.space.gravity = (0.0, -self.settings.gravity)
-
-    def set_friction(self, friction: float) -> None:
-        """Let any two surfaces that touch have this coefficient of friction; the engine multiplies theirs."""
-        # What is being placed is scaled once all of it is there.
-        scale = self.settings.friction_scale if len(self.body_states) else 1.0
-        for shape in self.space.shapes:
-            shape.friction = math.sqrt(friction * scale)
-
-    def interaction(self) -> PlanarInteraction:
-        """What disturbs this episode."""
-        self._interaction = self._interaction or PlanarInteraction(self)
-        return self._interaction
-
-    def collision_shapes(self) -> list[pymunk.Shape]:
-        """The shapes that thrown balls hit, where the environment's own physics has none."""
-        return []
-
     def step_physics(self, dt: float) -> None:
-        """One step of the physics, `dt` seconds."""
+        """Advance the physics by one step of `dt` seconds."""
         self.space.step(dt)
 
     def read_state(self) -> None:
-        """Read all bodies at once into `states` (B, 6): x, y, angle, vx, vy, angular velocity, in the order added."""
+        """Read all bodies at once into `body_states` (B, 6), in the order in which they were added.
+
+        A row is x, y (m), angle (rad), vx, vy (m/s), angular velocity (rad/s).
+        """
         if not len(self.body_states):
             self._scale_mass_and_friction()
-            # Thrown balls and the static body come last and are not shown; one more row because pymunk would
-            # grow a full buffer, and this memory is not its own to grow.
+            # Thrown balls and the static body come last and are left out. One more row, because
+            # pymunk would grow a full buffer, and it cannot grow numpy's memory.
             memory = np.zeros((len(self.space.bodies) + MAX_BALLS + 2, 6))
             self._buffer.set_float_buf(memory)
             self.body_states = memory[: len(self.space.bodies)]
         self._buffer.clear()
         pymunk.batch.get_space_bodies(self.space, BODY_FIELDS, self._buffer)
 
-    def _scale_mass_and_friction(self) -> None:
-        """Make what was just placed as heavy and as rough as the settings want it."""
-        mass = self.settings.mass_scale
-        friction = self.settings.friction_scale
-        for body in self.space.bodies:
-            body.mass = mass * body.mass
-            body.moment = mass * body.moment
-        for shape in self.space.shapes:
-            shape.friction *= math.sqrt(friction)
-        for joint in self.space.constraints:
-            if isinstance(joint, pymunk.DampedRotarySpring):
-                joint.damping *= friction
-
     def add_joint(self, joint: pymunk.Constraint) -> pymunk.Constraint:
-        """Add a joint that closes its gaps quickly."""
+        """Add a joint that closes its gaps by JOINT_CORRECTION a physics step."""
         joint.error_bias = (1.0 - JOINT_CORRECTION) ** (1.0 / self._dt)
         self.space.add(joint)
         return joint
 
+    def set_friction(self, friction: float) -> None:
+        """Set the friction coefficient between any two surfaces, times friction_scale."""
+        # Before the first read_state friction is not scaled yet: read_state scales all of it.
+        scale = self.settings.friction_scale if len(self.body_states) else 1.0
+        for shape in self.space.shapes:
+            shape.friction = math.sqrt(friction * scale)  # pymunk multiplies the two shapes' own.
+
+    def apply_settings(self) -> None:
+        """Apply LIVE_SETTINGS to the running episode."""
+        self.space.gravity = (0.0, -self.settings.gravity)
+
+    def change_setting(self, name: str, value: float) -> None:
+        """Change one of LIVE_SETTINGS within the episode."""
+        self.settings = self.settings.model_copy(update={name: value})
+        self.apply_settings()
+
+    def interaction(self) -> PlanarInteraction:
+        """Return the disturbances of this episode."""
+        self._interaction = self._interaction or PlanarInteraction(self)
+        return self._interaction
+
+    def collision_shapes(self) -> list[pymunk.Shape]:
+        """Return the shapes that thrown balls hit, beside those of the environment's physics."""
+        return []
+
     def render_frame(self) -> Array:
-        """The picture now; the camera follows `focus`."""
+        """Return the image now, (height, width, 3) uint8; the camera follows `camera_target`."""
         return self._render_image(
             self.settings.width, self.settings.height, self._draw_scene_and_interaction
         )
 
     def render_observation(self, size: int, *, at_target: bool = False) -> Array:
-        """A bare picture (size, size, 3) for the agent."""
+        """Return a bare image (size, size, 3) uint8 of the body, now or at its target."""
         return self._render_image(size, size, self.draw_goal if at_target else self.draw_body)
-
-    def world_to_image(self, point: Sequence[float]) -> tuple[float, float]:
-        """Where a point (m) is in the picture: fractions of its width and height, from the top left."""
-        left, top = self.image_to_world(0.0, 0.0)
-        right, bottom = self.image_to_world(1.0, 1.0)
-        return (point[0] - left) / (right - left), (point[1] - top) / (bottom - top)
-
-    def image_to_world(self, x: float, y: float) -> tuple[float, float]:
-        """The environment's point (m) under a point of the picture (fractions of its width and height, from the top left)."""
-        (centre_x, centre_y), height = self._camera_view()
-        width = height * self.settings.width / self.settings.height
-        return centre_x + (x - 0.5) * width, centre_y + (0.5 - y) * height
-
-    def camera_target(self) -> tuple[float, float]:
-        """The point (m) at the picture's centre."""
-        return 0.0, 0.0
 
     def draw_scene(self, canvas: Canvas) -> None:
         """Draw the environment on the canvas."""
         raise NotImplementedError
 
     def draw_body(self, canvas: Canvas) -> None:
-        """Draw it without its targets."""
+        """Draw the environment without its targets."""
         self.draw_scene(canvas)
 
     def draw_goal(self, canvas: Canvas) -> None:
-        """Draw what is to be reached."""
+        """Draw the body at its target; a UserError where it has none."""
         raise UserError(
             f"{type(self).__name__} cannot draw its body at the target: leave goal=state"
         )
+
+    def camera_target(self) -> tuple[float, float]:
+        """Return the point (m) at the centre of the image."""
+        return 0.0, 0.0
+
+    def world_to_image(self, point: Sequence[float]) -> ImagePoint:
+        """Return the image point at which a point (m) appears."""
+        left, top = self.image_to_world(0.0, 0.0)
+        right, bottom = self.image_to_world(1.0, 1.0)
+        return (point[0] - left) / (right - left), (point[1] - top) / (bottom - top)
+
+    def image_to_world(self, x: float, y: float) -> tuple[float, float]:
+        """Return the point (m) at an image point: fractions of width and height, from top left."""
+        (centre_x, centre_y), height = self._camera_view()
+        width = height * self.settings.width / self.settings.height
+        return centre_x + (x - 0.5) * width, centre_y + (0.5 - y) * height
+
+    def _scale_mass_and_friction(self) -> None:
+        """Multiply masses and frictions of the new bodies by mass_scale and friction_scale."""
+        mass_scale = self.settings.mass_scale
+        friction_scale = self.settings.friction_scale
+        for body in self.space.bodies:
+            body.mass = mass_scale * body.mass
+            body.moment = mass_scale * body.moment
+        for shape in self.space.shapes:
+            shape.friction *= math.sqrt(friction_scale)
+        for joint in self.space.constraints:
+            if isinstance(joint, pymunk.DampedRotarySpring):
+                joint.damping *= friction_scale
 
     def _draw_scene_and_interaction(self, canvas: Canvas) -> None:
         self.draw_scene(canvas)
@@ -181,10 +197,8 @@ class PlanarEnvironment(BaseEnvironment):
         return canvas.get_frame()
 
     def _camera_view(self) -> tuple[tuple[float, float], float]:
-        """The point at the picture's centre and how much its height shows (m), as the look has moved the camera."""
-        x, y = (self.camera_target_override or self.camera_target)()
-        view = self.VIEW_HEIGHT / self.appearance.camera_zoom
-        return (
-            x + self.appearance.camera_shift[0] * view,
-            y + self.appearance.camera_shift[1] * view,
-        ), view
+        """Return the point (m) at the image's centre and the height shown (m)."""
+        x, y = self.camera_target()
+        view_height = self.VIEW_HEIGHT / self.appearance.camera_zoom
+        shift_x, shift_y = self.appearance.camera_shift
+        return (x + shift_x * view_height, y + shift_y * view_height), view_height

@@ -1,4 +1,7 @@
-"""Environments in space. Importing this package registers their ids and loads nothing heavy; making one needs pybullet."""
+"""Environments in space. Importing this package registers their ids and loads nothing heavy.
+
+Making an environment needs pybullet.
+"""
 
 import gymnasium
 

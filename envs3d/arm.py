@@ -1,4 +1,4 @@
-"""Arm7: a seven-jointed Kuka arm over a table that reaches for an object, or picks it up."""
+"""Arm7: a Kuka arm of seven joints over a table that reaches for an object, or picks it up."""
 
 import math
 from typing import Any, ClassVar, Literal
@@ -16,30 +16,49 @@ from poise.toolkit.spaces import Action, Array, Signal
 ARM_JOINTS = tuple(f"J{number}" for number in range(7))
 
 
-FINGER_DIRECTIONS = {"gripper_to_arm": 0.0, "base_left_finger_joint": -1.0, "left_base_tip_joint": 0.0,
-           "base_right_finger_joint": 1.0, "right_base_tip_joint": 0.0}  # fmt: skip
-"""The hand's joints, and which way each turns to open it."""
+FINGER_DIRECTIONS = {
+    "gripper_to_arm": 0.0,
+    "base_left_finger_joint": -1.0,
+    "left_base_tip_joint": 0.0,
+    "base_right_finger_joint": 1.0,
+    "right_base_tip_joint": 0.0,
+}
+"""Joints of the hand, and the direction in which each one opens it."""
 
 
 FINGERTIP_LINKS = ("left_finger_tip", "right_finger_tip")
 
 
-HAND_POINT, POINT_AHEAD = (("base_link", (0.0, 0.024, along)) for along in (0.225, 1.225))
-"""The hand's middle, between the tips of its fingers, and a point 1 m ahead of it."""
+HAND_POINT = ("base_link", (0.0, 0.024, 0.225))
+"""The hand's centre, between the fingertips."""
+
+
+POINT_AHEAD = ("base_link", (0.0, 0.024, 1.225))
+"""A point 1 m ahead of the hand's centre: the difference is the unit vector of its direction."""
 
 
 READY_ANGLES = (0.0, 0.4, 0.0, -1.4, 0.0, 1.3, 0.0)
 """Angles of the arm (rad) at which the hand points down over the table."""
 
 
+READY_NOISE = 0.3
+"""Largest deviation of the first angles from READY_ANGLES (rad)."""
+
+
 MAX_SPEED = 1.5
+"""Target speed of a joint for a full action (rad/s)."""
+
+
 MAX_TORQUE = 200.0
-"""What a full action asks of a joint (rad/s), and the most its motor exerts for it (N m)."""
+"""Largest torque of an arm's motor (N m)."""
 
 
 OPEN_ANGLE = 0.3
+"""Angle of an open finger (rad)."""
+
+
 GRIP_TORQUE = 10.0
-"""Angle of an open finger (rad), and the most a finger's motor exerts (N m)."""
+"""Largest torque of a finger's motor (N m)."""
 
 
 CUBE_SIZE = 0.05
@@ -53,45 +72,63 @@ OBJECT_HIGH = (0.7, 0.25, 0.4)
 
 
 POSITION_TOLERANCE = 0.03
+"""Largest distance of the hand from the object that counts as reached (m)."""
+
+
+CLOSE_DISTANCE = 0.8 * POSITION_TOLERANCE
+OPEN_DISTANCE = 2.0 * POSITION_TOLERANCE
+"""The fingers close when the object is nearer than the first (m), and open beyond the second."""
+
+
 LIFT_HEIGHT = 0.1
+"""Height over the table to which the cube must be lifted (m)."""
+
+
 HOLD_STEPS = 10
-"""How close the hand must be (m), how high the cube must be lifted (m), and for how many steps in a row."""
+"""Steps in a row for which the object must be reached or lifted."""
 
 
 OBJECT_COLOUR = (224, 90, 71)
 
 
-class ArmSettings(SpatialSettings):
-    """What the arm lets its user choose."""
+AXES = ("x", "y", "z")
 
-    reward: str = Field("reach", description="which of the environment's named rewards it pays")
+
+class ArmSettings(SpatialSettings):
+    """Settings of Arm7."""
+
+    reward: str = Field("reach", description="name of the reward")
     task: Literal["touch", "lift"] = Field(
         "touch", description="reach an object in the air, or lift one from the table"
     )
 
 
 class Arm7(SpatialEnvironment):
-    """Reach for an object over the table with the hand, or lift it 0.1 m from the table and hold it there.
+    """Reach for an object over the table with the hand, or lift it 0.1 m from the table.
 
-    touch: the hand within 0.03 m of the object for 10 steps. lift: the fingers close by themselves about what is between
-    them, and the object stays up for 10 steps. A new object then appears elsewhere, as it does when one falls off the table.
-    It never fails.
+    touch: the hand must be within 0.03 m of the object for 10 steps. lift: the fingers close by
+    themselves when the object is between them; it must stay up for 10 steps. Then, or when it falls
+    off the table, a new object appears. The environment never fails.
     """
 
     OBSERVATION = (
-        Signal("angle", 7, -3.2, 3.2, "rad", "of each joint"),
-        Signal("speed", 7, -20.0, 20.0, "rad/s", "of each joint"),
-        Signal("hand", 3, -2.0, 2.0, "m", "where the hand's middle is"),
-        Signal("object", 3, -2.0, 2.0, "m", "where the object's middle is"),
-        Signal("difference", 3, -4.0, 4.0, "m", "object minus hand"),
-        Signal("pointing", 3, -1.1, 1.1, "1", "where the fingers point, as a unit vector"),
+        Signal("angle", 7, -3.2, 3.2, "rad", "angle of each joint", ARM_JOINTS),
+        Signal("speed", 7, -20.0, 20.0, "rad/s", "angular velocity of each joint", ARM_JOINTS),
+        Signal("hand", 3, -2.0, 2.0, "m", "position of the hand's centre", AXES),
+        Signal("object", 3, -2.0, 2.0, "m", "position of the object's centre", AXES),
+        Signal("difference", 3, -4.0, 4.0, "m", "object minus hand", AXES),
+        Signal("pointing", 3, -1.1, 1.1, "1", "direction of the hand, a unit vector", AXES),
         Signal("closed", 1, 0.0, 1.0, "1", "whether the fingers close"),
     )
-    ACTION = (Signal("speed", 7, -MAX_SPEED, MAX_SPEED, "rad/s", "asked of each joint"),)
+    ACTION = (
+        Signal(
+            "speed", 7, -MAX_SPEED, MAX_SPEED, "rad/s", "target speed of each joint", ARM_JOINTS
+        ),
+    )
     REWARD: ClassVar = {
         "reach": {
             "progress": 1.0,
-            "effort": -0.02,
+            "control_cost": -0.02,
             "down": 0.02,
             "grasp": 0.1,
             "lift": 5.0,
@@ -108,94 +145,90 @@ class Arm7(SpatialEnvironment):
     potentials: tuple[float, float]
 
     def load_bodies(self) -> None:
-        """The table, the arm, and the cube where one is to be lifted."""
+        """Load the table, the arm, and a cube if one is to be lifted."""
         self.load_body(PYBULLET_DATA / "table" / "table.urdf", (0.5, 0.0, -0.625))
         self.body = self.load_body(PYBULLET_DATA / "kuka_iiwa" / "kuka_with_gripper2.sdf")
         self.body.set_base_pose((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
         self.finger_joints = [name for name in self.body.joints if name not in ARM_JOINTS]
-        self.cube = (
-            self.load_box(CUBE_SIZE, CUBE_MASS, (*(part / 255 for part in OBJECT_COLOUR), 1.0))
-            if self.settings.task == "lift"
-            else None
-        )
+        self.cube = None
+        if self.settings.task == "lift":
+            red, green, blue = (value / 255 for value in OBJECT_COLOUR)
+            self.cube = self.load_box(CUBE_SIZE, CUBE_MASS, (red, green, blue, 1.0))
 
     def initialize_episode(self, rng: np.random.Generator) -> None:
-        """The arm over the table, its joints up to 0.3 rad from ready, the fingers open; the object anywhere."""
-        angles = [
-            *(READY_ANGLES + rng.uniform(-0.3, 0.3, len(ARM_JOINTS))),
-            *(FINGER_DIRECTIONS[name] * OPEN_ANGLE for name in self.finger_joints),
-        ]
+        """Put the arm near its ready pose over the table, fingers open, and place an object."""
+        num_joints = len(ARM_JOINTS)
+        arm_angles = READY_ANGLES + rng.uniform(-READY_NOISE, READY_NOISE, num_joints)
+        arm_speeds = rng.normal(0.0, self.settings.reset_noise_scale, num_joints)
+        finger_speeds = [0.0] * len(self.finger_joints)
         self.body.set_joint_state(
-            angles,
-            [
-                *rng.normal(0.0, self.settings.reset_noise_scale, len(ARM_JOINTS)),
-                *(0.0 for _ in self.finger_joints),
-            ],
+            [*arm_angles, *self._finger_angles(OPEN_ANGLE)], [*arm_speeds, *finger_speeds]
         )
         self.is_closed = False
         self.num_achieved = 0
         self._place_object(rng)
 
     def apply_action(self, action: Action) -> None:
-        """Ask the joints for speeds; the fingers open, or close about what is between them."""
-        self.body.set_velocity_targets(
-            [share * MAX_SPEED for share in action], [MAX_TORQUE] * len(ARM_JOINTS), ARM_JOINTS
-        )
-        opening = 0.0 if self.is_closed else OPEN_ANGLE
+        """Set target speeds of the joints, and open or close the fingers."""
+        speeds = [share * MAX_SPEED for share in action]
+        self.body.set_velocity_targets(speeds, [MAX_TORQUE] * len(ARM_JOINTS), ARM_JOINTS)
         self.body.set_position_targets(
-            [FINGER_DIRECTIONS[name] * opening for name in self.finger_joints],
+            self._finger_angles(0.0 if self.is_closed else OPEN_ANGLE),
             [GRIP_TORQUE] * len(self.finger_joints),
             self.finger_joints,
         )
 
     def read_state(self) -> None:
-        """Joints, hand, object; and the potentials that the reward pays for."""
-        self.angles, self.speeds = (values[: len(ARM_JOINTS)] for values in self.body.joint_state())
+        """Read joints, hand and object, and decide whether the fingers close."""
+        angles, speeds = self.body.joint_state()
+        self.angles = angles[: len(ARM_JOINTS)]
+        self.speeds = speeds[: len(ARM_JOINTS)]
         self.hand_position, ahead = self.body.point_positions((HAND_POINT, POINT_AHEAD))
         self.hand_direction = np.subtract(ahead, self.hand_position)
         if self.cube is not None:
             self.object_position = self.cube.base_state()[0].tolist()
         self.distance = math.dist(self.object_position, self.hand_position)
         self.lift_height = min(LIFT_HEIGHT, max(0.0, self.object_position[2] - CUBE_SIZE / 2))
-        # They close about what is between them, and open again when they have lost it.
-        self.is_closed = (
-            self.cube is not None
-            and self.distance < (2.0 if self.is_closed else 0.8) * POSITION_TOLERANCE
-        )
+        # Closed fingers open only when the object has been lost, not at the first small gap.
+        limit = OPEN_DISTANCE if self.is_closed else CLOSE_DISTANCE
+        self.is_closed = self.cube is not None and self.distance < limit
 
     def reward_terms(self, action: Action) -> dict[str, float]:
-        """Progress of the hand to the object and of the object upwards; the hand pointing down; the grasp; effort."""
-        done = (
-            self.lift_height >= LIFT_HEIGHT
-            if self.cube is not None
-            else self.distance < POSITION_TOLERANCE
-        )
-        self.held_steps = self.held_steps + 1 if done else 0
-        before = self.potentials
-        self.potentials = self._potentials()
+        """Return the progress of the hand to the object, and of the object upwards.
+
+        Also whether the hand points down and grasps the object, the achievement, and the control
+        cost.
+        """
+        if self.cube is not None:
+            is_reached = self.lift_height >= LIFT_HEIGHT
+            has_grasp = all(self.body.has_contact(self.cube, tip) for tip in FINGERTIP_LINKS)
+        else:
+            is_reached = self.distance < POSITION_TOLERANCE
+            has_grasp = False
+        self.held_steps = self.held_steps + 1 if is_reached else 0
+        previous = self.potentials
+        self.potentials = self._compute_potentials()
         return {
             "alive": 1.0,
-            "effort": control_cost(action),
-            "progress": progress(self.potentials[0], before[0]),
-            "lift": progress(self.potentials[1], before[1]) if self.cube else 0.0,
+            "control_cost": control_cost(action),
+            "progress": progress(self.potentials[0], previous[0]),
+            "lift": progress(self.potentials[1], previous[1]) if self.cube else 0.0,
             "down": -float(self.hand_direction[2]) if self.cube else 0.0,
-            "grasp": float(
-                self.cube is not None
-                and all(self.body.has_contact(self.cube, tip) for tip in FINGERTIP_LINKS)
-            ),
+            "grasp": float(has_grasp),
             "achieved": float(self.held_steps >= HOLD_STEPS),
         }
 
     def update_task(self, info: dict[str, Any]) -> None:
-        """An object reached or lifted long enough counts, and appears elsewhere."""
+        """Count an object that was reached or lifted, and place a new one after it."""
         info["success"] = self.held_steps >= HOLD_STEPS
         self.num_achieved += info["success"]
         info["poses"] = self.num_achieved
-        if info["success"] or self.object_position[2] < 0.0:  # Lifted; or fallen off the table.
+        has_fallen = self.object_position[2] < 0.0  # The table's top is at 0.
+        if info["success"] or has_fallen:
             self._place_object(self.np_random)
 
     def get_observation(self) -> Array:
-        """Joints, hand, object, their difference, where the hand points, whether it closes."""
+        """Return all signals, in their order."""
         difference = np.subtract(self.object_position, self.hand_position)
         return np.concatenate(
             (
@@ -210,33 +243,40 @@ class Arm7(SpatialEnvironment):
         )
 
     def joints(self) -> list[Joint]:
-        """The arm's, without the hand's."""
+        """Return the joints of the arm, without those of the hand."""
         return self.body.read_joints()[: len(ARM_JOINTS)]
 
     def camera_target(self) -> Point:
-        """Between the arm's base and the table's far edge."""
+        """Return a point between the arm's base and the far edge of the table (m)."""
         return (0.4, 0.0, 0.35)
 
     def markers(self) -> list[Marker]:
-        """The object, where it is no body."""
-        return (
-            []
-            if self.cube is not None
-            else [Marker(self.object_position, POSITION_TOLERANCE, OBJECT_COLOUR)]
-        )
+        """Return a marker at the object, where it is not a body."""
+        if self.cube is not None:
+            return []
+        return [Marker(self.object_position, POSITION_TOLERANCE, OBJECT_COLOUR)]
+
+    def _finger_angles(self, opening: float) -> list[float]:
+        """Return the angles of the hand's joints (rad) for an opening (rad)."""
+        return [FINGER_DIRECTIONS[name] * opening for name in self.finger_joints]
 
     def _place_object(self, rng: np.random.Generator) -> None:
-        """Put the object somewhere over the table, or on it."""
+        """Put the object at a random position over the table; a cube on the table."""
         self.object_position = rng.uniform(OBJECT_LOW, OBJECT_HIGH).tolist()
         if self.cube is not None:
-            turn = rng.uniform(-math.pi / 4, math.pi / 4)
-            self.cube.set_base_pose(
-                (*self.object_position[:2], CUBE_SIZE / 2),
-                (0.0, 0.0, math.sin(turn / 2), math.cos(turn / 2)),
-            )
+            x, y, _ = self.object_position
+            yaw = rng.uniform(-math.pi / 4, math.pi / 4)
+            orientation = (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
+            self.cube.set_base_pose((x, y, CUBE_SIZE / 2), orientation)
         self.read_state()
-        self.held_steps, self.potentials = 0, self._potentials()
+        self.held_steps = 0
+        self.potentials = self._compute_potentials()
 
-    def _potentials(self) -> tuple[float, float]:
-        """Of the hand: every halving of its way is worth the same. Of the cube: the part of its way up that is done."""
-        return -math.log1p(self.distance / POSITION_TOLERANCE), self.lift_height / LIFT_HEIGHT
+    def _compute_potentials(self) -> tuple[float, float]:
+        """Return the potential of the hand and that of the cube.
+
+        For the hand every halving of its distance is worth the same; the cube's is the fraction of
+        LIFT_HEIGHT that it has been lifted.
+        """
+        hand = -math.log1p(self.distance / POSITION_TOLERANCE)
+        return hand, self.lift_height / LIFT_HEIGHT

@@ -11,19 +11,26 @@ from poise.toolkit.environment import Joint
 from poise.toolkit.spaces import Array
 
 Point = Sequence[float]
-"""A place: x, y, z (m)."""
+"""A position: x, y, z (m)."""
 
 
 LinkPoint = tuple[str, Point]
-"""A point of a body: its link's name and the point in the frame of the joint that moves the link (m)."""
+"""A point of a body: name of the link, and position in the frame of the link's joint (m)."""
 
 
 UNREACHABLE_SPEED = 1e4
-"""A speed that no motor gets to (rad/s or m/s): on its way there it exerts all the torque it is allowed."""
+"""A speed (rad/s or m/s) that no motor reaches: it exerts its whole torque on the way."""
+
+
+NO_ROTATION = (0.0, 0.0, 0.0, 1.0)
+"""As a quaternion, w last."""
 
 
 class Body:
-    """A body in a client: a root and, joint by joint, its links; all by name. `joints` are those that move."""
+    """A body in a client: a base and links, connected by joints. `joints` holds the movable ones.
+
+    `joint_limits` is (J, 2), lower and upper, in rad; `mass` in kg.
+    """
 
     def __init__(self, client: Any, body_id: int) -> None:
         self.client = client
@@ -31,26 +38,22 @@ class Body:
         info = [
             client.getJointInfo(body_id, joint) for joint in range(client.getNumJoints(body_id))
         ]
-        self.links = {
-            client.getBodyInfo(body_id)[0].decode(): -1,
-            **{entry[12].decode(): entry[0] for entry in info},
-        }
-        moving = [
-            entry for entry in info if entry[2] in (client.JOINT_REVOLUTE, client.JOINT_PRISMATIC)
-        ]
-        self.joints = {entry[1].decode(): entry[0] for entry in moving}
-        self.joint_limits: Array = np.array([entry[8:10] for entry in moving]).reshape(-1, 2)
-        for link in self.links.values():  # Bullet slows every link down a little, as no air does.
+        base_name = client.getBodyInfo(body_id)[0].decode()
+        self.links = {base_name: -1, **{entry[12].decode(): entry[0] for entry in info}}
+        movable_types = (client.JOINT_REVOLUTE, client.JOINT_PRISMATIC)
+        movable = [entry for entry in info if entry[2] in movable_types]
+        self.joints = {entry[1].decode(): entry[0] for entry in movable}
+        self.joint_limits: Array = np.array([entry[8:10] for entry in movable]).reshape(-1, 2)
+        for link in self.links.values():  # By default Bullet damps the motion of every link.
             client.changeDynamics(body_id, link, linearDamping=0.0, angularDamping=0.0)
         if (client.mass_scale, client.friction_scale) != (1.0, 1.0):
-            self._scale_mass_and_friction(
-                client.mass_scale, client.friction_scale, [entry[6] for entry in moving]
-            )
+            dampings = [entry[6] for entry in movable]
+            self._scale_mass_and_friction(client.mass_scale, client.friction_scale, dampings)
         self.mass = sum(client.getDynamicsInfo(body_id, link)[0] for link in self.links.values())
         self.apply_torques([0.0] * len(self.joints))
 
     def set_joint_state(self, angles: Iterable[float], speeds: Iterable[float]) -> None:
-        """Put every joint at an angle (rad) and a speed (rad/s), without a motion."""
+        """Set the angle (rad) and the speed (rad/s) of every joint, without a motion."""
         for joint, angle, speed in zip(self.joints.values(), angles, speeds, strict=True):
             self.client.resetJointState(self.body_id, joint, angle, speed)
 
@@ -60,14 +63,18 @@ class Body:
         orientation: Sequence[float],
         velocity: Sequence[float] = (0, 0, 0),
     ) -> None:
-        """Put the root at a place (m), at an orientation (quaternion, w last) and a velocity (m/s), without turning."""
+        """Set the base's position (m), orientation (quaternion, w last) and velocity (m/s).
+
+        Its angular velocity is 0 afterwards.
+        """
         self.client.resetBasePositionAndOrientation(self.body_id, position, orientation)
         self.client.resetBaseVelocity(self.body_id, velocity, (0.0, 0.0, 0.0))
 
     def apply_torques(self, torques: Sequence[float], max_speed: float = UNREACHABLE_SPEED) -> None:
-        """Torques (N m) at all joints that last until the next call: motors bound for their top speed (rad/s), held to them.
+        """Apply torques (N m) at all joints, which last until the next call.
 
-        Up to the top speed the torque is the one asked for; beyond it the motor brakes.
+        The motors drive towards `max_speed` (rad/s) with at most these torques: below that speed
+        they exert exactly these torques, and above it they brake.
         """
         self.set_velocity_targets(
             [math.copysign(max_speed, torque) for torque in torques],
@@ -80,7 +87,7 @@ class Body:
         max_torques: Sequence[float],
         joints: Iterable[str] | None = None,
     ) -> None:
-        """Motors that keep speeds (rad/s) with at most so much torque (N m), at all joints or at those named."""
+        """Set target speeds (rad/s) and largest torques (N m), of all joints or of those named."""
         self._set_motors(
             joints, self.client.VELOCITY_CONTROL, targetVelocities=speeds, forces=max_torques
         )
@@ -91,26 +98,18 @@ class Body:
         max_torques: Sequence[float],
         joints: Iterable[str] | None = None,
     ) -> None:
-        """Motors that go to angles (rad) and stay, with at most so much torque (N m), at all joints or at those named."""
+        """Set target angles (rad) and largest torques (N m), of all joints or of those named."""
         self._set_motors(
             joints, self.client.POSITION_CONTROL, targetPositions=angles, forces=max_torques
         )
 
-    def _set_motors(
-        self, joints: Iterable[str] | None, mode: int, **targets: Sequence[float]
-    ) -> None:
-        numbers = (
-            list(self.joints.values()) if joints is None else [self.joints[name] for name in joints]
-        )
-        self.client.setJointMotorControlArray(self.body_id, numbers, mode, **targets)
-
     def joint_state(self) -> tuple[list[float], list[float]]:
-        """Of all joints (rad and rad/s; m and m/s where they slide)."""
+        """Return the positions and speeds of all joints (rad, rad/s; sliding ones m, m/s)."""
         states = self.client.getJointStates(self.body_id, list(self.joints.values()))
         return [state[0] for state in states], [state[1] for state in states]
 
     def read_joints(self) -> list[Joint]:
-        """All joints, each with the torque that its motor has exerted in the last step of the physics."""
+        """Return all joints, each with the torque of its motor in the last physics step."""
         states = self.client.getJointStates(self.body_id, list(self.joints.values()))
         return [
             Joint(name.replace("_", " "), state[0], state[3])
@@ -118,88 +117,98 @@ class Body:
         ]
 
     def base_state(self) -> tuple[Array, Array, Array, Array]:
-        """Place (3,), axes (3, 3) one a column, velocity (3,) and angular velocity (3,) of the root, in the environment."""
+        """Return the base's position (3,), axes (3, 3), velocity (3,) and angular velocity (3,).
+
+        In world coordinates; the axes are the columns.
+        """
         position, orientation = self.client.getBasePositionAndOrientation(self.body_id)
-        velocity, spin = self.client.getBaseVelocity(self.body_id)
+        velocity, angular_velocity = self.client.getBaseVelocity(self.body_id)
         axes = np.array(self.client.getMatrixFromQuaternion(orientation)).reshape(3, 3)
-        return np.array(position), axes, np.array(velocity), np.array(spin)
+        return np.array(position), axes, np.array(velocity), np.array(angular_velocity)
 
     def point_positions(self, link_points: Iterable[LinkPoint]) -> list[Point]:
-        """Where points of the body are (m)."""
-        named = list(link_points)
-        links = {name: self.links[name] for name, _ in named}
-        frames = self.client.getLinkStates(
+        """Return the positions of points of the body (m)."""
+        points = list(link_points)
+        links = {name: self.links[name] for name, _ in points}
+        states = self.client.getLinkStates(
             self.body_id, list(links.values()), computeForwardKinematics=True
         )
-        of = {name: frame[4:6] for name, frame in zip(links, frames, strict=True)}
+        frames = {name: state[4:6] for name, state in zip(links, states, strict=True)}
         return [
-            self.client.multiplyTransforms(*of[name], at, (0, 0, 0, 1))[0]
-            if any(at)
-            else of[name][0]
-            for name, at in named
+            self.client.multiplyTransforms(*frames[name], offset, NO_ROTATION)[0]
+            if any(offset)
+            else frames[name][0]
+            for name, offset in points
         ]
 
+    def center_of_mass(self, link: str) -> Point:
+        """Return the position of a link's centre of mass (m)."""
+        index = self.links[link]
+        if index < 0:
+            state = self.client.getBasePositionAndOrientation(self.body_id)
+        else:
+            state = self.client.getLinkState(self.body_id, index, computeForwardKinematics=True)
+        position: Point = state[0]
+        return position
+
+    def has_contact(self, other: "Body", link: str) -> bool:
+        """Return whether a link of this body touches the other body."""
+        return bool(self.client.getContactPoints(self.body_id, other.body_id, self.links[link]))
+
     def sample_joint_angles(self, rng: np.random.Generator) -> Array:
-        """Random angles (rad) within the limits of all joints."""
+        """Return random angles (J,) within the limits of all joints (rad)."""
         return rng.uniform(self.joint_limits[:, 0], self.joint_limits[:, 1])
 
     def forward_kinematics(
         self, angles: Iterable[float], link_points: Iterable[LinkPoint]
     ) -> list[Point]:
-        """Where they would be (m) if the joints were at these angles (rad)."""
+        """Return the positions of points (m) with the joints at `angles` (J,) in rad."""
         with self.posed_at(angles):
             return self.point_positions(link_points)
 
     @contextmanager
     def posed_at(self, angles: Iterable[float]) -> Iterator[None]:
-        """The body with its joints at these angles (rad), for as long as one looks at it."""
-        here = self.joint_state()
+        """Put the joints at `angles` (J,) in rad within a `with` block, and back after it."""
+        angles_before, speeds_before = self.joint_state()
         self.set_joint_state(angles, [0.0] * len(self.joints))
         yield
-        self.set_joint_state(*here)
+        self.set_joint_state(angles_before, speeds_before)
 
     def set_joint_damping(self, damping: float) -> None:
-        """Give every joint a friction (N m s)."""
+        """Set the damping of every joint (N m s), as friction_scale multiplies it."""
+        scaled_damping = damping * self.client.friction_scale
         for joint in self.joints.values():
-            self.client.changeDynamics(
-                self.body_id, joint, jointDamping=damping * self.client.friction_scale
-            )
+            self.client.changeDynamics(self.body_id, joint, jointDamping=scaled_damping)
+
+    def set_link_colour(self, link: str, rgba: Sequence[float]) -> None:
+        """Set the colour of a link (red, green, blue, opacity in [0, 1])."""
+        self.client.changeVisualShape(self.body_id, self.links[link], rgbaColor=rgba)
+
+    def _set_motors(
+        self, joints: Iterable[str] | None, mode: int, **targets: Sequence[float]
+    ) -> None:
+        names = self.joints if joints is None else joints
+        indices = [self.joints[name] for name in names]
+        self.client.setJointMotorControlArray(self.body_id, indices, mode, **targets)
 
     def _scale_mass_and_friction(
         self, mass_scale: float, friction_scale: float, dampings: Iterable[float]
     ) -> None:
-        """So many times the mass of each link, and the friction at contacts and in joints, of which the dampings are told."""
+        """Scale the mass of each link, and the friction at contacts and in joints.
+
+        `dampings` are those of the joints, which PyBullet does not give back.
+        """
         for link in self.links.values():
-            weight, rough, inertia = self.client.getDynamicsInfo(self.body_id, link)[:3]
-            # Where two bodies touch, Bullet multiplies their frictions. It makes up an inertia of its own for a new mass.
+            mass, friction, inertia = self.client.getDynamicsInfo(self.body_id, link)[:3]
             self.client.changeDynamics(
                 self.body_id,
                 link,
-                mass=mass_scale * weight,
-                lateralFriction=math.sqrt(friction_scale) * rough,
+                mass=mass_scale * mass,
+                # Where two bodies touch, Bullet multiplies their frictions.
+                lateralFriction=math.sqrt(friction_scale) * friction,
             )
-            self.client.changeDynamics(
-                self.body_id, link, localInertiaDiagonal=[mass_scale * part for part in inertia]
-            )
+            # Set after the mass, for which Bullet computes an inertia of its own.
+            scaled_inertia = [mass_scale * moment for moment in inertia]
+            self.client.changeDynamics(self.body_id, link, localInertiaDiagonal=scaled_inertia)
         for joint, damping in zip(self.joints.values(), dampings, strict=True):
             self.client.changeDynamics(self.body_id, joint, jointDamping=friction_scale * damping)
-
-    def set_link_colour(self, link: str, rgba: Sequence[float]) -> None:
-        """Give a link a colour (red, green, blue, opacity in [0, 1])."""
-        self.client.changeVisualShape(self.body_id, self.links[link], rgbaColor=rgba)
-
-    def center_of_mass(self, link: str) -> Point:
-        """Where a link's centre of mass is (m)."""
-        index = self.links[link]
-        client = self.client
-        state = (
-            client.getLinkState(self.body_id, index, computeForwardKinematics=True)
-            if index >= 0
-            else None
-        )
-        place: Point = (state or client.getBasePositionAndOrientation(self.body_id))[0]
-        return place
-
-    def has_contact(self, other: "Body", link: str) -> bool:
-        """Whether a link of this body touches the other one."""
-        return bool(self.client.getContactPoints(self.body_id, other.body_id, self.links[link]))

@@ -1,6 +1,7 @@
 """A PyBullet client.
 
-Only client.py, body.py, environment.py, hold.py and photograph.py touch PyBullet, so that another engine could stand here one day.
+In envs3d only client, body, renderer, interaction and spatial call PyBullet, so that another engine
+could replace it.
 """
 
 import contextlib
@@ -15,32 +16,35 @@ from typing import Any
 from poise.toolkit.errors import UserError, WorkError
 
 ERROR_WORDS = ("error", "cannot", "fail", "not found")
-"""A line with one of these words is no chatter."""
+"""Words that mark a line of C output as an error: it is printed after all."""
 
 
 @contextlib.contextmanager
 def suppress_c_output() -> Iterator[None]:
-    """Hold back what C code prints meanwhile, on either output; what tells of trouble goes to standard error after all."""
-    with tempfile.TemporaryFile() as held:
+    """Suppress what C code prints within a `with` block, on both outputs.
+
+    Lines with ERROR_WORDS go to standard error afterwards.
+    """
+    with tempfile.TemporaryFile() as captured:
         _flush_output()
-        outputs = {number: os.dup(number) for number in (1, 2)}
-        for number in outputs:
-            os.dup2(held.fileno(), number)
+        saved_outputs = {number: os.dup(number) for number in (1, 2)}
+        for number in saved_outputs:
+            os.dup2(captured.fileno(), number)
         try:
             yield
         finally:
             _flush_output()
-            for number, output in outputs.items():
+            for number, output in saved_outputs.items():
                 os.dup2(output, number)
                 os.close(output)
-            held.seek(0)
-            for line in held.read().decode(errors="replace").splitlines():
+            captured.seek(0)
+            for line in captured.read().decode(errors="replace").splitlines():
                 if any(word in line.lower() for word in ERROR_WORDS):
                     print(line, file=sys.stderr)
 
 
 def _flush_output() -> None:
-    """Python and C have a buffer each."""
+    """Flush the output buffers of Python and of C."""
     sys.stdout.flush()
     sys.stderr.flush()
     ctypes.CDLL(None).fflush(None)
@@ -52,15 +56,16 @@ try:
         from pybullet_utils.bullet_client import BulletClient
 except ModuleNotFoundError:
     raise UserError(
-        "environments in space need pybullet: pip install -e '.[3d]' (Python 3.11; elsewhere from conda-forge)"
+        "environments in space need pybullet: pip install -e '.[3d]'"
+        " (Python 3.11; elsewhere from conda-forge)"
     ) from None
 
 
 class Client(BulletClient):  # type: ignore[misc]
-    """A PyBullet client whose functions are looked up once; each takes its own client's number along.
+    """A PyBullet client whose functions are looked up once and pass its own client id.
 
-    What PyBullet cannot do is a WorkError: a body that is missing, a client that has died. Bodies are loaded with
-    `mass_scale` times their masses and `friction_scale` times their frictions.
+    Errors of PyBullet are raised as WorkError: a missing body, a disconnected client. Bodies are
+    loaded with `mass_scale` times their masses and `friction_scale` times their frictions.
     """
 
     def __init__(self, mass_scale: float, friction_scale: float) -> None:
@@ -69,19 +74,23 @@ class Client(BulletClient):  # type: ignore[misc]
         self.friction_scale = friction_scale
 
     def __getattr__(self, name: str) -> Any:
-        found = super().__getattr__(name)
+        attribute = super().__getattr__(name)
 
-        def function(*words: Any, **more: Any) -> Any:
+        def function(*args: Any, **kwargs: Any) -> Any:
             try:
-                return found(*words, **more)
+                return attribute(*args, **kwargs)
             except pybullet.error as error:
                 raise WorkError(f"PyBullet's {name} failed: {error}") from None
 
-        self.__dict__[name] = function if callable(found) else found
+        # Once stored, the attribute is found without a call of __getattr__.
+        self.__dict__[name] = function if callable(attribute) else attribute
         return self.__dict__[name]
 
     def has_finite_state(self) -> bool:
-        """Whether all bodies are somewhere; a number that is not finite spreads, and no restoring cures it."""
+        """Return whether the positions of all bodies are finite.
+
+        A NaN contaminates other bodies, and restoreState does not remove it.
+        """
         return all(
             math.isfinite(sum(self.getBasePositionAndOrientation(body)[0]))
             for body in range(self.getNumBodies())

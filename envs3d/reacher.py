@@ -1,21 +1,20 @@
-"""Reacher3D: a two-link arm that takes one pose after another all round its shoulder."""
+"""Reacher3D and ReacherPlane3D: a two-link arm that takes one pose after another."""
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from poise.envs3d.models import ArmJoint, make_arm_urdf
-from poise.envs3d.posed_arms import PosedArms, PoseEnvironment
-from poise.envs3d.spatial import SpatialEnvironment, SpatialSettings
+from poise.envs3d.spatial import SpatialPoseEnvironment, SpatialSettings
 from poise.toolkit.spaces import Array, Signal
 
+# Sizes (m), masses (kg), torques (N m).
 LINK_LENGTH = 0.2
 LINK_WIDTH = 0.04
 LINK_MASS = 0.5
-
-
 MAX_TORQUE = 1.0
 
 
@@ -23,136 +22,112 @@ JOINT_DAMPING = 0.15
 """Torque of a joint's friction at 1 rad/s (N m s)."""
 
 
-POSITION_TOLERANCE = 0.02
-"""How close elbow and hand must both be to their targets (m)."""
+ELBOW_POINT = ("elbow_link", (0.0, 0.0, 0.0))
+HAND_POINT = ("elbow_link", (LINK_LENGTH, 0.0, 0.0))
 
 
-HOLD_STEPS = 25
-"""For how many steps in a row."""
-
-
-LINK_POINTS = (("elbow_link", (0.0, 0.0, 0.0)), ("elbow_link", (LINK_LENGTH, 0.0, 0.0)))
-"""Elbow and hand."""
+POINT_NAMES = ("elbow x", "elbow y", "elbow z", "hand x", "hand y", "hand z")
+PLANE_POINT_NAMES = ("elbow x", "elbow y", "hand x", "hand y")
+JOINT_NAMES = ("turn", "lift", "elbow")
+PLANE_JOINT_NAMES = ("shoulder", "elbow")
 
 
 class ReacherSettings(SpatialSettings):
-    """What the reachers let their user choose."""
+    """Settings of the reachers in space."""
 
-    reward: str = Field("reach", description="which of the environment's named rewards it pays")
+    reward: str = Field("reach", description="name of the reward")
     gravity: float = Field(
         0.0, ge=0, le=40, description="gravity (m/s2); 0 lets the arms move as in the plane"
     )
     friction: float = Field(JOINT_DAMPING, ge=0, le=1, description="friction of each joint (N m s)")
 
 
-REWARD = {
-    "reach": {"progress": 1.0, "effort": -0.05, "achieved": 1.0},
-    "likeness": {"likeness": 1.0, "effort": -0.05},
-    "both": {"progress": 0.5, "likeness": 0.5, "effort": -0.05, "achieved": 1.0},
-    "survival": {"alive": 1.0},
-}
+class Reacher(SpatialPoseEnvironment):
+    """An arm of boxes over a floor; the subclasses choose its joints."""
 
-
-class Reacher3D(PoseEnvironment, SpatialEnvironment):
-    """Take one pose after another all round the shoulder, which turns about z and lifts about y; the elbow bends about y.
-
-    The elbow's target lies anywhere on a sphere of 0.2 m, the hand's on one of 0.2 m about it, both where the three
-    joints can bring them. Both held within 0.02 m for 25 steps: a pose achieved, and a new one appears. It never fails.
-    """
-
-    OBSERVATION = (
-        Signal("pose", 6, -0.5, 0.5, "m", "where elbow (x, y, z) and hand (x, y, z) are"),
-        Signal("target", 6, -0.5, 0.5, "m", "where elbow (x, y, z) and hand (x, y, z) should be"),
-        Signal("difference", 6, -1.0, 1.0, "m", "target minus pose"),
-        Signal("speed", 3, -100.0, 100.0, "rad/s", "angular velocities of turn, lift and elbow"),
-    )
-    ACTION = (
-        Signal(
-            "torque",
-            3,
-            -MAX_TORQUE,
-            MAX_TORQUE,
-            "N m",
-            "at the shoulder's turn and lift, and the elbow",
-        ),
-    )
-    REWARD: ClassVar = REWARD
     SETTINGS = ReacherSettings
     PHYSICS_STEPS = 20
     VIEW_HEIGHT = 1.0
+    LINK_POINTS = (ELBOW_POINT, HAND_POINT)
+    JOINTS: ClassVar[Sequence[ArmJoint]]
+    FLOOR_HEIGHT: ClassVar[float]
+    FLOOR_HALF_EXTENT: ClassVar[float]
     settings: ReacherSettings
-    JOINTS: ClassVar = (
+
+    def load_bodies(self) -> None:
+        """Load the floor and the arm."""
+        self.add_floor(self.FLOOR_HEIGHT, self.FLOOR_HALF_EXTENT)
+        urdf = make_arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction)
+        self.body = self.load_body_from_text(urdf)
+
+
+class Reacher3D(Reacher):
+    """Take one pose after another all round the shoulder.
+
+    The shoulder turns about z and lifts about y; the elbow bends about y. The target of the elbow
+    lies anywhere on a sphere of 0.2 m, that of the hand on one of 0.2 m about the elbow, both where
+    the three joints can bring them. A pose is achieved when both are held within 0.02 m for 25
+    steps; then a new target appears. The environment never fails.
+    """
+
+    OBSERVATION = (
+        Signal("pose", 6, -0.5, 0.5, "m", "positions of elbow and hand", POINT_NAMES),
+        Signal("target", 6, -0.5, 0.5, "m", "target positions of elbow and hand", POINT_NAMES),
+        Signal("difference", 6, -1.0, 1.0, "m", "target minus pose", POINT_NAMES),
+        Signal("speed", 3, -100.0, 100.0, "rad/s", "angular velocity of each joint", JOINT_NAMES),
+    )
+    ACTION = (
+        Signal("torque", 3, -MAX_TORQUE, MAX_TORQUE, "N m", "torque at each joint", JOINT_NAMES),
+    )
+    JOINTS = (
         ArmJoint("turn", (0, 0, 1), 0.0),
         ArmJoint("lift", (0, 1, 0), LINK_LENGTH),
         ArmJoint("elbow", (0, 1, 0), LINK_LENGTH),
     )
-
-    def load_bodies(self) -> None:
-        """A floor and the arm."""
-        self.add_floor(-0.45, 0.8)
-        body = self.load_body_from_text(
-            make_arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction)
-        )
-        self.set_arms(
-            PosedArms(body, LINK_POINTS, self.sample_joint_angles, POSITION_TOLERANCE, HOLD_STEPS)
-        )
+    FLOOR_HEIGHT = -0.45
+    FLOOR_HALF_EXTENT = 0.8
 
     def sample_joint_angles(self, rng: np.random.Generator) -> Array:
-        """Angles of turn, lift and elbow (rad) that spread the elbow evenly over its sphere and bend it evenly."""
-        return np.array(
-            [
-                rng.uniform(-math.pi, math.pi),
-                math.asin(rng.uniform(-1.0, 1.0)),
-                rng.uniform(-math.pi, math.pi),
-            ]
-        )
+        """Return random angles of turn, lift and elbow (rad).
+
+        The elbow is uniform on its sphere, since its height, sin(lift), is uniform.
+        """
+        turn = rng.uniform(-math.pi, math.pi)
+        lift = math.asin(rng.uniform(-1.0, 1.0))
+        elbow = rng.uniform(-math.pi, math.pi)
+        return np.array([turn, lift, elbow])
 
 
-class ReacherPlane3D(PoseEnvironment, SpatialEnvironment):
-    """Take one pose after another in a plane: Reacher2D's task, to the letter, in another physics.
+class ReacherPlane3D(Reacher):
+    """Take one pose after another in a plane: exactly the task of Reacher2D, in another physics.
 
-    Both held within 0.02 m of their targets for 25 steps: a pose achieved, and a new one appears. It never fails.
+    A pose is achieved when elbow and hand are held within 0.02 m of their targets for 25 steps;
+    then a new target appears. The environment never fails.
     """
 
     OBSERVATION = (
-        Signal("target", 4, -0.5, 0.5, "m", "where elbow (x, y) and hand (x, y) should be"),
-        Signal("pose", 4, -0.5, 0.5, "m", "where elbow (x, y) and hand (x, y) are"),
-        Signal("difference", 4, -1.0, 1.0, "m", "target minus pose"),
-        Signal("speed", 2, -60.0, 60.0, "rad/s", "angular velocities of shoulder and elbow"),
+        Signal(
+            "target", 4, -0.5, 0.5, "m", "target positions of elbow and hand", PLANE_POINT_NAMES
+        ),
+        Signal("pose", 4, -0.5, 0.5, "m", "positions of elbow and hand", PLANE_POINT_NAMES),
+        Signal("difference", 4, -1.0, 1.0, "m", "target minus pose", PLANE_POINT_NAMES),
+        Signal(
+            "speed", 2, -60.0, 60.0, "rad/s", "angular velocity of each joint", PLANE_JOINT_NAMES
+        ),
     )
-    ACTION = (Signal("torque", 2, -MAX_TORQUE, MAX_TORQUE, "N m", "at shoulder and elbow"),)
-    REWARD: ClassVar = REWARD
-    SETTINGS = ReacherSettings
+    ACTION = (
+        Signal(
+            "torque", 2, -MAX_TORQUE, MAX_TORQUE, "N m", "torque at each joint", PLANE_JOINT_NAMES
+        ),
+    )
     LIVE_SETTINGS = ()  # Gravity pulls along the joints' axes.
-    PHYSICS_STEPS = 20
-    VIEW_HEIGHT = 1.0
-    settings: ReacherSettings
-    JOINTS: ClassVar = (
+    JOINTS = (
         ArmJoint("shoulder", (0, 0, 1), LINK_LENGTH),
         ArmJoint("elbow", (0, 0, 1), LINK_LENGTH),
     )
-
-    def load_bodies(self) -> None:
-        """A floor and the arm."""
-        self.add_floor(-0.05, 0.5)
-        body = self.load_body_from_text(
-            make_arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction)
-        )
-        self.set_arms(
-            PosedArms(body, LINK_POINTS, self.sample_joint_angles, POSITION_TOLERANCE, HOLD_STEPS)
-        )
+    FLOOR_HEIGHT = -0.05
+    FLOOR_HALF_EXTENT = 0.5
 
     def sample_joint_angles(self, rng: np.random.Generator) -> Array:
-        """Any angles of shoulder and elbow (rad)."""
+        """Return random angles of shoulder and elbow (rad)."""
         return rng.uniform(-math.pi, math.pi, 2)
-
-    def forward_kinematics(self, angles: Array) -> Array:
-        """Elbow (x, y) and hand (x, y) with the joints at these angles (rad)."""
-        return super().forward_kinematics(angles).reshape(-1, 3)[:, :2].ravel()
-
-    def get_observation(self) -> Array:
-        """Target, pose, difference, speeds."""
-        target, pose = (
-            np.array(points)[:, :2].ravel() for points in (self.arms.task.target, self.arms.pose)
-        )
-        return np.concatenate((target, pose, target - pose, self.arms.speeds))

@@ -1,4 +1,4 @@
-"""Photographs of a PyBullet client, as a look has it: by TinyRenderer on any machine, or by a graphics card."""
+"""Images of a PyBullet client: by TinyRenderer on any machine, or by a graphics card."""
 
 import importlib.util
 import math
@@ -14,67 +14,62 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.spaces import Array
 
 SPECULAR = 0.1
+"""Strength of specular reflections."""
 
 
 MIN_RENDER_SIZE = 128
-"""Pixels that a picture is drawn with on each side, at least. Smaller ones are drawn larger and averaged: with stairs for
-edges, nobody could tell to a fraction of a pixel where a limb is."""
+"""Least size (pixels) at which an image is rendered; smaller ones are rendered larger and averaged.
+Aliased edges would hide the position of a limb to a fraction of a pixel."""
 
 
 def make_renderer(
     client: Any, renderer: str, shadows: bool
 ) -> Callable[[Camera, Appearance], Array]:
-    """What takes pictures (H, W, 3) uint8 of all bodies, as a camera sees them, with the renderer `tiny` or `egl`.
+    """Return a function that renders all bodies to an image (height, width, 3) uint8.
 
-    Shadows take as long as all the rest. A UserError where there is no graphics card for `egl`.
+    `renderer` is `tiny` or `egl`; a UserError for `egl` without a graphics card. Shadows double the
+    time.
     """
     if renderer == "egl":
         _load_egl(client)
     engine = client.ER_BULLET_HARDWARE_OPENGL if renderer == "egl" else client.ER_TINY_RENDERER
-    wardrobe = LinkColors(client)
+    link_colours = LinkColours(client)
 
-    def photograph(camera: Camera, look: Appearance) -> Array:
-        wardrobe.apply(look.colours)
-        finer = math.ceil(MIN_RENDER_SIZE / min(camera.width, camera.height))
-        width, height = finer * camera.width, finer * camera.height
-        matrices = [
-            matrix.T.ravel().tolist()
-            for matrix in (camera.view_matrix(), camera.projection_matrix())
-        ]
-        image = client.getCameraImage(
+    def render(camera: Camera, appearance: Appearance) -> Array:
+        colours = appearance.colours
+        light = appearance.light
+        link_colours.apply(colours)
+        supersampling = math.ceil(MIN_RENDER_SIZE / min(camera.width, camera.height))
+        width = supersampling * camera.width
+        height = supersampling * camera.height
+        _, _, rgba, _, segmentation = client.getCameraImage(
             width,
             height,
-            *matrices,
-            lightDirection=look.light.direction,
-            lightColor=look.light.colour,
-            lightAmbientCoeff=look.light.ambient,
-            lightDiffuseCoeff=look.light.diffuse,
+            camera.view_matrix().T.ravel().tolist(),  # OpenGL stores columns.
+            camera.projection_matrix().T.ravel().tolist(),
+            lightDirection=light.direction,
+            lightColor=light.colour,
+            lightAmbientCoeff=light.ambient,
+            lightDiffuseCoeff=light.diffuse,
             lightSpecularCoeff=SPECULAR,
             shadow=shadows,
             renderer=engine,
-            flags=0 if look.colours.background else client.ER_NO_SEGMENTATION_MASK,
+            flags=0 if colours.background else client.ER_NO_SEGMENTATION_MASK,
         )
-        picture = np.asarray(image[2], np.uint8).reshape(height, width, 4)[..., :3]
-        if look.colours.background:
-            nothing = np.asarray(image[4]).reshape(height, width, 1) < 0
-            top, bottom = np.array(look.colours.blend_background(WHITE, WHITE))
-            picture = np.where(nothing, np.linspace(top, bottom, height)[:, None], picture).astype(
-                np.uint8
-            )
-        if finer > 1:
-            picture = (
-                picture.reshape(camera.height, finer, camera.width, finer, 3)
-                .mean((1, 3))
-                .round()
-                .astype(np.uint8)
-            )
-        return np.ascontiguousarray(picture)
+        image = np.asarray(rgba, np.uint8).reshape(height, width, 4)[..., :3]
+        if colours.background:
+            is_empty = np.asarray(segmentation).reshape(height, width, 1) < 0
+            image = _draw_background(image, is_empty, colours)
+        if supersampling > 1:
+            blocks = image.reshape(camera.height, supersampling, camera.width, supersampling, 3)
+            image = blocks.mean((1, 3)).round().astype(np.uint8)
+        return np.ascontiguousarray(image)
 
-    return photograph
+    return render
 
 
-class LinkColors:
-    """The colours of all links in a client: their own, and those that a look puts on them."""
+class LinkColours:
+    """The colours of all links in a client, as an Appearance replaces them."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -83,22 +78,24 @@ class LinkColors:
         self._original: dict[tuple[int, int], Sequence[float]] = {
             shape[:2]: shape[7] for body in bodies for shape in client.getVisualShapeData(body)
         }
-        jointless = (body for body in bodies if not client.getNumJoints(body))
+        jointless = [body for body in bodies if not client.getNumJoints(body)]
         self._static_bodies = {
             body for body in jointless if not client.getDynamicsInfo(body, -1)[0]
-        }  # Without a mass.
+        }  # A mass of 0 means static.
 
     def apply(self, colours: Colours) -> None:
-        """Colour every link: what cannot move is scenery and takes the paper's colour, the rest stands out from it."""
+        """Set the colour of every link.
+
+        Static bodies are scenery and take the background's colour; the others stand out from it.
+        """
         if colours == self._current:
             return
         self._current = colours
-        for turn, ((body, link), own) in enumerate(self._original.items()):
-            rgba = (
-                own
-                if colours == DEFAULT_APPEARANCE.colours
-                else self._link_rgba(colours, turn, body in self._static_bodies, own)
-            )
+        for index, ((body, link), original) in enumerate(self._original.items()):
+            if colours == DEFAULT_APPEARANCE.colours:
+                rgba = original
+            else:
+                rgba = self._link_rgba(colours, index, body in self._static_bodies, original)
             self._client.changeVisualShape(body, link, rgbaColor=rgba)
 
     @staticmethod
@@ -106,23 +103,29 @@ class LinkColors:
         colours: Colours, index: int, is_static: bool, rgba: Sequence[float]
     ) -> list[float]:
         red, green, blue, opacity = (round(255.0 * part) for part in rgba)
-        own = (red, green, blue)
-        new = (
-            colours.blend_background(own, own)[1]
-            if is_static
-            else colours.blend_body_colour(
-                own, index, mix_colours(*colours.blend_background(WHITE, WHITE), 0.5)
-            )
-        )
-        return [part / 255.0 for part in (*new, opacity)]
+        original = (red, green, blue)
+        if is_static:
+            _, colour = colours.blend_background(original, original)
+        else:
+            background = mix_colours(*colours.blend_background(WHITE, WHITE), 0.5)
+            colour = colours.blend_body_colour(original, index, background)
+        return [part / 255.0 for part in (*colour, opacity)]
+
+
+def _draw_background(image: Array, is_empty: Array, colours: Colours) -> Array:
+    """Return the image (H, W, 3) with a background where `is_empty` (H, W, 1)."""
+    top, bottom = np.array(colours.blend_background(WHITE, WHITE))
+    background = np.linspace(top, bottom, len(image))[:, None]
+    return np.where(is_empty, background, image).astype(np.uint8)
 
 
 def _load_egl(client: Any) -> None:
-    found = importlib.util.find_spec("eglRenderer")
-    with suppress_c_output():
-        plugin = (
-            client.loadPlugin(found.origin, "_eglRendererPlugin") if found and found.origin else -1
-        )
+    """Load the plugin for a graphics card; a UserError where there is none."""
+    spec = importlib.util.find_spec("eglRenderer")
+    plugin = -1
+    if spec is not None and spec.origin:
+        with suppress_c_output():
+            plugin = client.loadPlugin(spec.origin, "_eglRendererPlugin")
     if plugin < 0:
         raise UserError(
             "renderer=egl needs a graphics card with EGL, and finds none: use renderer=tiny"

@@ -1,4 +1,7 @@
-"""SpatialEnvironment: an environment whose bodies live in a PyBullet client of its own. SI units, z up, +x ahead."""
+"""SpatialEnvironment: an environment with its bodies in a PyBullet client. SI units, z up.
+
+SpatialPoseEnvironment adds what the environments share whose body takes poses.
+"""
 
 import contextlib
 import tempfile
@@ -10,52 +13,57 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from poise.envs3d.body import Body
+from poise.envs3d.body import Body, LinkPoint
 from poise.envs3d.camera import Camera, Marker
 from poise.envs3d.client import Client, suppress_c_output
 from poise.envs3d.interaction import SpatialInteraction, push_link
 from poise.envs3d.models import FLOOR_RGBA, HUMANOID_ARM_RGBA, make_humanoid_mjcf
 from poise.envs3d.renderer import make_renderer
 from poise.toolkit.appearance import Appearance
-from poise.toolkit.environment import BaseEnvironment
+from poise.toolkit.environment import BaseEnvironment, Joint
 from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.interaction import ImagePoint
+from poise.toolkit.pose_task import Points, PoseEnvironment
 from poise.toolkit.settings import EnvSettings
-from poise.toolkit.spaces import Array
-
-
-class SpatialSettings(EnvSettings):
-    """What every environment in space lets its user choose."""
-
-    gravity: float = Field(9.81, ge=0, le=40, description="gravity (m/s2)")
-    camera: Literal["front", "side", "top", "follow"] = Field(
-        "follow", description="where its pictures are taken from"
-    )
-    width: int = Field(480, ge=16, le=4096, description="width of its picture (pixels)")
-    height: int = Field(480, ge=16, le=4096, description="height of its picture (pixels)")
-    show_markers: bool = Field(True, description="paint targets over its pictures")
-    shadows: bool = Field(
-        True, description="draw shadows; without them pictures take half the time"
-    )
-    renderer: Literal["tiny", "egl"] = Field(
-        "tiny", description="tiny: on any machine; egl: on a graphics card"
-    )
-
+from poise.toolkit.spaces import Action, Array
 
 with suppress_c_output():
     import pybullet_data
 
 
 PYBULLET_DATA = Path(pybullet_data.getDataPath())
-"""Robots that come with PyBullet."""
+"""Robot models that come with PyBullet."""
+
+
+ELBOW_COLOUR = (33, 118, 174)
+HAND_COLOUR = (224, 90, 71)
+
+
+class SpatialSettings(EnvSettings):
+    """Settings of every environment in space."""
+
+    gravity: float = Field(9.81, ge=0, le=40, description="gravity (m/s2)")
+    camera: Literal["front", "side", "top", "follow"] = Field(
+        "follow", description="position of the camera"
+    )
+    width: int = Field(480, ge=16, le=4096, description="width of the image (pixels)")
+    height: int = Field(480, ge=16, le=4096, description="height of the image (pixels)")
+    show_markers: bool = Field(True, description="draw targets over the image")
+    shadows: bool = Field(True, description="draw shadows; images take half the time without them")
+    renderer: Literal["tiny", "egl"] = Field(
+        "tiny", description="tiny: on any machine; egl: on a graphics card"
+    )
 
 
 class SpatialEnvironment(BaseEnvironment):
-    """Space: one client, in which bodies are loaded once; every episode begins by restoring the state just after."""
+    """Space: one client, in which bodies are loaded once.
+
+    Every episode begins by restoring the state just after loading.
+    """
 
     SETTINGS = SpatialSettings
-    LIVE_SETTINGS: ClassVar[tuple[str, ...]] = (
-        "gravity",
-    )  # settings that `tune` lets act within an episode
+    LIVE_SETTINGS: ClassVar[tuple[str, ...]] = ("gravity",)
+    """Settings that a person may change within an episode."""
     RANDOMIZABLE = (
         "colours",
         "background",
@@ -77,43 +85,61 @@ class SpatialEnvironment(BaseEnvironment):
 
     @abstractmethod
     def load_bodies(self) -> None:
-        """Load the bodies; once for all episodes."""
+        """Load the bodies, once for all episodes."""
 
     def reset_physics(self) -> None:
-        """Restore the state in which the bodies were loaded; load them anew where numbers have broken."""
+        """Restore the state just after loading; load again if a number is not finite."""
         if self._client is None or not self._client.has_finite_state():
             self._connect()
         self._client.restoreState(self._initial_state_id)
 
-    def detect_collisions(self) -> None:
-        """Find out what touches what, now that bodies were placed; a step of the physics does so by itself."""
-        self._client.performCollisionDetection()
-
     def step_physics(self, dt: float) -> None:
-        """One step of the physics, `dt` seconds."""
+        """Advance the physics by one step of `dt` seconds."""
         self._step_simulation()
 
+    def detect_collisions(self) -> None:
+        """Update the contacts after bodies were placed; a physics step does so by itself."""
+        self._client.performCollisionDetection()
+
+    def push(self, body: Body, link: str, impulse: Sequence[float] | Array) -> None:
+        """Push a link at its centre with an impulse (N s), which acts in the next physics step."""
+        centre = np.array(body.center_of_mass(link))
+        link_index = body.links[link]
+        push_link(self._client, body.body_id, link_index, np.array(impulse), centre, self._dt)
+
+    def apply_settings(self) -> None:
+        """Apply LIVE_SETTINGS to the running episode."""
+        self._client.setGravity(0.0, 0.0, -self.settings.gravity)
+
+    def change_setting(self, name: str, value: float) -> None:
+        """Change one of LIVE_SETTINGS within the episode."""
+        self.settings = self.settings.model_copy(update={name: value})
+        self.apply_settings()
+
+    def interaction(self) -> SpatialInteraction:
+        """Return the disturbances of this episode."""
+        return self._interaction
+
     def close(self) -> None:
-        """Give everything back; closing twice is no error."""
+        """Disconnect the client; a second call does nothing."""
         super().close()
         if self._client is not None:
-            with contextlib.suppress(WorkError):  # It may have died.
+            with contextlib.suppress(WorkError):  # It may be disconnected already.
                 self._client.disconnect()
             self._client = None
 
     def load_body(self, path: Path, position: Sequence[float] = (0, 0, 0)) -> Body:
-        """Load a body with a fixed base from a URDF file; from an MJCF or an SDF file, which say themselves where it is."""
+        """Load the first body of a URDF, MJCF or SDF file.
+
+        A body from URDF has a fixed base at `position` (m); the other formats hold the position.
+        """
         if path.suffix == ".urdf":
-            return Body(
-                self._client,
-                self._client.loadURDF(str(path), basePosition=position, useFixedBase=True),
-            )
-        return Body(
-            self._client,
-            (self._client.loadSDF if path.suffix == ".sdf" else self._client.loadMJCF)(str(path))[
-                0
-            ],
-        )
+            body_id = self._client.loadURDF(str(path), basePosition=position, useFixedBase=True)
+        elif path.suffix == ".sdf":
+            body_id = self._client.loadSDF(str(path))[0]
+        else:
+            body_id = self._client.loadMJCF(str(path))[0]
+        return Body(self._client, body_id)
 
     def load_body_from_text(self, text: str) -> Body:
         """Load a body from the text of a URDF or of an MJCF file."""
@@ -123,51 +149,23 @@ class SpatialEnvironment(BaseEnvironment):
             return self.load_body(path)
 
     def load_box(self, edge: float, mass: float, rgba: Sequence[float]) -> Body:
-        """A cube (m, kg) of a colour (red, green, blue, opacity in [0, 1])."""
-        half = [edge / 2.0] * 3
-        shape = self._client.createCollisionShape(self._client.GEOM_BOX, halfExtents=half)
-        look = self._client.createVisualShape(
-            self._client.GEOM_BOX, halfExtents=half, rgbaColor=rgba
-        )
-        return Body(self._client, self._client.createMultiBody(mass, shape, look))
+        """Load a cube of an edge (m), a mass (kg) and a colour (r, g, b, opacity in [0, 1])."""
+        client = self._client
+        half_extents = [edge / 2.0] * 3
+        collision = client.createCollisionShape(client.GEOM_BOX, halfExtents=half_extents)
+        visual = client.createVisualShape(client.GEOM_BOX, halfExtents=half_extents, rgbaColor=rgba)
+        return Body(client, client.createMultiBody(mass, collision, visual))
 
     def load_humanoid(self, *, upper_body_only: bool = False) -> Body:
-        """Load the humanoid that comes with PyBullet; as a `upper_body_only`, fixed in the air and without its lower body."""
-        body = self.load_body_from_text(
-            make_humanoid_mjcf(
-                (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text(),
-                upper_body_only=upper_body_only,
-            )
-        )
-        for link, colour in HUMANOID_ARM_RGBA.items():
-            body.set_link_colour(link, colour)
+        """Load PyBullet's humanoid, or its upper body, fixed in the air."""
+        mjcf = (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
+        body = self.load_body_from_text(make_humanoid_mjcf(mjcf, upper_body_only=upper_body_only))
+        for link, rgba in HUMANOID_ARM_RGBA.items():
+            body.set_link_colour(link, rgba)
         return body
 
-    def push(self, body: Body, link: str, impulse: Sequence[float] | Array) -> None:
-        """Push a link in its middle with an impulse (N s); it acts at the next step."""
-        push_link(
-            self._client,
-            body.body_id,
-            body.links[link],
-            np.array(impulse),
-            np.array(body.center_of_mass(link)),
-            self._dt,
-        )
-
-    def world_to_image(self, point: Sequence[float]) -> tuple[float, float]:
-        """Where a point (m; z is 0 if not told) is in the picture: fractions of its width and height, from the top left."""
-        return self._aim_camera(self.camera).project(np.pad(point, (0, 3 - len(point))))[:2]
-
-    def interaction(self) -> SpatialInteraction:
-        """What disturbs this episode."""
-        return self._interaction
-
-    def apply_settings(self) -> None:
-        """Let the settings that it TURNS act, whatever they were before."""
-        self._client.setGravity(0.0, 0.0, -self.settings.gravity)
-
     def add_floor(self, height: float, half_extent: float, half_thickness: float = 0.005) -> None:
-        """A pale square to see, not to touch: at a height, and so far from the middle to its edge (m)."""
+        """Add a pale square that is visible but collides with nothing; lengths in m."""
         shape = self._client.createVisualShape(
             self._client.GEOM_BOX,
             halfExtents=(half_extent, half_extent, half_thickness),
@@ -176,36 +174,39 @@ class SpatialEnvironment(BaseEnvironment):
         self._client.createMultiBody(0.0, -1, shape, (0.0, 0.0, height - half_thickness))
 
     def render_frame(self) -> Array:
-        """The picture now: what the renderer sees, and over it the markers."""
+        """Return the image now, (height, width, 3) uint8, with the markers over it."""
         camera = self._aim_camera(self.camera)
-        return camera.draw_markers(
-            self._render_image(camera), self.markers() if self.settings.show_markers else ()
-        )
+        markers = self.markers() if self.settings.show_markers else ()
+        return camera.draw_markers(self._render_image(camera), markers)
 
     def render_observation(self, size: int, *, at_target: bool = False) -> Array:
-        """A bare picture (size, size, 3) for the agent; of a `at_target`, the body at its target."""
+        """Return a bare image (size, size, 3) uint8 of the body, now or at its target."""
+        camera = Camera(self.settings.camera, self.VIEW_HEIGHT, size, size)
         with self.posed_at_target() if at_target else contextlib.nullcontext():
-            return self._render_image(
-                self._aim_camera(Camera(self.settings.camera, self.VIEW_HEIGHT, size, size))
-            )
+            return self._render_image(self._aim_camera(camera))
 
     def posed_at_target(self) -> contextlib.AbstractContextManager[None]:
-        """The body at its target, for as long as one looks at it."""
+        """Put the body at its target within a `with` block; a UserError where it has none."""
         raise UserError(
             f"{type(self).__name__} cannot draw its body at the target: leave goal=state"
         )
 
-    def camera_target(self) -> Sequence[float]:
-        """The point (m) at the picture's centre."""
-        return (0.0, 0.0, 0.0)
-
     def markers(self) -> Iterable[Marker]:
-        """What is painted over the picture: targets."""
+        """Return the markers to draw over the image, such as targets."""
         return ()
 
+    def camera_target(self) -> Sequence[float]:
+        """Return the point (m) at the centre of the image."""
+        return (0.0, 0.0, 0.0)
+
+    def world_to_image(self, point: Sequence[float]) -> ImagePoint:
+        """Return the image point at which a point (2,) or (3,) in m appears; z is 0 by default."""
+        padded = np.pad(point, (0, 3 - len(point)))
+        return self._aim_camera(self.camera).project(padded)[:2]
+
     def _aim_camera(self, camera: Camera) -> Camera:
-        """A camera turned to the focus, where the look has moved it."""
-        camera.target = np.array((self.camera_target_override or self.camera_target)())
+        """Return a camera that points at camera_target, as the appearance moves it."""
+        camera.target = np.array(self.camera_target())
         return camera.with_appearance(self.appearance)
 
     def _render_image(self, camera: Camera) -> Array:
@@ -216,6 +217,7 @@ class SpatialEnvironment(BaseEnvironment):
         return self._renderer(camera, self.appearance)
 
     def _connect(self) -> None:
+        """Open a new client and load the bodies."""
         self.close()
         with suppress_c_output():
             self._client = Client(self.settings.mass_scale, self.settings.friction_scale)
@@ -228,3 +230,54 @@ class SpatialEnvironment(BaseEnvironment):
         self._interaction = SpatialInteraction(self, self._client)
         self._initial_state_id = self._client.saveState()
         self._step_simulation = self._client.stepSimulation
+
+
+class SpatialPoseEnvironment(PoseEnvironment, SpatialEnvironment):
+    """A PoseEnvironment in space; `load_bodies` sets `body`, whose arms take the poses."""
+
+    LINK_POINTS: ClassVar[Sequence[LinkPoint]]
+    """Elbow and hand of each arm, one arm after the other."""
+    body: Body
+
+    def set_joint_state(self, angles: Array, speeds: Array) -> None:
+        """Set angles (J,) in rad and speeds (J,) in rad/s of all joints, without a motion."""
+        self.body.set_joint_state(angles, speeds)
+
+    def sample_joint_angles(self, rng: np.random.Generator) -> Array:
+        """Return random angles (J,) within the limits of all joints (rad)."""
+        return self.body.sample_joint_angles(rng)
+
+    def angles_to_points(self, angles: Array) -> Points:
+        """Return the positions of elbows and hands (m) with the joints at `angles` (J,) in rad."""
+        return self.body.forward_kinematics(angles, self.LINK_POINTS)
+
+    def apply_action(self, action: Action) -> None:
+        """Apply torques at the joints; 1 is the upper bound of ACTION (N m)."""
+        max_torque = self.ACTION[0].high
+        self.body.apply_torques([share * max_torque for share in action])
+
+    def read_state(self) -> None:
+        """Read joint angles (rad), joint speeds (rad/s), elbow and hand positions (m)."""
+        self.angles, self.speeds = self.body.joint_state()
+        self.pose = self.body.point_positions(self.LINK_POINTS)
+
+    def joints(self) -> list[Joint]:
+        """Return all joints of the arms."""
+        return self.body.read_joints()
+
+    def posed_at_target(self) -> contextlib.AbstractContextManager[None]:
+        """Put the body at its target within a `with` block.
+
+        A UserError where the target was set by its points: they do not give all joint angles.
+        """
+        if self.target_angles is None:
+            raise UserError("cannot draw a target that was set by its points: leave goal=state")
+        return self.body.posed_at(self.target_angles)
+
+    def markers(self) -> list[Marker]:
+        """Return markers at the targets of elbows and hands."""
+        colours = (ELBOW_COLOUR, HAND_COLOUR) * (len(self.pose) // 2)
+        return [
+            Marker(target, self.POSITION_TOLERANCE, colour)
+            for target, colour in zip(self.task.target, colours, strict=True)
+        ]

@@ -22,7 +22,6 @@ import gymnasium
 import numpy as np
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import InverseKinematics, PoseGoalEnv
 from poise.toolkit.rewards import progress
 from poise.toolkit.spaces import Array, Signal, box_space, slices
 
@@ -96,10 +95,6 @@ class GoalImage:
             self._estimated_target = self.env.task.target
             self._estimated_pose = self._inverse_kinematics.nearest_pose(estimate)
         return self._estimated_pose
-
-    @functools.cached_property
-    def _inverse_kinematics(self) -> InverseKinematics:
-        return InverseKinematics(self.env.forward_kinematics, self.env.sample_joint_angles)
 
     def similarity_gain(self) -> float:
         """Return the gain of -log(1 + image_distance / DISTANCE_SCALE) in the last step.
@@ -218,8 +213,8 @@ class AgentObservation:
     def image_similarity(self) -> dict[str, float]:
         """Return that reward term if the reward weights it, else {}: drawing takes time."""
         return (
-            {"likeness": self.goal_image.similarity_gain()}
-            if "likeness" in self.env.REWARD[self.env.settings.reward]
+            {"image_similarity": self.goal_image.similarity_gain()}
+            if "image_similarity" in self.env.REWARD[self.env.settings.reward]
             else {}
         )
 

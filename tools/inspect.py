@@ -18,6 +18,7 @@ from poise.toolkit.registry import (
     short_name,
     unwrap_poise_env,
 )
+from poise.toolkit.spaces import Signal
 
 
 def show_list() -> None:
@@ -44,6 +45,13 @@ def show_list() -> None:
     )
 
 
+def describe_signal(signal: Signal) -> str:
+    """Return the meaning of a signal, and the names of its components."""
+    if not signal.components:
+        return signal.meaning
+    return f"{signal.meaning}: {', '.join(signal.components)}"
+
+
 def show_env(env_name: str, settings: Mapping[str, Any]) -> None:
     """Print an environment's signals, rewards and settings; for somebody else's environment, its spaces."""
     console = Console()
@@ -60,7 +68,7 @@ def show_env(env_name: str, settings: Mapping[str, Any]) -> None:
         console.print(cleandoc(type(ours).__doc__ or ""))
         for title, signals in (("Sees", ours.OBSERVATION), ("Does", ours.ACTION)):
             rows = [
-                (s.name, str(s.size), f"{s.low:g} to {s.high:g}", s.unit, s.meaning)
+                (s.name, str(s.size), f"{s.low:g} to {s.high:g}", s.unit, describe_signal(s))
                 for s in signals
             ]
             console.print(

@@ -79,7 +79,7 @@ class BallOnBeam(PlanarEnvironment):
     )
     ACTION = (Signal("torque", 1, -TORQUE, TORQUE, "N m", "of the motor in the hinge"),)
     REWARD: ClassVar = {
-        "posture": {"centred": 0.6, "quiet": 0.3, "economy": 0.1},
+        "posture": {"centred": 0.6, "low_velocity": 0.3, "control_saving": 0.1},
         "survival": {"alive": 1.0},
     }
 
@@ -120,8 +120,8 @@ class BallOnBeam(PlanarEnvironment):
         return {
             "alive": 1.0,
             "centred": gaussian_tolerance(self.x, 0.3),
-            "quiet": gaussian_tolerance(self.v, 0.5),
-            "economy": control_saving(action),
+            "low_velocity": gaussian_tolerance(self.v, 0.5),
+            "control_saving": control_saving(action),
         }
 
     def failure_margins(self) -> dict[str, float]:

@@ -148,7 +148,8 @@ for reward, panel in zip(REWARDS, panels, strict=True):
     print(
         f"{reward}: "
         + ", ".join(
-            f"mean {name} {mean[reward][name]:.2f}" for name in ("torso", "lean", "effort", "quiet")
+            f"mean {name} {mean[reward][name]:.2f}"
+            for name in ("torso", "lean", "effort", "low_velocity")
         )
     )
     terms = [weight * lived[0][term] for term, weight in Standing.REWARD["posture"].items()]

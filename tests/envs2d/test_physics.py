@@ -1,4 +1,4 @@
-"""The physics of the environments in the plane, held against what Newton says."""
+"""The physics of the environments in the plane, against the laws of mechanics."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from poise.envs2d.bolla_rolla import PLANK_LENGTH
 from poise.envs2d.cartpole import POLE_ANGLE_LIMIT, POLE_LENGTH, POLE_MASS, POLE_WIDTH, RAIL_END
 from poise.envs2d.figure import MAX_IMPULSE
 from poise.envs2d.planar import PlanarEnvironment
-from poise.envs2d.reacher import HOLD_STEPS, LINK_LENGTH, MAX_TORQUE, POSITION_TOLERANCE
+from poise.envs2d.reacher import LINK_LENGTH, MAX_TORQUE, Reacher2D
 from poise.envs2d.standing import DROP_LIMIT
 from sample_envs import (
     ACTING,
@@ -40,26 +40,26 @@ ACTUATED = [
 ]
 
 
-def constraints(env: PlanarEnvironment, kind: type) -> list:
-    """The joints of one kind."""
-    return [constraint for constraint in env.space.constraints if isinstance(constraint, kind)]
+def constraints(env: PlanarEnvironment, constraint_class: type) -> list:
+    """Return the constraints of one class."""
+    return [joint for joint in env.space.constraints if isinstance(joint, constraint_class)]
 
 
-def watch(env: PlanarEnvironment, look: Callable[[], float]) -> list[float]:
-    """Look after every step of the physics, not only after those of the agent; the list fills as the environment lives."""
-    seen: list[float] = []
-    advance = env.step_physics
+def record(env: PlanarEnvironment, measure: Callable[[], float]) -> list[float]:
+    """Return a list that receives a measurement after every step of the physics."""
+    values: list[float] = []
+    step_physics = env.step_physics
 
-    def looked_at(dt: float) -> None:
-        advance(dt)
-        seen.append(look())
+    def step_and_measure(dt: float) -> None:
+        step_physics(dt)
+        values.append(measure())
 
-    env.step_physics = looked_at
-    return seen
+    env.step_physics = step_and_measure
+    return values
 
 
 def gap(env: PlanarEnvironment) -> float:
-    """The widest gap of any hinge (m)."""
+    """Return the widest gap of any hinge (m)."""
     hinges = constraints(env, pymunk.PivotJoint)
     return max(
         (hinge.a.local_to_world(hinge.anchor_a) - hinge.b.local_to_world(hinge.anchor_b)).length
@@ -68,14 +68,14 @@ def gap(env: PlanarEnvironment) -> float:
 
 
 def beyond_limit(env: PlanarEnvironment) -> float:
-    """How far the worst joint is beyond its range (rad); negative inside."""
+    """Return how far the worst joint is beyond its range (rad); negative inside."""
     limits = constraints(env, pymunk.RotaryLimitJoint)
-    turns = [(limit, limit.b.angle - limit.a.angle) for limit in limits]
-    return max(max(limit.min - turn, turn - limit.max) for limit, turn in turns)
+    angles = [(limit, limit.b.angle - limit.a.angle) for limit in limits]
+    return max(max(limit.min - angle, angle - limit.max) for limit, angle in angles)
 
 
 def energy(bodies: list[pymunk.Body], gravity: float = GRAVITY) -> float:
-    """Kinetic and potential energy (J)."""
+    """Return kinetic plus potential energy (J)."""
     return sum(
         body.mass * (body.velocity.length**2 / 2 + gravity * body.position.y)
         + body.moment * body.angular_velocity**2 / 2
@@ -84,20 +84,20 @@ def energy(bodies: list[pymunk.Body], gravity: float = GRAVITY) -> float:
 
 
 def momenta(bodies: list[pymunk.Body]) -> tuple[pymunk.Vec2d, float]:
-    """Linear momentum, and angular momentum about the common centre of mass."""
+    """Return linear momentum, and angular momentum about the common centre of mass."""
     mass = sum(body.mass for body in bodies)
     centre = sum((body.mass * body.position for body in bodies), pymunk.Vec2d.zero()) / mass
     momentum = sum((body.mass * body.velocity for body in bodies), pymunk.Vec2d.zero())
-    turning = sum(
+    angular_momentum = sum(
         body.moment * body.angular_velocity
         + body.mass * (body.position - centre).cross(body.velocity - momentum / mass)
         for body in bodies
     )
-    return momentum, turning
+    return momentum, angular_momentum
 
 
 def lift(env: PlanarEnvironment, height: float) -> list[pymunk.Body]:
-    """The figure far above everything else, in free flight; its bodies."""
+    """Put the figure far above everything else, in free flight, and return its bodies."""
     bodies = list(env.figure.bodies.values())
     for body in bodies:
         body.position += (0.0, height)
@@ -109,9 +109,9 @@ def lift(env: PlanarEnvironment, height: float) -> list[pymunk.Body]:
 
 @pytest.mark.parametrize("acting", ["random", "bang-bang"])
 @pytest.mark.parametrize(("env_id", "settings"), ACTUATED)
-def test_joints_stay_joined_under_full_actions(env_id, settings, acting):
+def test_joints_under_full_actions_have_small_gaps(env_id, settings, acting):
     env = make(env_id, **settings)
-    gaps = watch(env.unwrapped, lambda: gap(env.unwrapped))
+    gaps = record(env.unwrapped, lambda: gap(env.unwrapped))
     for _ in live(env, ACTING[acting](env, 400)):
         pass
     assert len(gaps) == 400 * env.unwrapped.PHYSICS_STEPS
@@ -119,10 +119,10 @@ def test_joints_stay_joined_under_full_actions(env_id, settings, acting):
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_joints_stay_joined_long_after_the_fall(env_id):
+def test_joints_long_after_a_fall_have_small_gaps(env_id):
     env = bare(env_id)
     env.reset(seed=1)
-    gaps = watch(env, lambda: gap(env))
+    gaps = record(env, lambda: gap(env))
     for action in bang_bang_actions(env, 300):
         env.step(action)
     assert max(gaps) < 0.01
@@ -130,26 +130,26 @@ def test_joints_stay_joined_long_after_the_fall(env_id):
 
 @pytest.mark.parametrize("acting", ["random", "bang-bang"])
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_joints_keep_their_limits(env_id, acting):
+def test_joints_under_full_actions_keep_their_limits(env_id, acting):
     env = make(env_id, reset_noise_scale=0.2)
-    beyond = watch(env.unwrapped, lambda: beyond_limit(env.unwrapped))
+    beyond = record(env.unwrapped, lambda: beyond_limit(env.unwrapped))
     for _ in live(env, ACTING[acting](env, 600)):
         pass
-    assert -0.5 < max(beyond) < 0.15, "the limits are reached, and hold"
+    assert -0.5 < max(beyond) < 0.15, "the limits are reached and hold"
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_impulse_actuation_knows_no_joint_limits_and_no_motors(env_id):
+def test_impulse_actuation_has_no_joint_limits_and_no_motors(env_id):
     env = bare(env_id, actuation="impulse")
     env.reset(seed=0)
     assert not constraints(env, pymunk.RotaryLimitJoint)
     assert not constraints(env, pymunk.SimpleMotor)
 
 
-def test_the_rail_keeps_the_cart_on_its_line_and_level():
+def test_cart_under_full_actions_stays_on_its_line_and_level():
     env = bare("poise/Cartpole-v0", force=100.0)
     env.reset(seed=0)
-    heights = watch(env, lambda: max(abs(env.cart.position.y), abs(env.cart.angle)))
+    heights = record(env, lambda: max(abs(env.cart.position.y), abs(env.cart.angle)))
     for action in bang_bang_actions(env, 500):
         env.step(action)
         if abs(env.cart.position.x) > RAIL_END:
@@ -160,7 +160,7 @@ def test_the_rail_keeps_the_cart_on_its_line_and_level():
 # Forces.
 
 
-def test_a_full_push_accelerates_the_cart_by_force_over_mass():
+def test_full_action_accelerates_the_cart_by_force_over_mass():
     env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     env.space.remove(*constraints(env, pymunk.PivotJoint))  # The cart alone, 1 kg.
@@ -174,58 +174,57 @@ def test_a_full_push_accelerates_the_cart_by_force_over_mass():
     )
 
 
-def test_the_push_is_the_same_wherever_the_cart_is():
-    gained = []
+def test_force_does_not_depend_on_the_position_of_the_cart():
+    velocities = []
     for x in (-2.5, 0.0, 2.5):
         env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
         env.reset(seed=0)
         for body in env.space.bodies:
             body.position += (x, 0.0)
         env.step(np.array([1.0]))
-        gained.append(env.cart.velocity.x)
-    assert gained == pytest.approx([gained[1]] * 3, rel=1e-3)
+        velocities.append(env.cart.velocity.x)
+    assert velocities == pytest.approx([velocities[1]] * 3, rel=1e-3)
 
 
-def test_cart_and_pole_mirror_under_a_mirrored_push():
-    left, right = (
-        bare("poise/Cartpole-v0", reset_noise_scale=0.0),
-        bare("poise/Cartpole-v0", reset_noise_scale=0.0),
-    )
-    left.reset(seed=0), right.reset(seed=0)
+def test_cart_and_pole_under_a_mirrored_force_mirror_their_motion():
+    left = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
+    right = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
+    left.reset(seed=0)
+    right.reset(seed=0)
     for action in np.linspace(-1.0, 1.0, 20):
-        seen, mirrored = left.step(np.array([action]))[0], right.step(np.array([-action]))[0]
-        np.testing.assert_allclose(seen, -mirrored, atol=1e-5)
+        observation = left.step(np.array([action]))[0]
+        mirrored = right.step(np.array([-action]))[0]
+        np.testing.assert_allclose(observation, -mirrored, atol=1e-5)
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_motors_turn_limb_and_parent_oppositely(env_id):
+def test_motors_in_free_flight_conserve_momentum_and_angular_momentum(env_id):
     env = bare(env_id, reset_noise_scale=0.0)
     env.reset(seed=0)
     bodies = lift(env, 500.0)
-    momentum, turning = momenta(bodies)
-    assert turning == pytest.approx(0.0, abs=1e-9)
+    momentum, angular_momentum = momenta(bodies)
+    assert angular_momentum == pytest.approx(0.0, abs=1e-9)
     start = momentum.y
     for number, action in enumerate(bang_bang_actions(env, 50), 1):
         env.step(action)
-        momentum, turning = momenta(bodies)
+        momentum, angular_momentum = momenta(bodies)
         spin = sum(abs(body.moment * body.angular_velocity) for body in bodies)
-        assert abs(turning) < 0.01 * max(1.0, spin), "torques inside a body turn it by nothing"
+        assert abs(angular_momentum) < 0.01 * max(1.0, spin), "internal torques sum to zero"
         assert momentum.x == pytest.approx(0.0, abs=0.01)
         fallen = -GRAVITY * sum(body.mass for body in bodies) * number * STEP
         assert momentum.y - start == pytest.approx(fallen, rel=1e-6)
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_a_full_action_gives_the_torque_that_the_action_names(env_id):
+def test_action_exerts_the_torque_of_its_signal(env_id):
     env = bare(env_id, reset_noise_scale=0.0)
     for index, (limb, signal) in enumerate(zip(env_limbs(env), env.ACTION, strict=True)):
         assert signal.high == -signal.low == limb.max_torque
         env.reset(seed=0)
         lift(env, 500.0)
         parent, body = env.figure.bodies[limb.parent], env.figure.bodies[limb.name]
-        motors = constraints(
-            env, pymunk.SimpleMotor
-        )  # They alone, so that torque shows as turning.
+        # Motors alone, so that all torque becomes rotation.
+        motors = constraints(env, pymunk.SimpleMotor)
         env.space.remove(*set(env.space.constraints).difference(motors))
         action = np.zeros(len(env.ACTION))
         action[index] = 0.1
@@ -239,45 +238,45 @@ def test_a_full_action_gives_the_torque_that_the_action_names(env_id):
 
 
 def env_limbs(env: PlanarEnvironment) -> tuple:
-    """The limbs of an environment's figure."""
+    """Return the limbs of the figure of an environment."""
     env.reset(seed=0)
     return env.figure.limbs
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_an_impulse_kicks_the_limb_alone(env_id):
+def test_impulse_acts_on_the_limb_alone(env_id):
     env = bare(env_id, actuation="impulse", reset_noise_scale=0.0)
     assert MAX_IMPULSE == 0.2
     for index, limb in enumerate(env_limbs(env)):
         for share in (1.0, -0.5):
             env.reset(seed=0)
             before = {name: body.angular_velocity for name, body in env.figure.bodies.items()}
-            effort = [0.0] * len(env.ACTION)
-            effort[index] = share
-            env.apply_action(effort)
+            action = [0.0] * len(env.ACTION)
+            action[index] = share
+            env.apply_action(action)
             for name, body in env.figure.bodies.items():
-                kick = share * 0.2 if name == limb.name else 0.0
+                impulse = share * 0.2 if name == limb.name else 0.0
                 assert body.moment * (body.angular_velocity - before[name]) == pytest.approx(
-                    kick, abs=1e-12
+                    impulse, abs=1e-12
                 )
     thigh = next(body for name, body in env.figure.bodies.items() if "thigh" in name)
     assert 0.2 / thigh.moment == pytest.approx(3.7, abs=0.05), (
-        "the reference's 3.7 rad/s a step on an upper leg"
+        "the reference gives an upper leg 3.7 rad/s a step"
     )
 
 
-def test_the_reachers_torques_are_what_the_action_names():
+def test_reacher_action_exerts_the_torque_of_its_signal():
     env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0, friction=0.0)
     for index in range(2):
         env.reset(seed=0)
         for hinge in constraints(env, pymunk.PivotJoint):
             env.space.remove(hinge)
-        effort = np.zeros(2)
-        effort[index] = 0.1
-        env.step(effort)
+        action = np.zeros(2)
+        action[index] = 0.1
+        env.step(action)
         upper, lower = (link.moment * link.angular_velocity for link in env.arm.links)
-        given_torque = 0.1 * MAX_TORQUE * STEP
-        expected = (given_torque, 0.0) if index == 0 else (-given_torque, given_torque)
+        impulse = 0.1 * MAX_TORQUE * STEP
+        expected = (impulse, 0.0) if index == 0 else (-impulse, impulse)
         assert (upper, lower) == pytest.approx(expected, rel=1e-3, abs=1e-9)
 
 
@@ -285,7 +284,7 @@ def test_the_reachers_torques_are_what_the_action_names():
 
 
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_free_fall_is_half_g_t_squared(env_id):
+def test_body_in_free_fall_falls_by_half_g_t_squared(env_id):
     env = bare(env_id, reset_noise_scale=0.0)
     env.reset(seed=0)
     bodies = lift(env, 500.0)
@@ -303,22 +302,22 @@ def test_free_fall_is_half_g_t_squared(env_id):
 
 
 def hanging_pole(angle: float) -> PlanarEnvironment:
-    """The pole hanging down from a cart too heavy to move, `angle` (rad) off the vertical."""
+    """Return a pole that hangs from an immovable cart, `angle` (rad) from the vertical."""
     env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     hinge = constraints(env, pymunk.PivotJoint)[0]
-    turned = math.pi + angle
-    at = env.cart.local_to_world(hinge.anchor_a)
+    pole_angle = math.pi + angle
+    hinge_position = env.cart.local_to_world(hinge.anchor_a)
     env.cart.mass = 1e9
-    env.pole.angle = turned
-    env.pole.position = at + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(turned)
+    env.pole.angle = pole_angle
+    env.pole.position = hinge_position + pymunk.Vec2d(0.0, POLE_LENGTH / 2).rotated(pole_angle)
     return env
 
 
-def test_a_hanging_pole_swings_with_the_period_of_a_compound_pendulum():
+def test_hanging_pole_has_the_period_of_a_compound_pendulum():
     small = 0.05
     env = hanging_pole(small)
-    angles = watch(env, lambda: env.pole.angle - math.pi)
+    angles = record(env, lambda: env.pole.angle - math.pi)
     for action in zero_actions(env, 500):
         env.step(action)
     falling = [index for index in range(1, len(angles)) if angles[index - 1] > 0.0 >= angles[index]]
@@ -332,28 +331,28 @@ def test_a_hanging_pole_swings_with_the_period_of_a_compound_pendulum():
     )
     assert len(falling) >= 5
     assert measured == pytest.approx(period, rel=0.002)
-    assert max(angles) < small * 1.01, "it never swings higher than it was let go"
+    assert max(angles) < small * 1.01, "it never swings higher than its start"
 
 
 @pytest.mark.parametrize("angle", [0.05, 1.0, 2.5])
-def test_a_pendulum_left_alone_keeps_its_energy(angle):
+def test_pendulum_without_actions_keeps_its_energy(angle):
     env = hanging_pole(angle)
     lowest = env.cart.position.y + 0.15 - POLE_LENGTH / 2
-    energies = watch(env, lambda: energy([env.pole]) - POLE_MASS * GRAVITY * lowest)
+    energies = record(env, lambda: energy([env.pole]) - POLE_MASS * GRAVITY * lowest)
     begins = energy([env.pole]) - POLE_MASS * GRAVITY * lowest
     for action in zero_actions(env, 300):
         env.step(action)
     assert max(energies) < begins * 1.01
-    assert min(energies) > begins * 0.9, "there is no friction in the hinge"
+    assert min(energies) > begins * 0.9, "the hinge has no friction"
 
 
-def falls(env_id: str, actuation: str, seed: int) -> tuple[float, np.ndarray]:
-    """The energy of everything before and through an episode without effort (J)."""
+def passive_energies(env_id: str, actuation: str, seed: int) -> tuple[float, np.ndarray]:
+    """Return the energy of all bodies (J), before and during an episode without actions."""
     env = bare(env_id, actuation=actuation)
     env.reset(seed=seed)
     bodies = list(env.space.bodies)
     begins = energy(bodies)
-    energies = watch(env, lambda: energy(bodies))
+    energies = record(env, lambda: energy(bodies))
     for action in zero_actions(env, 400):
         if env.step(action)[2]:
             break
@@ -362,33 +361,33 @@ def falls(env_id: str, actuation: str, seed: int) -> tuple[float, np.ndarray]:
 
 @pytest.mark.parametrize("actuation", ["motor", "impulse"])
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_a_passive_body_never_has_more_energy_than_it_began_with(env_id, actuation):
+def test_passive_body_never_exceeds_its_initial_energy(env_id, actuation):
     for seed in range(10):
-        begins, energies = falls(env_id, actuation, seed)
+        begins, energies = passive_energies(env_id, actuation, seed)
         assert max(energies) < begins + 1.0
 
 
 @pytest.mark.parametrize("actuation", ["motor", "impulse"])
 @pytest.mark.parametrize("env_id", FIGURES)
-def test_a_passive_body_gains_no_energy_at_its_joints_and_limits(env_id, actuation):
-    """A blow may be elastic, and give back within two steps what it took; but it may give back no more."""
-    gained = []
+def test_passive_body_gains_no_energy_at_joints_and_limits(env_id, actuation):
+    """An impact may be elastic: it returns within two steps no more energy than it took."""
+    gains = []
     for seed in range(20):
-        energies = falls(env_id, actuation, seed)[1]
+        energies = passive_energies(env_id, actuation, seed)[1]
         upper = sliding_window_view(energies, 2 * PlanarEnvironment.PHYSICS_STEPS).max(axis=1)
-        gained.append(float((upper - np.minimum.accumulate(upper)).max()))
-    assert max(gained) < 5.0, "more than lifts the body by a centimetre"
-    assert np.median(gained) < 1.0
+        gains.append(float((upper - np.minimum.accumulate(upper)).max()))
+    assert max(gains) < 5.0, "the energy that lifts the body by a centimetre"
+    assert np.median(gains) < 1.0
 
 
 @pytest.mark.parametrize("friction", [0.0, 0.15, 1.0])
-def test_the_reacher_left_alone_slows_down_by_its_friction_alone(friction):
+def test_reacher_without_actions_slows_down_by_its_friction_alone(friction):
     env = bare("poise/Reacher2D-v0", friction=friction)
     env.reset(seed=3)
     env.arm.links[0].angular_velocity = 3.0
     env.arm.links[1].angular_velocity = -2.0
-    env.step(np.zeros(2))  # The joints agree on the links' velocities.
-    energies = watch(env, lambda: energy(env.arm.links, gravity=0.0))
+    env.step(np.zeros(2))  # The solver makes the links' velocities consistent.
+    energies = record(env, lambda: energy(env.arm.links, gravity=0.0))
     begins = energy(env.arm.links, gravity=0.0)
     for action in zero_actions(env, 100):
         env.step(action)
@@ -399,7 +398,7 @@ def test_the_reacher_left_alone_slows_down_by_its_friction_alone(friction):
         assert energies[-1] > begins * 0.95
 
 
-def test_a_ball_rolls_without_slipping():
+def test_pushed_ball_rolls_without_slipping():
     env = bare("poise/BollaRolla-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     for body in list(env.space.bodies):
@@ -408,7 +407,7 @@ def test_a_ball_rolls_without_slipping():
     env.ball.apply_impulse_at_local_point((5.0, 0.0))
     for _ in range(50):
         env.step(np.zeros(8))
-    # 2/3 of the push stays as rolling in a disc, the rest went into turning it.
+    # A disc keeps 2/3 of the momentum: the ground's friction takes the rest to rotate it.
     assert env.ball.velocity.x == pytest.approx(0.5 * 2 / 3, rel=0.02)
     assert env.ball.angular_velocity * 0.25 == pytest.approx(-env.ball.velocity.x, rel=0.01)
 
@@ -418,7 +417,7 @@ def test_a_ball_rolls_without_slipping():
 
 @pytest.mark.parametrize("acting", ["random", "zero"])
 @pytest.mark.parametrize(("env_id", "settings"), [(i, s) for i, s in ACTUATED if i in BALANCING])
-def test_a_body_without_skill_fails_soon(env_id, settings, acting):
+def test_body_without_a_policy_fails_soon(env_id, settings, acting):
     env = make(env_id, **settings)
     lengths = []
     for seed in range(31):
@@ -432,13 +431,13 @@ def test_a_body_without_skill_fails_soon(env_id, settings, acting):
 
 
 def failure_after(env: PlanarEnvironment) -> tuple[bool, str | None]:
-    """One step without effort."""
+    """Make one step without an action; return terminated and the failure."""
     _, _, terminated, _, info = env.step(np.zeros(env.action_space.shape))
     return terminated, info.get("failure")
 
 
 def shifted(env: PlanarEnvironment, x: float, *bodies: pymunk.Body) -> PlanarEnvironment:
-    """The environment with some bodies moved sideways."""
+    """Return the environment with some bodies moved sideways by x (m)."""
     for body in bodies:
         body.position += (x, 0.0)
     return env
@@ -446,7 +445,7 @@ def shifted(env: PlanarEnvironment, x: float, *bodies: pymunk.Body) -> PlanarEnv
 
 @pytest.fixture
 def bolla() -> PlanarEnvironment:
-    """A ball rider high in the air and in two parts, so that what fails is what the test made fail."""
+    """BollaRolla after a reset; each test moves parts of it, so that only one limit is exceeded."""
     env = bare("poise/BollaRolla-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     return env
@@ -454,8 +453,8 @@ def bolla() -> PlanarEnvironment:
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 @pytest.mark.parametrize(("beyond", "ends"), [(0.1, True), (-0.1, False)])
-class TestTheBallRiderFails:
-    """The four ways, each just beyond its limit and just before it."""
+class TestBollaRollaFails:
+    """Four failures, each just beyond its limit and just before it."""
 
     def test_when_the_plank_tips(self, bolla, side, beyond, ends):
         for body in bolla.space.bodies:
@@ -468,8 +467,8 @@ class TestTheBallRiderFails:
     def test_when_the_torso_tips(self, bolla, side, beyond, ends):
         centre = bolla.figure.torso.position
         for body in bolla.figure.bodies.values():
-            turned = (body.position - centre).rotated(side * (1.5 + beyond))
-            body.position = turned + centre + pymunk.Vec2d(0.0, 500.0)
+            rotated = (body.position - centre).rotated(side * (1.5 + beyond))
+            body.position = rotated + centre + pymunk.Vec2d(0.0, 500.0)
             body.angle += side * (1.5 + beyond)
         assert failure_after(bolla) == (ends, "torso tips" if ends else None)
 
@@ -488,7 +487,7 @@ class TestTheBallRiderFails:
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 @pytest.mark.parametrize(("beyond", "ends"), [(0.02, True), (-0.02, False)])
-def test_the_cart_pole_fails_when_the_pole_tips_or_the_rail_ends(side, beyond, ends):
+def test_cartpole_fails_when_the_pole_tips_or_the_rail_ends(side, beyond, ends):
     env = bare("poise/Cartpole-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     angle = side * (POLE_ANGLE_LIMIT + beyond)
@@ -516,83 +515,81 @@ def test_standing_fails_when_the_torso_has_dropped(beyond, ends):
 
 
 @given(seed=st.integers(0, 2**31))
-def test_a_target_is_always_a_pose_that_the_arm_can_take(seed):
+def test_target_is_a_pose_that_the_arm_can_take(seed):
     env = bare("poise/Reacher2D-v0")
-    seen, _ = env.reset(seed=seed)
-    elbow, hand = seen[:2], seen[2:4]
+    observation, _ = env.reset(seed=seed)
+    target = observation[:4]
+    pose = observation[4:8]
+    elbow = target[:2]
+    hand = target[2:]
     assert np.hypot(*elbow) == pytest.approx(LINK_LENGTH, abs=1e-5)
     assert np.hypot(*(hand - elbow)) == pytest.approx(LINK_LENGTH, abs=1e-5)
-    np.testing.assert_allclose(seen[8:12], seen[:4] - seen[4:8], atol=1e-6)
-    np.testing.assert_allclose(np.hypot(*seen[4:6]), LINK_LENGTH, atol=1e-5)
+    np.testing.assert_allclose(observation[8:12], target - pose, atol=1e-6)
+    np.testing.assert_allclose(np.hypot(*pose[:2]), LINK_LENGTH, atol=1e-5)
 
 
-def test_targets_are_everywhere():
+def test_targets_lie_in_every_direction():
     env = bare("poise/Reacher2D-v0")
     targets = np.array([env.reset(seed=seed)[0][:4] for seed in range(300)])
-    turns = np.arctan2(targets[:, 1], targets[:, 0])
-    assert np.histogram(turns, 6, (-math.pi, math.pi))[0].min() > 20
-    assert np.hypot(targets[:, 2], targets[:, 3]).min() < 0.05, "also close to the shoulder"
+    angles = np.arctan2(targets[:, 1], targets[:, 0])
+    assert np.histogram(angles, 6, (-math.pi, math.pi))[0].min() > 20
+    assert np.hypot(targets[:, 2], targets[:, 3]).min() < 0.05, "some are close to the shoulder"
 
 
-def what_the_arm_sees_is_where_it_is(env: PlanarEnvironment, seen: np.ndarray) -> None:
-    """Elbow and hand of the observation, held against the bodies themselves."""
-    elbow, hand = (link.local_to_world((LINK_LENGTH / 2, 0.0)) for link in env.arm.links)
-    np.testing.assert_allclose(seen[4:8], (*elbow, *hand), atol=1e-3)
-
-
-def test_the_reacher_sees_where_its_arm_is():
+def test_observed_pose_is_that_of_the_bodies():
     env = bare("poise/Reacher2D-v0")
     env.reset(seed=0)
     for action in bang_bang_actions(env, 100):
-        what_the_arm_sees_is_where_it_is(env, env.step(action)[0])
+        observation = env.step(action)[0]
+        elbow, hand = (link.local_to_world((LINK_LENGTH / 2, 0.0)) for link in env.arm.links)
+        np.testing.assert_allclose(observation[4:8], (*elbow, *hand), atol=1e-3)
 
 
-def test_a_pose_counts_after_25_steps_in_a_row_and_makes_room_for_a_new_target():
+def test_pose_held_for_25_steps_is_achieved_and_followed_by_a_new_target():
     env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
-    env.task.set_target(env.pose, env.pose)  # The target where the arm is, and the arm at rest.
-    told = [env.step(np.zeros(2)) for _ in range(2 * HOLD_STEPS)]
-    assert HOLD_STEPS == 25 and POSITION_TOLERANCE == 0.02
-    assert [info["success"] for *_, info in told] == [False] * (HOLD_STEPS - 1) + [True] + [
-        False
-    ] * HOLD_STEPS
-    assert [info["poses"] for *_, info in told] == [0] * (HOLD_STEPS - 1) + [1] * (HOLD_STEPS + 1)
-    assert [info["reward_terms"]["achieved"] for *_, info in told] == [0.0] * (HOLD_STEPS - 1) + [
-        1.0
-    ] + [0.0] * HOLD_STEPS
-    before, after = told[HOLD_STEPS - 2][0][:4], told[HOLD_STEPS - 1][0][:4]
-    assert not np.allclose(before, after), "the step that achieves a pose shows the next target"
-    assert abs(told[HOLD_STEPS][4]["reward_terms"]["progress"]) < 1e-3, (
-        "a new target is no loss of progress"
-    )
+    env.task.set_target(env.pose, env.pose)  # The arm is at the target, and at rest.
+    hold = Reacher2D.HOLD_STEPS
+    assert hold == 25 and Reacher2D.POSITION_TOLERANCE == 0.02
+    steps = [env.step(np.zeros(2)) for _ in range(2 * hold)]
+    observations = [step[0] for step in steps]
+    infos = [step[4] for step in steps]
+    terms = [info["reward_terms"] for info in infos]
+    assert [info["success"] for info in infos] == [False] * (hold - 1) + [True] + [False] * hold
+    assert [info["poses"] for info in infos] == [0] * (hold - 1) + [1] * (hold + 1)
+    assert [term["achieved"] for term in terms] == [0.0] * (hold - 1) + [1.0] + [0.0] * hold
+    target_before = observations[hold - 2][:4]
+    target_after = observations[hold - 1][:4]
+    assert not np.allclose(target_before, target_after), "the achieving step shows the next target"
+    assert abs(terms[hold]["progress"]) < 1e-3, "a new target is no loss of progress"
 
 
-def test_a_pose_left_in_between_counts_from_the_start_again():
+def test_pose_left_in_between_counts_from_the_start_again():
     env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
     here, away = env.pose, ((0.2, 0.0), (0.0, 0.0))
     env.task.set_target(here, env.pose)
-    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(HOLD_STEPS - 1))
+    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(Reacher2D.HOLD_STEPS - 1))
     env.task.target = away
     assert not env.step(np.zeros(2))[4]["success"]
     env.task.target = here
-    successes = [env.step(np.zeros(2))[4]["success"] for _ in range(HOLD_STEPS)]
-    assert successes == [False] * (HOLD_STEPS - 1) + [True]
+    successes = [env.step(np.zeros(2))[4]["success"] for _ in range(Reacher2D.HOLD_STEPS)]
+    assert successes == [False] * (Reacher2D.HOLD_STEPS - 1) + [True]
 
 
 @pytest.mark.parametrize("point", [0, 1])
-def test_both_points_must_be_near(point):
+def test_pose_with_one_point_too_far_is_not_achieved(point):
     env = bare("poise/Reacher2D-v0", reset_noise_scale=0.0)
     env.reset(seed=0)
-    target = [list(place) for place in env.pose]
-    target[point][0] += POSITION_TOLERANCE * 1.05
+    target = [list(position) for position in env.pose]
+    target[point][0] += Reacher2D.POSITION_TOLERANCE * 1.05
     env.task.set_target(target, env.pose)
-    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD_STEPS))
-    target[point][0] -= POSITION_TOLERANCE * 0.1
-    assert any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * HOLD_STEPS))
+    assert not any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * Reacher2D.HOLD_STEPS))
+    target[point][0] -= Reacher2D.POSITION_TOLERANCE * 0.1
+    assert any(env.step(np.zeros(2))[4]["success"] for _ in range(2 * Reacher2D.HOLD_STEPS))
 
 
-def test_progress_adds_up_to_the_way_made_and_cannot_be_farmed():
+def test_progress_sums_to_the_difference_of_potentials():
     env = bare("poise/Reacher2D-v0")
     env.reset(seed=5)
     begins = env.task.potential
@@ -604,32 +601,33 @@ def test_progress_adds_up_to_the_way_made_and_cannot_be_farmed():
     assert sum(gains) == pytest.approx(env.task.potential - begins, abs=1e-9)
 
 
-def test_a_simple_controller_takes_pose_after_pose():
-    """A proportional-derivative controller on the two joint angles, which is all that the task needs."""
+def test_proportional_derivative_controller_takes_pose_after_pose():
+    """Control of the two joint angles is all that the task needs."""
     env = make("poise/Reacher2D-v0")
     poses = []
     for seed in range(3):
-        seen, _ = env.reset(seed=seed)
+        observation, _ = env.reset(seed=seed)
         truncated = False
         while not truncated:
-            wish, have = joint_angles(seen[:4]), joint_angles(seen[4:8])
-            gap = (wish - have + math.pi) % (2 * math.pi) - math.pi
-            seen, _, terminated, truncated, info = env.step(
-                np.clip((2.0, 0.7) * gap - (0.3, 0.05) * seen[12:14], -1.0, 1.0)
-            )
+            target = joint_angles(observation[:4])
+            angles = joint_angles(observation[4:8])
+            speeds = observation[12:14]
+            error = (target - angles + math.pi) % (2 * math.pi) - math.pi
+            action = np.clip((2.0, 0.7) * error - (0.3, 0.05) * speeds, -1.0, 1.0)
+            observation, _, terminated, truncated, info = env.step(action)
             assert not terminated
         poses.append(info["poses"])
     assert min(poses) >= 2
 
 
 def joint_angles(points: np.ndarray) -> np.ndarray:
-    """Angles of shoulder and elbow that put elbow and hand at `points` (4,)."""
+    """Return the angles of shoulder and elbow (rad) for elbow and hand at `points` (4,)."""
     shoulder = math.atan2(points[1], points[0])
     return np.array([shoulder, math.atan2(points[3] - points[1], points[2] - points[0]) - shoulder])
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
-def test_the_signals_are_the_numbers_of_the_issue(env_id):
+def test_observation_and_action_have_their_documented_sizes(env_id):
     sizes = {
         "poise/Cartpole-v0": (4, 1),
         "poise/Standing-v0": (30, 4),

@@ -1,4 +1,4 @@
-"""The arm: what it reaches, and that its hand can really lift."""
+"""Arm7: reaching an object, and lifting one with the hand."""
 
 import numpy as np
 import pytest
@@ -16,43 +16,45 @@ from poise.envs3d.arm import (
 )
 
 
-def angles_for(env, place):
-    """Angles of the arm (rad) that bring its hand to a place (m), pointing down: damped least squares."""
+def angles_for(env, position):
+    """Return angles (rad) that bring the hand, pointing down, to a position (m).
+
+    Damped least squares on position (m) and direction (scaled by 0.3 m).
+    """
     fingers = env.body.joint_state()[0][len(ARM_JOINTS) :]
-    wanted = np.array([*place, 0.0, 0.0, -0.3])
+    target = np.array([*position, 0.0, 0.0, -0.3])
     angles = np.array(env.angles)
 
-    def seen(angles):
+    def hand_pose(angles):
         hand, ahead = env.body.forward_kinematics([*angles, *fingers], (HAND_POINT, POINT_AHEAD))
         return np.array([*hand, *(0.3 * np.subtract(ahead, hand))])
 
     for _ in range(60):
-        here = seen(angles)
-        jacobian = np.stack(
-            [(seen(angles + step) - here) / 1e-4 for step in 1e-4 * np.eye(len(ARM_JOINTS))], axis=1
-        )
-        angles = angles + 0.5 * jacobian.T @ np.linalg.solve(
-            jacobian @ jacobian.T + 1e-4 * np.eye(6), wanted - here
-        )
+        current = hand_pose(angles)
+        steps = 1e-4 * np.eye(len(ARM_JOINTS))
+        columns = [(hand_pose(angles + step) - current) / 1e-4 for step in steps]
+        jacobian = np.stack(columns, axis=1)
+        damped = jacobian @ jacobian.T + 1e-4 * np.eye(6)
+        angles = angles + 0.5 * jacobian.T @ np.linalg.solve(damped, target - current)
     return angles
 
 
-def move(env, place, steps):
-    """Bring the hand to a place by speeds alone, as an agent does; all infos."""
-    wanted = angles_for(env, place)
-    return [env.step(5.0 * (wanted - env.angles) / MAX_SPEED)[4] for _ in range(steps)]
+def move(env, position, steps):
+    """Bring the hand to a position (m) by actions alone, and return all infos."""
+    target = angles_for(env, position)
+    return [env.step(5.0 * (target - env.angles) / MAX_SPEED)[4] for _ in range(steps)]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_hand_that_goes_down_closes_and_goes_up_has_lifted_the_cube(seed):
+def test_hand_that_closes_on_the_cube_and_rises_lifts_it(seed):
     env = bare("poise/Arm7-v0", task="lift")
     env.reset(seed=seed)
     cube = np.array(env.object_position)
     move(env, np.add(cube, (0.0, 0.0, 0.15)), 80)
     assert not env.is_closed
     assert env.hand_direction == pytest.approx([0.0, 0.0, -1.0], abs=0.05)
-    held = move(env, cube, 80)[-1]["reward_terms"]
-    assert held["grasp"] == 1.0
+    terms = move(env, cube, 80)[-1]["reward_terms"]
+    assert terms["grasp"] == 1.0
     infos = move(env, np.add(cube, (0.0, 0.0, 1.5 * LIFT_HEIGHT)), 60)
     assert sum(info["success"] for info in infos) == 1
     assert infos[-1]["poses"] == 1
@@ -60,7 +62,7 @@ def test_a_hand_that_goes_down_closes_and_goes_up_has_lifted_the_cube(seed):
     env.close()
 
 
-def test_a_hand_held_at_the_object_has_touched_it_and_gets_another():
+def test_hand_held_at_the_object_succeeds_and_a_new_object_appears():
     env = bare("poise/Arm7-v0")
     env.reset(seed=0)
     first = env.object_position
@@ -70,7 +72,7 @@ def test_a_hand_held_at_the_object_has_touched_it_and_gets_another():
     env.close()
 
 
-def test_fingers_close_only_about_something():
+def test_fingers_away_from_the_cube_stay_open():
     env = bare("poise/Arm7-v0", task="lift")
     env.reset(seed=0)
     for _ in range(20):
@@ -81,7 +83,7 @@ def test_fingers_close_only_about_something():
     env.close()
 
 
-def test_a_cube_that_falls_off_the_table_is_put_back_and_counts_for_nothing():
+def test_cube_that_falls_off_the_table_is_placed_again_without_success():
     env = bare("poise/Arm7-v0", task="lift")
     env.reset(seed=0)
     env.cube.set_base_pose((0.5, 0.8, -0.1), (0.0, 0.0, 0.0, 1.0))

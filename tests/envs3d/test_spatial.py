@@ -1,4 +1,4 @@
-"""Environments in space: their physics against formulas, their camera against the renderer, their manners."""
+"""Environments in space: physics against formulas, camera against renderer, and error messages."""
 
 import math
 import sys
@@ -39,7 +39,7 @@ def humanoid():
 
 
 def swing(gravity: float) -> tuple[object, object]:
-    """An environment that holds nothing but one link of an arm, hinged about y."""
+    """Return an environment that holds only one link of an arm, hinged about y, and the body."""
     env = bare("poise/ReacherPlane3D-v0", gravity=gravity)
     bodies = []
     env.load_bodies = lambda: bodies.append(
@@ -52,14 +52,16 @@ def swing(gravity: float) -> tuple[object, object]:
 
 
 def link_inertia(width: float) -> float:
-    """Of a link about its hinge (kg m2): a box about its middle, and Steiner's part."""
+    """Return the inertia of a link about its hinge (kg m2), by the parallel axis theorem."""
     return LINK_MASS * ((LINK_LENGTH**2 + width**2) / 12.0 + (LINK_LENGTH / 2.0) ** 2)
 
 
-def test_a_pendulum_swings_with_the_period_of_the_textbook():
+def test_pendulum_has_the_period_of_a_compound_pendulum():
     env, body = swing(9.81)
-    body.set_joint_state([math.pi / 2 + 0.05], [0.0])  # Hanging down is a quarter turn about y.
-    crossings, before, steps = [], 0.05, 0
+    body.set_joint_state([math.pi / 2 + 0.05], [0.0])  # It hangs at a quarter rotation about y.
+    crossings = []
+    before = 0.05
+    steps = 0
     while len(crossings) < 3:
         env.step_physics(0.0)
         steps += 1
@@ -72,7 +74,7 @@ def test_a_pendulum_swings_with_the_period_of_the_textbook():
     env.close()
 
 
-def test_a_torque_lasts_through_all_substeps_and_turns_a_link_as_its_inertia_says():
+def test_torque_lasts_for_all_physics_steps_and_accelerates_a_link_by_its_inertia():
     env, body = swing(0.0)
     body.set_joint_state([0.0], [0.0])
     body.apply_torques([0.3])
@@ -84,8 +86,10 @@ def test_a_torque_lasts_through_all_substeps_and_turns_a_link_as_its_inertia_say
     env.close()
 
 
-def test_a_body_in_the_air_falls_as_everything_falls(humanoid):
-    body, steps, dt = humanoid.body, 60, humanoid._dt
+def test_body_in_free_fall_falls_by_half_g_t_squared(humanoid):
+    body = humanoid.body
+    steps = 60
+    dt = humanoid._dt
     position, *_ = body.base_state()
     body.set_base_pose((*position[:2], 5.0), (0.0, 0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
     body.apply_torques([0.0] * 17)
@@ -97,29 +101,24 @@ def test_a_body_in_the_air_falls_as_everything_falls(humanoid):
 
 
 @pytest.mark.parametrize("link", ["right_lower_arm", "left_lower_arm", "right_foot"])
-def test_a_limb_moves_as_fast_as_its_joints_angles_change(humanoid, link):
-    """It does not in the file that comes with PyBullet, whose shoulders turn about an axis longer than 1."""
-    body, client = humanoid.body, humanoid.body.client
-    rng = np.random.default_rng(0)
-    angles, speeds, little = 0.5 * body.joint_limits.mean(axis=1), rng.normal(size=17), 1e-5
-    places = []
-    for time in (-little, little):
+def test_limb_moves_as_fast_as_its_joint_angles_change(humanoid, link):
+    """In the file that comes with PyBullet it does not: the shoulders' axes are longer than 1."""
+    body = humanoid.body
+    angles = 0.5 * body.joint_limits.mean(axis=1)
+    speeds = np.random.default_rng(0).normal(size=17)
+    dt = 1e-5
+    positions = []
+    for time in (-dt, dt):
         body.set_joint_state(angles + speeds * time, speeds)
-        places.append(
-            np.array(
-                client.getLinkState(body.body_id, body.links[link], computeForwardKinematics=True)[
-                    0
-                ]
-            )
-        )
+        positions.append(np.array(body.center_of_mass(link)))
     body.set_joint_state(angles, speeds)
-    velocity = client.getLinkState(
+    velocity = body.client.getLinkState(
         body.body_id, body.links[link], computeLinkVelocity=True, computeForwardKinematics=True
     )[6]
-    assert velocity == pytest.approx((places[1] - places[0]) / (2.0 * little), abs=2e-3)
+    assert velocity == pytest.approx((positions[1] - positions[0]) / (2.0 * dt), abs=2e-3)
 
 
-def test_every_axis_of_the_humanoid_has_length_one():
+def test_humanoid_joint_axes_have_length_one():
     text = make_humanoid_mjcf(
         (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
     )
@@ -129,85 +128,88 @@ def test_every_axis_of_the_humanoid_has_length_one():
 
 
 def plane_pose(shoulder, elbow):
-    """Where elbow and hand are for the angles of two hinges about z."""
-    turns = np.array([shoulder, shoulder + elbow])
-    return np.cumsum(
-        LINK_LENGTH * np.stack((np.cos(turns), np.sin(turns), np.zeros(2)), axis=1), axis=0
-    )
+    """Return elbow and hand (2, 3) for the angles of two hinges about z."""
+    angles = np.array([shoulder, shoulder + elbow])
+    directions = np.stack((np.cos(angles), np.sin(angles), np.zeros(2)), axis=1)
+    return np.cumsum(LINK_LENGTH * directions, axis=0)
 
 
-def round_pose(turn, lift, elbow):
-    """Where elbow and hand are for these angles; a positive lift lowers the arm, as a turn about y does."""
+def sphere_pose(turn, lift, elbow):
+    """Return elbow and hand (2, 3); a rotation about y by a positive lift lowers the arm."""
     lifts = np.array([lift, lift + elbow])
-    steps = np.stack(
-        (np.cos(lifts) * math.cos(turn), np.cos(lifts) * math.sin(turn), -np.sin(lifts)), axis=1
-    )
-    return np.cumsum(LINK_LENGTH * steps, axis=0)
+    x = np.cos(lifts) * math.cos(turn)
+    y = np.cos(lifts) * math.sin(turn)
+    z = -np.sin(lifts)
+    return np.cumsum(LINK_LENGTH * np.stack((x, y, z), axis=1), axis=0)
 
 
 @pytest.mark.parametrize(
     ("env_id", "pose_of"),
-    [("poise/ReacherPlane3D-v0", plane_pose), ("poise/Reacher3D-v0", round_pose)],
+    [("poise/ReacherPlane3D-v0", plane_pose), ("poise/Reacher3D-v0", sphere_pose)],
 )
-def test_the_engine_puts_elbow_and_hand_where_trigonometry_does(env_id, pose_of):
+def test_elbow_and_hand_are_where_trigonometry_puts_them(env_id, pose_of):
     env = bare(env_id)
     env.reset(seed=0)
-    np.testing.assert_allclose(env.task.target, pose_of(*env.arms.target_angles), atol=1e-6)
+    np.testing.assert_allclose(env.task.target, pose_of(*env.target_angles), atol=1e-6)
     rng = np.random.default_rng(0)
     for _ in range(50):
         angles = env.sample_joint_angles(rng)
         env.set_joint_angles(angles)
-        np.testing.assert_allclose(env.arms.pose, pose_of(*angles), atol=1e-6)
+        np.testing.assert_allclose(env.pose, pose_of(*angles), atol=1e-6)
     env.close()
 
 
-def test_the_twin_sees_moves_and_is_paid_as_the_reacher_in_the_plane_is():
-    plane, space = bare("poise/Reacher2D-v0"), bare("poise/ReacherPlane3D-v0")
+def test_reacher_plane_3d_observes_moves_and_is_rewarded_as_reacher_2d():
+    plane = bare("poise/Reacher2D-v0")
+    space = bare("poise/ReacherPlane3D-v0")
     assert (plane.OBSERVATION, plane.ACTION) == (space.OBSERVATION, space.ACTION)
     assert space.REWARD == plane.REWARD
     for seed in range(5):
         np.testing.assert_allclose(plane.reset(seed=seed)[0], space.reset(seed=seed)[0], atol=1e-5)
         for step in range(10):
             action = 0.3 * np.array([math.sin(0.1 * step), math.cos(0.1 * step)])
-            ours, theirs = plane.step(action), space.step(action)
-            np.testing.assert_allclose(ours[0][:12], theirs[0][:12], atol=5e-3)
-            assert ours[1] == pytest.approx(theirs[1], abs=0.1)
+            observation_2d, reward_2d, *_ = plane.step(action)
+            observation_3d, reward_3d, *_ = space.step(action)
+            np.testing.assert_allclose(observation_2d[:12], observation_3d[:12], atol=5e-3)
+            assert reward_2d == pytest.approx(reward_3d, abs=0.1)
 
 
-def test_the_elbows_targets_lie_evenly_on_their_sphere():
-    rng, env = np.random.default_rng(0), bare("poise/Reacher3D-v0")
-    elbows = np.array([round_pose(*env.sample_joint_angles(rng))[0] for _ in range(4000)])
+def test_elbow_targets_are_uniform_on_their_sphere():
+    rng = np.random.default_rng(0)
+    env = bare("poise/Reacher3D-v0")
+    elbows = np.array([sphere_pose(*env.sample_joint_angles(rng))[0] for _ in range(4000)])
     np.testing.assert_allclose(np.linalg.norm(elbows, axis=1), LINK_LENGTH)
-    heights = np.sort(elbows[:, 2] / LINK_LENGTH)  # Archimedes: even on a sphere is even in height.
+    # Archimedes: uniform on a sphere is uniform in height.
+    heights = np.sort(elbows[:, 2] / LINK_LENGTH)
     np.testing.assert_allclose(heights, np.linspace(-1.0, 1.0, 4000), atol=0.05)
 
 
-def test_imagining_a_pose_leaves_the_body_as_it_was():
+def test_forward_kinematics_leaves_the_body_as_it_was():
     env = bare("poise/PoseHumanoid3D-v0")
     env.reset(seed=0)
-    body = env.arms.body
-    before = body.joint_state(), body.point_positions(env.arms.link_points)
-    imagined = body.forward_kinematics(body.joint_limits[:, 0], env.arms.link_points)
-    assert body.joint_state() == before[0]
-    assert body.point_positions(env.arms.link_points) == before[1]
-    assert not np.allclose(imagined, before[1])
+    body = env.body
+    joint_state = body.joint_state()
+    positions = body.point_positions(env.LINK_POINTS)
+    other_positions = body.forward_kinematics(body.joint_limits[:, 0], env.LINK_POINTS)
+    assert body.joint_state() == joint_state
+    assert body.point_positions(env.LINK_POINTS) == positions
+    assert not np.allclose(other_positions, positions)
     env.close()
 
 
-def test_joints_keep_to_their_limits_under_the_roughest_actions(humanoid):
-    """Within 0.12 rad; within 0.35 while the body crashes to the ground."""
-    fallen = False
+def test_joints_under_bang_bang_actions_keep_their_limits(humanoid):
+    """Within 0.12 rad; within 0.35 rad while the body hits the ground."""
+    has_fallen = False
     for number, action in enumerate(bang_bang_actions(humanoid, 600)):
-        fallen |= humanoid.step(action)[2]
-        assert ((np.abs(humanoid.normalized_angles) - 1.0) * humanoid.joint_half_ranges).max() < (
-            0.35 if fallen else 0.12
-        )
+        has_fallen |= humanoid.step(action)[2]
+        excess = (np.abs(humanoid.normalized_angles) - 1.0) * humanoid.joint_half_ranges
+        assert excess.max() < (0.35 if has_fallen else 0.12)
         if number % 60 == 59:
             humanoid.reset()
-            fallen = False
+            has_fallen = False
 
 
-def test_standing_feet_do_not_sink_into_the_ground(humanoid):
+def test_standing_feet_sink_less_than_a_centimetre(humanoid):
     deepest = 0.0
     for _ in range(15):
         humanoid.step(np.zeros(17))
@@ -216,8 +218,9 @@ def test_standing_feet_do_not_sink_into_the_ground(humanoid):
     assert 0.0 <= deepest < 0.01
 
 
-def test_a_push_changes_the_bodys_momentum_by_its_impulse(humanoid):
-    body, client = humanoid.body, humanoid.body.client
+def test_push_changes_the_momentum_by_its_impulse(humanoid):
+    body = humanoid.body
+    client = body.client
     position, *_ = body.base_state()
     body.set_base_pose((*position[:2], 5.0), (0.0, 0.0, 0.0, 1.0))
     body.set_joint_state(humanoid.rest_angles, np.zeros(17))
@@ -237,52 +240,55 @@ def test_a_push_changes_the_bodys_momentum_by_its_impulse(humanoid):
     assert momentum[:2] == pytest.approx([3.0, 4.0], abs=0.02)
 
 
-def test_pushes_come_every_two_seconds_and_not_at_all_by_default():
-    stories = []
+def test_pushes_come_every_two_seconds_and_not_by_default():
+    runs = []
     for push in (0.0, 30.0):
         env = bare("poise/Humanoid3D-v0", push=push)
         env.reset(seed=0)
-        stories.append([env.step(np.zeros(17))[0] for _ in range(105)])
+        runs.append([env.step(np.zeros(17))[0] for _ in range(105)])
         env.close()
-    same = [np.array_equal(*pair) for pair in zip(*stories, strict=True)]
+    same = [np.array_equal(*pair) for pair in zip(*runs, strict=True)]
     assert all(same[:99])
     assert not any(same[99:])
 
 
 @EVERY
-def test_every_cost_lowers_the_reward_and_nothing_else_does(env_id):
-    """Costs are positive terms with negative weights; what is wished for has a positive weight."""
+def test_costs_and_only_costs_have_negative_weights(env_id):
+    """Costs are positive terms with negative weights; all other terms have positive weights."""
     env = bare(env_id)
     env.reset(seed=0)
     weights = type(env).REWARD[env.settings.reward]
     costs = {name for name, weight in weights.items() if weight < 0.0}
-    assert costs == {"effort", "straight", "electricity", "stall", "limits"} & weights.keys()
-    seen = [env.step(action)[4]["reward_terms"] for action in bang_bang_actions(env, 30)]
-    assert all(terms[name] >= 0.0 for terms in seen for name in costs)
-    assert all(max(terms[name] for terms in seen) > 0.0 for name in costs)
+    assert (
+        costs
+        == {"control_cost", "straight", "power_cost", "torque_cost", "limits"} & weights.keys()
+    )
+    steps = [env.step(action)[4]["reward_terms"] for action in bang_bang_actions(env, 30)]
+    assert all(terms[name] >= 0.0 for terms in steps for name in costs)
+    assert all(max(terms[name] for terms in steps) > 0.0 for name in costs)
     env.close()
 
 
-def test_walking_pays_the_way_ahead_up_to_the_commanded_speed_and_takes_back_the_way_back():
+def test_progress_is_the_way_ahead_up_to_the_commanded_speed_and_negative_backwards():
     env = bare("poise/Humanoid3D-v0", task="walk", speed=1.0, reset_noise_scale=0.0)
     env.reset(seed=0)
-    for speed, paid in ((0.5, 0.01), (3.0, 0.02), (-0.5, -0.01)):
+    for speed, expected in ((0.5, 0.01), (3.0, 0.02), (-0.5, -0.01)):
         position, *_ = env.body.base_state()
         env.torso_x = float(position[0])
         env.body.set_base_pose(
             (position[0], position[1], 5.0), (0.0, 0.0, 0.0, 1.0), (speed, 0.0, 0.0)
         )
         assert env.step(np.zeros(17))[4]["reward_terms"]["progress"] == pytest.approx(
-            paid, abs=2e-3
+            expected, abs=2e-3
         )
     env.close()
 
 
 @EVERY
-def test_a_broken_number_is_cured_by_the_next_reset(env_id):
+def test_reset_after_a_nan_restores_the_environment(env_id):
     env = bare(env_id)
     first = env.reset(seed=0)[0]
-    body = env.body if hasattr(env, "body") else env.arms.body
+    body = env.body
     body.set_joint_state([math.nan] * len(body.joints), [0.0] * len(body.joints))
     body.set_base_pose((math.nan, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
     np.testing.assert_array_equal(env.reset(seed=0)[0], first)
@@ -294,45 +300,44 @@ def test_a_broken_number_is_cured_by_the_next_reset(env_id):
 
 
 @pytest.mark.parametrize("preset", ["front", "side", "top", "follow"])
-def test_a_point_is_seen_where_it_is_looked_for(preset):
+def test_unproject_is_the_inverse_of_project(preset):
     camera = Camera(preset, 2.0, 320, 200)
     camera.target = np.array([0.3, -0.2, 0.5])
     assert camera.project(camera.target)[:2] == pytest.approx((0.5, 0.5))
     for point in np.random.default_rng(0).uniform(-0.5, 0.5, (20, 3)):
         np.testing.assert_allclose(camera.unproject(*camera.project(point)), point, atol=1e-9)
-    turned = camera.axes()
-    np.testing.assert_allclose(turned @ turned.T, np.eye(3), atol=1e-12)
+    axes = camera.axes()
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-12)
 
 
 @pytest.mark.parametrize("preset", ["front", "side", "top", "follow"])
-def test_the_renderer_shows_a_link_where_the_camera_says(preset):
+def test_renderer_shows_a_link_where_the_camera_projects_it(preset):
     env = bare("poise/Reacher3D-v0", render_mode="rgb_array", camera=preset, width=300, height=200)
     env.reset(seed=0)
     env.markers = lambda: ()
-    env.arms.body.set_joint_state((0.8, -0.4, 0.0), np.zeros(3))
-    env.arms.read_state()
-    picture = env.render().astype(int)
-    rows, columns = np.nonzero(
-        picture[..., 0] > picture[..., 2] + 60
-    )  # The forearm is orange, and nothing else is.
-    elbow, hand = round_pose(0.8, -0.4, 0.0)
+    env.body.set_joint_state((0.8, -0.4, 0.0), np.zeros(3))
+    env.read_state()
+    image = env.render().astype(int)
+    is_orange = image[..., 0] > image[..., 2] + 60  # Of the forearm only.
+    rows, columns = np.nonzero(is_orange)
+    elbow, hand = sphere_pose(0.8, -0.4, 0.0)
     x, y, _ = env.camera.project(np.add(elbow, hand) / 2.0)
     assert len(rows) > 50
     assert (columns.mean(), rows.mean()) == pytest.approx((x * 300, y * 200), abs=6.0)
     env.close()
 
 
-def test_a_marker_is_painted_over_the_picture_at_its_place():
+def test_marker_is_drawn_where_the_camera_projects_it():
     camera = Camera("follow", 2.0, 120, 80)
-    picture = camera.draw_markers(
+    image = camera.draw_markers(
         np.full((80, 120, 3), 255, np.uint8), [Marker((0.2, 0.1, 0.3), 0.05, (255, 0, 0))]
     )
-    rows, columns = np.nonzero(picture[..., 1] < 255)
+    rows, columns = np.nonzero(image[..., 1] < 255)
     x, y, _ = camera.project((0.2, 0.1, 0.3))
     assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((x * 120, y * 80), abs=1.0)
 
 
-def test_orbit_and_zoom_stay_within_reason():
+def test_orbit_and_zoom_stay_within_their_limits():
     camera = Camera("side", 2.0, 100, 100)
     for _ in range(100):
         camera.orbit(0.3, 0.5)
@@ -341,42 +346,46 @@ def test_orbit_and_zoom_stay_within_reason():
     assert camera.distance > 0.0
 
 
-def test_a_graphics_card_that_is_not_there_is_said_in_one_line():
+def test_egl_without_a_graphics_card_is_a_user_error():
     env = bare("poise/Reacher3D-v0", render_mode="rgb_array", renderer="egl")
     env.reset(seed=0)
     try:
-        assert env.render().shape == (480, 480, 3)  # There is one.
+        assert env.render().shape == (480, 480, 3)  # This machine has one.
     except UserError as error:
         assert "renderer=tiny" in str(error)
     env.close()
 
 
-def test_a_hand_takes_hold_of_what_is_seen_and_pulls_it_towards_the_cursor(humanoid):
+def test_grab_pulls_the_body_towards_the_cursor(humanoid):
     humanoid.camera.target = np.array(humanoid.camera_target())
     middle = humanoid.camera.project(humanoid.position)[:2]
-    hold = humanoid.interaction().grab(middle)
-    assert hold.mass == pytest.approx(humanoid.body.mass)
-    assert hold.position() == pytest.approx(middle, abs=1e-6)
+    grab = humanoid.interaction().grab(middle)
+    assert grab.mass == pytest.approx(humanoid.body.mass)
+    assert grab.position() == pytest.approx(middle, abs=1e-6)
     right, _, backwards = humanoid.camera.axes()
     before = humanoid.body.base_state()[2]
-    hold.pull((middle[0] + 0.1, middle[1]))
+    grab.pull((middle[0] + 0.1, middle[1]))
     humanoid.step_physics(humanoid._dt)
-    faster = humanoid.body.base_state()[2] - before
-    assert faster @ right > 0.02
-    assert faster @ right > 3.0 * abs(faster @ backwards)
+    gain = humanoid.body.base_state()[2] - before
+    assert gain @ right > 0.02
+    assert gain @ right > 3.0 * abs(gain @ backwards)
     assert humanoid.interaction().grab((0.02, 0.98)) is None  # The ground cannot be moved.
 
 
-# Manners.
+# Output, errors and memory.
 
 
-def test_worlds_in_space_print_nothing():
-    program = f"import poise, gymnasium\nfor name in {IN_SPACE!r}:\n    gymnasium.make(name).reset(seed=0)"
+def test_environments_in_space_print_nothing():
+    program = (
+        "import poise, gymnasium\n"
+        f"for name in {IN_SPACE!r}:\n"
+        "    gymnasium.make(name).reset(seed=0)"
+    )
     done = python("-c", program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_without_pybullet_the_plane_works_and_space_says_what_to_install():
+def test_without_pybullet_the_plane_works_and_space_names_what_to_install():
     program = "import sys; sys.modules['pybullet'] = None; from poise import cli; cli.main()"
     assert python("-c", program, "inspect", "cartpole").returncode == 0
     listed = python("-c", program, "list")
@@ -388,7 +397,7 @@ def test_without_pybullet_the_plane_works_and_space_says_what_to_install():
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_closing_gives_the_client_back(reacher):
+def test_close_disconnects_the_client(reacher):
     import pybullet
 
     number = reacher._client._client
@@ -396,10 +405,10 @@ def test_closing_gives_the_client_back(reacher):
     reacher.close()
     reacher.close()
     assert not pybullet.isConnected(number)
-    reacher.reset(seed=0)  # And an environment that was closed opens again.
+    reacher.reset(seed=0)  # A closed environment opens again.
 
 
-def test_a_client_that_died_and_a_body_that_is_missing_are_said_in_one_line(reacher):
+def test_disconnected_client_and_missing_body_are_work_errors(reacher):
     import pybullet
 
     pybullet.disconnect(reacher._client._client)
@@ -414,7 +423,7 @@ def test_a_client_that_died_and_a_body_that_is_missing_are_said_in_one_line(reac
 @pytest.mark.parametrize("words", [
     ("--env-set", "camera=sidee"), ("--env-set", "renderer=gpu"), ("--env-set", "task=run"),
 ])  # fmt: skip
-def test_unknown_words_are_said_in_one_line(words):
+def test_unknown_setting_values_are_errors_of_one_line(words):
     done = python("-m", "poise", "train", "humanoid3d", *words, "--steps", "10")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
@@ -422,7 +431,7 @@ def test_unknown_words_are_said_in_one_line(words):
 
 
 @pytest.mark.slow
-def test_a_thousand_worlds_made_and_closed_leave_no_memory_behind():
+def test_thousand_environments_made_and_closed_leak_no_memory():
     def resident() -> int:
         status = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))

@@ -113,5 +113,7 @@ def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
 
 
 JUDGED = {f"eval/{name}" for name in ("return", "length", "success", "return_std")}
-JUDGED |= {f"eval/reward/{term}" for term in ("upright", "centred", "quiet", "economy")}
+JUDGED |= {
+    f"eval/reward/{term}" for term in ("upright", "centred", "low_velocity", "control_saving")
+}
 """What an evaluation of the cart-pole tells."""

@@ -16,7 +16,7 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.media.hud import TRACK_COLOUR
 from poise.toolkit.media.image import TEXT_COLOUR, frame_to_surface, get_font, surface_to_frame
-from poise.toolkit.pose_task import PoseError, PoseGoalEnv, PoseTask
+from poise.toolkit.pose_task import PoseEnvironment, PoseError, PoseTask
 from poise.toolkit.registry import DEFAULT_MAX_EPISODE_STEPS, Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array, slices
@@ -73,7 +73,7 @@ class Robot(ABC):
         settings = policy.config["env_settings"]
         self.learner = algos.restore_learner(policy)
         with closing(make_env(self.env_id, settings)) as env:
-            if not isinstance(unwrap_poise_env(env), PoseGoalEnv):
+            if not isinstance(unwrap_poise_env(env), PoseEnvironment):
                 raise UserError(
                     f"run {policy.path.name!r} cannot take poses: {self.env_id} has no targets"
                 )

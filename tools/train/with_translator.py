@@ -8,7 +8,7 @@ from poise.algos.online_translator import OnlineTranslator
 from poise.algos.translator import TranslatorSettings
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import make_env
 from poise.toolkit.spaces import slices
 from poise.tools.translate.load import make_translator, merge_translator_config
@@ -28,7 +28,7 @@ OBSERVATION_OVERRIDES = {
 
 def plan_translator(env_id: str, poise_env: BaseEnvironment | None) -> dict[str, Any]:
     """The config of the translator, as one that was trained alone would have; a UserError where there are no poses to read."""
-    if not isinstance(poise_env, PoseGoalEnv) or not isinstance(poise_env, BaseEnvironment):
+    if not isinstance(poise_env, PoseEnvironment):
         raise UserError(f"--with-translator reads poses, and {env_id} takes none")
     if not poise_env.agent_view.is_state_only:
         raise UserError(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import make_env, unwrap_poise_env
 from poise.toolkit.spaces import Array
 from poise.tools.plot.figures import save_figure
