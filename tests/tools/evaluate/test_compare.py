@@ -115,7 +115,7 @@ def test_what_cannot_be_compared_is_one_line(runs):
     assert_one_line(
         invoke("compare", "seed-0", "noisy", *words),
         2,
-        "reset_noise_scale is 0.02 and 0.1; --env-set reset_noise_scale=0.02",
+        "reset_noise_scale is 0.02 and 0.1; use --env-set reset_noise_scale=0.02",
     )
     assert_one_line(invoke("compare", "seed-0", "sed-1", *words), 2, "did you mean 'seed-1'?")
     assert_one_line(
