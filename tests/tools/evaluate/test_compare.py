@@ -108,8 +108,8 @@ def test_command_compare_prints_a_table_or_json(runs, first, second):
 def test_runs_whose_returns_differ_in_meaning_are_refused_in_one_line(runs):
     options = ("--runs-dir", runs, "--episodes", "5")
 
-    def compare(*words: str) -> Any:
-        return invoke("compare", *words[:2], *options, *words[2:])
+    def compare(one: str, two: str, *more_options: str) -> Any:
+        return invoke("compare", one, two, *options, *more_options)
 
     assert_one_line(
         compare("seed-0", "elsewhere"), 2, "runs of different environments cannot be compared"
