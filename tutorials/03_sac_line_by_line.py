@@ -1,17 +1,23 @@
 """Lesson 3: Soft Actor-Critic, line by line.
 
-Afterwards you can write SAC from its formulas, test every line by itself, see it learn, and read algos/sac.py.
+Afterwards you can write SAC from its formulas, test every line by itself, see it learn, and read
+algos/sac.py.
 
-    policy       a = tanh(u), u ~ N(mean(s), std(s)^2)                                             arXiv:1812.05905, appendix C
-                 log pi(a|s) = sum_i [ log N(u_i) - log(1 - tanh(u_i)^2) ], the last part because da/du = 1 - tanh(u)^2
-    critics      L_Q = sum_i E[ (Q_i(s, a) - y)^2 ], y = r + gamma (1 - terminated) (min_j Q'_j(s2, a2) - alpha log pi(a2|s2))
-                 the smaller of two, because the best-looking of noisy values looks too good          TD3, arXiv:1802.09477
-    actor        L_pi = E[ alpha log pi(a|s) - min_j Q_j(s, a) ]                                           arXiv:1801.01290
-    temperature  L_alpha = -log(alpha) E[ log pi(a|s) + H ], which holds the entropy at H = -dim(A)        arXiv:1812.05905
-    targets      Q' <- (1 - tau) Q' + tau Q                                                          DDPG, arXiv:1509.02971
+    policy       a = tanh(u), u ~ N(mean(s), std(s)^2)  arXiv:1812.05905, appendix C
+                 log pi(a|s) = sum_i [ log N(u_i) - log(1 - tanh(u_i)^2) ], the last part because
+                 da/du = 1 - tanh(u)^2
+    critics      L_Q = sum_i E[ (Q_i(s, a) - y)^2 ],
+                 y = r + gamma (1 - terminated) (min_j Q'_j(s2, a2) - alpha log pi(a2|s2))
+                 the smaller of two, because the best-looking of noisy values looks too good
+                 TD3, arXiv:1802.09477
+    actor        L_pi = E[ alpha log pi(a|s) - min_j Q_j(s, a) ]  arXiv:1801.01290
+    temperature  L_alpha = -log(alpha) E[ log pi(a|s) + H ], which holds the entropy at H = -dim(A)
+                 arXiv:1812.05905
+    targets      Q' <- (1 - tau) Q' + tau Q  DDPG, arXiv:1509.02971
 """
 
-# %% What we need: a network for the policy, two (computed side by side) for the critics, slow copies of these, and alpha.
+# %% What we need: a network for the policy, two (computed side by side) for the critics, slow
+# copies of these, and alpha.
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -55,8 +61,9 @@ targets, log_alpha = deepcopy(critics), nn.Parameter(torch.zeros(()))
 learned = [list(critics.parameters()), list(actor.parameters()), [log_alpha]]
 
 
-# %% Step 1: the policy. log(1 - tanh(u)^2) fails for large u, where tanh is 1 in float32; written as
-# 2 (log 2 - u - softplus(-2 u)) it never does. (Put in tanh(u) = (1 - e^-2u) / (1 + e^-2u) to see that it is the same.)
+# %% Step 1: the policy. log(1 - tanh(u)^2) fails for large u, where tanh is 1 in float32; written
+# as 2 (log 2 - u - softplus(-2 u)) it never does. (Put in tanh(u) = (1 - e^-2u) / (1 + e^-2u) to
+# see that it is the same.)
 def log_density(u: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """log pi(a|s) for a = tanh(u): (B, A) to (B,)."""
     gauss = -0.5 * ((u - mean) / log_std.exp()) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
@@ -64,7 +71,9 @@ def log_density(u: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 
 
 def pi(s: Tensor) -> tuple[Tensor, Tensor]:
-    """An action and its log-density; the noise comes from outside, so both have slopes in the actor's weights."""
+    """An action and its log-density; the noise comes from outside, so both have slopes in the
+    actor's weights.
+    """
     mean, log_std = actor(s).chunk(2, -1)
     u = mean + log_std.clamp(-5, 2).exp() * torch.randn(mean.shape, generator=generator)
     return torch.tanh(u), log_density(u, mean, log_std.clamp(-5, 2))
@@ -80,15 +89,18 @@ assert all(
 )  # All chances sum to 1.
 assert log_density(far, far, zero).isfinite() and (1 - torch.tanh(far) ** 2).log().isinf()
 
-# %% Step 2: why two critics? Let ten actions be worth 0, and let critics see that but for noise of size 1: to one critic the
-# best action seems worth 1.5, to the smaller of two 0.7. The actor looks for just that action.
+# %% Step 2: why two critics? Let ten actions be worth 0, and let critics see that but for noise of
+# size 1: to one critic the best action seems worth 1.5, to the smaller of two 0.7. The actor looks
+# for just that action.
 noise = torch.randn(2, 10_000, 10)
 assert noise[0].amax(-1).mean() > 1.4 and noise.amin(0).amax(-1).mean() < 0.8
 
 
 # %% Step 3: the three losses, and the slope of each in its own weights.
 def losses(b: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """L_Q, L_pi and L_alpha of a batch. The end has no future; a time-out is not the end: `terminated` is 0 there."""
+    """L_Q, L_pi and L_alpha of a batch. The end has no future; a time-out is not the end:
+    `terminated` is 0 there.
+    """
     alpha = log_alpha.exp().detach()
     with torch.no_grad():
         a2, log_pi2 = pi(b.s2)
@@ -148,7 +160,8 @@ assert (
     learnt > (3 if QUICK else 8) * chance and log_alpha < 0
 )  # Knowing more, it needs less chance: alpha < 1.
 
-# %% Step 5: algos/sac.py computes the same, faster. Give it our weights and the same noise, and compare losses and slopes.
+# %% Step 5: algos/sac.py computes the same, faster. Give it our weights and the same noise, and
+# compare losses and slopes.
 official = SAC(
     box_space(Cartpole.OBSERVATION),
     box_space(Cartpole.ACTION),
@@ -190,7 +203,9 @@ left.figure.savefig(OUT / "03_sac_line_by_line.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(log_slope: Callable[[Tensor], Tensor]) -> bool:
-    """1. Squash with a = u / sqrt(1 + u^2) instead. Write log(da/du), which log pi(a|s) then takes away."""
+    """1. Squash with a = u / sqrt(1 + u^2) instead. Write log(da/du), which log pi(a|s) then takes
+    away.
+    """
     u = torch.linspace(-3, 3, 61, dtype=torch.float64, requires_grad=True)
     return torch.allclose(
         log_slope(u), torch.autograd.grad((u / (1 + u**2).sqrt()).sum(), u)[0].log()
@@ -198,12 +213,16 @@ def check_exercise_1(log_slope: Callable[[Tensor], Tensor]) -> bool:
 
 
 def check_exercise_2(updates: int) -> bool:
-    """2. After how many updates have the targets gone at least half of the way to critics that stand still, at tau = 0.005?"""
+    """2. After how many updates have the targets gone at least half of the way to critics that
+    stand still, at tau = 0.005?
+    """
     return (1 - 0.005) ** updates <= 0.5 < (1 - 0.005) ** (updates - 1)
 
 
 def check_exercise_3(y: Callable[[float, float, float, float], float]) -> bool:
-    """3. Look two steps ahead: y(r, r2, terminated2, v3), where terminated2 is 1 if the second step was the end."""
+    """3. Look two steps ahead: y(r, r2, terminated2, v3), where terminated2 is 1 if the second step
+    was the end.
+    """
     return math.isclose(y(1, 1, 0, 100), 1 + GAMMA + 100 * GAMMA**2) and math.isclose(
         y(1, 1, 1, 100), 1 + GAMMA
     )

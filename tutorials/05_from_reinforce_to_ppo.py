@@ -1,15 +1,22 @@
 """Lesson 5: from REINFORCE to PPO, line by line.
 
-Afterwards you can derive the policy gradient, say of each part of PPO what goes wrong without it, and read algos/ppo.py.
+Afterwards you can derive the policy gradient, say of each part of PPO what goes wrong without it,
+and read algos/ppo.py.
 
-    REINFORCE  grad E[R] = E[ sum_t R grad log pi(a_t|s_t) ], R = r_0 + r_1 + ... of the episode                 Williams (1992)
-    credit     R_t - V(s_t) for R, where R_t = r_t + r_(t+1) + ..., V(s_t) = E[R_t | s_t]: less noise           Williams (1992)
-    GAE        A_t = sum_k (gamma lambda)^k delta_(t+k), delta_t = r_t + gamma V(s_(t+1)) - V(s_t)              arXiv:1506.02438
-    ratio      E[ ratio A ], ratio = pi(a|s) / pi_old(a|s): the same slope at pi_old, and of use only near it   arXiv:1502.05477
-    PPO        L = -E[ min(ratio A, clip(ratio, 1 - eps, 1 + eps) A) ] + c_V E[ (V(s) - R)^2 ] / 2              arXiv:1707.06347
+    REINFORCE  grad E[R] = E[ sum_t R grad log pi(a_t|s_t) ], R = r_0 + r_1 + ... of the episode
+               Williams (1992)
+    credit     R_t - V(s_t) for R, where R_t = r_t + r_(t+1) + ..., V(s_t) = E[R_t | s_t]:
+               less noise  Williams (1992)
+    GAE        A_t = sum_k (gamma lambda)^k delta_(t+k), delta_t = r_t + gamma V(s_(t+1)) - V(s_t)
+               arXiv:1506.02438
+    ratio      E[ ratio A ], ratio = pi(a|s) / pi_old(a|s): the same slope at pi_old, and of use
+               only near it  arXiv:1502.05477
+    PPO        L = -E[ min(ratio A, clip(ratio, 1 - eps, 1 + eps) A) ] + c_V E[ (V(s) - R)^2 ] / 2
+               arXiv:1707.06347
 """
 
-# %% What we need. The networks for pi and V, Adam and a buffer come with algos/ppo.py; what makes it PPO we write ourselves.
+# %% What we need. The networks for pi and V, Adam and a buffer come with algos/ppo.py; what makes
+# it PPO we write ourselves.
 import os
 from collections.abc import Callable
 from functools import partial
@@ -40,7 +47,9 @@ settings = partial(PPOSettings, rollout_steps=64, learning_rate=3e-3, normalize_
 
 
 def live(pupil: PPO, envs: EnvBatch, returns: list[float]) -> list[Tensor]:
-    """Columns s, a, r, s2, terminated, truncated of 64 steps, (64, N, ...); notes the returns of the episodes that ended."""
+    """Columns s, a, r, s2, terminated, truncated of 64 steps, (64, N, ...); notes the returns of
+    the episodes that ended.
+    """
     while not pupil.buffer.is_full:
         t = envs.step(pupil.act(envs.observation * SCALE, explore=True))
         pupil.observe(
@@ -52,14 +61,17 @@ def live(pupil: PPO, envs: EnvBatch, returns: list[float]) -> list[Tensor]:
     return pupil.buffer.drain(pupil.device)
 
 
-# %% Step 1: REINFORCE. As grad p = p grad log p, grad E[f] = E[f grad log p], even of an f that one can only try. Of an
-# episode's log p only log pi has a slope: the environment's own chances hold no weights. Right on average, but how noisy!
-# Step 2: whose merit? No action made all that an episode was paid. What is left without V is merit or luck; lambda says how
-# soon to believe V (which errs) instead of what came (which is luck, too). A time-out is no death: what would follow counts.
+# %% Step 1: REINFORCE. As grad p = p grad log p, grad E[f] = E[f grad log p], even of an f that one
+# can only try. Of an episode's log p only log pi has a slope: the environment's own chances hold no
+# weights. Right on average, but how noisy! Step 2: whose merit? No action made all that an episode
+# was paid. What is left without V is merit or luck; lambda says how soon to believe V (which errs)
+# instead of what came (which is luck, too). A time-out is no death: what would follow counts.
 def gae(
     r: Tensor, v: Tensor, v2: Tensor, end: Tensor, cut: Tensor, gamma: float, lam: float
 ) -> Tensor:
-    """A (T, N), from the last step back to the first; at lam = 1 it is R_t - V(s_t), at lam = 0 it is delta_t."""
+    """A (T, N), from the last step back to the first; at lam = 1 it is R_t - V(s_t), at lam = 0 it
+    is delta_t.
+    """
     A = r + gamma * (1 - end) * v2 - v
     for t in reversed(range(len(r) - 1)):
         A[t] += gamma * lam * (1 - end[t]) * (1 - cut[t]) * A[t + 1]
@@ -72,9 +84,9 @@ pupil, lambdas = (
 )
 s, a, r, s2, end, cut = live(pupil, EnvBatch("poise/Cartpole-v0", MANY + 50, 0), [])
 r, optimizer = r / 10, Adam(3e-3, pupil.net.critic)
-for _ in range(
-    40
-):  # V learns a little, and from the last 50 environments: it shall not judge those that it has learnt by heart.
+# V learns a little, and from the last 50 environments: it shall not judge those that it has learnt
+# by heart.
+for _ in range(40):
     gradient_step(
         optimizer,
         (pupil.net.value(s) - gae(r, 0 * r, 0 * r, end, cut, 1, 1))[:, MANY:].square().mean(),
@@ -107,7 +119,8 @@ assert (
     bias[:2] < 4 * variance[:2] * 16 / MANY
 ).all()  # R, R_t, R_t - V(s_t): the same mean, but for what MANY leave open.
 print(
-    f"variance of the gradient: {variance[0]:.2f} with R, {variance[1]:.2f} with R_t, {variance[-1]:.2f} with R_t - V(s_t)"
+    f"variance of the gradient: {variance[0]:.2f} with R, {variance[1]:.2f} with R_t,"
+    f" {variance[-1]:.2f} with R_t - V(s_t)"
 )
 assert (
     variance[0] > 3 * variance[1] > 4 * variance[-1] > 6 * variance[-3]
@@ -115,14 +128,19 @@ assert (
 )
 
 
-# %% Step 3: one step a rollout is a waste; but the second would count actions of a policy that is gone. Weigh them by the ratio.
+# %% Step 3: one step a rollout is a waste; but the second would count actions of a policy that is
+# gone. Weigh them by the ratio.
 def clipped(ratio: Tensor, A: Tensor) -> Tensor:
-    """min(ratio A, clip(ratio) A): a ratio that has moved by eps as A asks earns no more; one that went astray is called back."""
+    """min(ratio A, clip(ratio) A): a ratio that has moved by eps as A asks earns no more; one that
+    went astray is called back.
+    """
     return torch.minimum(ratio * A, ratio.clamp(1 - EPS, 1 + EPS) * A)
 
 
 def loss(pupil: PPO, b: Rollout, kind: str) -> Tensor:
-    """L, and what one would try before it. With A at mean 0 and spread 1 the units of the environment no longer matter."""
+    """L, and what one would try before it. With A at mean 0 and spread 1 the units of the
+    environment no longer matter.
+    """
     log_pi, A = (
         pupil.net.policy(b.s).log_prob(b.a),
         (b.A - b.A.mean()) / (b.A.std(correction=0) + 1e-8),
@@ -133,7 +151,9 @@ def loss(pupil: PPO, b: Rollout, kind: str) -> Tensor:
 
 
 def train(kind: str, seed: int) -> Array:
-    """(Rollouts, 2): the mean return of the last 20 episodes, and how far log pi went from log pi_old."""
+    """(Rollouts, 2): the mean return of the last 20 episodes, and how far log pi went from log
+    pi_old.
+    """
     lam, epochs, rows = (
         (1, 1, 1024) if kind == KINDS[0] else (0.95, 5, 128)
     )  # At lam = 1, b.R is R_t. 128: 8 steps an epoch.
@@ -149,9 +169,9 @@ def train(kind: str, seed: int) -> Array:
                 (pupil.net.policy(b.s).log_prob(b.a) - b.log_pi_old).abs().mean().item(),
             )
         )
-    if (
-        kind == KINDS[3]
-    ):  # Ratios have left 1 to both sides. Are L and its slopes those of algos/ppo.py, whatever A's unit?
+    # Ratios have left 1 to both sides. Are L and its slopes those of algos/ppo.py, whatever A's
+    # unit?
+    if kind == KINDS[3]:
         both = (loss(pupil, b._replace(A=7 * b.A + 3), kind), pupil.loss(b))
         torch.testing.assert_close(
             *((each, torch.autograd.grad(each, optimizer.parameters)) for each in both)
@@ -219,14 +239,18 @@ figure.savefig(OUT / "05_from_reinforce_to_ppo.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(slope: Callable[[Tensor, Tensor, float], Tensor]) -> bool:
-    """1. From many tries a ~ N(m, 1) and what each was worth, f, tell the slope of E[f] in m: slope(a, f, m)."""
+    """1. From many tries a ~ N(m, 1) and what each was worth, f, tell the slope of E[f] in m:
+    slope(a, f, m).
+    """
     return (
         abs(slope(a := 0.5 + torch.randn(200_000), a**2, 0.5).item() - 1) < 0.05
     )  # At m = 0.5; E[a^2] = m^2 + 1.
 
 
 def check_exercise_2(delta: Callable[[float, float, float, bool, bool], float]) -> bool:
-    """2. Paid 1 for ever, V is 100. Write delta(r, v, v2, terminated, truncated) for gamma = 0.99: what do the ends change?"""
+    """2. Paid 1 for ever, V is 100. Write delta(r, v, v2, terminated, truncated) for gamma = 0.99:
+    what do the ends change?
+    """
     return all(
         abs(delta(1, 100, 100, end, cut) - (-99 if end else 0)) < 1e-6
         for end in (False, True)
@@ -235,7 +259,9 @@ def check_exercise_2(delta: Callable[[float, float, float, bool, bool], float]) 
 
 
 def check_exercise_3(slope: Callable[[Tensor, Tensor], Tensor]) -> bool:
-    """3. Write the slope of `clipped` in the ratio; mind that there are four quadrants, and in which two it can be 0."""
+    """3. Write the slope of `clipped` in the ratio; mind that there are four quadrants, and in
+    which two it can be 0.
+    """
     x, A = (
         torch.tensor([0.5, 0.9, 1.1, 1.5]).repeat(2).requires_grad_(),
         torch.tensor([2.0, -3.0]).repeat_interleave(4),

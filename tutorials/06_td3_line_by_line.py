@@ -1,16 +1,21 @@
 """Lesson 6: TD3, line by line, and what SAC does otherwise.
 
-Afterwards you can derive the deterministic policy gradient, measure how much a critic flatters its actor, cure that in three
-ways, read algos/td3.py, and say where SAC goes another way.
+Afterwards you can derive the deterministic policy gradient, measure how much a critic flatters its
+actor, cure that in three ways, read algos/td3.py, and say where SAC goes another way.
 
-    gradient   grad_theta Q(s, mu(s)) = grad_a Q(s, a) at a = mu(s), times grad_theta mu(s)                      arXiv:1509.02971
-    DDPG       L_Q = E[ (Q(s, a) - y)^2 ], y = r + gamma (1 - terminated) Q'(s2, a2), a2 = mu'(s2); L_mu = -E[ Q(s, mu(s)) ]
-    twin       y with min_j Q'_j(s2, a2) of two critics: where they quarrel, believe the lower                   arXiv:1802.09477
-    smoothing  a2 = clip(mu'(s2) + clip(epsilon, -c, c), -1, 1), epsilon ~ N(0, sigma^2)                              (the same)
-    delay      actor and targets, Q' <- (1 - tau) Q' + tau Q, move once for every d steps of the critics              (the same)
+    gradient   grad_theta Q(s, mu(s)) = grad_a Q(s, a) at a = mu(s), times grad_theta mu(s)
+               arXiv:1509.02971
+    DDPG       L_Q = E[ (Q(s, a) - y)^2 ], y = r + gamma (1 - terminated) Q'(s2, a2), a2 = mu'(s2);
+               L_mu = -E[ Q(s, mu(s)) ]
+    twin       y with min_j Q'_j(s2, a2) of two critics: where they quarrel, believe the lower
+               arXiv:1802.09477
+    smoothing  a2 = clip(mu'(s2) + clip(epsilon, -c, c), -1, 1), epsilon ~ N(0, sigma^2)  (the same)
+    delay      actor and targets, Q' <- (1 - tau) Q' + tau Q, move once for every d steps of the
+               critics  (the same)
 """
 
-# %% What we need. Networks, their optimizers and the replay come with algos/td3.py; the losses and the loop we write.
+# %% What we need. Networks, their optimizers and the replay come with algos/td3.py; the losses and
+# the loop we write.
 import os
 from collections.abc import Callable
 from itertools import accumulate
@@ -53,8 +58,9 @@ PLAIN, SPACES = (
 )
 KINDS = [["DDPG", "with twin critics", "and smoothing", "and delay: TD3", "SAC"][k] for k in TRIED]
 
-# %% Step 1: the gradient. The critic says which way a better action lies; the actor, which way its weights move the action.
-# Let mu(s) = tanh(s w), so that grad_w mu(s) = (1 - a^2) s, and compare the chain with many small nudges of w.
+# %% Step 1: the gradient. The critic says which way a better action lies; the actor, which way its
+# weights move the action. Let mu(s) = tanh(s w), so that grad_w mu(s) = (1 - a^2) s, and compare
+# the chain with many small nudges of w.
 s, w = (
     torch.randn(100, 4, dtype=torch.float64),
     torch.randn(4, 1, dtype=torch.float64, requires_grad=True),
@@ -67,9 +73,10 @@ assert torch.autograd.gradcheck(
 )
 
 
-# %% Step 2: DDPG, and the three words that TD3 adds. The actor looks for what the critic overrates; y believes it; so the critic
-# overrates more. The smaller of two does so less. Smoothing takes away what one action promises and its neighbours do not. The
-# delay lets the critics settle before actor and targets follow.
+# %% Step 2: DDPG, and the three words that TD3 adds. The actor looks for what the critic overrates;
+# y believes it; so the critic overrates more. The smaller of two does so less. Smoothing takes away
+# what one action promises and its neighbours do not. The delay lets the critics settle before actor
+# and targets follow.
 def critic_loss(p: TD3, b: Batch) -> Tensor:
     """L_Q, summed over the critics."""
     with torch.no_grad():
@@ -95,7 +102,8 @@ assert (
 )  # The hill is at 0; a needle at 0.6 is an error.
 
 
-# %% Step 3: does a critic tell the truth? Ask it all along the actor's way, and add up what really came.
+# %% Step 3: does a critic tell the truth? Ask it all along the actor's way, and add up what really
+# came.
 def look(p: TD3 | SAC) -> tuple[float, float]:
     """Mean of Q(s, mu(s)) less the discounted return from s on; mean return of an episode."""
     gap, returns, env = [], [], make_env(ID)
@@ -162,13 +170,19 @@ def train(k: int, seed: int) -> Array:
     return np.array(story)
 
 
-# %% Step 4: let them learn.       TD3                                    SAC (arXiv:1801.01290, lesson 3)
-#   explores       by noise of a fixed size on the point mu(s)         by the chance of pi(.|s), as much as alpha pays for
-#   y              min_j Q'_j(s2, mu'(s2) + noise)                     min_j Q'_j(s2, a2) - alpha log pi(a2|s2), a2 ~ pi(.|s2)
-#   smoothing      is that noise                                       is in a2, which is never twice the same
-#   actor's loss   -Q_1(s, mu(s)), every d-th time                     alpha log pi(a|s) - min_j Q_j(s, a), every time
-#   slow copies    of critics and actor                                of the critics
-# (Q begins at 0 and has to catch up first. SAC's Q counts entropy, too. What two seeds say about the return, lesson 7 tells.)
+# %% Step 4: let them learn. Beside TD3, SAC (arXiv:1801.01290, lesson 3):
+#   explores      TD3: by noise of a fixed size on the point mu(s)
+#                 SAC: by the chance of pi(.|s), as much as alpha pays for
+#   y             TD3: min_j Q'_j(s2, mu'(s2) + noise)
+#                 SAC: min_j Q'_j(s2, a2) - alpha log pi(a2|s2), a2 ~ pi(.|s2)
+#   smoothing     TD3: is that noise
+#                 SAC: is in a2, which is never twice the same
+#   actor's loss  TD3: -Q_1(s, mu(s)), every d-th time
+#                 SAC: alpha log pi(a|s) - min_j Q_j(s, a), every time
+#   slow copies   TD3: of critics and actor
+#                 SAC: of the critics
+# (Q begins at 0 and has to catch up first. SAC's Q counts entropy, too. What two seeds say about
+# the return, lesson 7 tells.)
 story = np.stack([np.mean([train(k, seed) for seed in range(SEEDS)], 0) for k in TRIED])
 gap, score = story[:, -2:].mean(1).T
 print(
@@ -197,18 +211,24 @@ figure.savefig(OUT / "06_td3_line_by_line.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(slope: Callable[[float, float], float]) -> bool:
-    """1. Let Q(s, a) = -(a - s)^2 and mu(s) = tanh(w s). Write the gradient of Q(s, mu(s)) in w: slope(w, s)."""
+    """1. Let Q(s, a) = -(a - s)^2 and mu(s) = tanh(w s). Write the gradient of Q(s, mu(s)) in w:
+    slope(w, s).
+    """
     Q = [-((np.tanh(w * 0.5) - 0.5) ** 2) for w in (1.0, 1.0001)]
     return bool(np.isclose(slope(1.00005, 0.5), (Q[1] - Q[0]) / 1e-4, rtol=1e-3))
 
 
 def check_exercise_2(updates: int) -> bool:
-    """2. At tau = 0.005 and a delay of 2: how many steps of the critics bring the targets half way to where these stand still?"""
+    """2. At tau = 0.005 and a delay of 2: how many steps of the critics bring the targets half way
+    to where these stand still?
+    """
     return updates % 2 == 0 and 0.995 ** (updates / 2) <= 0.5 < 0.995 ** (updates / 2 - 1)
 
 
 def check_exercise_3(y: Callable[[float, bool, list[float], float], float]) -> bool:
-    """3. One y for all: y(r, terminated, q2, bonus), q2 of one critic or two, bonus = -alpha log pi, 0 for DDPG and TD3."""
+    """3. One y for all: y(r, terminated, q2, bonus), q2 of one critic or two, bonus = -alpha log
+    pi, 0 for DDPG and TD3.
+    """
     return np.allclose(
         [y(1, False, [50], 0), y(1, False, [50, 40], 0.5), y(1, True, [50, 40], 0.5)],
         [50, 40.69, 1],

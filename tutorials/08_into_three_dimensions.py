@@ -1,15 +1,21 @@
 """Lesson 8: into three dimensions.
 
-Afterwards you can say what a policy knows of the physics it was trained in, compare two engines from the same start, carry a
-policy from one to the other and measure what that costs, and tell whether what differs is the body or the solver.
+Afterwards you can say what a policy knows of the physics it was trained in, compare two engines
+from the same start, carry a policy from one to the other and measure what that costs, and tell
+whether what differs is the body or the solver.
 
-    the body     two links of 0.2 m and 0.5 kg; I = m (l^2 + w^2) / 12 about each middle; torques of up to 1 N m, friction -c q'
-    the plane    pymunk: every link is a free body (x, y, angle); a pivot pulls their ends together, impulse by impulse
-    space        Bullet: the state is (q, q') alone, and M(q) q'' = torques - c q' - Coriolis      Featherstone, 2008, chapter 7
-    a policy     sees 14 numbers and gives 2; what it must put up with when the body changes           arXiv:1710.06537
+    the body     two links of 0.2 m and 0.5 kg; I = m (l^2 + w^2) / 12 about each middle; torques of
+                 up to 1 N m, friction -c q'
+    the plane    pymunk: every link is a free body (x, y, angle); a pivot pulls their ends together,
+                 impulse by impulse
+    space        Bullet: the state is (q, q') alone, and M(q) q'' = torques - c q' - Coriolis
+                 Featherstone, 2008, chapter 7
+    a policy     sees 14 numbers and gives 2; what it must put up with when the body changes
+                 arXiv:1710.06537
 """
 
-# %% What we need: the twins. Reacher2D lives in pymunk, ReacherPlane3D in PyBullet, which `pip install -e '.[3d]'` brings.
+# %% What we need: the twins. Reacher2D lives in pymunk, ReacherPlane3D in PyBullet, which `pip
+# install -e '.[3d]'` brings.
 import os
 from collections.abc import Callable
 from functools import partial
@@ -33,10 +39,12 @@ OUT.mkdir(exist_ok=True)
 
 def make(env_id: str, **settings: object) -> gymnasium.Env[Array, Array]:
     """An environment without its time limit."""
-    return gymnasium.make(env_id, disable_env_checker=True, **settings).unwrapped  # type: ignore[arg-type]
+    env = gymnasium.make(env_id, disable_env_checker=True, **settings)  # type: ignore[arg-type]
+    return env.unwrapped
 
 
-# %% Step 1: the same task, to the letter. A seed tells both the same story: the same start, the same target.
+# %% Step 1: the same task, to the letter. A seed tells both the same story: the same start, the
+# same target.
 plane, space = make(PLANE), make(SPACE)
 for seed in range(20):
     assert np.allclose(plane.reset(seed=seed)[0], space.reset(seed=seed)[0], atol=1e-5)
@@ -45,8 +53,9 @@ signals = plane.OBSERVATION  # type: ignore[attr-defined]
 print("they see the same:", ", ".join(f"{signal.name} ({signal.size})" for signal in signals))
 
 
-# %% Step 2: two engines, one push. The same torques from the same start: how far apart are the hands after a while? A solver
-# makes an error in every step. An arm that swings freely makes small errors grow, so no two engines agree for ever.
+# %% Step 2: two engines, one push. The same torques from the same start: how far apart are the
+# hands after a while? A solver makes an error in every step. An arm that swings freely makes small
+# errors grow, so no two engines agree for ever.
 def hands(
     env: gymnasium.Env[Array, Array], seed: int, torque: Callable[[int], Array], steps: int
 ) -> Array:
@@ -72,7 +81,8 @@ told = [
 ]
 print("millimetres between the hands, median of 10 starts:", ", ".join(told))
 assert np.median(gaps[:, 4]) < 0.002 < np.median(gaps[:, 149])
-# Is that the solver, or is one of the bodies built wrongly? Make one body wrong and look: more friction is another body.
+# Is that the solver, or is one of the bodies built wrongly? Make one body wrong and look: more
+# friction is another body.
 sticky = make(SPACE, friction=0.3)
 wrong = np.array(
     [
@@ -83,7 +93,8 @@ wrong = np.array(
 print(f"with twice the friction: {1000 * np.median(wrong[:, 24]):.1f} after 0.5 s")
 assert np.median(wrong[:, 24]) > 3 * np.median(gaps[:, 24])
 
-# %% Step 3: learn in the plane, where a step costs a third. Nothing in PPO knows which engine it is for.
+# %% Step 3: learn in the plane, where a step costs a third. Nothing in PPO knows which engine it is
+# for.
 learner = algos.make_learner(
     "ppo", PLANE, {}, {**load_preset("ppo", PLANE).settings, "schedule_steps": STEPS}, seed=0
 )
@@ -93,7 +104,8 @@ for _ in range(0, STEPS, 32):
     learner.update()
 
 
-# %% Step 4: carry it over, with no change at all, and count poses: elbow and hand held within 2 cm for half a second.
+# %% Step 4: carry it over, with no change at all, and count poses: elbow and hand held within 2 cm
+# for half a second.
 def poses(act: Callable[[Array], Array], env_id: str, **settings: object) -> Array:
     """How many poses each episode of 300 steps brings."""
     side_by_side = [make(env_id, **settings) for _ in range(EPISODES)]
@@ -114,12 +126,14 @@ policy, chance = (
 at_home, abroad, lucky = poses(policy, PLANE), poses(policy, SPACE), poses(chance, SPACE)
 for name, counts in (("in the plane", at_home), ("in space", abroad), ("at random", lucky)):
     print(
-        f"{name}: {counts.mean():.2f} poses an episode, {(counts == 0).sum()} of {EPISODES} episodes without any"
+        f"{name}: {counts.mean():.2f} poses an episode,"
+        f" {(counts == 0).sum()} of {EPISODES} episodes without any"
     )
 print(f"carried over: {abroad.mean() / at_home.mean():.0%}")
 assert lucky.mean() < 0.5 < 0.8 * at_home.mean() < abroad.mean()
 
-# %% Step 5: how wrong may the body be? To look at every step, and correct, is worth more than an exact model.
+# %% Step 5: how wrong may the body be? To look at every step, and correct, is worth more than an
+# exact model.
 frictions = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 brought = [poses(policy, SPACE, friction=friction).mean() for friction in frictions]
 print(
@@ -152,19 +166,25 @@ figure.savefig(OUT / "08_into_three_dimensions.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(inertia: float) -> bool:
-    """1. What is the inertia of a straight arm about its shoulder (kg m2)? Two boxes of 0.2 m x 0.04 m, 0.5 kg each."""
+    """1. What is the inertia of a straight arm about its shoulder (kg m2)? Two boxes of 0.2 m x
+    0.04 m, 0.5 kg each.
+    """
     return abs(inertia - 0.05347) < 5e-5
 
 
 def check_exercise_2(torque: float) -> bool:
-    """2. With which torque at the shoulder (N m) does the arm keep on turning at 2 rad/s? Ask the engine."""
+    """2. With which torque at the shoulder (N m) does the arm keep on turning at 2 rad/s? Ask the
+    engine.
+    """
     (env := make(SPACE)).reset(seed=0)
     speed = [env.step(np.array([torque, 0.0]))[0][12] for _ in range(400)][-1]
     return abs(float(speed) - 2.0) < 0.1
 
 
 def check_exercise_3(act: Callable[[Array], Array]) -> bool:
-    """3. Write a policy for both twins without learning: springs that pull elbow and hand to their targets. Poses > chance."""
+    """3. Write a policy for both twins without learning: springs that pull elbow and hand to their
+    targets. Poses > chance.
+    """
     return bool(poses(act, SPACE).mean() > lucky.mean() + 0.3)
 
 
@@ -175,7 +195,9 @@ assert check_exercise_2(0.15 * 2.0) and not check_exercise_2(0.1)
 
 
 def springs(seen: Array) -> Array:
-    """Torques of springs from elbow and hand to their targets: the transposed Jacobian of both points times the forces."""
+    """Torques of springs from elbow and hand to their targets: the transposed Jacobian of both
+    points times the forces.
+    """
     elbow, hand, pull_elbow, pull_hand, speed = (
         seen[:, 4:6],
         seen[:, 6:8],

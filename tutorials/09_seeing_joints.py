@@ -1,12 +1,16 @@
 """Lesson 9: seeing joints: a translator from scratch.
 
-Afterwards you can say how far a linear map gets at reading an arm's pose from its picture, build a network that gets farther,
-tell its error in millimetres beside an honest baseline, and find out what it has really learned.
+Afterwards you can say how far a linear map gets at reading an arm's pose from its picture, build a
+network that gets farther, tell its error in millimetres beside an honest baseline, and find out
+what it has really learned.
 
-    a picture    64 x 64 pixels of 3 colours: 12,288 numbers; the pose: 4, elbow (x, y) and hand (x, y)
+    a picture    64 x 64 pixels of 3 colours: 12,288 numbers; the pose: 4, elbow (x, y) and
+                 hand (x, y)
     baseline     always saying the mean: E|pose - mean|^2
-    convolution  h[i, j] = sum of w[a, b] x[2 i + a, 2 j + b] over a window of 3 x 3: the same eye looks everywhere
-    coordinates  a convolution finds what, not where; two more channels, column and row, tell it    arXiv:1807.03247
+    convolution  h[i, j] = sum of w[a, b] x[2 i + a, 2 j + b] over a window of 3 x 3: the same eye
+                 looks everywhere
+    coordinates  a convolution finds what, not where; two more channels, column and row, tell it
+                 arXiv:1807.03247
 """
 
 # %% What we need.
@@ -31,7 +35,8 @@ OUT.mkdir(exist_ok=True)
 torch.set_num_threads(1)
 rng = np.random.default_rng(torch.manual_seed(0).initial_seed())
 
-# %% Step 1: pictures and what they show. Every reset puts the arm into any pose at all, so the joint space is covered evenly.
+# %% Step 1: pictures and what they show. Every reset puts the arm into any pose at all, so the
+# joint space is covered evenly.
 env = gymnasium.make(
     "poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64, show_markers=False
 ).unwrapped
@@ -50,10 +55,12 @@ def error(read: Array) -> float:
 
 
 print(
-    f"saying the mean: {(mean := error(poses[train].mean(0))):.4f} m2, {1000 * mean**0.5:.0f} mm in each coordinate"
+    f"saying the mean: {(mean := error(poses[train].mean(0))):.4f} m2,"
+    f" {1000 * mean**0.5:.0f} mm in each coordinate"
 )
 
-# %% Step 2: a linear map. Every pixel gets a weight for every number: least squares, held back a little by a ridge.
+# %% Step 2: a linear map. Every pixel gets a weight for every number: least squares, held back a
+# little by a ridge.
 small = (
     pictures[:, ::2, ::2].reshape(FRAMES, -1) / 255.0
 )  # Half the size, or the equations would take long.
@@ -62,11 +69,13 @@ x, y = small[train] - middle_picture, poses[train] - middle_pose
 weights = np.linalg.solve(x.T @ x + 10.0 * np.eye(x.shape[1]), x.T @ y)
 linear = error((small[test] - middle_picture) @ weights + middle_pose)
 print(f"a linear map of {weights.size:,} weights: {linear:.4f} m2, {1000 * linear**0.5:.0f} mm")
-# Not bad: it adds up votes, "this place is light blue, so the hand is over there". But whether the arm ENDS there depends on the
-# places around, and no sum of votes can ask two places together. More pictures do not help it much.
+# Not bad: it adds up votes, "this place is light blue, so the hand is over there". But whether the
+# arm ENDS there depends on the places around, and no sum of votes can ask two places together. More
+# pictures do not help it much.
 
 
-# %% Step 3: convolutions. Three of stride 2 halve the picture each time: 8 x 8 places are left, with 64 things seen at each.
+# %% Step 3: convolutions. Three of stride 2 halve the picture each time: 8 x 8 places are left,
+# with 64 things seen at each.
 class Where(nn.Module):
     """Pictures (N, 64, 64, 3) uint8 to (N, 5, 64, 64) in [-1, 1]: three colours, column, row."""
 
@@ -81,7 +90,9 @@ class Where(nn.Module):
 
 
 def new_eye(averaging: bool = False) -> nn.Sequential:
-    """Pictures (N, 64, 64, 3) uint8 to poses (N, 4) in metres; `averaging`, it keeps of each thing only how much there is."""
+    """Pictures (N, 64, 64, 3) uint8 to poses (N, 4) in metres; `averaging`, it keeps of each thing
+    only how much there is.
+    """
     see: list[nn.Module] = [Where()]
     for inputs, outputs in pairwise((5, 16, 32, 64)):
         see += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.ReLU()]
@@ -102,7 +113,9 @@ def read(eye: nn.Module, frames: Array) -> Array:
 def taught(
     eye: nn.Module, change: Callable[[Array], Array] = lambda frames: frames
 ) -> tuple[nn.Module, list[float]]:
-    """Down the gradient of the mean square error, each time on 64 pictures drawn at random; the errors (m2) on the way."""
+    """Down the gradient of the mean square error, each time on 64 pictures drawn at random; the
+    errors (m2) on the way.
+    """
     optimizer, losses = Adam(1e-3, eye), []
     for step in range(STEPS):
         rows = rng.integers(train.start, train.stop, 64)
@@ -117,7 +130,8 @@ def taught(
     return eye, losses
 
 
-# %% Step 4: teach two of them. One averages over all places before it tells, as networks that name what is in a picture do.
+# %% Step 4: teach two of them. One averages over all places before it tells, as networks that name
+# what is in a picture do.
 (eye, curve), (averaging, _) = taught(new_eye()), taught(new_eye(averaging=True))
 told, vague = read(eye, pictures[test]), error(read(averaging, pictures[test]))
 elbow, hand = (
@@ -125,12 +139,14 @@ elbow, hand = (
     for part in (slice(0, 2), slice(2, 4))
 )
 print(
-    f"convolutions: {error(told):.1e} m2, {elbow:.1f} mm off at the elbow, {hand:.1f} at the hand; averaging: {vague:.1e} m2"
+    f"convolutions: {error(told):.1e} m2, {elbow:.1f} mm off at the elbow, {hand:.1f} at the hand;"
+    f" averaging: {vague:.1e} m2"
 )
 assert 5 * error(told) < min(mean, vague) and (QUICK or error(told) < 0.1 * linear)
 
 
-# %% Step 5: what has it learned? Ask with pictures unlike all it has seen. What should not matter must vary while it learns.
+# %% Step 5: what has it learned? Ask with pictures unlike all it has seen. What should not matter
+# must vary while it learns.
 def mixed(frames: Array) -> Array:
     """Every picture's colours in an order of their own."""
     order = np.argsort(rng.random((len(frames), 1, 1, 3)), axis=-1)
@@ -163,17 +179,23 @@ figure.savefig(OUT / "09_seeing_joints.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(pixels: int) -> bool:
-    """1. How many pixels wide is the window that one of the 8 x 8 places sees, after three convolutions 3 wide of stride 2?"""
+    """1. How many pixels wide is the window that one of the 8 x 8 places sees, after three
+    convolutions 3 wide of stride 2?
+    """
     return pixels == 15
 
 
 def check_exercise_2(square: float) -> bool:
-    """2. Links of 0.2 m at any angles: what is the mean square error of always saying the mean, by thought alone (m2)?"""
+    """2. Links of 0.2 m at any angles: what is the mean square error of always saying the mean, by
+    thought alone (m2)?
+    """
     return abs(square - 0.03) < 1e-6 and abs(square - mean) < 0.003
 
 
 def check_exercise_3(weights: int) -> bool:
-    """3. How many weights does the eye that does not average have, all in all? Guess first: where are most of them?"""
+    """3. How many weights does the eye that does not average have, all in all? Guess first: where
+    are most of them?
+    """
     return weights == sum(weight.numel() for weight in eye.parameters())
 
 

@@ -1,11 +1,14 @@
 """Lesson 10: see a pose, take the pose: joining eye and body.
 
-Afterwards you can join two networks that have never met, one that moves an arm to any pose and one that reads poses from
-pictures, say how good the eye must be for the body to succeed, and let the arm follow a film.
+Afterwards you can join two networks that have never met, one that moves an arm to any pose and one
+that reads poses from pictures, say how good the eye must be for the body to succeed, and let the
+arm follow a film.
 
-    body     pi(a | s, g): act towards a goal g, learned in joint space, where a reward is easy to write     arXiv:1707.01495
-    eye      f(picture) = pose: learned from pictures whose poses are known                                        lesson 9
-    joined   pi(a | s, g = f(picture)): neither has to change; what goes between them has a name and a unit, metres
+    body     pi(a | s, g): act towards a goal g, learned in joint space, where a reward is easy to
+             write  arXiv:1707.01495
+    eye      f(picture) = pose: learned from pictures whose poses are known  lesson 9
+    joined   pi(a | s, g = f(picture)): neither has to change; what goes between them has a name and
+             a unit, metres
     lag      who aims at where a moving target is now comes too late: aim at pose + speed * lead
 """
 
@@ -44,7 +47,8 @@ for _ in range(0, STEPS, 32):
     body.observe(envs.step(body.act(envs.observation, explore=True)))
     body.update()
 
-# %% Step 2: the eye. A model stands before it in any pose at all; nobody tells it that this is an arm, or that arms can move.
+# %% Step 2: the eye. A model stands before it in any pose at all; nobody tells it that this is an
+# arm, or that arms can move.
 looks: dict[str, Any] = {
     "render_mode": "rgb_array",
     "width": 64,
@@ -78,9 +82,12 @@ print(
 )
 
 
-# %% Step 3: join them. What the eye reads becomes the target; whether the pose is taken is judged by the truth.
+# %% Step 3: join them. What the eye reads becomes the target; whether the pose is taken is judged
+# by the truth.
 def taken(targets: Array) -> Array:
-    """Which of the true poses the body has taken within 150 steps when it is told `targets` (POSES, 4)."""
+    """Which of the true poses the body has taken within 150 steps when it is told `targets` (POSES,
+    4).
+    """
     robot: Any = gymnasium.make(REACHER, disable_env_checker=True).unwrapped
     done = np.zeros(len(targets), bool)
     for index, (target, truth) in enumerate(zip(targets, truths, strict=True)):
@@ -98,7 +105,8 @@ def taken(targets: Array) -> Array:
 by_truth, by_eye = taken(truths), taken(read)
 guessed = taken(np.broadcast_to(poses.mean(0), truths.shape))
 print(
-    f"poses taken: {by_truth.mean():.0%} told the truth, {by_eye.mean():.0%} by pictures, {guessed.mean():.0%} told the mean"
+    f"poses taken: {by_truth.mean():.0%} told the truth, {by_eye.mean():.0%} by pictures,"
+    f" {guessed.mean():.0%} told the mean"
 )
 assert (
     by_truth.mean() > 0.5
@@ -106,7 +114,8 @@ assert (
     and (QUICK or by_eye.mean() > 0.9 * by_truth.mean())
 )
 
-# %% Step 4: how good must an eye be? Tell the body the truth and a little more, and count. The judge's 2 cm are the scale.
+# %% Step 4: how good must an eye be? Tell the body the truth and a little more, and count. The
+# judge's 2 cm are the scale.
 errors = (0.0, 0.005, 0.01, 0.02, 0.04)
 counts = [taken(truths + rng.normal(0.0, error, truths.shape)).mean() for error in errors]
 print(
@@ -116,9 +125,12 @@ print(
 assert counts[0] > counts[-1]
 
 
-# %% Step 5: a film. The model's arm goes round; at each frame the robot is told what is seen, or a little more than that.
+# %% Step 5: a film. The model's arm goes round; at each frame the robot is told what is seen, or a
+# little more than that.
 def follow(lead: float) -> tuple[Array, Array]:
-    """Where the robot's hand and the model's were, step by step (m), when it aims `lead` seconds ahead."""
+    """Where the robot's hand and the model's were, step by step (m), when it aims `lead` seconds
+    ahead.
+    """
     robot: Any = gymnasium.make(REACHER, disable_env_checker=True).unwrapped
     robot.reset(seed=0)
     path, before = [], truths[0]
@@ -158,17 +170,23 @@ figure.savefig(OUT / "10_see_a_pose_take_the_pose.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(degrees: float) -> bool:
-    """1. The hand is read 10 mm too far to the side; its link is 0.2 m long. By which angle would the elbow be wrong?"""
+    """1. The hand is read 10 mm too far to the side; its link is 0.2 m long. By which angle would
+    the elbow be wrong?
+    """
     return abs(degrees - 2.866) < 0.02
 
 
 def check_exercise_2(metres: float) -> bool:
-    """2. A hand goes at 0.4 m/s, and the robot reacts 0.07 s late. How far behind is it if it does not look ahead?"""
+    """2. A hand goes at 0.4 m/s, and the robot reacts 0.07 s late. How far behind is it if it does
+    not look ahead?
+    """
     return abs(metres - 0.028) < 1e-4
 
 
 def check_exercise_3(steady: Callable[[Array], Array]) -> bool:
-    """3. Eight noisy pictures of each pose were read, (8, POSES, 4). Make one reading of them, 40 % better than each alone."""
+    """3. Eight noisy pictures of each pose were read, (8, POSES, 4). Make one reading of them, 40 %
+    better than each alone.
+    """
     noisy = truths + np.random.default_rng(1).normal(0.0, 0.01, (8, *truths.shape))
     return bool(np.square(steady(noisy) - truths).mean() < 0.36 * np.square(noisy - truths).mean())
 

@@ -1,4 +1,4 @@
-"""Every lesson runs, keeps to the public names and ends with three exercises whose checks can say no."""
+"""Lessons: each runs, uses public names only, and ends with three exercises with their checks."""
 
 import ast
 import os
@@ -13,23 +13,18 @@ from processes import ROOT
 
 FOLDER = ROOT / "tutorials"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
-Running = Mapping[Path, tuple[Path, "Future[subprocess.CompletedProcess[str]]"]]
 EXERCISES = [f"check_exercise_{number}" for number in (1, 2, 3)]
+TIME_LIMIT = 120
+"""Seconds that a lesson may take with POISE_QUICK=1."""
+PARALLEL_LESSONS = 2
+
+LessonRuns = Mapping[Path, tuple[Path, "Future[subprocess.CompletedProcess[str]]"]]
+"""Of each lesson: its working folder, and its process."""
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
 def lesson(request: pytest.FixtureRequest) -> Path:
     return Path(request.param)
-
-
-def called(expression: ast.expr) -> tuple[str, bool] | None:
-    """The check that `expression` calls, and whether it is expected to say yes."""
-    yes = True
-    if isinstance(expression, ast.UnaryOp) and isinstance(expression.op, ast.Not):
-        expression, yes = expression.operand, False
-    if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name):
-        return expression.func.id, yes
-    return None
 
 
 def test_lessons_are_numbered_without_a_gap() -> None:
@@ -41,34 +36,32 @@ def test_every_lesson_is_in_the_table(lesson: Path) -> None:
     assert f"({lesson.name})" in (FOLDER / "README.md").read_text()
 
 
-def test_it_is_made_of_cells(lesson: Path) -> None:
+def test_every_lesson_consists_of_cells(lesson: Path) -> None:
     lines = lesson.read_text().splitlines()
     assert sum(line.startswith("# %%") for line in lines) >= 5
 
 
-def test_it_says_what_one_will_be_able_to_do_and_where_its_equations_come_from(
-    lesson: Path,
-) -> None:
-    told = ast.get_docstring(ast.parse(lesson.read_text())) or ""
-    assert told.startswith(f"Lesson {int(lesson.name[:2])}: ")
-    assert "Afterwards you can" in told
-    assert "arXiv:" in told
-    assert "=" in told
+def test_every_lesson_states_its_goal_its_equations_and_their_sources(lesson: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(lesson.read_text())) or ""
+    assert docstring.startswith(f"Lesson {int(lesson.name[:2])}: ")
+    assert "Afterwards you can" in docstring
+    assert "arXiv:" in docstring
+    assert "=" in docstring
 
 
-def test_it_keeps_to_public_names(lesson: Path) -> None:
+def test_every_lesson_uses_public_names_only(lesson: Path) -> None:
     for node in ast.walk(ast.parse(lesson.read_text())):
-        name = (
-            node.attr
-            if isinstance(node, ast.Attribute)
-            else node.name
-            if isinstance(node, ast.alias)
-            else ""
-        )
+        if isinstance(node, ast.Attribute):
+            name = node.attr
+        elif isinstance(node, ast.alias):
+            name = node.name
+        else:
+            continue
+        # `_replace` is the public method of a NamedTuple.
         assert not name.startswith("_") or name == "_replace", f"{lesson.name} uses {name}"
 
 
-def test_its_exercises_accept_the_answer_and_refuse_a_wrong_one(lesson: Path) -> None:
+def test_exercises_of_every_lesson_accept_an_answer_and_refuse_a_wrong_one(lesson: Path) -> None:
     tree = ast.parse(lesson.read_text())
     checks = [
         node
@@ -78,48 +71,63 @@ def test_its_exercises_accept_the_answer_and_refuse_a_wrong_one(lesson: Path) ->
     assert [node.name for node in checks] == EXERCISES
     for number, node in enumerate(checks, 1):
         assert (ast.get_docstring(node) or "").startswith(f"{number}. ")
-    tests = [node.test for node in tree.body if isinstance(node, ast.Assert)]
-    parts = [
-        part for test in tests for part in (test.values if isinstance(test, ast.BoolOp) else [test])
+
+    conditions: list[ast.expr] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.Assert):
+            condition = statement.test
+            is_and = isinstance(condition, ast.BoolOp)
+            conditions += condition.values if is_and else [condition]
+    verdicts = {verdict for condition in conditions if (verdict := expected_verdict(condition))}
+    assert {(name, accepts) for name in EXERCISES for accepts in (True, False)} <= verdicts
+
+
+def test_every_lesson_runs_and_saves_one_figure(lesson: Path, lesson_runs: LessonRuns) -> None:
+    folder, process = lesson_runs[lesson]
+    result = process.result()
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [path.name for path in folder.iterdir()] == ["lessons_out"]
+    figures = list((folder / "lessons_out").glob("*.png"))
+    assert [path.stem for path in figures] == [lesson.stem]
+
+
+@pytest.fixture(scope="module")
+def lesson_runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LessonRuns]:
+    """Run the selected lessons, two in parallel, which halves the time."""
+    selected = [
+        item.callspec.params["lesson"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.originalname == "test_every_lesson_runs_and_saves_one_figure"
     ]
-    asked = {answer for part in parts if (answer := called(part))}
-    assert {(name, yes) for name in EXERCISES for yes in (True, False)} <= asked
+    folders = {lesson: tmp_path_factory.mktemp("lesson") for lesson in selected}
+    with ThreadPoolExecutor(PARALLEL_LESSONS) as pool:
+        yield {
+            lesson: (folder, pool.submit(run_lesson, lesson, folder))
+            for lesson, folder in folders.items()
+        }
 
 
-def run(lesson: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "POISE_QUICK": "1", "PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-W", "error", str(lesson)]
+def run_lesson(lesson: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command,
+        [sys.executable, "-W", "error", str(lesson)],
         cwd=folder,
-        env=environment,
+        env={**os.environ, "POISE_QUICK": "1", "PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=TIME_LIMIT,
         check=False,
     )
 
 
-@pytest.fixture(scope="module")
-def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Running]:
-    """The folder of each lesson that was asked for, and how it ends there: two run at a time, which takes half as long."""
-    items = [
-        item
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.originalname == "test_it_runs"
-    ]
-    folders = {item.callspec.params["lesson"]: tmp_path_factory.mktemp("lesson") for item in items}
-    with ThreadPoolExecutor(2) as two:
-        yield {
-            lesson: (folder, two.submit(run, lesson, folder)) for lesson, folder in folders.items()
-        }
-
-
-def test_it_runs(lesson: Path, running: Running) -> None:
-    folder, done = running[lesson]
-    assert done.result().returncode == 0, done.result().stdout + done.result().stderr
-    assert [path.name for path in folder.iterdir()] == ["lessons_out"]
-    pictures = list((folder / "lessons_out").glob("*.png"))
-    assert [path.stem for path in pictures] == [lesson.stem]
+def expected_verdict(condition: ast.expr) -> tuple[str, bool] | None:
+    """The function that an asserted condition calls, and whether it must return true."""
+    accepts = True
+    if isinstance(condition, ast.UnaryOp) and isinstance(condition.op, ast.Not):
+        condition = condition.operand
+        accepts = False
+    if isinstance(condition, ast.Call) and isinstance(condition.func, ast.Name):
+        return condition.func.id, accepts
+    return None

@@ -1,1 +1,1 @@
-"""`poise evaluate`, `poise compare` and `poise robustness`."""
+"""The commands `poise evaluate`, `poise compare` and `poise robustness`."""

@@ -1,4 +1,4 @@
-"""Compare two runs: both policies live the same episodes, and how they differ is told with its interval."""
+"""Compare two runs on the same episodes: mean difference of returns, its interval, a verdict."""
 
 import json
 from collections.abc import Mapping
@@ -23,14 +23,11 @@ from poise.tools.plot.statistics import (
 )
 
 MAX_SUGGESTED_EPISODES = 10_000
-"""Episodes that are worth advising."""
-
+"""Upper limit of the number of episodes that a verdict suggests."""
 
 RENDER_SETTINGS = {"width", "height", "hud", "show_markers", "camera", "shadows", "renderer"}
-
-
 OBSERVATION_SETTINGS = {"observation", "goal", "translator", "image_size", "frame_stack"}
-"""Settings of how an environment looks, and of what its agent sees: whatever they are, a return means the same."""
+"""Settings of rendering and of observations: they do not change what a return means."""
 
 
 def compare_runs(
@@ -40,101 +37,48 @@ def compare_runs(
     episodes: int = 20,
     env_settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """How much more the policy of `one` returns than that of `two` on the same episodes, in the mean, and how sure that is.
+    """Compare the returns of two runs' policies on the same episodes.
 
-    `env_settings` come on top of those that the runs were trained with, for both.
+    `difference` is the mean of one's minus two's returns, with its 95 % bootstrap interval;
+    `probability` that of one returning more in an episode, ties counted half.
+
+    Args:
+        one: The first run.
+        two: The second run, of the same environment.
+        checkpoints: A step, `latest` or `best` of each; None is the best.
+        episodes: Number of episodes.
+        env_settings: Settings for both that override those of their trainings.
+
+    Raises:
+        UserError: The returns of the runs do not mean the same.
     """
-    told = [{**run.config["env_settings"], **(env_settings or {})} for run in (one, two)]
-    env = _get_common_env_id((one, two), told)
-    entries = [
-        _evaluate(*which, env, episodes)
-        for which in zip((one, two), checkpoints, told, strict=True)
-    ]
-    differences = np.subtract(*(entry["returns"] for entry in entries))
-    (low, high) = bootstrap_interval(differences, _mean)
-    none = np.zeros(1)
-    rarely, often = improvement_interval(differences, none)
-    difference = {"mean": float(differences.mean()), "low": float(low), "high": float(high)}
-    probability = {
-        "mean": probability_of_improvement(differences, none),
-        "low": rarely,
-        "high": often,
-    }
-    first, second = (f"{entry['run']}, {entry['checkpoint']}" for entry in entries)
-    return {
-        "env": env,
-        "episodes": episodes,
-        "one": entries[0],
-        "two": entries[1],
-        "difference": difference,
-        "probability": probability,
-        "verdict": describe_difference(first, second, differences, float(low), float(high)),
-    }
-
-
-def describe_difference(one: str, two: str, differences: Array, low: float, high: float) -> str:
-    """What may be said of paired differences (episodes,) whose mean lies between `low` and `high`."""
-    if low > 0.0 or high < 0.0:
-        return f"{one if low > 0.0 else two} is better"
-    if not differences.any():
-        return f"they return exactly the same in all {len(differences)} episodes"
-    more = (
-        f": try --episodes {min(MAX_SUGGESTED_EPISODES, 10 * len(differences))}"
-        if len(differences) < MAX_SUGGESTED_EPISODES
-        else ""
+    runs = (one, two)
+    settings_of_runs = [{**run.config["env_settings"], **(env_settings or {})} for run in runs]
+    env_id = _get_common_env_id(runs, settings_of_runs)
+    first, second = (
+        _evaluate(run, checkpoint, settings, env_id, episodes)
+        for run, checkpoint, settings in zip(runs, checkpoints, settings_of_runs, strict=True)
     )
-    return f"no difference that {len(differences)} episodes can show{more}"
 
-
-def _get_common_env_id(runs: tuple[Run, Run], settings_of_runs: list[dict[str, Any]]) -> str:
-    """The environment of both runs; a UserError where a return of one does not mean what it means for the other."""
-    first, second = (str(run.config["env"]) for run in runs)
-    if first != second:
-        raise UserError(f"runs of different environments cannot be compared: {first} and {second}")
-    one, two = (_get_comparable_settings(first, settings) for settings in settings_of_runs)
-    for name in {**one, **two}:
-        mine = one.get(name)
-        other = two.get(name)
-        if mine != other:
-            raise UserError(
-                f"returns under different settings cannot be compared: {name} is {mine} and {other};"
-                f" --env-set {name}={other if mine is None else mine} judges both alike"
-            )
-    return first
-
-
-def _get_comparable_settings(env_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings on which returns depend, those that were not told included."""
-    env = make_env(env_id, settings)
-    ours = unwrap_poise_env(env)
-    env.close()
-    full = {**settings, **(ours.settings.to_dict() if ours else {})}
+    # Paired differences: each episode has the same seed, so luck with the start cancels out.
+    differences = np.subtract(first["returns"], second["returns"])
+    low, high = (float(bound) for bound in bootstrap_interval(differences, _mean))
+    zero = np.zeros(1)
+    probability_low, probability_high = improvement_interval(differences, zero)
+    name_one, name_two = (f"{entry['run']}, {entry['checkpoint']}" for entry in (first, second))
     return {
-        name: value
-        for name, value in full.items()
-        if not (ours and name in RENDER_SETTINGS | OBSERVATION_SETTINGS)
+        "env": env_id,
+        "episodes": episodes,
+        "one": first,
+        "two": second,
+        "difference": {"mean": float(differences.mean()), "low": low, "high": high},
+        "probability": {
+            "mean": probability_of_improvement(differences, zero),
+            "low": probability_low,
+            "high": probability_high,
+        },
+        "verdict": describe_difference(name_one, name_two, differences, low, high),
     }
-
-
-def _evaluate(
-    run: Run, checkpoint: str | None, settings: Mapping[str, Any], env_id: str, episodes: int
-) -> dict[str, Any]:
-    learner = algos.restore_learner(run, checkpoint)
-    evaluator = Evaluator(env_id, settings, episodes)
-    score = evaluator(partial(learner.act, explore=False))
-    evaluator.close()
-    means = {"return_mean": float(score.returns.mean()), "success": float(score.successes.mean())}
-    return {
-        "run": run.path.name,
-        "checkpoint": learner.checkpoint,
-        **means,
-        "returns": score.returns.tolist(),
-    }
-
-
-def _mean(values: Array) -> Array:
-    means: Array = values.mean(axis=-1)
-    return means
 
 
 def compare_and_show(
@@ -147,32 +91,101 @@ def compare_and_show(
     env_set: Mapping[str, Any],
     as_json: bool,
 ) -> None:
-    """Print how two runs compare."""
+    """Print the comparison of two runs as a table or as JSON."""
     runs = Run.open(runs_dir, one), Run.open(runs_dir, two)
     result = compare_runs(*runs, checkpoint or (None, None), episodes, env_set)
     if as_json:
         print(json.dumps(result, indent=2))
-        return
+    else:
+        show_comparison(result)
+
+
+def show_comparison(result: Mapping[str, Any]) -> None:
+    """Print a comparison as a table, and what follows from it."""
     rows = []
     for entry in (result["one"], result["two"]):
-        spread = f"{entry['return_mean']:.2f} +- {np.std(entry['returns']):.2f}"
-        rows.append((entry["run"], entry["checkpoint"], spread, f"{entry['success']:.0%}"))
-    console = Console(soft_wrap=True, highlight=False)
-    difference = result["difference"]
-    probability = result["probability"]
+        mean_and_std = f"{entry['return_mean']:.2f} +- {np.std(entry['returns']):.2f}"
+        rows.append((entry["run"], entry["checkpoint"], mean_and_std, f"{entry['success']:.0%}"))
     title = f"The same {result['episodes']} episodes of {result['env']}"
+    console = Console(soft_wrap=True, highlight=False)
     console.print(make_table(title, ["run", "checkpoint", "return", "success"], rows))
-    console.print(
-        "first minus second: {mean:+.2f} (95 % interval {low:+.2f} to {high:+.2f})".format(
-            **difference
-        )
-    )
-    sure = (
-        " (95 % interval {low:.0%} to {high:.0%})".format(**probability)
-        if probability["low"] < probability["high"]
-        else ""
-    )
-    console.print(
-        f"the first returns more in {probability['mean']:.0%} of the episodes, ties counted half{sure}"
-    )
+
+    difference = result["difference"]
+    interval = f"95 % interval {difference['low']:+.2f} to {difference['high']:+.2f}"
+    console.print(f"first minus second: {difference['mean']:+.2f} ({interval})")
+
+    probability = result["probability"]
+    line = f"the first returns more in {probability['mean']:.0%} of the episodes, ties counted half"
+    if probability["low"] < probability["high"]:
+        line += f" (95 % interval {probability['low']:.0%} to {probability['high']:.0%})"
+    console.print(line)
     console.print(result["verdict"], style="bold")
+
+
+def describe_difference(one: str, two: str, differences: Array, low: float, high: float) -> str:
+    """Return the verdict on paired differences (episodes,) with the interval [low, high]."""
+    if low > 0.0:
+        return f"{one} is better"
+    if high < 0.0:
+        return f"{two} is better"
+    episodes = len(differences)
+    if not differences.any():
+        return f"they return exactly the same in all {episodes} episodes"
+    verdict = f"no difference that {episodes} episodes can show"
+    if episodes < MAX_SUGGESTED_EPISODES:
+        verdict += f": try --episodes {min(MAX_SUGGESTED_EPISODES, 10 * episodes)}"
+    return verdict
+
+
+def _get_common_env_id(runs: tuple[Run, Run], settings_of_runs: list[dict[str, Any]]) -> str:
+    """Return the environment of both runs; raise a UserError if their returns differ in meaning."""
+    first_id, second_id = (str(run.config["env"]) for run in runs)
+    if first_id != second_id:
+        raise UserError(
+            f"runs of different environments cannot be compared: {first_id} and {second_id}"
+        )
+    one, two = (_get_comparable_settings(first_id, settings) for settings in settings_of_runs)
+    for name in {**one, **two}:
+        value_of_one = one.get(name)
+        value_of_two = two.get(name)
+        if value_of_one != value_of_two:
+            common_value = value_of_two if value_of_one is None else value_of_one
+            raise UserError(
+                "returns under different settings cannot be compared:"
+                f" {name} is {value_of_one} and {value_of_two};"
+                f" use --env-set {name}={common_value} for both"
+            )
+    return first_id
+
+
+def _get_comparable_settings(env_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings that returns depend on, default values included."""
+    env = make_env(env_id, settings)
+    poise_env = unwrap_poise_env(env)
+    env.close()
+    if poise_env is None:
+        return dict(settings)
+    all_settings = {**settings, **poise_env.settings.to_dict()}
+    ignored = RENDER_SETTINGS | OBSERVATION_SETTINGS
+    return {name: value for name, value in all_settings.items() if name not in ignored}
+
+
+def _evaluate(
+    run: Run, checkpoint: str | None, settings: Mapping[str, Any], env_id: str, episodes: int
+) -> dict[str, Any]:
+    learner = algos.restore_learner(run, checkpoint)
+    evaluator = Evaluator(env_id, settings, episodes)
+    result = evaluator(partial(learner.act, explore=False))
+    evaluator.close()
+    return {
+        "run": run.path.name,
+        "checkpoint": learner.checkpoint,
+        "return_mean": float(result.returns.mean()),
+        "success": float(result.successes.mean()),
+        "returns": result.returns.tolist(),
+    }
+
+
+def _mean(values: Array) -> Array:
+    means: Array = values.mean(axis=-1)
+    return means

@@ -1,7 +1,8 @@
-"""Evaluate a run: its policy on episodes with fixed seeds, beside a policy that acts at random."""
+"""Evaluate a run: its policy on episodes with fixed seeds, beside a random policy."""
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from rich.console import Console
 
 from poise import algos
 from poise.toolkit.console import make_table
-from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
+from poise.toolkit.evaluation import EVALUATION_SEED, EvaluationResult, Evaluator
+from poise.toolkit.experience import Policy
 from poise.toolkit.registry import make_random_policy
 from poise.toolkit.run import Run
 
@@ -21,36 +23,32 @@ def evaluate_run(
     steps: int | None = None,
     env_settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Mean and spread of return and length, and the part of episodes that succeed; `random` beside `policy`.
+    """Return the statistics of a run's policy (`policy`) and of a random policy (`random`).
 
-    Episodes are cut after `steps` where that is given: how many poses are taken within 150? `env_settings` come on top
-    of those that the run was trained with: how does it stand when it is pushed?
+    Args:
+        run: The run.
+        checkpoint: A step, `latest` or `best`; None is the best.
+        episodes: Number of episodes. Both policies get the same seeds.
+        steps: Truncate episodes after so many steps, e.g. to count the poses taken within 150.
+        env_settings: Settings that override those of the training, e.g. to add pushes.
     """
-    config = run.config
-    settings = {**config["env_settings"], **(env_settings or {})}
+    env_id = run.config["env"]
+    settings = {**run.config["env_settings"], **(env_settings or {})}
     learner = algos.restore_learner(run, checkpoint)
-    evaluator = Evaluator(config["env"], settings, episodes, max_steps=steps)
-    scores = {
-        "policy": evaluator(lambda observation: learner.act(observation, explore=False)),
-        "random": evaluator(make_random_policy(evaluator.envs[0], EVALUATION_SEED)),
+    evaluator = Evaluator(env_id, settings, episodes, max_steps=steps)
+    policies: dict[str, Policy] = {
+        "policy": partial(learner.act, explore=False),
+        "random": make_random_policy(evaluator.envs[0], EVALUATION_SEED),
     }
+    statistics = {name: _summarize(evaluator(policy)) for name, policy in policies.items()}
     evaluator.close()
-    result: dict[str, Any] = {
+    return {
         "run": run.path.name,
-        "env": config["env"],
+        "env": env_id,
         "checkpoint": learner.checkpoint,
         "episodes": episodes,
+        **statistics,
     }
-    for name, score in scores.items():
-        result[name] = {
-            "return_mean": float(score.returns.mean()),
-            "return_std": float(score.returns.std()),
-            "return_min": float(score.returns.min()),
-            "length_mean": float(score.lengths.mean()),
-            "success": float(score.successes.mean()),
-            "returns": [float(value) for value in score.returns],
-        }
-    return result
 
 
 def evaluate_and_show(
@@ -62,7 +60,7 @@ def evaluate_and_show(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Print how good a run's policy is, beside a random one, as a table or as JSON."""
+    """Print the evaluation of a run as a table or as JSON; `options` go to `evaluate_run`."""
     result = evaluate_run(Run.open(runs_dir, run), checkpoint, env_settings=env_set, **options)
     if as_json:
         print(json.dumps(result, indent=2))
@@ -74,18 +72,26 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
     """Print an evaluation as a table."""
     rows = []
     for name in ("policy", "random"):
-        score = result[name]
-        spread = f"{score['return_mean']:.2f} +- {score['return_std']:.2f}"
-        rows.append(
-            (
-                name,
-                spread,
-                f"{score['return_min']:.2f}",
-                f"{score['length_mean']:.0f}",
-                f"{score['success']:.0%}",
-            )
+        statistics = result[name]
+        row = (
+            name,
+            f"{statistics['return_mean']:.2f} +- {statistics['return_std']:.2f}",
+            f"{statistics['return_min']:.2f}",
+            f"{statistics['length_mean']:.0f}",
+            f"{statistics['success']:.0%}",
         )
-    title = (
-        f"{result['run']}, {result['checkpoint']}: {result['episodes']} episodes of {result['env']}"
-    )
+        rows.append(row)
+    policy_name = f"{result['run']}, {result['checkpoint']}"
+    title = f"{policy_name}: {result['episodes']} episodes of {result['env']}"
     Console().print(make_table(title, ["", "return", "worst", "length", "success"], rows))
+
+
+def _summarize(result: EvaluationResult) -> dict[str, Any]:
+    return {
+        "return_mean": float(result.returns.mean()),
+        "return_std": float(result.returns.std()),
+        "return_min": float(result.returns.min()),
+        "length_mean": float(result.lengths.mean()),
+        "success": float(result.successes.mean()),
+        "returns": [float(value) for value in result.returns],
+    }

@@ -1,4 +1,4 @@
-"""Pushes: the largest impulse from each direction that a policy's body survives."""
+"""Pushes: measure the largest impulse from each direction after which a body does not fall."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,91 +15,96 @@ from poise.toolkit.spaces import Array
 
 NUM_DIRECTIONS = 16
 
-
 NUM_LEVELS = 63
 LEVELS_PER_DOUBLING = 8
 MAX_VELOCITY_CHANGE = 4.0
-"""Pushes of the ladder; every so many rungs they double; the last could make what it hits so much faster, were it free (m/s)."""
-
+"""The ladder of pushes: NUM_LEVELS impulses, which double every LEVELS_PER_DOUBLING levels. The
+highest would change the velocity of the pushed part, if it were free, by MAX_VELOCITY_CHANGE (m/s).
+"""
 
 BISECTION_STEPS = 6
-"""Halvings that tell 64 outcomes apart: all rungs, and none."""
-
+"""log2 of the 64 outcomes of a search: each of the 63 levels, and none."""
 
 PUSH_TIME = 1.0
 SURVIVAL_TIME = 4.0
-"""When the push comes, and when whoever has not fallen has survived it (s)."""
-
+"""Times from the start of the episode (s): of the push, and until when the body must not fall."""
 
 ProgressCallback = Callable[[int], None]
-"""Hears how many episodes have just been lived."""
+"""Called with the number of episodes that were simulated since the last call."""
 
 
 @dataclass(frozen=True)
 class PushLimits:
-    """How far up the ladder it came: `rungs` (DIRECTIONS, starts), 0 where the weakest push was too much.
+    """The highest level of the ladder that was survived, by direction and start.
 
-    Angles are those of the picture in the plane, 0 to the right and 90 degrees up; in space those seen from above, 0 ahead.
+    In the plane, directions are those of the image: 0 is right, 90 degrees up. In space they are
+    seen from above: 0 is ahead, 90 degrees left.
     """
 
     levels: Array
+    """(directions, starts), in 0 ... NUM_LEVELS; 0 where the weakest push was not survived."""
     mass: float
+    """Mass of the part that is pushed (kg)."""
     is_planar: bool
 
     @property
     def angles(self) -> Array:
-        """Where the pushes go (rad)."""
+        """Directions of the pushes (rad), (directions,)."""
         return compute_push_angles()
 
     @property
     def impulses(self) -> Array:
-        """The largest pushes survived (N s), (DIRECTIONS, starts)."""
+        """The largest pushes survived (N s), (directions, starts)."""
         return level_to_impulse(self.levels, self.mass)
 
     @property
     def score(self) -> float:
-        """The part of the ladder that it survives, in the mean over directions and starts."""
+        """The fraction of the ladder that is survived, averaged over directions and starts."""
         return float(self.levels.mean() / NUM_LEVELS)
 
 
 def compute_push_angles() -> Array:
-    """Angles all round (rad)."""
+    """Return evenly spaced directions (rad), (NUM_DIRECTIONS,)."""
     return np.arange(NUM_DIRECTIONS) * 2.0 * np.pi / NUM_DIRECTIONS
 
 
 def level_to_impulse(levels: Array, mass: float) -> Array:
-    """The impulses (N s) of rungs of the ladder for a mass (kg); none at all below the first."""
-    return np.where(
-        levels > 0,
-        mass * MAX_VELOCITY_CHANGE * 2.0 ** ((levels - NUM_LEVELS) / LEVELS_PER_DOUBLING),
-        0.0,
-    )
+    """Return the impulses (N s) of levels of the ladder for a mass (kg); 0 for level 0."""
+    doublings = (levels - NUM_LEVELS) / LEVELS_PER_DOUBLING
+    return np.where(levels > 0, mass * MAX_VELOCITY_CHANGE * 2.0**doublings, 0.0)
 
 
 class PushWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """An environment whose body is pushed once; the seed of an evaluation's episode says how, and from which of the `starts`."""
+    """Push the body once in each episode.
+
+    Episode i of an evaluation (seed EVALUATION_SEED + i) gets the impulse `impulses[i]` and the
+    start of episode i % num_starts.
+    """
 
     def __init__(self, env: Env, num_starts: int) -> None:
         super().__init__(env)
+        poise_env = unwrap_poise_env(env)
+        assert poise_env is not None
+        self.poise_env = poise_env
         self.num_starts = num_starts
         self.impulses = np.empty((0, 2))
-        ours = unwrap_poise_env(env)
-        assert ours is not None
-        self.poise_env = ours
-        self.push_step = round(PUSH_TIME * ours.CONTROL_HZ)
+        self.push_step = round(PUSH_TIME * poise_env.CONTROL_HZ)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin the episode of a push."""
-        number = (seed or 0) - EVALUATION_SEED
-        self.impulse = self.impulses[number]
-        return super().reset(seed=EVALUATION_SEED + number % self.num_starts, options=options)
+        """Start the episode of a push; its number follows from the seed."""
+        episode = (seed or 0) - EVALUATION_SEED
+        self.impulse = self.impulses[episode]
+        start_seed = EVALUATION_SEED + episode % self.num_starts
+        return super().reset(seed=start_seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One step; at its time, the push comes first."""
-        if self.poise_env.steps == self.push_step and (trunk := self.poise_env.push_target()):
-            trunk.push(self.impulse)
+        """Make a step; at PUSH_TIME, push first."""
+        if self.poise_env.steps == self.push_step:
+            push_target = self.poise_env.push_target()
+            if push_target is not None:
+                push_target.push(self.impulse)
         return super().step(action)
 
 
@@ -110,39 +115,45 @@ def measure_push_limits(
     num_starts: int,
     on_progress: ProgressCallback,
 ) -> PushLimits:
-    """The largest pushes that `policy` survives in an environment that can be pushed, by halving the ladder for each direction and start.
+    """Find the largest push that `policy` survives, by bisection for each direction and start.
 
-    Whoever survives a push is taken to survive the weaker ones from there.
+    Bisection assumes that a policy which survives a push survives the weaker ones in the same
+    direction, too. The environment must have a push target.
     """
-    # Nobody else pushes, and time is not up before.
-    quiet = {"push": 0.0} if settings.get("push") else {}
-    judge = Evaluator(
-        env_id, {**settings, **quiet, "max_episode_steps": -1}, NUM_DIRECTIONS * num_starts
-    )
-    pushed = [PushWrapper(env, num_starts) for env in judge.envs]
-    ours = pushed[0].poise_env
-    judge.envs = [*pushed]
-    judge.max_steps = round(SURVIVAL_TIME * ours.CONTROL_HZ)
-    ours.reset(seed=EVALUATION_SEED)
-    trunk = ours.push_target()
-    assert trunk is not None
-    in_plane = isinstance(ours, PlanarEnvironment)
-    angles = compute_push_angles()
-    unit = np.stack(
-        [np.cos(angles), np.sin(angles), *([] if in_plane else [np.zeros(NUM_DIRECTIONS)])], axis=1
-    )
+    num_episodes = NUM_DIRECTIONS * num_starts
+    # No pushes of the environment's own, and no time limit before SURVIVAL_TIME.
+    no_pushes = {"push": 0.0} if settings.get("push") else {}
+    evaluator = Evaluator(env_id, {**settings, **no_pushes, "max_episode_steps": -1}, num_episodes)
+    envs = [PushWrapper(env, num_starts) for env in evaluator.envs]
+    evaluator.envs = [*envs]
+    poise_env = envs[0].poise_env
+    evaluator.max_steps = round(SURVIVAL_TIME * poise_env.CONTROL_HZ)
+    poise_env.reset(seed=EVALUATION_SEED)
+    push_target = poise_env.push_target()
+    assert push_target is not None
+    is_planar = isinstance(poise_env, PlanarEnvironment)
+    directions = _compute_directions(is_planar)
+
     survived = np.zeros((NUM_DIRECTIONS, num_starts), int)
     fatal = np.full((NUM_DIRECTIONS, num_starts), NUM_LEVELS + 1)
     for _ in range(BISECTION_STEPS):
-        rungs = (survived + fatal) // 2
-        impulses = (unit[:, None] * level_to_impulse(rungs, trunk.mass)[..., None]).reshape(
-            NUM_DIRECTIONS * num_starts, -1
-        )
-        for env in pushed:
-            env.impulses = impulses
-        stands = judge(policy).successes.reshape(NUM_DIRECTIONS, num_starts)
-        survived = np.where(stands, rungs, survived)
-        fatal = np.where(stands, fatal, rungs)
-        on_progress(NUM_DIRECTIONS * num_starts)
-    judge.close()
-    return PushLimits(survived, trunk.mass, in_plane)
+        levels = (survived + fatal) // 2
+        magnitudes = level_to_impulse(levels, push_target.mass)
+        impulses = directions[:, None] * magnitudes[..., None]  # (directions, starts, 2 or 3)
+        for env in envs:
+            env.impulses = impulses.reshape(num_episodes, -1)
+        succeeded = evaluator(policy).successes.reshape(NUM_DIRECTIONS, num_starts)
+        survived = np.where(succeeded, levels, survived)
+        fatal = np.where(succeeded, fatal, levels)
+        on_progress(num_episodes)
+    evaluator.close()
+    return PushLimits(survived, push_target.mass, is_planar)
+
+
+def _compute_directions(is_planar: bool) -> Array:
+    """Return unit vectors (directions, 2) in the plane, horizontal (directions, 3) in space."""
+    angles = compute_push_angles()
+    components = [np.cos(angles), np.sin(angles)]
+    if not is_planar:
+        components.append(np.zeros(NUM_DIRECTIONS))
+    return np.stack(components, axis=1)

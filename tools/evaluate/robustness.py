@@ -1,4 +1,4 @@
-"""Robustness: how hard a policy's body can be pushed, what is left of its return in changed environments, and one figure for both."""
+"""Robustness of a policy: pushes that it survives, returns that it keeps in changed dynamics."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -20,45 +20,165 @@ from poise.tools.evaluate.pushes import (
     LEVELS_PER_DOUBLING,
     NUM_DIRECTIONS,
     NUM_LEVELS,
+    ProgressCallback,
     PushLimits,
     measure_push_limits,
 )
 
 SCALE_FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
 
-
 CHANGED_SETTINGS = {"mass": "mass_scale", "friction": "friction_scale", "gravity": "gravity"}
-"""What is changed, one at a time, and by which setting of the environment."""
-
+"""What is scaled, one at a time, and the environment's setting for it."""
 
 NUM_EVALUATIONS = len(CHANGED_SETTINGS) * (len(SCALE_FACTORS) - 1) + 2
-"""Evaluations that are made: every changed environment, the one it was trained in, and that one with a random policy."""
+"""Every changed environment, the unchanged one, and the unchanged one with a random policy."""
+
+LEVEL_INCREASE = 2.0 ** (1.0 / LEVELS_PER_DOUBLING) - 1.0
+PUSHES_DEFINITION = (
+    f"of a ladder of {NUM_LEVELS} pushes, each {LEVEL_INCREASE:.0%} harder than the one before,"
+    " the fraction that is survived"
+)
+CHANGES_DEFINITION = (
+    "of the return above a random policy's, the fraction that is kept in changed environments,"
+    " times success"
+)
 
 
 @dataclass(frozen=True)
 class DynamicsChanges:
-    """Mean return and success by change and factor (names, FACTORS)."""
+    """Mean returns and success rates in changed environments, (changes, SCALE_FACTORS)."""
 
     names: tuple[str, ...]
-    """Those of CHANGES that the environment feels at all."""
+    """The keys of CHANGED_SETTINGS that affect the environment."""
     returns: Array
     successes: Array
     random_return: float
-    """The mean return of a random policy in the environment as it was."""
+    """Mean return of a random policy in the unchanged environment."""
 
     @property
     def cell_scores(self) -> Array:
-        """What is kept of the return above a random policy's, times success: whoever falls has kept nothing; in [0, 1]."""
-        own = float(self.returns[0, SCALE_FACTORS.index(1.0)]) - self.random_return
-        return self.successes * (
-            np.clip((self.returns - self.random_return) / own, 0.0, 1.0) if own > 0.0 else 0.0
-        )
+        """Fraction of the return above a random policy's that is kept, times success; in [0, 1].
+
+        All zero if the policy is no better than a random one in the unchanged environment.
+        """
+        unchanged_return = float(self.returns[0, SCALE_FACTORS.index(1.0)])
+        unchanged_gain = unchanged_return - self.random_return
+        if unchanged_gain <= 0.0:
+            return np.zeros_like(self.successes)
+        kept = (self.returns - self.random_return) / unchanged_gain
+        return self.successes * np.clip(kept, 0.0, 1.0)
 
     @property
     def score(self) -> float:
         """The mean score of all changed environments."""
-        changed = [place for place, factor in enumerate(SCALE_FACTORS) if factor != 1.0]
+        changed = [column for column, factor in enumerate(SCALE_FACTORS) if factor != 1.0]
         return float(self.cell_scores[:, changed].mean())
+
+
+@dataclass(frozen=True)
+class RobustnessResult:
+    """The robustness of a run's policy, and its two components where they apply."""
+
+    run: str
+    env: str
+    checkpoint: str
+    episodes: int
+    """Starts of each push and of each changed environment."""
+    pushes: PushLimits | None
+    changes: DynamicsChanges | None
+
+    @property
+    def component_scores(self) -> dict[str, float]:
+        """The score of each component, in [0, 1], under its definition."""
+        components = {
+            f"pushes ({PUSHES_DEFINITION})": self.pushes,
+            f"changes ({CHANGES_DEFINITION})": self.changes,
+        }
+        return {
+            definition: component.score
+            for definition, component in components.items()
+            if component is not None
+        }
+
+    @property
+    def score(self) -> float:
+        """The mean of the components' scores, in [0, 1]."""
+        return float(np.mean([*self.component_scores.values()]))
+
+    @property
+    def definition(self) -> str:
+        """How the score is composed, in words."""
+        components = [f"{name} {score:.2f}" for name, score in self.component_scores.items()]
+        if len(components) == 1:
+            return components[0]
+        return f"the mean of {' and '.join(components)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole result, ready for JSON."""
+        result: dict[str, Any] = {
+            "run": self.run,
+            "env": self.env,
+            "checkpoint": self.checkpoint,
+            "episodes": self.episodes,
+            "robustness": self.score,
+            "definition": self.definition,
+        }
+        if self.pushes is not None:
+            result["pushes"] = {
+                "share": self.pushes.score,
+                "directions": np.degrees(self.pushes.angles).tolist(),
+                "survived": self.pushes.impulses.tolist(),
+            }
+        if self.changes is not None:
+            result["changes"] = {
+                "share": self.changes.score,
+                "factors": SCALE_FACTORS,
+                "random_return": self.changes.random_return,
+            }
+            scores = self.changes.cell_scores
+            for row, name in enumerate(self.changes.names):
+                result["changes"][name] = {
+                    "return": self.changes.returns[row].tolist(),
+                    "success": self.changes.successes[row].tolist(),
+                    "score": scores[row].tolist(),
+                }
+        return result
+
+
+def measure_robustness(
+    run: Run,
+    checkpoint: str | None = None,
+    episodes: int = 5,
+    env_settings: Mapping[str, Any] | None = None,
+    on_progress: ProgressCallback = lambda num_episodes: None,
+) -> RobustnessResult:
+    """Push a run's body from all directions and change its environment's dynamics.
+
+    Args:
+        run: The run.
+        checkpoint: A step, `latest` or `best`; None is the best.
+        episodes: Starts of each push and of each changed environment.
+        env_settings: Settings that override those of the training.
+        on_progress: Called with the number of episodes simulated since the last call.
+
+    Raises:
+        UserError: The environment is not one of Poise's, or neither pushes nor changes affect it.
+    """
+    env_id = run.config["env"]
+    settings = {**run.config["env_settings"], **(env_settings or {})}
+    learner = algos.restore_learner(run, checkpoint)
+    policy = partial(learner.act, explore=False)
+    pushes = None
+    if has_push_target(run):
+        pushes = measure_push_limits(env_id, settings, policy, episodes, on_progress)
+    changes = measure_dynamics_changes(env_id, settings, policy, episodes, on_progress)
+    if pushes is None and changes is None:
+        raise UserError(
+            f"{env_id} cannot be pushed, and mass, friction and gravity do not affect it"
+        )
+    return RobustnessResult(
+        run.path.name, env_id, str(learner.checkpoint), episodes, pushes, changes
+    )
 
 
 def measure_dynamics_changes(
@@ -68,158 +188,78 @@ def measure_dynamics_changes(
     episodes: int,
     on_progress: Callable[[int], None],
 ) -> DynamicsChanges | None:
-    """What `policy` returns in the environment as it is and in every changed one, on the same starts; None where it feels no change."""
+    """Evaluate `policy` in the unchanged and in every changed environment, on the same starts.
 
-    def judge(changed: Mapping[str, Any], chance: bool = False) -> EvaluationResult:
-        evaluator = Evaluator(env_id, {**settings, **changed}, episodes)
-        score = evaluator(
-            make_random_policy(evaluator.envs[0], EVALUATION_SEED) if chance else policy
-        )
+    Return None if no change affects the returns.
+    """
+
+    def evaluate(
+        changed_settings: Mapping[str, Any], *, use_random_policy: bool = False
+    ) -> EvaluationResult:
+        evaluator = Evaluator(env_id, {**settings, **changed_settings}, episodes)
+        evaluated = policy
+        if use_random_policy:
+            evaluated = make_random_policy(evaluator.envs[0], EVALUATION_SEED)
+        result = evaluator(evaluated)
         evaluator.close()
         on_progress(episodes)
-        return score
+        return result
 
-    own = judge({})
-    chance = judge({}, chance=True)
+    unchanged = evaluate({})
+    random_policy = evaluate({}, use_random_policy=True)
     with closing(make_env(env_id, settings)) as env:
-        usually = getattr(unwrap_poise_env(env), "settings", None)
-    found = {}
+        default_settings = getattr(unwrap_poise_env(env), "settings", None)
+    results_by_name: dict[str, list[EvaluationResult]] = {}
     for name, setting in CHANGED_SETTINGS.items():
-        usual = getattr(usually, setting)
-        scores = [
-            own if factor == 1.0 else judge({setting: usual * factor}) for factor in SCALE_FACTORS
+        default = getattr(default_settings, setting)
+        results = [
+            unchanged if factor == 1.0 else evaluate({setting: default * factor})
+            for factor in SCALE_FACTORS
         ]
-        if any(not np.array_equal(score.returns, own.returns) for score in scores):
-            found[name] = scores
-    if not found:
+        if any(not np.array_equal(result.returns, unchanged.returns) for result in results):
+            results_by_name[name] = results
+    if not results_by_name:
         return None
-    returns, successes = (
-        np.array([[getattr(score, part).mean() for score in scores] for scores in found.values()])
-        for part in ("returns", "successes")
-    )
-    return DynamicsChanges(tuple(found), returns, successes, float(chance.returns.mean()))
-
-
-PUSHES_DEFINITION = f"of a ladder of {NUM_LEVELS} pushes, each {2 ** (1 / LEVELS_PER_DOUBLING) - 1:.0%} harder than the one before, those survived"
-
-
-CHANGES_DEFINITION = (
-    "of the return above a random policy's, what is kept in changed environments, times success"
-)
-"""What the parts of the figure are."""
-
-
-@dataclass(frozen=True)
-class RobustnessResult:
-    """What a run's policy withstands."""
-
-    run: str
-    env: str
-    checkpoint: str
-    episodes: int
-    pushes: PushLimits | None
-    changes: DynamicsChanges | None
-
-    @property
-    def component_scores(self) -> dict[str, float]:
-        """What its figure is the mean of, each in [0, 1]."""
-        parts = {
-            f"pushes ({PUSHES_DEFINITION})": self.pushes,
-            f"changes ({CHANGES_DEFINITION})": self.changes,
-        }
-        return {name: part.score for name, part in parts.items() if part is not None}
-
-    @property
-    def score(self) -> float:
-        """One number for all of it, in [0, 1]: the mean of its parts."""
-        return float(np.mean([*self.component_scores.values()]))
-
-    @property
-    def definition(self) -> str:
-        """What the figure is, in words."""
-        told = [f"{name} {share:.2f}" for name, share in self.component_scores.items()]
-        return f"the mean of {' and '.join(told)}" if len(told) > 1 else told[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
-        told: dict[str, Any] = {
-            "run": self.run,
-            "env": self.env,
-            "checkpoint": self.checkpoint,
-            "episodes": self.episodes,
-        }
-        told |= {"robustness": self.score, "definition": self.definition}
-        if self.pushes is not None:
-            degrees = np.degrees(self.pushes.angles).tolist()
-            told["pushes"] = {
-                "share": self.pushes.score,
-                "directions": degrees,
-                "survived": self.pushes.impulses.tolist(),
-            }
-        if (changes := self.changes) is not None:
-            rows = zip(
-                changes.names,
-                changes.returns.tolist(),
-                changes.successes.tolist(),
-                changes.cell_scores.tolist(),
-                strict=True,
-            )
-            cells = {
-                name: {"return": returns, "success": success, "score": score}
-                for name, returns, success, score in rows
-            }
-            told["changes"] = {
-                "share": changes.score,
-                "factors": SCALE_FACTORS,
-                "random_return": changes.random_return,
-                **cells,
-            }
-        return told
-
-
-def measure_robustness(
-    run: Run,
-    checkpoint: str | None = None,
-    episodes: int = 5,
-    env_settings: Mapping[str, Any] | None = None,
-    on_progress: Callable[[int], None] = lambda lived: None,
-) -> RobustnessResult:
-    """Push a run's body and change its environment, `episodes` starts of each; `on_progress` hears how many episodes have just been lived."""
-    env_id = run.config["env"]
-    settings = {**run.config["env_settings"], **(env_settings or {})}
-    learner = algos.restore_learner(run, checkpoint)
-    act = partial(learner.act, explore=False)
-    pushes = (
-        measure_push_limits(env_id, settings, act, episodes, on_progress)
-        if has_push_target(run)
-        else None
-    )
-    changes = measure_dynamics_changes(env_id, settings, act, episodes, on_progress)
-    if pushes is None and changes is None:
-        raise UserError(
-            f"{env_id} cannot be pushed, and feels nothing of another mass, friction or gravity"
-        )
-    return RobustnessResult(
-        run.path.name, env_id, str(learner.checkpoint), episodes, pushes, changes
+    return DynamicsChanges(
+        names=tuple(results_by_name),
+        returns=_means(results_by_name, lambda result: result.returns),
+        successes=_means(results_by_name, lambda result: result.successes),
+        random_return=float(random_policy.returns.mean()),
     )
 
 
 def has_push_target(run: Run) -> bool:
-    """Whether the run's environment has a body that can lose its balance; a UserError where it is not one of ours."""
+    """Return whether the body of a run's environment can lose its balance.
+
+    Raises:
+        UserError: The environment is not one of Poise's.
+    """
     env = make_env(run.config["env"], run.config["env_settings"])
-    ours = unwrap_poise_env(env)
-    if ours is None:
+    poise_env = unwrap_poise_env(env)
+    if poise_env is None:
         raise UserError(
-            f"{run.config['env']} can neither be pushed nor changed: robustness needs an environment of Poise"
+            f"{run.config['env']} can neither be pushed nor changed:"
+            " robustness needs an environment of Poise"
         )
     env.reset(seed=0)
-    found = ours.push_target() is not None
+    has_target = poise_env.push_target() is not None
     env.close()
-    return found
+    return has_target
 
 
 def count_episodes(run: Run, episodes: int) -> int:
-    """How many episodes `robustness` lives."""
-    return episodes * (
-        NUM_EVALUATIONS + (BISECTION_STEPS * NUM_DIRECTIONS if has_push_target(run) else 0)
+    """Return how many episodes `measure_robustness` simulates with this many starts."""
+    evaluations = NUM_EVALUATIONS
+    if has_push_target(run):
+        evaluations += BISECTION_STEPS * NUM_DIRECTIONS
+    return episodes * evaluations
+
+
+def _means(
+    results_by_name: Mapping[str, list[EvaluationResult]],
+    values: Callable[[EvaluationResult], Array],
+) -> Array:
+    """Return the means of some values of results, (changes, SCALE_FACTORS)."""
+    return np.array(
+        [[values(result).mean() for result in results] for results in results_by_name.values()]
     )

@@ -1,4 +1,4 @@
-"""Robustness: a push survived is the largest, who does nothing survives none, and nothing changed is nothing lost."""
+"""Robustness: limits of pushes are exact, an idle policy survives none, no change costs nothing."""
 
 import json
 from pathlib import Path
@@ -37,18 +37,21 @@ from sample_policies import Hand
 from sample_runs import start_run
 
 CARTPOLE = "poise/Cartpole-v0"
+HUMANOID = "poise/Humanoid3D-v0"
+HUMANOID_ACTION_SIZE = 17
+UNCHANGED = SCALE_FACTORS.index(1.0)
 
 
 @pytest.fixture(autouse=True)
 def four_directions(monkeypatch):
-    """Tests are in a hurry."""
+    """Measure four directions instead of sixteen, to save time."""
     monkeypatch.setattr(pushes, "NUM_DIRECTIONS", 4)
     monkeypatch.setattr("poise.tools.evaluate.robustness.NUM_DIRECTIONS", 4)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run for each kind of environment, which has learned nothing."""
+    """An untrained run for each kind of environment."""
     folder = tmp_path_factory.mktemp("robust")
     start_run(folder, "cartpole", steps=40)
     start_run(folder, "reacher", "reacher2d", steps=40)
@@ -56,79 +59,85 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def balance(seen: np.ndarray) -> np.ndarray:
-    return Hand(1.0).act(seen, explore=False)
+def balance(observation: np.ndarray) -> np.ndarray:
+    return Hand(1.0).act(observation, explore=False)
 
 
-def idle(seen: np.ndarray) -> np.ndarray:
-    return Hand(0.0).act(seen, explore=False)
+def idle(observation: np.ndarray) -> np.ndarray:
+    return Hand(0.0).act(observation, explore=False)
 
 
-def hear(lived: int) -> None:
-    """Nobody listens."""
+def ignore_progress(num_episodes: int) -> None:
+    pass
 
 
-def stands(impulse: np.ndarray, act: Any, start: int) -> bool:
+def survives_push(impulse: np.ndarray, policy: Any, start: int) -> bool:
     """Whether the cart-pole still stands three seconds after a push at one second."""
     env = make_env(CARTPOLE)
-    seen, _ = env.reset(seed=EVALUATION_SEED + start)
+    observation, _ = env.reset(seed=EVALUATION_SEED + start)
     for step in range(200):
         if step == 50:
             unwrap_poise_env(env).push_target().push(impulse)
-        seen, _, fallen, *_ = env.step(act(seen[None])[0])
-        if fallen:
+        observation, _, terminated, *_ = env.step(policy(observation[None])[0])
+        if terminated:
             return False
     return True
 
 
-def test_the_largest_push_survived_is_survived_and_the_next_one_is_not():
-    found = measure_push_limits(CARTPOLE, {}, balance, 2, hear)
-    assert found.is_planar
-    for angle, row in zip(compute_push_angles(), found.levels, strict=True):
-        for start, rung in enumerate(row):
-            unit = np.array([np.cos(angle), np.sin(angle)])
-            assert stands(unit * level_to_impulse(rung, found.mass), balance, start)
-            assert rung == NUM_LEVELS or not stands(
-                unit * level_to_impulse(rung + 1, found.mass), balance, start
-            )
-    assert found.levels[0].min() > 0 and found.levels[0].max() < NUM_LEVELS, (
-        "to the right, there is a largest one"
-    )
+# Pushes.
 
 
-def test_a_push_along_the_pole_does_less_than_one_across_it():
-    found = measure_push_limits(CARTPOLE, {}, balance, 1, hear)
-    right, up, left, down = found.levels[:, 0]
+def test_largest_push_survived_is_survived_and_the_next_level_is_not():
+    limits = measure_push_limits(CARTPOLE, {}, balance, 2, ignore_progress)
+    assert limits.is_planar
+    for angle, levels in zip(compute_push_angles(), limits.levels, strict=True):
+        direction = np.array([np.cos(angle), np.sin(angle)])
+        for start, level in enumerate(levels):
+            survived = direction * level_to_impulse(level, limits.mass)
+            fatal = direction * level_to_impulse(level + 1, limits.mass)
+            assert survives_push(survived, balance, start)
+            assert level == NUM_LEVELS or not survives_push(fatal, balance, start)
+    right = limits.levels[0]
+    assert right.min() > 0 and right.max() < NUM_LEVELS, "the limit to the right is on the ladder"
+
+
+def test_push_along_the_pole_is_survived_better_than_one_across_it():
+    limits = measure_push_limits(CARTPOLE, {}, balance, 1, ignore_progress)
+    right, up, left, down = limits.levels[:, 0]
     assert min(up, down) > max(right, left)
 
 
-def test_what_is_the_same_seen_in_a_mirror_survives_the_same_on_both_sides():
-    found = measure_push_limits(CARTPOLE, {"reset_noise_scale": 0.0}, balance, 1, hear)
-    assert found.levels[0] == found.levels[2]
+def test_symmetric_start_has_the_same_limit_on_both_sides():
+    limits = measure_push_limits(CARTPOLE, {"reset_noise_scale": 0.0}, balance, 1, ignore_progress)
+    assert limits.levels[0] == limits.levels[2]
 
 
-def test_who_falls_without_a_push_survives_none():
-    assert measure_push_limits(CARTPOLE, {}, idle, 2, hear).score == 0.0
+def test_policy_that_falls_without_a_push_survives_none():
+    assert measure_push_limits(CARTPOLE, {}, idle, 2, ignore_progress).score == 0.0
 
 
-def test_a_time_limit_saves_nobody():
-    told = measure_push_limits(CARTPOLE, {"max_episode_steps": 20}, idle, 1, hear)
-    assert told.score == 0.0
+def test_time_limit_of_the_environment_does_not_count_as_survival():
+    limits = measure_push_limits(CARTPOLE, {"max_episode_steps": 20}, idle, 1, ignore_progress)
+    assert limits.score == 0.0
 
 
-def test_nobody_else_pushes_the_humanoid_meanwhile(monkeypatch):
-    needs_pybullet("poise/Humanoid3D-v0")
+def test_pushes_of_the_environment_are_off_in_a_measurement(monkeypatch):
+    needs_pybullet(HUMANOID)
     monkeypatch.setattr(pushes, "SURVIVAL_TIME", 1.1)
     monkeypatch.setattr(pushes, "BISECTION_STEPS", 2)
-    act = lambda seen: np.zeros((len(seen), 17), np.float32)  # noqa: E731
-    pushed, calm = (
-        measure_push_limits("poise/Humanoid3D-v0", {"push": push}, act, 1, hear)
+
+    def rest(observation: np.ndarray) -> np.ndarray:
+        return np.zeros((len(observation), HUMANOID_ACTION_SIZE), np.float32)
+
+    with_pushes, without_pushes = (
+        measure_push_limits(HUMANOID, {"push": push}, rest, 1, ignore_progress)
         for push in (100.0, 0.0)
     )
-    assert not pushed.is_planar and np.array_equal(pushed.levels, calm.levels)
+    assert not with_pushes.is_planar
+    assert np.array_equal(with_pushes.levels, without_pushes.levels)
 
 
-def test_the_ladder_doubles_and_begins_at_nothing():
+def test_ladder_of_pushes_starts_at_zero_and_doubles():
     assert level_to_impulse(np.array([0, NUM_LEVELS]), 2.0).tolist() == [0.0, 8.0]
     np.testing.assert_allclose(
         level_to_impulse(np.arange(1 + LEVELS_PER_DOUBLING, NUM_LEVELS), 3.0),
@@ -136,123 +145,128 @@ def test_the_ladder_doubles_and_begins_at_nothing():
     )
 
 
-def test_a_push_gives_what_it_hits_its_impulse():
-    for env_id in ("poise/Standing-v0", "poise/BollaRolla-v0", CARTPOLE):
-        env = unwrap_poise_env(make_env(env_id))
-        env.reset(seed=0)
+@pytest.mark.parametrize("env_id", ["poise/Standing-v0", "poise/BollaRolla-v0", CARTPOLE])
+def test_push_changes_the_momentum_by_its_impulse(env_id):
+    env = unwrap_poise_env(make_env(env_id))
+    env.reset(seed=0)
 
-        def momentum(space=env.space):
-            return np.sum([body.mass * np.array(body.velocity) for body in space.bodies], axis=0)
+    def momentum() -> np.ndarray:
+        bodies = env.space.bodies
+        return np.sum([body.mass * np.array(body.velocity) for body in bodies], axis=0)
 
-        before = momentum()
-        env.push_target().push(np.array([3.0, 4.0]))
-        np.testing.assert_allclose(momentum() - before, (3.0, 4.0))
-
-
-# Changed environments.
+    before = momentum()
+    env.push_target().push(np.array([3.0, 4.0]))
+    np.testing.assert_allclose(momentum() - before, (3.0, 4.0))
 
 
-def test_nothing_changed_is_nothing_lost_and_is_the_evaluation(runs):
+# Changed dynamics.
+
+
+def test_unchanged_environment_has_the_returns_of_an_evaluation(runs):
     run = Run.open(runs, "cartpole")
-    told, alone = measure_robustness(run, episodes=3).changes, evaluate_run(run, episodes=3)
-    usual = SCALE_FACTORS.index(1.0)
-    assert told.returns[:, usual].tolist() == [alone["policy"]["return_mean"]] * len(told.names)
-    assert told.successes[:, usual].tolist() == [alone["policy"]["success"]] * len(told.names)
-    assert told.random_return == alone["random"]["return_mean"]
+    changes = measure_robustness(run, episodes=3).changes
+    evaluation = evaluate_run(run, episodes=3)
+    count = len(changes.names)
+    assert changes.returns[:, UNCHANGED].tolist() == [evaluation["policy"]["return_mean"]] * count
+    assert changes.successes[:, UNCHANGED].tolist() == [evaluation["policy"]["success"]] * count
+    assert changes.random_return == evaluation["random"]["return_mean"]
 
 
-def test_a_world_is_changed_only_in_what_it_feels():
-    assert measure_dynamics_changes(
-        CARTPOLE, {"max_episode_steps": 50}, balance, 2, hear
-    ).names == ("mass", "gravity"), "nothing rubs"
-    act = lambda seen: np.ones((len(seen), 2))  # noqa: E731
-    assert measure_dynamics_changes(
-        "poise/Reacher2D-v0", {"max_episode_steps": 50}, act, 1, hear
-    ).names == (
-        "mass",
-        "friction",
-    ), "it is seen from above"
+def test_changes_list_only_what_affects_the_environment():
+    settings = {"max_episode_steps": 50}
+    changes = measure_dynamics_changes(CARTPOLE, settings, balance, 2, ignore_progress)
+    assert changes.names == ("mass", "gravity"), "the cart-pole has no friction"
 
+    def full_torque(observation: np.ndarray) -> np.ndarray:
+        return np.ones((len(observation), 2))
 
-def test_the_score_is_what_is_kept_above_a_random_policy_by_who_does_not_fall():
-    usual, returns, successes = (
-        SCALE_FACTORS.index(1.0),
-        np.full((1, len(SCALE_FACTORS)), 10.0),
-        np.ones((1, len(SCALE_FACTORS))),
+    changes = measure_dynamics_changes(
+        "poise/Reacher2D-v0", settings, full_torque, 1, ignore_progress
     )
-    returns[0, usual], returns[0, 0], successes[0, 1] = 20.0, -5.0, 0.0
-    told = DynamicsChanges(("mass",), returns, successes, random_return=0.0)
-    assert told.cell_scores[0].tolist() == [0.0, 0.0, 0.5, 1.0, 0.5, 0.5, 0.5]
-    assert told.score == pytest.approx(0.5 * 4 / 6)
-    assert DynamicsChanges(("mass",), returns, successes, random_return=30.0).score == 0.0, (
-        "no better than chance: there is nothing to keep"
-    )
+    assert changes.names == ("mass", "friction"), "the reacher is seen from above"
 
 
-# All of it.
+def test_score_of_changes_is_the_return_kept_above_random_times_success():
+    returns = np.full((1, len(SCALE_FACTORS)), 10.0)
+    successes = np.ones((1, len(SCALE_FACTORS)))
+    returns[0, UNCHANGED] = 20.0
+    returns[0, 0] = -5.0
+    successes[0, 1] = 0.0
+    changes = DynamicsChanges(("mass",), returns, successes, random_return=0.0)
+    assert changes.cell_scores[0].tolist() == [0.0, 0.0, 0.5, 1.0, 0.5, 0.5, 0.5]
+    assert changes.score == pytest.approx(0.5 * 4 / 6)
 
 
-@pytest.mark.parametrize("strength", [1.0, 0.0])
-def test_the_figure_is_the_mean_of_its_parts_and_who_balances_has_the_larger_one(
-    runs, monkeypatch, strength
+def test_score_of_a_policy_no_better_than_random_is_zero():
+    returns = np.full((1, len(SCALE_FACTORS)), 10.0)
+    returns[0, UNCHANGED] = 20.0
+    successes = np.ones((1, len(SCALE_FACTORS)))
+    assert DynamicsChanges(("mass",), returns, successes, random_return=30.0).score == 0.0
+
+
+# Both together.
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.0])
+def test_robustness_is_the_mean_of_its_components_and_larger_for_a_policy_that_balances(
+    runs, monkeypatch, gain
 ):
-    monkeypatch.setattr(algos, "restore_learner", lambda run, checkpoint: Hand(strength))
-    lived: list[int] = []
-    told = measure_robustness(
-        Run.open(runs, "cartpole"),
+    monkeypatch.setattr(algos, "restore_learner", lambda run, checkpoint: Hand(gain))
+    run = Run.open(runs, "cartpole")
+    progress: list[int] = []
+    result = measure_robustness(
+        run,
         episodes=2,
         env_settings={"max_episode_steps": 100},
-        on_progress=lived.append,
+        on_progress=progress.append,
     )
-    assert sum(lived) == count_episodes(Run.open(runs, "cartpole"), 2)
-    assert told.score == pytest.approx((told.pushes.score + told.changes.score) / 2)
-    assert told.score > 0.6 if strength else told.score == 0.0
+    assert sum(progress) == count_episodes(run, 2)
+    assert result.score == pytest.approx((result.pushes.score + result.changes.score) / 2)
+    assert result.score > 0.6 if gain else result.score == 0.0
 
 
-def test_an_arm_that_cannot_fall_is_not_pushed(runs):
+def test_arm_that_cannot_fall_is_not_pushed(runs):
     run = Run.open(runs, "reacher")
-    told = measure_robustness(run, episodes=1, env_settings={"max_episode_steps": 50})
-    assert not has_push_target(run) and told.pushes is None and told.score == told.changes.score
-    assert len(plot_robustness(told).axes) == 2, "the map and its scale"
+    result = measure_robustness(run, episodes=1, env_settings={"max_episode_steps": 50})
+    assert not has_push_target(run)
+    assert result.pushes is None and result.score == result.changes.score
+    assert len(plot_robustness(result).axes) == 2, "the matrix and its colour bar"
 
 
-def test_pushes_beyond_the_rim_are_told_at_it():
-    rungs = np.full((4, 3), 20)
-    rungs[1], rungs[3] = NUM_LEVELS, 50
-    figure = plot_robustness(
-        RobustnessResult("mine", CARTPOLE, "best", 3, PushLimits(rungs, 1.0, is_planar=True), None)
-    )
-    written = " ".join(text.get_text() for text in figure.axes[0].texts)
-    assert written == f"4 or more {float(level_to_impulse(np.array(50), 1.0)):.3g}"
+def test_push_beyond_the_rim_of_the_plot_is_written_at_the_rim():
+    levels = np.full((4, 3), 20)
+    levels[1] = NUM_LEVELS
+    levels[3] = 50
+    limits = PushLimits(levels, 1.0, is_planar=True)
+    figure = plot_robustness(RobustnessResult("mine", CARTPOLE, "best", 3, limits, None))
+    labels = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert labels == f"4 or more {float(level_to_impulse(np.array(50), 1.0)):.3g}"
 
 
-def test_the_command_draws_and_tells(runs, elsewhere):
-    words = ("robustness", "cartpole", "--runs-dir", runs, "--episodes", "1")
-    result = invoke(*words, "--out", "deep/mine.svg")
-    assert result.exit_code == 0, result.output
-    for part in ("Largest push survived", "0.0 right", "gravity", "robustness 0.", "deep/mine.svg"):
-        assert part in result.stdout
+def test_command_robustness_plots_and_prints_tables_or_json(runs, elsewhere):
+    command = ("robustness", "cartpole", "--runs-dir", runs, "--episodes", "1")
+    output = invoke(*command, "--out", "deep/mine.svg")
+    assert output.exit_code == 0, output.output
+    for text in ("Largest push survived", "0.0 right", "gravity", "robustness 0.", "deep/mine.svg"):
+        assert text in output.stdout
     assert Path("deep/mine.svg").stat().st_size > 5000
-    told = json.loads(invoke(*words, "--json").stdout)
-    assert json.loads(invoke(*words, "--json").stdout) == told
-    assert (
-        told["changes"]["factors"] == list(SCALE_FACTORS) and len(told["pushes"]["survived"]) == 4
-    )
-    assert (
-        set(told["changes"]) & set(CHANGED_SETTINGS) == {"mass", "gravity"}
-        and 0.0 <= told["robustness"] <= 1.0
-    )
+    result = json.loads(invoke(*command, "--json").stdout)
+    assert json.loads(invoke(*command, "--json").stdout) == result
+    assert result["changes"]["factors"] == list(SCALE_FACTORS)
+    assert len(result["pushes"]["survived"]) == 4
+    assert set(result["changes"]) & set(CHANGED_SETTINGS) == {"mass", "gravity"}
+    assert 0.0 <= result["robustness"] <= 1.0
 
 
-def test_what_cannot_be_tested_is_one_line(runs, elsewhere):
-    words = ("--runs-dir", runs, "--episodes", "1")
+def test_run_that_cannot_be_measured_is_refused_in_one_line(runs, elsewhere):
+    options = ("--runs-dir", runs, "--episodes", "1")
     assert_one_line(
-        invoke("robustness", "others", *words), 2, "Pendulum-v1 can neither be pushed nor changed"
+        invoke("robustness", "others", *options), 2, "Pendulum-v1 can neither be pushed nor changed"
     )
     assert_one_line(
-        invoke("robustness", "cartpole", *words, "--out", "mine.txt"),
+        invoke("robustness", "cartpole", *options, "--out", "mine.txt"),
         2,
         "a plot is a .png, .svg or .pdf",
     )
-    assert_one_line(invoke("robustness", "cartpol", *words), 2, "did you mean 'cartpole'?")
+    assert_one_line(invoke("robustness", "cartpol", *options), 2, "did you mean 'cartpole'?")
     assert not Path("robustness.png").exists()
