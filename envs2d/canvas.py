@@ -12,7 +12,7 @@ from poise.toolkit.appearance import (
     contrast,
     mix_colours,
 )
-from poise.toolkit.media.image import TEXT_COLOUR, surface_to_frame
+from poise.toolkit.media.image import surface_to_frame
 from poise.toolkit.spaces import Array
 
 Point = tuple[float, float]
@@ -22,7 +22,6 @@ SKY_TOP_COLOUR: Colour = (235, 242, 250)
 SKY_BOTTOM_COLOUR: Colour = (253, 249, 240)
 GROUND_COLOUR: Colour = (92, 107, 115)
 GROUND_MARK_COLOUR: Colour = (139, 154, 161)
-INK_COLOUR: Colour = (38, 50, 56)
 BODY_COLOUR: Colour = (33, 118, 174)
 NEAR_LIMB_COLOUR: Colour = (87, 160, 211)
 FAR_LIMB_COLOUR: Colour = (24, 84, 128)

@@ -10,10 +10,11 @@ import numpy as np
 import pymunk
 from pydantic import Field
 
-from poise.envs2d.canvas import BODY_COLOUR, GROUND_COLOUR, INK_COLOUR, WOOD_COLOUR, Canvas
+from poise.envs2d.canvas import BODY_COLOUR, GROUND_COLOUR, WOOD_COLOUR, Canvas
 from poise.envs2d.interaction import make_push_target
 from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
 from poise.toolkit.environment import PushTarget
+from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.rewards import control_saving, gaussian_tolerance
 from poise.toolkit.spaces import Action, Array, Signal
 
@@ -161,12 +162,12 @@ class Cartpole(PlanarEnvironment):
         x, _, angle, _ = self.state
         canvas.draw_ground(GROUND_LEVEL)
         for end in (-RAIL_END, RAIL_END):
-            canvas.draw_box((end, -0.1), 0.0, 0.06, 0.3, INK_COLOUR, 0.01)
+            canvas.draw_box((end, -0.1), 0.0, 0.06, 0.3, TEXT_COLOUR, 0.01)
         canvas.draw_capsule((-RAIL_END, -0.2), (RAIL_END, -0.2), 0.03, GROUND_COLOUR)
         canvas.draw_box((x, 0.0), 0.0, CART_WIDTH, CART_HEIGHT, BODY_COLOUR)
         for wheel in (-0.15, 0.15):
-            canvas.draw_disc((x + wheel, -0.13), 0.07, INK_COLOUR)
+            canvas.draw_disc((x + wheel, -0.13), 0.07, TEXT_COLOUR)
         hinge = (x, CART_HEIGHT / 2)
         tip = pymunk.Vec2d(*hinge) + pymunk.Vec2d(0.0, POLE_LENGTH).rotated(angle)
         canvas.draw_capsule(hinge, (tip.x, tip.y), POLE_WIDTH * 0.8, WOOD_COLOUR)
-        canvas.draw_joint(hinge, 0.03, INK_COLOUR)
+        canvas.draw_joint(hinge, 0.03, TEXT_COLOUR)

@@ -9,10 +9,11 @@ import numpy as np
 import pymunk
 from pydantic import Field
 
-from poise.envs2d.canvas import BODY_COLOUR, FAR_LIMB_COLOUR, INK_COLOUR, NEAR_LIMB_COLOUR, Canvas
+from poise.envs2d.canvas import BODY_COLOUR, FAR_LIMB_COLOUR, NEAR_LIMB_COLOUR, Canvas
 from poise.envs2d.interaction import make_push_target
 from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
 from poise.toolkit.environment import Joint, PushTarget
+from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.spaces import Action, Array, Signal
 
 # Sizes (m), masses (kg).
@@ -200,7 +201,7 @@ class Figure:
         canvas.draw_disc(head, HEAD_RADIUS, BODY_COLOUR)
         for limb in self.limbs:
             joint = self.bodies[limb.parent].local_to_world(limb.anchor)
-            canvas.draw_joint(joint, 0.02, INK_COLOUR)
+            canvas.draw_joint(joint, 0.02, TEXT_COLOUR)
 
     def _add_body(
         self,

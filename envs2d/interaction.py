@@ -7,9 +7,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 import pymunk
 
-from poise.envs2d.canvas import INK_COLOUR, Canvas
+from poise.envs2d.canvas import Canvas
 from poise.toolkit.environment import PushTarget
 from poise.toolkit.interaction import ImagePoint
+from poise.toolkit.media.image import TEXT_COLOUR
 
 GRAB_LAG = 0.1
 """Time constant with which the grabbed point follows the mouse (s)."""
@@ -133,7 +134,7 @@ class PlanarInteraction:
     def draw_balls(self, canvas: Canvas) -> None:
         """Draw the thrown balls."""
         for ball in self.balls:
-            canvas.draw_disc(ball.position, BALL_RADIUS * self.env.VIEW_HEIGHT, INK_COLOUR)
+            canvas.draw_disc(ball.position, BALL_RADIUS * self.env.VIEW_HEIGHT, TEXT_COLOUR)
 
     def _remove_ball(self, ball: pymunk.Body) -> None:
         grabs = [joint for joint in ball.constraints if joint in self.space.constraints]

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from poise.envs2d.canvas import (
     BODY_COLOUR,
-    INK_COLOUR,
     NEAR_LIMB_COLOUR,
     TARGET_COLOUR,
     Canvas,
@@ -20,6 +19,7 @@ from poise.envs2d.canvas import (
 from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
 from poise.toolkit.appearance import Colour
 from poise.toolkit.environment import Joint
+from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.spaces import Action, Array, Signal
 
@@ -225,7 +225,7 @@ def draw_arm(canvas: Canvas, pose: Sequence[Sequence[float]]) -> None:
     canvas.draw_ring(SHOULDER_POSITION, 2 * LINK_LENGTH + 0.02, REACH_RING_COLOUR, 0.003)
     draw_links(canvas, pose, (BODY_COLOUR, NEAR_LIMB_COLOUR))
     for (x, y), radius in zip((SHOULDER_POSITION, *pose), (0.03, 0.012, 0.012), strict=True):
-        canvas.draw_joint((x, y), radius, INK_COLOUR)
+        canvas.draw_joint((x, y), radius, TEXT_COLOUR)
 
 
 def draw_links(canvas: Canvas, pose: Sequence[Sequence[float]], colours: Sequence[Colour]) -> None:

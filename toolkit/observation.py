@@ -12,7 +12,6 @@ An agent without state gets no signal but the target. With goal=pixels it gets n
 nor the difference to it as numbers.
 """
 
-import functools
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -90,10 +89,11 @@ class GoalImage:
     def estimate_pose(self) -> Array:
         """Return the reachable pose (P,) nearest to the translator's estimate."""
         if self._estimated_target is not self.env.task.target:
-            pose_size = self._inverse_kinematics.sampled_poses.shape[1]
+            kinematics = self.env.inverse_kinematics
+            pose_size = kinematics.sampled_poses.shape[1]
             estimate = self._estimate(self.get_image())[:pose_size]
             self._estimated_target = self.env.task.target
-            self._estimated_pose = self._inverse_kinematics.nearest_pose(estimate)
+            self._estimated_pose = kinematics.nearest_pose(estimate)
         return self._estimated_pose
 
     def similarity_gain(self) -> float:
@@ -146,7 +146,8 @@ class AgentObservation:
     def __init__(self, env: ObservableEnv) -> None:
         self.env = env
         cfg = env.settings
-        if cfg.goal != "state" and not isinstance(env, PoseGoalEnv):
+        signal_names = {signal.name for signal in env.OBSERVATION}
+        if cfg.goal != "state" and not {TARGET, DIFFERENCE, POSE} <= signal_names:
             raise UserError(
                 f"{type(env).__name__} has no target pose to draw as an image: leave goal=state"
             )

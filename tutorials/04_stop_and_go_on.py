@@ -36,7 +36,7 @@ from poise.envs2d.standing import Standing
 from poise.toolkit import checkpoint
 from poise.toolkit.experience import run_episode
 from poise.toolkit.loggers import Metrics
-from poise.toolkit.tape import Tape, tape_from_steps
+from poise.toolkit.tape import Tape
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import resume_training, start_training
 

@@ -292,7 +292,9 @@ def test_randomized_dataset_is_reproducible_and_keeps_states(monkeypatch, tmp_pa
 
 
 def test_every_frame_of_an_episode_has_its_own_appearance(tmp_path):
-    collect_shard(json.dumps(plan(randomize_appearance={"background": 1})), range(2), tmp_path / "shard")
+    collect_shard(
+        json.dumps(plan(randomize_appearance={"background": 1})), range(2), tmp_path / "shard"
+    )
     collecting._load_env.cache_clear()
     assert len(np.unique(load(tmp_path, "shard")[:, 0, 0], axis=0)) == 8
 

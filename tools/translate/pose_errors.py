@@ -54,7 +54,7 @@ def extract_arm_points(data: Dataset, predictions: Predictions) -> ArmPoints | N
     """
     env = make_env(data.card["env"], data.card["env_settings"])
     poise_env: Any = unwrap_poise_env(env)
-    has_poses = isinstance(poise_env, PoseGoalEnv)
+    has_poses = isinstance(poise_env, PoseEnvironment)
     if has_poses:
         env.reset(seed=0)
         num_points = len(poise_env.task.target)

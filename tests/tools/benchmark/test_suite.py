@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import yaml
 from commands import assert_one_line, invoke, said, snapshot
-from poise.toolkit.observation import GoalImage
 from poise.toolkit.run import Run
 from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer

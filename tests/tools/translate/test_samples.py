@@ -1,6 +1,5 @@
 """Samples and errors of a translator: sequences, rates of change, arms, and rate comparison."""
 
-
 import numpy as np
 import pytest
 from poise.algos.translator import TranslatorSettings
