@@ -8,12 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import yaml
 from pydantic import Field
 
 from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError
+from poise.toolkit.registry import EnvDescription
 from poise.toolkit.settings import Settings
 from poise.toolkit.trainer import TrainSettings
 
@@ -76,17 +76,22 @@ def resolve_preset(
     return chosen, _validate_preset(entry, chosen, str(path))
 
 
-def recommend_algorithm(env_id: str, action_space: gymnasium.Space[Any]) -> str:
-    """The algorithm to take when the user names none: the quickest of those tuned for the environment, or the first that can."""
+def recommend_algorithm(env: EnvDescription) -> str:
+    """Return the algorithm for a user who names none.
+
+    It is the fastest of those tuned for the environment, or else the first that supports its actions.
+    """
     seconds = {
-        name: found.expect.seconds
+        name: preset.expect.seconds
         for name in ALGORITHMS
-        if (found := load_preset(name, env_id)).expect is not None
+        if (preset := load_preset(name, env.env_id)).expect is not None
     }
-    able = (name for name in ALGORITHMS if get_algorithm_class(name).supports(action_space))
-    return min(seconds, key=lambda name: seconds[name], default=None) or next(
-        able, next(iter(ALGORITHMS))
-    )
+    if seconds:
+        return min(seconds, key=lambda name: seconds[name])
+    for name in ALGORITHMS:
+        if get_algorithm_class(name).supports(env.action_space):
+            return name
+    return next(iter(ALGORITHMS))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def test_inspect_shows_other_peoples_worlds_and_chosen_settings():
 
 def test_doctor_finds_this_machine_well():
     told = said(invoke("doctor"))
-    assert "torch" in told and "films" in told and "FAILS" not in told
+    assert "torch" in told and "videos" in told and "FAILS" not in told
 
 
 SHORT = ("--steps", "128", "--no-video", "--set", "evaluate_every=0")
@@ -463,20 +463,29 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "empty run name": ((*TRAIN, "--run", ""), "no path"),
     "run name that is taken": ((*TRAIN, "--run", "mine"), "exists already"),
     "resume an unknown run": (("train", "--resume", "mien"), "did you mean 'mine'"),
-    "resume with --set": ((*RESUME, "--set", "batch_size=3"), "--resume goes on as the run began"),
+    "resume with --set": (
+        (*RESUME, "--set", "batch_size=3"),
+        "--resume continues the run as it began",
+    ),
     "resume with --env-set": (
         (*RESUME, "--env-set", "force=3"),
-        "--resume goes on as the run began",
+        "--resume continues the run as it began",
     ),
-    "resume with --algo": ((*RESUME, "--algo", "sac"), "--resume goes on as the run began"),
+    "resume with --algo": ((*RESUME, "--algo", "sac"), "--resume continues the run as it began"),
     "resume with --preset": (
         (*RESUME, "--preset", "list.yaml"),
-        "--resume goes on as the run began",
+        "--resume continues the run as it began",
     ),
-    "resume with --run": ((*RESUME, "--run", "other"), "--resume goes on as the run began"),
-    "resume with --seed": ((*RESUME, "--seed", "4"), "--resume goes on as the run began"),
-    "resume with --num-envs": ((*RESUME, "--num-envs", "2"), "--resume goes on as the run began"),
-    "resume with --device": ((*RESUME, "--device", "cuda"), "--resume goes on as the run began"),
+    "resume with --run": ((*RESUME, "--run", "other"), "--resume continues the run as it began"),
+    "resume with --seed": ((*RESUME, "--seed", "4"), "--resume continues the run as it began"),
+    "resume with --num-envs": (
+        (*RESUME, "--num-envs", "2"),
+        "--resume continues the run as it began",
+    ),
+    "resume with --device": (
+        (*RESUME, "--device", "cuda"),
+        "--resume continues the run as it began",
+    ),
     "resume with no steps": ((*RESUME, "--steps", "0"), "steps=0"),
     "record an unknown run": (("record", "mien"), "did you mean 'mine'"),
     "record an unknown checkpoint": (
@@ -774,14 +783,12 @@ TWICE = """
 import pathlib, signal
 from sample_runs import start_run
 
-def listen(config):
-    def hear(step, seconds, metrics):
-        if step >= 40:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-    return hear
+def interrupt_twice(step, seconds, metrics):
+    if step >= 40:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
-start_run(pathlib.Path("runs"), listen=listen)
+start_run(pathlib.Path("runs"), loggers=[interrupt_twice])
 print("never")
 """
 
@@ -812,7 +819,7 @@ def test_an_interrupt_while_filming_leaves_the_trained_run(elsewhere, monkeypatc
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("poise.tools.train.session.record_episode", interrupted)
+    monkeypatch.setattr("poise.tools.train.command.record_episode", interrupted)
     result = invoke("train", "cartpole", *QUICK)
     assert result.exit_code == 130 and result.stderr == "poise: interrupted\n"
     run = Run(Path("runs/cartpole-sac-0"))
@@ -872,9 +879,9 @@ def view_of(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_where_there_is_no_terminal_plain_lines_tell_how_it_goes(monkeypatch):
     lines = view_of(False, monkeypatch).splitlines()
-    assert "step 50 of 200, 5 s: steps a second 123.0" in lines[0]
+    assert "step 50 of 200, 5 s: steps per second 123.0" in lines[0]
     assert "return of the last episode 7.5" in lines[1]
-    assert "return in evaluation 200.0" in lines[-1] and "step 150 of 200" in lines[-1]
+    assert "evaluation return 200.0" in lines[-1] and "step 150 of 200" in lines[-1]
     assert not any("\x1b" in line for line in lines)
 
 

@@ -25,9 +25,9 @@ from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.rewards import control_saving, gaussian_tolerance
 from poise.toolkit.spaces import Action, Array, Signal
 from poise.tools.record import record_run
-from poise.tools.train import plan as plan_run
-from poise.tools.train import session as train_run
-from poise.tools.train.command import training_view
+from poise.tools.train.command import train_with_view
+from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import TrainingSession
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 G, DT, LENGTH, THICK, BEAM_MASS, RADIUS, BALL_MASS, TORQUE = (
@@ -157,15 +157,14 @@ settings = {
     "tau": 0.01,
     "normalize_observations": False,
 }
-words = plan_run.TrainRequest(
-    ID,
-    "sac",
-    {"steps": 2500 if QUICK else 10_000, "evaluate_every": 500},
-    settings,
+request = TrainRequest(
+    env=ID,
+    algorithm="sac",
+    training={"steps": 2500 if QUICK else 10_000, "evaluate_every": 500},
+    settings=settings,
     runs_dir=OUT / "runs",
 )
-with training_view() as view:
-    outcome = train_run.start_training(words, view, record_video=False)
+outcome = train_with_view(TrainingSession.create(request))
 assert outcome.metrics["eval/return"] > 2 * chance
 record_run.record_episode(outcome.run, OUT / "01_ball_on_beam.mp4", size=480, hud=True)
 left, curve = Figure(figsize=(10, 4), layout="constrained").subplots(1, 2)

@@ -29,9 +29,9 @@ from poise.toolkit.media.video import VideoRecorder
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.rewards import control_cost, gaussian_tolerance
 from poise.toolkit.spaces import Array, slices
-from poise.tools.train import plan as plan_run
-from poise.tools.train import session as train_run
-from poise.tools.train.command import training_view
+from poise.tools.train.command import train_with_view
+from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import TrainingSession
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 ID, GAMMA, REWARDS, STEPS = (
@@ -123,18 +123,15 @@ assert np.isclose(hints(phi), GAMMA ** (len(phi) - 1) * phi[-1] - phi[0])
 # %% Step 4: the same learner, asked both questions. The score of each is taken from its best moment in training.
 policies: dict[str, Policy] = {}
 for reward in REWARDS:
-    words = plan_run.TrainRequest(
-        ID,
-        "sac",
-        {"steps": STEPS},
-        {"learning_starts": 400},
-        {"reward": reward},
+    request = TrainRequest(
+        env=ID,
+        algorithm="sac",
+        training={"steps": STEPS},
+        settings={"learning_starts": 400},
+        env_settings={"reward": reward},
         runs_dir=OUT / "runs",
     )
-    with training_view() as view:
-        learner = algos.restore_learner(
-            train_run.start_training(words, view, record_video=False).run
-        )
+    learner = algos.restore_learner(train_with_view(TrainingSession.create(request)).run)
     policies[reward] = partial(learner.act, explore=False)
 
 # %% Step 5: do not ask how many points it has; look at what it does.

@@ -32,8 +32,8 @@ from poise.toolkit import checkpoint
 from poise.toolkit.experience import run_episode
 from poise.toolkit.loggers import Metrics
 from poise.toolkit.tape import Tape, tape_from_steps
-from poise.tools.train import plan as plan_run
-from poise.tools.train import session as train_run
+from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import resume_training, start_training
 
 QUICK, OUT = bool(os.environ.get("POISE_QUICK")), Path("lessons_out")
 STEPS = 600 if QUICK else 3000
@@ -51,11 +51,17 @@ def press_ctrl_c(step: int, seconds: float, metrics: Metrics) -> None:
 
 training = {"steps": STEPS, "evaluate_every": 0, "checkpoint_every": 100, "log_every": 1}
 settings = {"hidden_sizes": [64, 64], "batch_size": 64, "learning_starts": 100}
-words = plan_run.TrainRequest("poise/Cartpole-v0", "sac", training, settings, runs_dir=OUT / "runs")
-whole = train_run.start_training(words, record_video=False)
-part = train_run.start_training(words, lambda config: press_ctrl_c, record_video=False)
+request = TrainRequest(
+    env="poise/Cartpole-v0",
+    algorithm="sac",
+    training=training,
+    settings=settings,
+    runs_dir=OUT / "runs",
+)
+whole = start_training(request)
+part = start_training(request, [press_ctrl_c])
 assert part.interrupt_signal == signal.SIGINT and part.progress.step == STOP
-rest = train_run.resume_training(part.run, {}, record_video=False)
+rest = resume_training(part.run, {})
 a, b = (outcome.run.find_checkpoint("latest") for outcome in (whole, rest))
 files = sorted(path.relative_to(a) for path in a.rglob("*") if path.is_file())
 differ = {path.as_posix() for path in files if (a / path).read_bytes() != (b / path).read_bytes()}

@@ -56,15 +56,15 @@ assert (
 )  # H.264 forgets a little.
 
 # %% Step 2: train a little, and keep what it was then, critic and all. Then go on until it stands.
-words = TrainRequest(
-    STANDING,
-    "ppo",
-    {"steps": 16_384, "checkpoint_every": EVERY, "evaluate_episodes": EPISODES},
+request = TrainRequest(
+    env=STANDING,
+    algorithm="ppo",
+    training={"steps": 16_384, "checkpoint_every": EVERY, "evaluate_episodes": EPISODES},
     runs_dir=OUT / "runs",
 )
-run = start_training(words, record_video=False).run
+run = start_training(request).run
 early = algos.restore_learner(run, "latest", with_critic=True)
-outcome = resume_training(run, {"steps": 200_000}, record_video=False)
+outcome = resume_training(run, {"steps": 200_000})
 good = algos.restore_learner(run)
 score = outcome.metrics
 print(

@@ -6,8 +6,8 @@ from click.testing import CliRunner
 from poise.algos.online_translator import LEARNING_STARTS, UPDATE_EVERY, ImageBuffer
 from poise.cli import main
 from poise.toolkit.run import Run
-from poise.tools.train import session as train_run
 from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import resume_training, start_training
 from poise.tools.translate.load import load_translator
 
 SMALL = {"hidden_sizes": [8], "rollout_steps": 16, "batch_size": 32}
@@ -23,10 +23,16 @@ def train(folder, name, steps=STEPS, **words):
         "num_workers": 1,
         "checkpoint_every": 10**6,
     }
-    return train_run.start_training(
-        TrainRequest("reacher2d", "ppo", training, SMALL, runs_dir=folder, name=name, **words),
-        record_video=False,
-    ).run
+    request = TrainRequest(
+        env="reacher2d",
+        algorithm="ppo",
+        training=training,
+        settings=SMALL,
+        runs_dir=folder,
+        name=name,
+        **words,
+    )
+    return start_training(request).run
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +82,7 @@ def test_what_stands_in_the_album_is_what_is_seen(runs):
 
 def test_it_goes_on_exactly_where_it_was_stopped(runs, tmp_path):
     half = train(tmp_path, "watched", steps=STEPS - 16, with_translator=True)
-    train_run.resume_training(half, {"steps": STEPS}, record_video=False)
+    resume_training(half, {"steps": STEPS})
     whole, again = (run.load_checkpoint("latest")[1] for run in (Run.open(runs, "watched"), half))
     assert whole.keys() == again.keys()
     for group in whole.keys() - {"progress"}:

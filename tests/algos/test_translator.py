@@ -470,7 +470,7 @@ def test_speeds_are_read_from_films_and_compared_with_differences_from_the_comma
     (["train", "{data}", "--set", "signals=[pose,pose]"], "told twice: pose, pose"),
     (["train", "{data}", "--set", "signals=[pose,speed]"], "one picture does not show the speed (rad/s)"),
     (["train", "{data}", "--set", "rates=[pose]"], "one picture does not show the pose rate (m/s)"),
-    (["train", "{data}", "--set", "next_frame_coef=1"], "next_frame_coef is for films"),
+    (["train", "{data}", "--set", "next_frame_coef=1"], "next_frame_coef needs image sequences"),
     (["train", "nowhere"], "holds no dataset"),
     (["evaluate", "nobody", "{data}"], "unknown run 'nobody'"),
     (["evaluate", "nobody", "{data}", "--worst", "worst.txt"], "not 'worst.txt'"),

@@ -255,7 +255,7 @@ def test_a_varied_dataset_is_the_same_whoever_makes_it_and_shows_the_same_states
     monkeypatch, tmp_path
 ):
     monkeypatch.setattr(collecting, "SHARD_FRAMES", 16)
-    varied = plan(vary={"all": 1})
+    varied = plan(randomize_appearance={"all": 1})
     many = collect_dataset(varied, tmp_path / "many", jobs=2)
     assert many.card["variation"] == {**dict.fromkeys(KINDS, 1.0), "lighting": 0.0}
     for name, how in (("varied", varied), ("plain", plan())):  # By itself, the second shard first.
@@ -278,22 +278,24 @@ def test_a_varied_dataset_is_the_same_whoever_makes_it_and_shows_the_same_states
     plain = np.concatenate([load(tmp_path, f"plain{start}", "signals") for start in (0, 4)])
     np.testing.assert_array_equal(many.signal_values[:32], plain)
     with pytest.raises(UserError, match="holds another dataset"):
-        collect_dataset(plan(vary={"pixel_noise": 0.5}), tmp_path / "many", jobs=1)
+        collect_dataset(plan(randomize_appearance={"pixel_noise": 0.5}), tmp_path / "many", jobs=1)
 
 
 def test_every_frame_of_an_episode_has_a_look_of_its_own(tmp_path):
-    collect_shard(json.dumps(plan(vary={"background": 1})), range(2), tmp_path / "shard")
+    collect_shard(
+        json.dumps(plan(randomize_appearance={"background": 1})), range(2), tmp_path / "shard"
+    )
     collecting._load_env.cache_clear()
     assert len(np.unique(load(tmp_path, "shard")[:, 0, 0], axis=0)) == 8
 
 
 def test_with_no_variation_a_plan_is_what_it_always_was():
-    assert plan(vary={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
+    assert plan(randomize_appearance={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
     assert "variation" not in plan()
 
 
 def test_all_is_what_a_world_can_vary_and_more_words_make_it_exact():
-    variation = plan(vary={"all": 0.5, "pixel_noise": 0})["variation"]
+    variation = plan(randomize_appearance={"all": 0.5, "pixel_noise": 0})["variation"]
     assert variation == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
 
 
@@ -304,10 +306,12 @@ def test_all_is_what_a_world_can_vary_and_more_words_make_it_exact():
     ("occluders=-1", "variation occluders=-1: input should be greater than or equal to 0"),
     ("camera_jitter=much", "variation camera_jitter='much'"),
     ("all=2", "less than or equal to 1"),
-    ("noise", "--vary 'noise': write it as key=value"),
+    ("noise", "--randomize-appearance 'noise': write it as key=value"),
 ])  # fmt: skip
 def test_wrong_words_are_said_in_one_line_and_leave_nothing(elsewhere, word, said):
-    result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", "--vary", word])
+    result = CliRunner().invoke(
+        main, ["dataset", "reacher2d", "--out", "pictures", "--randomize-appearance", word]
+    )
     assert result.exit_code == 2
     assert said in result.output and len(result.output.strip().splitlines()) == 1
     assert not Path("pictures").exists()
@@ -323,9 +327,9 @@ def test_the_command_varies_and_its_help_names_every_kind(elsewhere):
         "16",
         "--jobs",
         "1",
-        "--vary",
+        "--randomize-appearance",
         "colours=1",
-        "--vary",
+        "--randomize-appearance",
         "occluders=0.5",
     ]
     told = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *words])
@@ -395,7 +399,9 @@ def test_a_stick_figure_is_understood_after_training_with_variation(tmp_path):
         "camera_jitter": 0.2,
     }
     data = collect_dataset(
-        plan(frames=50_000, sequence=10, size=64, seed=0, vary=vary), tmp_path / "pictures", jobs=2
+        plan(frames=50_000, sequence=10, size=64, seed=0, randomize_appearance=vary),
+        tmp_path / "pictures",
+        jobs=2,
     )
     train_translator(run := create_translator_run(tmp_path, None, data, {"steps": 10000}), data)
     translator = load_translator(run)

@@ -417,7 +417,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Run:
         {},
         {"evaluate_every": 7, "evaluate_episodes": 3},
         {"video": True, "evaluate_every": 100},
-        {"log_every": 1, "listen": lambda config: lambda *heard: np.random.default_rng().random(5)},
+        {"log_every": 1, "loggers": [lambda *values: np.random.default_rng().random(5)]},
         {"checkpoint_every": 9},
     ],
     ids=["again", "evaluated", "filmed", "listened to", "saved often"],

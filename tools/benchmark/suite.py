@@ -198,10 +198,13 @@ def _plan_run(
 ) -> dict[str, Any]:
     if algorithm in PEERS:
         return plan_peer(env, algorithm, settings, env_settings)
-    config = plan(TrainRequest(env, algorithm, settings=settings, env_settings=env_settings))
+    request = TrainRequest(
+        env=env, algorithm=algorithm, settings=settings, env_settings=env_settings
+    )
+    planned = plan(request)
     # Only the algorithm itself knows whether it can learn in this environment.
-    algos.make_learner(algorithm, config["env"], config["env_settings"], config["settings"])
-    return config
+    algos.build_learner(algorithm, planned.env, planned.config["settings"])
+    return planned.config
 
 
 def _make_job(

@@ -48,7 +48,7 @@ def plan_dataset(
     policy: str,
     runs_dir: Path,
     seed: int,
-    vary: Mapping[str, Any] = MappingProxyType({}),
+    randomize_appearance: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """All that decides what a dataset will hold, checked before anything is made."""
     if frames % sequence:
@@ -63,7 +63,7 @@ def plan_dataset(
         raise UserError(
             "a dataset holds pictures beside the signals anyway: leave observation=state and goal=state"
         )
-    variation = AppearanceRandomization.for_env(vary, ours.RANDOMIZABLE, env_id)
+    variation = AppearanceRandomization.for_env(randomize_appearance, ours.RANDOMIZABLE, env_id)
     unmarked = {"show_markers": False} if "show_markers" in ours.SETTINGS.model_fields else {}
     return {
         "env": env_id,

@@ -24,8 +24,8 @@ from poise.tools.mimic.targets import (
     make_trajectory_targets,
     sample_targets,
 )
-from poise.tools.train import session as train_run
 from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import start_training
 from poise.tools.translate.collect_dataset import collect_dataset, plan_dataset
 from poise.tools.translate.train import create_translator_run, train_translator
 from sample_envs import TAKING, bare, make, needs_pybullet
@@ -75,10 +75,15 @@ def runs(tmp_path_factory):
             "num_envs": 1,
             "num_workers": 1,
         }
-        train_run.start_training(
-            TrainRequest(env, "ppo", training, {"rollout_steps": 64}, runs_dir=folder, name=name),
-            record_video=False,
+        request = TrainRequest(
+            env=env,
+            algorithm="ppo",
+            training=training,
+            settings={"rollout_steps": 64},
+            runs_dir=folder,
+            name=name,
         )
+        start_training(request)
     return folder
 
 
@@ -519,10 +524,16 @@ def looking(folder, name, sees, settings):
             "hidden_sizes": [8],
             **settings,
         }
-        train_run.start_training(
-            TrainRequest("reacher2d", "ppo", training, small, seen, runs_dir=folder, name=name),
-            record_video=False,
+        request = TrainRequest(
+            env="reacher2d",
+            algorithm="ppo",
+            training=training,
+            settings=small,
+            env_settings=seen,
+            runs_dir=folder,
+            name=name,
         )
+        start_training(request)
     return run(folder, name)
 
 

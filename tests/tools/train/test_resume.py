@@ -10,32 +10,28 @@ import pytest
 from poise.toolkit import checkpoint
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.run import Run
-from poise.tools.train import session as train_run
 from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import TrainingResult, resume_training, start_training
 from sample_runs import SMALL_SETTINGS, SMALL_TRAINING, records_of, start_run, state_of
 
 STEPS = 200
 
 
 def stop_at(point: int) -> Any:
-    """A listener that interrupts the training as Ctrl-C does, once, at the first thing it hears from `point` on."""
+    """Return loggers that interrupt the training once, as Ctrl-C does, at the first metric from step `point` on."""
+    stopped_at = []
 
-    def listen(config: object) -> Any:
-        rung = []
+    def interrupt(step: int, seconds: float, metrics: object) -> None:
+        if step >= point and not stopped_at:
+            stopped_at.append(step)
+            signal.raise_signal(signal.SIGINT)
 
-        def hear(step: int, seconds: float, metrics: object) -> None:
-            if step >= point and not rung:
-                rung.append(step)
-                signal.raise_signal(signal.SIGINT)
-
-        return hear
-
-    return listen
+    return [interrupt]
 
 
-def resume(run: Run, listen: Any = None, **training: Any) -> train_run.TrainingResult:
-    """Go on, without a film."""
-    return train_run.resume_training(run, training, listen, record_video=False)
+def resume(run: Run, loggers: Any = (), **training: Any) -> TrainingResult:
+    """Resume a run."""
+    return resume_training(run, training, loggers)
 
 
 def assert_same(one: Run, two: Run) -> None:
@@ -60,7 +56,7 @@ def whole(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[
 def test_stopped_at_five_random_points_and_resumed_is_the_same_in_every_byte(whole, tmp_path):
     run, how = whole
     points = sorted(random.Random(how.get("seed", 0)).sample(range(5, STEPS - 5), 5))
-    outcome = start_run(tmp_path, listen=stop_at(points[0]), **how)
+    outcome = start_run(tmp_path, loggers=stop_at(points[0]), **how)
     for point in points[1:]:
         assert (
             outcome.interrupt_signal == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
@@ -131,7 +127,7 @@ def test_resuming_a_solved_run_to_keep_going_is_as_if_it_had_kept_going(tmp_path
 
 
 def test_an_interrupted_run_has_saved_everything_and_says_so(tmp_path):
-    outcome = start_run(tmp_path, listen=stop_at(87), log_every=1)
+    outcome = start_run(tmp_path, loggers=stop_at(87), log_every=1)
     assert outcome.interrupt_signal == signal.SIGINT
     assert outcome.run.checkpoints()[-1].name == "step_000000087"
     assert outcome.run.summary()["interrupted"] == signal.SIGINT
@@ -144,9 +140,9 @@ def test_only_how_far_to_train_may_change(whole, tmp_path):
     before = (run.path / "config.json").read_bytes()
     for change in ({"seed": 4}, {"num_envs": 2}, {"evaluate_every": 1}):
         with pytest.raises(UserError, match="cannot change"):
-            train_run.resume_training(run, change, None, False)
+            resume_training(run, change)
     with pytest.raises(UserError, match="steps"):
-        train_run.resume_training(run, {"steps": 0}, None, False)
+        resume_training(run, {"steps": 0})
     assert (run.path / "config.json").read_bytes() == before
 
 
@@ -212,11 +208,16 @@ def other(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Any]:
     algorithm, env, settings, training = OTHERS[request.param]
     wanted = {**SMALL_TRAINING, "log_every": 1, "evaluate_every": 90, **training}
 
-    def begin(runs: Path, listen: Any = None, **training: Any) -> train_run.TrainingResult:
-        words = TrainRequest(
-            env, algorithm, {**wanted, **training}, settings, name="run", runs_dir=runs
+    def begin(runs: Path, loggers: Any = (), **training: Any) -> TrainingResult:
+        request = TrainRequest(
+            env=env,
+            algorithm=algorithm,
+            training={**wanted, **training},
+            settings=settings,
+            name="run",
+            runs_dir=runs,
         )
-        return train_run.start_training(words, listen, record_video=False)
+        return start_training(request, loggers)
 
     return begin(tmp_path_factory.mktemp("other")).run, begin
 
