@@ -208,7 +208,7 @@ class SectionedGroup(click.Group):
 )
 @click.version_option(package_name="poise", prog_name="poise")
 def main() -> None:
-    """Poise: reinforcement learning for motor control.
+    r"""Poise: reinforcement learning for motor control.
 
     \b
     Start:  poise train cartpole

@@ -421,6 +421,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     # settings of the algorithm and the training
     "misspelt algorithm": ((*TRAIN, "--algo", "sca"), "did you mean 'sac'"),
     "misspelt setting": ((*TRAIN, "--set", "bach_size=3"), "did you mean 'batch_size'"),
+    "setting by its name elsewhere": (
+        (*TRAIN, "--set", "lr=3e-4"),
+        "unknown setting 'lr': Poise calls it learning_rate",
+    ),
     "setting of a wrong type": ((*TRAIN, "--set", "batch_size=many"), "batch_size='many'"),
     "setting out of range": ((*TRAIN, "--set", "batch_size=0"), "batch_size=0"),
     "negative step size": ((*TRAIN, "--set", "learning_rate=-1"), "learning_rate=-1"),
