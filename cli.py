@@ -208,12 +208,12 @@ class SectionedGroup(click.Group):
 )
 @click.version_option(package_name="poise", prog_name="poise")
 def main() -> None:
-    r"""Poise: reinforcement learning for motor control.
+    """Poise: reinforcement learning for motor control.
 
     \b
     Start:  poise train cartpole
     Then:   poise play cartpole-ppo-0
-    """
+    """  # noqa: D301  (\b keeps click from joining the lines)
     # Makes a user's own environment importable from here: my_module:MyEnv-v0.
     sys.path.append(str(Path.cwd()))
 

@@ -109,7 +109,10 @@ class CsvLogger:
 
 
 class TensorBoardLogger:
-    """Write TensorBoard events into `folder`, without torch; `tensorboard --logdir runs` shows them."""
+    """Write TensorBoard events into `folder`, without torch.
+
+    `tensorboard --logdir runs` shows them while they are written.
+    """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog

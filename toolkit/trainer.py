@@ -37,7 +37,7 @@ class Algorithm(Protocol):
         """Update the networks and return the losses by name; {} when it is not yet time."""
 
     def state_dict(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the full training state for bit-exact resume: groups of arrays and plain values."""
+        """Return the full training state, for bit-exact resume, in groups of arrays and values."""
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Restore a state of `state_dict`."""

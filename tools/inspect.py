@@ -51,7 +51,7 @@ def show_list() -> None:
 
 
 def show_env(env_name: str, settings: Mapping[str, Any]) -> None:
-    """Print an environment's signals, rewards and settings; of one that is not Poise's, its spaces."""
+    """Print the signals, rewards and settings of an environment; its spaces if not Poise's."""
     console = Console()
     env = describe_env(resolve_env_id(env_name), settings)
     console.print(
