@@ -204,8 +204,8 @@ def test_train_record_evaluate_and_resume(elsewhere):
         and "poise play cartpole-sac-0" in output
     )
     assert [found.name for found in run.checkpoints()][-1] == "step_000000120"
-    films = list((path / "videos").iterdir())
-    assert len(films) == 1 and films[0].name in output.replace("\n", "")
+    videos = list((path / "videos").iterdir())
+    assert len(videos) == 1 and videos[0].name in output.replace("\n", "")
     assert run.config["command"].split()[0] == "poise"
 
     output = said(
@@ -268,8 +268,8 @@ def test_train_record_evaluate_and_resume(elsewhere):
 
 def test_record_without_out_writes_into_the_run(place):
     output = said(invoke("record", "mine"))
-    films = list(Path("runs/mine/videos").glob("*.mp4"))
-    assert len(films) == 1 and films[0].name in output and "step_" in films[0].name
+    videos = list(Path("runs/mine/videos").glob("*.mp4"))
+    assert len(videos) == 1 and videos[0].name in output and "step_" in films[0].name
 
 
 @pytest.mark.parametrize("name", sorted(NAMED_PRESETS))
@@ -408,7 +408,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         ("train", "standing", "--env-set", "actuation=magic"),
         "actuation='magic'",
     ),
-    "picture too small": ((*TRAIN, "--env-set", "width=3"), "width=3"),
+    "frame too small": ((*TRAIN, "--env-set", "width=3"), "width=3"),
     "setting unknown to another's environment": (
         ("train", "Pendulum-v1", *QUICK, "--env-set", "gg=3"),
         "gg",
