@@ -269,7 +269,7 @@ def test_train_record_evaluate_and_resume(elsewhere):
 def test_record_without_out_writes_into_the_run(place):
     output = said(invoke("record", "mine"))
     videos = list(Path("runs/mine/videos").glob("*.mp4"))
-    assert len(videos) == 1 and videos[0].name in output and "step_" in films[0].name
+    assert len(videos) == 1 and videos[0].name in output and "step_" in videos[0].name
 
 
 @pytest.mark.parametrize("name", sorted(NAMED_PRESETS))
