@@ -1,4 +1,7 @@
-"""The `poise` command: it parses the user's words and calls. Everything heavy is imported when it is needed."""
+"""The `poise` command: options, error reporting, and one short function for each command.
+
+A command imports what it calls when it runs, so that `poise --help` loads nothing heavy.
+"""
 
 import os
 import sys
@@ -10,43 +13,66 @@ from typing import Any
 
 import click
 
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
 Command = Callable[..., Any]
 
 
-RUNS_DIR = click.option(
-    "--runs-dir",
-    type=click.Path(path_type=Path),
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs lie.",
+SECTIONS = {
+    "Train": ("list", "inspect", "train", "benchmark"),
+    "Watch": ("play", "record", "report", "plot"),
+    "Evaluate": ("evaluate", "compare", "robustness"),
+    "Poses from images": ("dataset", "translate", "mimic", "duel"),
+    "Videos and this machine": ("replay", "combine", "images-to-video", "doctor"),
+}
+"""Commands in the order of the work, as `poise --help` lists them."""
+
+
+SUITES = sorted(path.stem for path in Path(__file__).parent.glob("tools/benchmark/suites/*.yaml"))
+
+
+# Options that several commands share.
+
+
+def path_option(name: str, **options: Any) -> Callable[[Command], Command]:
+    """Return an option whose value is a path."""
+    return click.option(name, type=click.Path(path_type=Path), **options)
+
+
+def seed_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option --seed, 0 by default."""
+    return click.option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True, help=help_text
+    )
+
+
+RUNS_DIR = path_option(
+    "--runs-dir", default=Path("runs"), show_default=True, help="Folder of the runs."
 )
 
 
-OUT = click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The film, .mp4 or .gif."
-)
+OUT = path_option("--out", required=True, help="The video, .mp4 or .gif.")
 
 
 MAX_SIZE = click.option(
     "--max-size",
     type=click.IntRange(32, 8192),
-    help="Width and height at most (pixels).  [default: 1920]",
+    help="Largest width and height (pixels).  [default: 1920]",
 )
 
 
 CHECKPOINT = click.option(
     "--checkpoint",
     metavar="STEP",
-    help="latest, best, a step; or all, to record.  [default: the best]",
+    help="latest, best or a step; for record also all.  [default: best]",
 )
 
 
 TRANSLATOR = click.option(
-    "--translator", metavar="RUN", help="The run that reads pictures.  [default: POLICY itself]"
+    "--translator",
+    metavar="RUN",
+    help="Run that estimates poses from images.  [default: POLICY itself]",
 )
-
-
-ASSIGNMENT_OPTIONS = {"env_set": "--env-set", "settings": "--set", "randomize_appearance": "--vary"}
 
 
 SET = click.option(
@@ -54,7 +80,7 @@ SET = click.option(
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A setting of what learns, or of its training.",
+    help="A setting of the algorithm or of its training.",
 )
 
 
@@ -66,22 +92,43 @@ ENV_SET = click.option(
 )
 
 
+RANDOMIZE_APPEARANCE = click.option(
+    "--randomize-appearance",
+    multiple=True,
+    metavar="KIND=STRENGTH",
+    help=(
+        "Randomize the images, strength 0 to 1: colours, background, widths, lighting, "
+        "camera_jitter, pixel_noise, occluders; or all=1.  [default: 0]"
+    ),
+)
+
+
+ASSIGNMENT_OPTIONS = {
+    "env_set": "--env-set",
+    "settings": "--set",
+    "randomize_appearance": "--randomize-appearance",
+}
+"""Parameters that hold KEY=VALUE texts, and the option that an error names."""
+
+
 def evaluation_options(command: Command) -> Command:
-    """Give a command the options of those that judge runs."""
+    """Add the options of the commands that evaluate runs."""
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     return RUNS_DIR(ENV_SET(as_json(command)))
 
 
 def render_options(command: Command) -> Command:
-    """Give a command the options that say how a film of an episode looks."""
+    """Add the options that determine how the video of an episode looks."""
     size = click.option(
-        "--size", type=click.IntRange(16, 2160), help="Height and width of the picture (pixels)."
+        "--size", type=click.IntRange(16, 2160), help="Height and width of the frame (pixels)."
     )
     hud = click.option(
         "--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it."
     )
     annotate = click.option(
-        "--annotate", is_flag=True, help="Beside it, lines of rewards, value, actions and margins."
+        "--annotate",
+        is_flag=True,
+        help="Draw curves of rewards, value, actions and margins beside it.",
     )
     slow = click.option(
         "--slow",
@@ -92,62 +139,87 @@ def render_options(command: Command) -> Command:
     return size(hud(annotate(slow(command))))
 
 
+# Errors.
+
+
 def report_errors(command: Command) -> Command:
-    """Turn KEY=VALUE into values, and errors into one line and the right exit code: 2 for wrong words, 1 for work that failed."""
+    """Parse KEY=VALUE options, and turn errors into one line and an exit code.
+
+    2: the user's input is wrong. 1: the work failed. 130: interrupted.
+    """
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from poise.toolkit.errors import UserError, WorkError
 
         try:
-            for name, option in ASSIGNMENT_OPTIONS.items():
-                if name in kwargs:
-                    from poise.toolkit.settings import parse_assignments
-
-                    kwargs[name] = parse_assignments(kwargs[name], option)
-            return command(*args, **kwargs)
+            return command(*args, **_parse_assignment_options(kwargs))
         except UserError as error:
             _exit_with_error(error, 2)
         except (WorkError, FloatingPointError) as error:
             _exit_with_error(error, 1)
         except OSError as error:
-            place = f" {error.filename}" if error.filename else ""
-            _exit_with_error(
-                f"{error.strerror or error}{place}; nothing that was finished is lost", 1
-            )
+            file = f" {error.filename}" if error.filename else ""
+            reason = error.strerror or error
+            _exit_with_error(f"{reason}{file}; nothing that was finished is lost", 1)
         except KeyboardInterrupt:
             _exit_with_error("interrupted", 130)
 
     return wrapped
 
 
+def _parse_assignment_options(options: dict[str, Any]) -> dict[str, Any]:
+    parsed = dict(options)
+    for name, option in ASSIGNMENT_OPTIONS.items():
+        if name in options:
+            from poise.toolkit.settings import parse_assignments
+
+            parsed[name] = parse_assignments(options[name], option)
+    return parsed
+
+
 def _exit_with_error(message: object, code: int) -> None:
-    click.echo(f"poise: {' '.join(str(message).split())}", err=True)
+    one_line = " ".join(str(message).split())
+    click.echo(f"poise: {one_line}", err=True)
     sys.exit(code)
 
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+# Commands.
 
 
-RANDOMIZE_HELP = (
-    "Vary the pictures, 0 to 1: colours, background, widths, lighting, camera_jitter, pixel_noise, occluders; or all=1."
-    "  [default: 0]"
+class SectionedGroup(click.Group):
+    """Command group whose help lists the commands by SECTIONS."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one definition list for each section."""
+        width = max(len(name) for names in SECTIONS.values() for name in names)
+        for title, names in SECTIONS.items():
+            rows = [
+                (name.ljust(width), self.commands[name].get_short_help_str(limit=70))
+                for name in names
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.group(
+    cls=SectionedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="poise COMMAND --help shows the options of a command.",
 )
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="poise", prog_name="poise")
 def main() -> None:
-    """Poise: bodies that learn to balance, reach and mimic.
+    """Poise: reinforcement learning for motor control.
 
-    Start with:  poise train cartpole
-    """
-    sys.path.append(
-        str(Path.cwd())
-    )  # Where an environment of the user's own may lie, my_module:MyEnv-v0.
+    \b
+    Start:  poise train cartpole
+    Then:   poise play cartpole-ppo-0
+    """  # noqa: D301  (\b keeps click from joining the lines)
+    # Makes a user's own environment importable from here: my_module:MyEnv-v0.
+    sys.path.append(str(Path.cwd()))
 
 
-@main.command("list")
+@main.command("list", short_help="environments and algorithms")
 @report_errors
 def list_envs() -> None:
     """List the environments and the algorithms."""
@@ -156,36 +228,31 @@ def list_envs() -> None:
     show_list()
 
 
-@main.command()
+@main.command(short_help="observations, actions, rewards, settings")
 @click.argument("env")
 @ENV_SET
 @report_errors
 def inspect(env: str, env_set: dict[str, Any]) -> None:
-    """Show what ENV sees, does, pays and lets you set."""
+    """Show the observation, action, rewards and settings of ENV."""
     from poise.tools.inspect import show_env
 
     show_env(env, env_set)
 
 
-@main.command()
-@report_errors
-def doctor() -> None:
-    """Check this machine: packages, drawing, films, window, devices."""
-    from poise.tools.doctor import show_doctor
-
-    sys.exit(show_doctor())
-
-
-@main.command()
+@main.command(short_help="train until solved, with a video")
 @click.argument("env", required=False)
-@click.option("--algo", help="sac, ppo or td3.  [default: the one recommended for the environment]")
-@click.option("--steps", type=int, help="Steps to train.  [default: the preset's]")
-@click.option("--seed", type=int, help="Seed of everything that chance decides.  [default: 0]")
-@click.option("--num-envs", type=int, help="Environments side by side.  [default: the preset's]")
+@click.option("--algo", help="sac, ppo or td3.  [default: the one recommended for ENV]")
+@click.option("--steps", type=int, help="Environment steps to train.  [default: the preset's]")
+@click.option("--seed", type=int, help="Seed of weights, exploration and episodes.  [default: 0]")
+@click.option(
+    "--num-envs",
+    type=int,
+    help="Environments that are stepped together.  [default: the preset's]",
+)
 @click.option(
     "--num-workers",
     type=int,
-    help="Processes that step them; the outcome is the same.  [default: the preset's]",
+    help="Processes that step them, with the same result.  [default: the preset's]",
 )
 @SET
 @ENV_SET
@@ -196,23 +263,45 @@ def doctor() -> None:
 @click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
 @RUNS_DIR
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
-@click.option("--no-video", is_flag=True, help="Make no film.")
+@click.option("--no-video", is_flag=True, help="Record no video.")
 @click.option(
     "--with-translator",
     is_flag=True,
-    help="Learn to read poses from pictures beside it, for `poise mimic RUN`.",
+    help="Also train a translator from images to poses, for `poise mimic RUN`.",
 )
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
-@click.option("--resume", metavar="RUN", help="Go on with a run, exactly where it stopped.")
+@click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
 @report_errors
-def train(env: str | None, **words: Any) -> None:
+def train(env: str | None, **options: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
     from poise.tools.train.command import train_and_show
 
-    sys.exit(train_and_show(env, **words))
+    sys.exit(train_and_show(env, **options))
 
 
-@main.command()
+@main.command(
+    short_help="environments x algorithms x seeds", epilog=f"Suites: {', '.join(SUITES)}."
+)
+@click.argument("suite")
+@path_option("--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]")
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Runs at the same time.  [default: one for each core]"
+)
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), help="Number of seeds 0, 1, ..., over the suite's."
+)
+@report_errors
+def benchmark(suite: str, **options: Any) -> None:
+    """Train environments x algorithms x variants x seeds; the same command resumes it.
+
+    SUITE is one of those below, or a YAML file.
+    """
+    from poise.tools.benchmark.runner import run_benchmark
+
+    sys.exit(run_benchmark(suite, **options))
+
+
+@main.command(short_help="a window to watch, push and take over")
 @click.argument("what")
 @RUNS_DIR
 @CHECKPOINT
@@ -222,125 +311,104 @@ def train(env: str | None, **words: Any) -> None:
     type=click.FloatRange(0.05, 10.0),
     default=1.0,
     show_default=True,
-    help="How fast time goes.",
+    help="Factor on real time.",
 )
 @click.option(
-    "--size", type=click.IntRange(64, 2160), help="Height and width of the picture (pixels)."
+    "--size", type=click.IntRange(64, 2160), help="Height and width of the frame (pixels)."
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Seed of the first episode.",
-)
+@seed_option("Seed of the first episode.")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help="Close by itself, and tell how many frames were shown.",
+    help="Close after this time and print the number of frames.",
 )
 @report_errors
 def play(
-    what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **looks: Any
+    what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **options: Any
 ) -> None:
-    """Open a window: watch a RUN balance, disturb it, take over; or take the controls of an ENV yourself."""
+    """Open a window on a RUN to watch and disturb it, or on an ENV to control it."""
     from poise.tools.play.command import play as run_play
 
-    run_play(what, runs_dir, checkpoint, env_set, **looks)
+    run_play(what, runs_dir, checkpoint, env_set, **options)
 
 
-@main.command()
+@main.command(short_help="a video of an episode, or of all checkpoints")
 @click.argument("run")
 @RUNS_DIR
 @CHECKPOINT
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The film, or a folder for all.  [default: in the run's videos/]",
-)
+@path_option("--out", help="The video, or a folder for all.  [default: in the run's videos/]")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
 @render_options
-@click.option("--ghost", metavar="RUN", help="Show this run too, from the same start, as a ghost.")
-@click.option(
-    "--montage",
-    type=click.Path(path_type=Path),
-    help="With --checkpoint all: all in one film, or on a .png to print.",
-)
-@click.option(
-    "--tape", type=click.Path(path_type=Path), help="Keep the episode itself too: a few kilobytes."
-)
+@click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
+@path_option("--montage", help="With --checkpoint all: all in one video, or in a .png.")
+@path_option("--tape", help="Save the episode itself too: a few kilobytes.")
 @ENV_SET
 @report_errors
-def record(run: str, **words: Any) -> None:
-    """Film an episode of RUN's policy, as an .mp4 or a .gif; with --checkpoint all, how it learned."""
-    from poise.tools.record.record_savings import record as run_record
+def record(run: str, **options: Any) -> None:
+    """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
+    from poise.tools.record.record_savings import record as record_savings
 
-    for path in run_record(run, **words):
-        click.echo(f"film: {path}")
+    for path in record_savings(run, **options):
+        click.echo(f"video: {path}")
 
 
-@main.command()
-@click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
+@main.command(short_help="one page: videos, curves, settings, failures")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@path_option("--out", required=True, help="The page, .html.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The film.  [default: beside the tape]"
+    "--episodes",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Evaluation episodes of each run.",
 )
-@render_options
+@RUNS_DIR
 @report_errors
-def replay(tape: Path, **words: Any) -> None:
-    """Film an episode again from its tape FILE, as large as you like."""
-    from poise.tools.record.record_run import render_tape
+def report(runs: tuple[str, ...], **options: Any) -> None:
+    """Write RUNs of one environment to one page that opens offline."""
+    from poise.tools.report.report import write_report
 
-    click.echo(f"film: {render_tape(tape, **words)}")
+    click.echo(f"report: {write_report(runs, **options)}")
 
 
-@main.command()
-@click.argument(
-    "videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path)
-)
-@OUT
+@main.command(short_help="learning curves, losses, reward terms")
+@click.argument("what", nargs=-1, required=True)
+@RUNS_DIR
 @click.option(
-    "--layout",
-    type=click.Choice(["grid", "sequence"]),
-    default="grid",
-    help="Side by side, or with titles between.",
-)
-@click.option(
-    "--columns", type=click.IntRange(1), help="Columns of the grid.  [default: as many as rows]"
+    "--by",
+    type=click.Choice(["steps", "episodes", "seconds"]),
+    default="steps",
+    show_default=True,
+    help="The x axis.",
 )
 @click.option(
-    "--caption",
-    "captions",
-    multiple=True,
-    help="One for each film, or '' for none.  [default: the file names]",
+    "--kind",
+    type=click.Choice(["returns", "evaluation", "rewards", "losses"]),
+    default="returns",
+    show_default=True,
+    help="The kind of curves.",
 )
-@MAX_SIZE
 @click.option(
-    "--fps",
-    type=click.IntRange(1, 240),
-    help="Frames in a second.  [default: the quickest film's, 60 at most]",
+    "--measure",
+    type=click.Choice(["return", "success", "length"]),
+    default="return",
+    show_default=True,
+    help="The y axis of --kind returns.",
+)
+@path_option(
+    "--out", default=Path("curves.png"), show_default=True, help="The figure, .png, .svg or .pdf."
 )
 @report_errors
-def combine(videos: tuple[Path, ...], **words: Any) -> None:
-    """Put many films into one: side by side, or one after the other with titles."""
-    from poise.tools.record.combine_recordings import combine as run_combine
+def plot(
+    what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path
+) -> None:
+    """Plot curves of WHAT: runs, a folder of runs, a benchmark or a results.csv."""
+    from poise.tools.plot.plot import plot as plot_curves
 
-    click.echo(f"film: {run_combine(videos, **words)}")
-
-
-@main.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@OUT
-@MAX_SIZE
-@click.option("--fps", type=click.IntRange(1, 240), help="Pictures in a second.  [default: 25]")
-@report_errors
-def images_to_video(folder: Path, **words: Any) -> None:
-    """Make a film of the pictures in DIR, in the order of their numbers or dates."""
-    from poise.tools.record.images_to_video import images_to_video as run_images_to_video
-
-    click.echo(f"film: {run_images_to_video(folder, **words)}")
+    click.echo(f"plot: {plot_curves(what, runs_dir, by, out, kind, measure)}")
 
 
-@main.command()
+@main.command(short_help="fixed episodes, beside a random policy")
 @click.argument("run")
 @CHECKPOINT
 @click.option(
@@ -348,44 +416,44 @@ def images_to_video(folder: Path, **words: Any) -> None:
     type=click.IntRange(1, 10_000),
     default=20,
     show_default=True,
-    help="Episodes to live.",
+    help="Number of episodes.",
 )
-@click.option("--steps", type=click.IntRange(1), help="Cut them after so many steps.")
+@click.option("--steps", type=click.IntRange(1), help="Truncate episodes after so many steps.")
 @evaluation_options
 @report_errors
-def evaluate(run: str, **words: Any) -> None:
-    """Judge RUN's policy on episodes with fixed seeds, beside a random policy."""
+def evaluate(run: str, **options: Any) -> None:
+    """Evaluate RUN's policy on episodes with fixed seeds, beside a random policy."""
     from poise.tools.evaluate.evaluate import evaluate_and_show
 
-    evaluate_and_show(run, **words)
+    evaluate_and_show(run, **options)
 
 
-@main.command()
+@main.command(short_help="which of two runs is better, and how surely")
 @click.argument("one", metavar="RUN")
 @click.argument("two", metavar="RUN")
 @click.option(
     "--checkpoint",
     nargs=2,
     metavar="STEP STEP",
-    help="Of each: latest, best or a step.  [default: the best]",
+    help="Of each run: latest, best or a step.  [default: best]",
 )
 @click.option(
     "--episodes",
     type=click.IntRange(5, 10_000),
     default=20,
     show_default=True,
-    help="Episodes to live.",
+    help="Number of episodes.",
 )
 @evaluation_options
 @report_errors
-def compare(one: str, two: str, **words: Any) -> None:
-    """Compare two runs of one environment on the same episodes: which is better, and how sure that is."""
+def compare(one: str, two: str, **options: Any) -> None:
+    """Compare two runs of one environment on the same episodes, with a confidence interval."""
     from poise.tools.evaluate.compare import compare_and_show
 
-    compare_and_show(one, two, **words)
+    compare_and_show(one, two, **options)
 
 
-@main.command()
+@main.command(short_help="the largest push that it withstands")
 @click.argument("run")
 @CHECKPOINT
 @click.option(
@@ -393,41 +461,33 @@ def compare(one: str, two: str, **words: Any) -> None:
     type=click.IntRange(1, 1000),
     default=5,
     show_default=True,
-    help="Starts of each push and change.",
+    help="Episodes for each push and each change.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("robustness.png"),
-    show_default=True,
-    help="The picture.",
-)
+@path_option("--out", default=Path("robustness.png"), show_default=True, help="The figure.")
 @evaluation_options
 @report_errors
-def robustness(run: str, **words: Any) -> None:
-    """Push RUN's body from all sides, and change mass, friction and gravity: what does its policy withstand."""
+def robustness(run: str, **options: Any) -> None:
+    """Measure which pushes, masses, frictions and gravities RUN's policy withstands."""
     from poise.tools.evaluate.robustness_plot import measure_and_show
 
-    measure_and_show(run, **words)
+    measure_and_show(run, **options)
 
 
-@main.command()
+@main.command(short_help="images of a body with its joint states")
 @click.argument("env")
+@path_option("--out", required=True, help="Folder of the dataset.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The folder it is written to."
-)
-@click.option(
-    "--frames", type=click.IntRange(1), default=50_000, show_default=True, help="How many pictures."
+    "--frames", type=click.IntRange(1), default=50_000, show_default=True, help="Number of images."
 )
 @click.option(
     "--size",
     type=click.IntRange(16, 1024),
     default=64,
     show_default=True,
-    help="Height and width of each (pixels).",
+    help="Height and width of each image (pixels).",
 )
 @click.option(
-    "--policy", default="random", show_default=True, help="What moves the body: random, or a RUN."
+    "--policy", default="random", show_default=True, help="Policy of the body: random, or a RUN."
 )
 @click.option(
     "--sequences",
@@ -436,230 +496,198 @@ def robustness(run: str, **words: Any) -> None:
     show_default=True,
     help="Frames of each episode.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Another seed, other episodes.",
-)
-@click.option(
-    "--vary", "randomize_appearance", multiple=True, metavar="KIND=STRENGTH", help=RANDOMIZE_HELP
-)
+@seed_option("Seed of the episodes.")
+@RANDOMIZE_APPEARANCE
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
 @RUNS_DIR
 @ENV_SET
 @report_errors
-def dataset(env: str, **words: Any) -> None:
-    """Collect pictures of ENV beside its signals; run again, it goes on where it was stopped."""
-    from poise.tools.translate.command import collect_and_show
+def dataset(env: str, **options: Any) -> None:
+    """Collect images of ENV with its signals; the same command resumes it."""
+    from poise.tools.translate.collect_dataset import collect_and_show
 
-    collect_and_show(env, **words)
+    collect_and_show(env, **options)
 
 
-@main.group()
+@main.group(short_help="estimate joint states from an image")
 def translate() -> None:
-    """Learn to read a body's joints from its picture."""
+    """Train and evaluate translators, which estimate joint states from images."""
 
 
 @translate.command(name="train")
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @SET
-@click.option("--run", "name", help="The run's name.")
-@click.option("--resume", help="Go on with this RUN.")
+@click.option("--run", "name", help="Name of the run.  [default: <env>-translator-<seed>]")
+@click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
 @RUNS_DIR
 @report_errors
-def translate_train(dataset: Path | None, **words: Any) -> None:
-    """Train a translator on DATASET until its error on held-out episodes is small; Ctrl-C saves."""
+def translate_train(dataset: Path | None, **options: Any) -> None:
+    """Train a translator on DATASET until its error on held-out episodes is small."""
     from poise.tools.translate.command import train_and_show
 
-    train_and_show(dataset, **words)
+    train_and_show(dataset, **options)
 
 
 @translate.command(name="evaluate")
 @click.argument("run")
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option(
-    "--worst", type=click.Path(path_type=Path), help="Draw the worst frames into this picture."
-)
+@path_option("--worst", help="Draw the frames with the largest errors into this image.")
 @click.option(
     "--map",
     "drawn",
     type=click.Path(path_type=Path),
-    help="Draw the error over all that the arms can do.",
+    help="Draw the error over all poses of the arms.",
 )
 @click.option(
-    "--beside", metavar="RUN", help="Compare speeds with differences of what this translator reads."
+    "--beside",
+    metavar="RUN",
+    help="Compare speeds with differences of the poses of this translator.",
 )
 @RUNS_DIR
 @report_errors
-def translate_evaluate(run: str, dataset: Path, **words: Any) -> None:
-    """Judge RUN's translator on the held-out episodes of DATASET, joint by joint, beside always saying the mean."""
+def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
+    """Evaluate RUN's translator on held-out episodes of DATASET, beside predicting the mean."""
     from poise.tools.translate.command import evaluate_and_show
 
-    evaluate_and_show(run, dataset, **words)
+    evaluate_and_show(run, dataset, **options)
 
 
-@main.command()
+@main.command(short_help="take the pose that an image shows")
 @click.argument("policy")
 @TRANSLATOR
 @click.option(
     "--image",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A picture of a pose, PNG or JPEG, of any size.",
+    help="Image of a pose, PNG or JPEG, of any size.",
 )
-@click.option("--video", type=click.Path(path_type=Path), help="A film to follow.")
+@path_option("--video", help="Video to follow.")
 @click.option(
     "--trajectory",
     type=click.FloatRange(0.1, 3600.0),
     metavar="SECONDS",
-    help="Follow a smooth path of known truth.",
+    help="Follow a smooth trajectory whose joint angles are known.",
 )
-@click.option(
-    "--dataset", type=click.Path(path_type=Path), help="Take held-out poses of a dataset."
-)
+@path_option("--dataset", help="Take held-out poses of a dataset.")
 @click.option(
     "--random",
     "number",
     type=click.IntRange(1),
-    help="Take so many poses; of a dataset, 100 when not said.",
+    help="Number of random poses; of a dataset 100 by default.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Film what it sees and what it does, side by side.",
-)
+@path_option("--out", help="Record the targets and the robot side by side.")
 @click.option(
     "--size",
     type=click.IntRange(32, 1080),
     default=320,
     show_default=True,
-    help="Height of the film (pixels).",
+    help="Height of the video (pixels).",
 )
 @RUNS_DIR
 @report_errors
-def mimic(policy: str, **words: Any) -> None:
-    """See a pose, take the pose: POLICY moves to what the translator reads from pictures."""
+def mimic(policy: str, **options: Any) -> None:
+    """Move POLICY's robot to the poses that the translator estimates from images."""
     from poise.tools.mimic.command import mimic_and_show
 
-    mimic_and_show(policy, **words)
+    mimic_and_show(policy, **options)
 
 
-@main.command()
+@main.command(short_help="one robot leads, the other copies it")
 @click.argument("policy")
 @TRANSLATOR
 @click.option(
     "--by",
     type=click.Choice(["keys", "policy", "trajectory"]),
-    help="What leads.  [default: keys; for a film policy]",
+    help="What moves the leader.  [default: keys; for a video policy]",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Film it, without a window.")
+@path_option("--out", help="Record a video, without a window.")
 @click.option(
-    "--seconds", type=click.FloatRange(0.1, 3600.0), help="How long the film lasts.  [default: 10]"
+    "--seconds", type=click.FloatRange(0.1, 3600.0), help="Length of the video.  [default: 10]"
 )
 @click.option(
     "--size",
     type=click.IntRange(64, 1080),
     default=480,
     show_default=True,
-    help="Height of the picture (pixels).",
+    help="Height of the frame (pixels).",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of how both begin."
-)
+@seed_option("Seed of both start states.")
 @RUNS_DIR
 @report_errors
-def duel(policy: str, **words: Any) -> None:
-    """Two robots face to face: one is led, the other copies what it sees of it, as a mirror does."""
-    from poise.tools.mimic.command import duel_and_show
+def duel(policy: str, **options: Any) -> None:
+    """Show two robots face to face: one is led, the other mirrors what it observes of it."""
+    from poise.tools.mimic.duel import show_duel
 
-    duel_and_show(policy, **words)
-
-
-def _list_suites() -> list[str]:
-    """Return the names of the benchmark suites in the package."""
-    suites = files("poise.tools.benchmark") / "suites"
-    return sorted(Path(file.name).stem for file in suites.iterdir())
+    click.echo(show_duel(policy, **options))
 
 
-@main.command(epilog=f"Suites: {', '.join(_list_suites())}.")
-@click.argument("suite")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Where its runs and results.csv lie.  [default: benchmarks/SUITE]",
+@main.command(short_help="a video of a tape, at any size")
+@click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
+@path_option("--out", help="The video.  [default: beside the tape]")
+@render_options
+@report_errors
+def replay(tape: Path, **options: Any) -> None:
+    """Record the episode of the tape FILE again, at any size."""
+    from poise.tools.record.record_run import render_tape
+
+    click.echo(f"video: {render_tape(tape, **options)}")
+
+
+@main.command(short_help="many videos in one")
+@click.argument(
+    "videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path)
 )
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once.  [default: one for each core]")
+@OUT
 @click.option(
-    "--seeds",
-    type=click.IntRange(1, 1000),
-    help="Seeds 0, 1, ...: so many, instead of the suite's.",
+    "--layout",
+    type=click.Choice(["grid", "sequence"]),
+    default="grid",
+    show_default=True,
+    help="Side by side, or one after the other with titles.",
+)
+@click.option(
+    "--columns", type=click.IntRange(1), help="Columns of the grid.  [default: as many as rows]"
+)
+@click.option(
+    "--caption",
+    "captions",
+    multiple=True,
+    help="One for each video, or '' for none.  [default: the file names]",
+)
+@MAX_SIZE
+@click.option(
+    "--fps",
+    type=click.IntRange(1, 240),
+    help="Frames per second.  [default: the highest of the videos, at most 60]",
 )
 @report_errors
-def benchmark(suite: str, **how: Any) -> None:
-    """Train environments x algorithms x variants x seeds: SUITE is named below or a YAML file. Given again, it goes on."""
-    from poise.tools.benchmark.runner import run_benchmark
+def combine(videos: tuple[Path, ...], **options: Any) -> None:
+    """Combine videos into one: side by side, or one after the other with titles."""
+    from poise.tools.record.combine_recordings import combine as combine_recordings
 
-    sys.exit(run_benchmark(suite, **how))
+    click.echo(f"video: {combine_recordings(videos, **options)}")
 
 
-@main.command()
-@click.argument("what", nargs=-1, required=True)
-@RUNS_DIR
-@click.option(
-    "--by",
-    type=click.Choice(["steps", "episodes", "seconds"]),
-    default="steps",
-    show_default=True,
-    help="Over what.",
-)
-@click.option(
-    "--kind",
-    type=click.Choice(["returns", "evaluation", "rewards", "losses"]),
-    default="returns",
-    help="Of what.",
-)
-@click.option(
-    "--measure",
-    type=click.Choice(["return", "success", "length"]),
-    default="return",
-    help="Instead of returns.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("curves.png"),
-    show_default=True,
-    help=".png, .svg or .pdf.",
-)
+@main.command(short_help="a video of images")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@OUT
+@MAX_SIZE
+@click.option("--fps", type=click.IntRange(1, 240), help="Images per second.  [default: 25]")
 @report_errors
-def plot(
-    what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path
-) -> None:
-    """Plot returns or another kind of curve of WHAT: runs of one environment, or one benchmark, folder of runs or results.csv."""
-    from poise.tools.plot.plot import plot as run_plot
+def images_to_video(folder: Path, **options: Any) -> None:
+    """Make a video of the images in DIR, ordered by number or date."""
+    from poise.tools.record.images_to_video import images_to_video as convert_images
 
-    click.echo(f"plot: {run_plot(what, runs_dir, by, out, kind, measure)}")
+    click.echo(f"video: {convert_images(folder, **options)}")
 
 
-@main.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The page, .html.")
-@click.option(
-    "--episodes",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    help="Episodes to judge each run by.",
-)
-@RUNS_DIR
+@main.command(short_help="what works on this machine")
 @report_errors
-def report(runs: tuple[str, ...], **words: Any) -> None:
-    """Put RUNs of one environment on one page that opens offline: films, curves, settings, and why they fell."""
-    from poise.tools.report.report import write_report as run_report
+def doctor() -> None:
+    """Check this machine: packages, rendering, videos, window, devices."""
+    from poise.tools.doctor import show_doctor
 
-    click.echo(f"report: {run_report(runs, **words)}")
+    sys.exit(show_doctor())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from poise.algos.registry import (
     ALGORITHMS,
+    build_learner,
     get_algorithm_class,
     get_algorithm_name,
     make_learner,
@@ -10,6 +11,7 @@ from poise.algos.registry import (
 
 __all__ = [
     "ALGORITHMS",
+    "build_learner",
     "get_algorithm_class",
     "get_algorithm_name",
     "make_learner",

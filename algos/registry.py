@@ -9,6 +9,7 @@ from poise.toolkit.errors import UserError, unknown_name_error
 
 if TYPE_CHECKING:
     from poise.algos.base import Learner
+    from poise.toolkit.registry import EnvDescription
     from poise.toolkit.run import Run
 
 
@@ -47,17 +48,28 @@ def get_algorithm_name(run: "Run") -> str:
 
 
 def restore_learner(
-    run: "Run", checkpoint: str | None = None, *, with_critic: bool = False
+    run: "Run",
+    checkpoint: str | None = None,
+    *,
+    with_critic: bool = False,
+    env: "EnvDescription | None" = None,
 ) -> "Learner":
-    """The learner of a run, ready to act; it loads the small `policy` of a checkpoint, and to `with_critic` its critic too."""
+    """Return the learner of a run, ready to act.
+
+    Only the small `policy` of a checkpoint is loaded, and `with_critic` its critic too. `env` is the
+    description of the run's environment, where the caller has it already.
+    """
     config = run.config
     folder, state = run.load_checkpoint(checkpoint, groups=["policy"])
-    # Whoever only acts remembers nothing: no memory is reserved for it.
+    # A learner that only acts needs no replay buffer.
     settings = {
         **config["settings"],
         **({"buffer_size": 1} if "buffer_size" in config["settings"] else {}),
     }
-    learner = make_learner(get_algorithm_name(run), config["env"], config["env_settings"], settings)
+    from poise.toolkit.registry import describe_env
+
+    env = env or describe_env(config["env"], config["env_settings"])
+    learner = build_learner(get_algorithm_name(run), env, settings)
     learner.load_state_dict(state)
     critic = [name for name in CRITIC_GROUPS if (folder / name).is_dir()]
     learner.has_critic = with_critic and bool(
@@ -77,11 +89,24 @@ def make_learner(
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    """A new learner for an environment."""
-    from poise.toolkit.registry import make_env
+    """Return a new learner for the environment `env_id` with these settings."""
+    from poise.toolkit.registry import describe_env
 
-    kind = get_algorithm_class(algorithm)
-    env = make_env(env_id, env_settings)
-    spaces = env.observation_space, env.action_space
-    env.close()
-    return kind(*spaces, kind.SETTINGS.parse(settings, kind=f"{algorithm} setting"), seed, device)
+    return build_learner(algorithm, describe_env(env_id, env_settings), settings, seed, device)
+
+
+def build_learner(
+    algorithm: str,
+    env: "EnvDescription",
+    settings: Mapping[str, Any],
+    seed: int = 0,
+    device: str = "cpu",
+) -> "Learner":
+    """Return a new learner for an environment that has been described.
+
+    Raises:
+        UserError: a setting is wrong, or the algorithm does not support the action space.
+    """
+    learner_class = get_algorithm_class(algorithm)
+    parsed = learner_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
+    return learner_class(env.observation_space, env.action_space, parsed, seed, device)

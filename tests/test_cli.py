@@ -1,4 +1,4 @@
-"""The command: what it does when it is used well, and what it says when it is not."""
+"""The `poise` command: its results, and its messages for wrong input and failed work."""
 
 import csv
 import errno
@@ -64,22 +64,22 @@ ABSENT = "mps" if sys.platform == "linux" else "cuda"
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run that others copy."""
+    """Train a small run for the tests to copy."""
     return start_run(tmp_path_factory.mktemp("trained"), "mine").run.path
 
 
 @pytest.fixture
 def place(trained: Path, elsewhere: Path) -> Path:
-    """A working folder with the run `mine` in `runs`."""
+    """Return a working folder with the run `mine` in `runs`."""
     shutil.copytree(trained, elsewhere / "runs" / "mine")
     return elsewhere
 
 
-# Used well.
+# Correct use.
 
 
 def test_help_names_every_command():
-    told = said(invoke("--help"))
+    output = said(invoke("--help"))
     for command in (
         "train",
         "play",
@@ -92,20 +92,20 @@ def test_help_names_every_command():
         "inspect",
         "doctor",
     ):
-        assert f"\n  {command} " in told
+        assert f"\n  {command} " in output
         assert said(invoke(command, "--help")).startswith(f"Usage: main {command}")
-    assert "poise train cartpole" in told
+    assert "poise train cartpole" in output
 
 
 def test_version():
     assert "poise" in said(invoke("--version"))
 
 
-def test_list_shows_every_world_and_algorithm():
-    told = said(invoke("list"))
+def test_list_shows_every_environment_and_algorithm():
+    output = said(invoke("list"))
     for env_id in OUR_IDS:
-        assert env_id in told and short_name(env_id) in told
-    assert "sac" in told
+        assert env_id in output and short_name(env_id) in output
+    assert "sac" in output
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
@@ -113,33 +113,33 @@ def test_list_shows_every_world_and_algorithm():
 def test_inspect_shows_signals_rewards_and_settings(env_id, by):
     from sample_envs import bare
 
-    told = said(invoke("inspect", env_id if by == "id" else short_name(env_id)))
+    output = said(invoke("inspect", env_id if by == "id" else short_name(env_id)))
     env = bare(env_id)
     words = [signal.name for signal in (*env.OBSERVATION, *env.ACTION)]
     words += [*env.REWARD, *(name for name, *_ in env.SETTINGS.describe()), env_id]
-    assert [word for word in words if word not in told] == []
+    assert [word for word in words if word not in output] == []
 
 
-def test_inspect_shows_other_peoples_worlds_and_chosen_settings():
+def test_inspect_shows_third_party_environments_and_chosen_settings():
     assert "Box" in said(invoke("inspect", "Pendulum-v1"))
     assert "Discrete(2)" in said(invoke("inspect", "CartPole-v1"))
     assert "7.5" in said(invoke("inspect", "cartpole", "--env-set", "force=7.5"))
 
 
-def test_doctor_finds_this_machine_well():
-    told = said(invoke("doctor"))
-    assert "torch" in told and "films" in told and "FAILS" not in told
+def test_doctor_passes_on_this_machine():
+    output = said(invoke("doctor"))
+    assert "torch" in output and "videos" in output and "FAILS" not in output
 
 
 SHORT = ("--steps", "128", "--no-video", "--set", "evaluate_every=0")
 
 
 def config_of(name: str) -> dict[str, Any]:
-    """What a run was told."""
+    """Return the config of a run."""
     return Run(Path("runs") / name).config
 
 
-def test_a_world_of_choices_is_learned_by_the_algorithm_that_can(elsewhere):
+def test_environment_with_discrete_actions_is_trained_with_ppo(elsewhere):
     said(invoke("train", "CartPole-v1", *SHORT, "--num-envs", "2", "--set", "rollout_steps=32"))
     assert config_of("cart-pole-ppo-0")["algorithm"] == "ppo"
     said(invoke("evaluate", "cart-pole-ppo-0", "--episodes", "2"))
@@ -148,14 +148,12 @@ def test_a_world_of_choices_is_learned_by_the_algorithm_that_can(elsewhere):
 
 
 @pytest.mark.parametrize("env", ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"])
-def test_what_is_seen_as_a_choice_or_a_tuple_is_laid_out_flat_and_every_episode_ends(
-    elsewhere, env
-):
+def test_discrete_and_tuple_observations_are_flattened_and_episodes_end(elsewhere, env):
     short = ("--num-envs", "2", "--set", "rollout_steps=32", "--env-set", "max_episode_steps=20")
     said(invoke("train", env, *SHORT, *short))
 
 
-def test_a_variant_by_name_brings_its_algorithm(elsewhere):
+def test_preset_variant_by_name_sets_its_algorithm(elsewhere):
     said(
         invoke(
             "train",
@@ -175,7 +173,7 @@ def test_a_variant_by_name_brings_its_algorithm(elsewhere):
     ] == [False, 0.0, 1]
 
 
-def test_workers_change_nothing_but_the_time(elsewhere):
+def test_number_of_workers_does_not_change_the_result(elsewhere):
     words = (
         "train",
         "cartpole",
@@ -197,16 +195,20 @@ def test_workers_change_nothing_but_the_time(elsewhere):
 
 
 def test_train_record_evaluate_and_resume(elsewhere):
-    told = said(invoke("train", "cartpole", *QUICK))
+    output = said(invoke("train", "cartpole", *QUICK))
     path = Path("runs/cartpole-sac-0")
     run = Run(path)
-    assert "trained 120 steps" in told and str(path) in told and "poise play cartpole-sac-0" in told
+    assert (
+        "trained 120 steps" in output
+        and str(path) in output
+        and "poise play cartpole-sac-0" in output
+    )
     assert [found.name for found in run.checkpoints()][-1] == "step_000000120"
-    films = list((path / "videos").iterdir())
-    assert len(films) == 1 and films[0].name in told.replace("\n", "")
+    videos = list((path / "videos").iterdir())
+    assert len(videos) == 1 and videos[0].name in output.replace("\n", "")
     assert run.config["command"].split()[0] == "poise"
 
-    told = said(
+    output = said(
         invoke(
             "record",
             "cartpole-sac-0",
@@ -219,7 +221,7 @@ def test_train_record_evaluate_and_resume(elsewhere):
             "film.tape",
         )
     )
-    assert "film.mp4" in told
+    assert "film.mp4" in output
     assert len(list(read_video(Path("film.mp4")))) == len(Tape.load(Path("film.tape")).actions) + 1
 
     first = json.loads(said(invoke("evaluate", "cartpole-sac-0", "--episodes", "3", "--json")))
@@ -264,22 +266,23 @@ def test_train_record_evaluate_and_resume(elsewhere):
     assert len(list((path / "videos").iterdir())) == 1
 
 
-def test_record_without_out_films_into_the_run(place):
-    told = said(invoke("record", "mine"))
-    films = list(Path("runs/mine/videos").glob("*.mp4"))
-    assert len(films) == 1 and films[0].name in told and "step_" in films[0].name
+def test_record_without_out_writes_into_the_run(place):
+    output = said(invoke("record", "mine"))
+    videos = list(Path("runs/mine/videos").glob("*.mp4"))
+    assert len(videos) == 1 and videos[0].name in output and "step_" in videos[0].name
 
 
 @pytest.mark.parametrize("name", sorted(NAMED_PRESETS))
-def test_every_variant_with_a_name_fits_its_algorithm_and_stands_in_the_help(name):
+def test_named_preset_fits_its_algorithm_and_is_in_the_help(name):
     algorithm, found = resolve_preset(name, None, "ppo")
     assert algorithm in ALGORITHMS and found.settings
     assert re.search(rf"variant: .*{name}", " ".join(said(invoke("train", "--help")).split()))
 
 
-def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):
+def test_options_override_set_and_set_overrides_the_preset(elsewhere):
     Path("my.yaml").write_text(
-        "training: {steps: 50, num_envs: 2}\nsettings: {batch_size: 16, hidden_sizes: [8], learning_starts: 20}\n"
+        "training: {steps: 50, num_envs: 2}\n"
+        "settings: {batch_size: 16, hidden_sizes: [8], learning_starts: 20}\n"
     )
     said(
         invoke(
@@ -321,40 +324,40 @@ def test_words_settings_and_a_preset_meet_and_the_nearer_wins(elsewhere):
 
 
 @pytest.mark.parametrize("env", ["Pendulum-v1", "probe/Named-v0", "probe/Uneven-v0"])
-def test_any_box_to_box_world_of_gymnasium_trains(elsewhere, env):
+def test_any_gymnasium_environment_with_boxes_trains(elsewhere, env):
     said(invoke("train", env, *QUICK, "--no-video"))
     assert Run(next(Path("runs").iterdir())).summary()["steps"] == 120
 
 
-def test_a_world_without_a_renderer_trains_and_says_that_there_is_no_film(elsewhere):
-    told = said(invoke("train", "probe/Counter-v0", *QUICK))
-    assert "run:" in told and ".mp4" not in told
+def test_environment_without_a_renderer_trains_without_a_video(elsewhere):
+    output = said(invoke("train", "probe/Counter-v0", *QUICK))
+    assert "run:" in output and ".mp4" not in output
     assert Run(Path("runs/counter-sac-0")).summary()["steps"] == 120
 
 
-def test_solved_is_said(elsewhere):
-    told = said(invoke("train", "cartpole", *QUICK, "--set", "solved_at=1", "--no-video"))
-    assert "solved after 60 steps" in told
+def test_solved_training_prints_solved(elsewhere):
+    output = said(invoke("train", "cartpole", *QUICK, "--set", "solved_at=1", "--no-video"))
+    assert "solved after 60 steps" in output
     assert Run(Path("runs/cartpole-sac-0")).summary()["solved"] is True
 
 
-def test_two_runs_of_one_kind_lie_side_by_side(elsewhere):
+def test_second_run_of_the_same_name_gets_a_number(elsewhere):
     for _ in range(2):
         said(invoke("train", "probe/Counter-v0", *QUICK, "--no-video"))
     assert {path.name for path in Path("runs").iterdir()} == {"counter-sac-0", "counter-sac-0-2"}
 
 
-def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_used(place):
+def test_damaged_latest_checkpoint_is_named_and_the_previous_one_used(place):
     newest = Run(Path("runs/mine")).checkpoints()[-1]
     (newest / "policy" / "arrays.safetensors").write_bytes(b"nonsense")
     result = invoke("evaluate", "mine", "--checkpoint", "latest", "--episodes", "2", "--json")
     assert result.exit_code == 0
     assert newest.name in result.stderr and "damaged" in result.stderr
-    told = json.loads(result.stdout)
-    assert told["checkpoint"] != newest.name, "it says what it judged"
+    summary = json.loads(result.stdout)
+    assert summary["checkpoint"] != newest.name, "it names the checkpoint that it evaluated"
 
 
-# Mistakes in the user's words: exit code 2, one line, nothing changed.
+# Wrong input: exit code 2, one line, nothing changed.
 
 TRAIN = ("train", "cartpole", *QUICK, "--no-video")
 RESUME = ("train", "--resume", "mine")
@@ -405,7 +408,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         ("train", "standing", "--env-set", "actuation=magic"),
         "actuation='magic'",
     ),
-    "picture too small": ((*TRAIN, "--env-set", "width=3"), "width=3"),
+    "frame too small": ((*TRAIN, "--env-set", "width=3"), "width=3"),
     "setting unknown to another's environment": (
         ("train", "Pendulum-v1", *QUICK, "--env-set", "gg=3"),
         "gg",
@@ -421,6 +424,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     # settings of the algorithm and the training
     "misspelt algorithm": ((*TRAIN, "--algo", "sca"), "did you mean 'sac'"),
     "misspelt setting": ((*TRAIN, "--set", "bach_size=3"), "did you mean 'batch_size'"),
+    "setting by its name elsewhere": (
+        (*TRAIN, "--set", "lr=3e-4"),
+        "unknown setting 'lr': Poise calls it learning_rate",
+    ),
     "setting of a wrong type": ((*TRAIN, "--set", "batch_size=many"), "batch_size='many'"),
     "setting out of range": ((*TRAIN, "--set", "batch_size=0"), "batch_size=0"),
     "negative step size": ((*TRAIN, "--set", "learning_rate=-1"), "learning_rate=-1"),
@@ -466,20 +473,29 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "empty run name": ((*TRAIN, "--run", ""), "no path"),
     "run name that is taken": ((*TRAIN, "--run", "mine"), "exists already"),
     "resume an unknown run": (("train", "--resume", "mien"), "did you mean 'mine'"),
-    "resume with --set": ((*RESUME, "--set", "batch_size=3"), "--resume goes on as the run began"),
+    "resume with --set": (
+        (*RESUME, "--set", "batch_size=3"),
+        "--resume continues the run as it began",
+    ),
     "resume with --env-set": (
         (*RESUME, "--env-set", "force=3"),
-        "--resume goes on as the run began",
+        "--resume continues the run as it began",
     ),
-    "resume with --algo": ((*RESUME, "--algo", "sac"), "--resume goes on as the run began"),
+    "resume with --algo": ((*RESUME, "--algo", "sac"), "--resume continues the run as it began"),
     "resume with --preset": (
         (*RESUME, "--preset", "list.yaml"),
-        "--resume goes on as the run began",
+        "--resume continues the run as it began",
     ),
-    "resume with --run": ((*RESUME, "--run", "other"), "--resume goes on as the run began"),
-    "resume with --seed": ((*RESUME, "--seed", "4"), "--resume goes on as the run began"),
-    "resume with --num-envs": ((*RESUME, "--num-envs", "2"), "--resume goes on as the run began"),
-    "resume with --device": ((*RESUME, "--device", "cuda"), "--resume goes on as the run began"),
+    "resume with --run": ((*RESUME, "--run", "other"), "--resume continues the run as it began"),
+    "resume with --seed": ((*RESUME, "--seed", "4"), "--resume continues the run as it began"),
+    "resume with --num-envs": (
+        (*RESUME, "--num-envs", "2"),
+        "--resume continues the run as it began",
+    ),
+    "resume with --device": (
+        (*RESUME, "--device", "cuda"),
+        "--resume continues the run as it began",
+    ),
     "resume with no steps": ((*RESUME, "--steps", "0"), "steps=0"),
     "record an unknown run": (("record", "mien"), "did you mean 'mine'"),
     "record an unknown checkpoint": (
@@ -507,18 +523,18 @@ PRESETS = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_line_exit_code_2_and_changes_nothing(name, place):
-    words, told = MISTAKES[name]
+def test_wrong_input_is_one_line_with_exit_code_2_and_changes_nothing(name, place):
+    words, message = MISTAKES[name]
     for preset, content in PRESETS.items():
         Path(preset).write_bytes(content)
     before = snapshot(place)
     result = invoke(*words)
-    assert_one_line(result, 2, told)
+    assert_one_line(result, 2, message)
     assert snapshot(place) == before
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("trian", "cartpole"), "trian"),
         (("train", "cartpole", "--step", "many"), "--step"),
@@ -534,17 +550,17 @@ def test_a_mistake_is_one_line_exit_code_2_and_changes_nothing(name, place):
         (("play", "cartpole", "--speed", "0"), "0"),
     ],
 )
-def test_a_mistaken_usage_ends_with_one_line_and_exit_code_2(words, told, place):
+def test_wrong_usage_ends_with_one_line_and_exit_code_2(words, message, place):
     before = snapshot(place)
     result = invoke(*words)
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
     *usage, last = result.stderr.strip().splitlines()
-    assert last.startswith("Error: ") and told in last
+    assert last.startswith("Error: ") and message in last
     assert usage[0].startswith("Usage: ")
     assert snapshot(place) == before
 
 
-# Work that fails: exit code 1, one line, nothing that was there is lost.
+# Failed work: exit code 1, one line, nothing that existed is lost.
 
 
 def damage(pattern: str, content: bytes | None) -> None:
@@ -561,7 +577,7 @@ def damage(pattern: str, content: bytes | None) -> None:
     ids=lambda w: w[0],
 )
 @pytest.mark.parametrize(
-    ("pattern", "content", "told"),
+    ("pattern", "content", "message"),
     [
         ("config.json", b"{", "config.json"),
         ("config.json", b"{}", "config.json"),
@@ -571,7 +587,7 @@ def damage(pattern: str, content: bytes | None) -> None:
         ("checkpoints/*/policy/arrays.safetensors", b"nonsense", "no undamaged checkpoint"),
     ],
 )
-def test_a_damaged_run_says_so_and_loses_nothing(place, command, pattern, content, told):
+def test_damaged_run_is_reported_and_loses_nothing(place, command, pattern, content, message):
     damage(pattern, content)
     before = snapshot(place)
     result = invoke(*command)
@@ -579,13 +595,13 @@ def test_a_damaged_run_says_so_and_loses_nothing(place, command, pattern, conten
         raise result.exception
     lines = result.stderr.splitlines()
     assert result.exit_code == 1
-    assert told in lines[-1] and lines[-1].startswith("poise: ")
+    assert message in lines[-1] and lines[-1].startswith("poise: ")
     assert all(line.startswith("warning: checkpoint") for line in lines[:-1])
     assert snapshot(place) == before
 
 
 @pytest.mark.parametrize("name", ["episodes.csv", "metrics.csv"])
-def test_a_damaged_csv_stops_a_resume_kindly_and_is_kept(place, name):
+def test_damaged_csv_stops_a_resume_with_one_line_and_is_kept(place, name):
     damage(name, b"step,episode\nnonsense,1\n")
     before = snapshot(place)
     assert_one_line(invoke(*RESUME, "--steps", "220"), 1, name)
@@ -595,31 +611,31 @@ def test_a_damaged_csv_stops_a_resume_kindly_and_is_kept(place, name):
         for key, value in before.items()
         if after.get(key) != value and not key.endswith("config.json")
     } == {}
-    gc.collect()  # A file left open would be complained about here.
+    gc.collect()  # A file left open raises a ResourceWarning here.
 
 
-def test_a_damaged_summary_does_not_matter(place):
+def test_damaged_summary_does_not_stop_evaluate(place):
     damage("summary.json", b"{")
     said(invoke("evaluate", "mine", "--episodes", "2"))
 
 
-def test_a_run_without_a_checkpoint_is_resumed_from_its_beginning(place):
+def test_run_without_a_checkpoint_is_resumed_from_step_0(place):
     shutil.rmtree("runs/mine/checkpoints")
     assert_one_line(invoke("evaluate", "mine"), 2, "no checkpoint yet")
     said(invoke(*RESUME, "--steps", "60", "--no-video"))
     assert Run(Path("runs/mine")).summary()["steps"] == 60
     with Path("runs/mine/episodes.csv").open(newline="") as file:
         episodes = [int(row["episode"]) for row in csv.DictReader(file)]
-    assert episodes and episodes == list(range(1, len(episodes) + 1)), "told once"
+    assert episodes and episodes == list(range(1, len(episodes) + 1)), "each episode is logged once"
 
 
-def test_a_file_where_the_runs_should_lie(elsewhere):
+def test_file_in_place_of_the_runs_folder_is_reported_and_kept(elsewhere):
     Path("runs").write_text("mine")
     assert_one_line(invoke(*TRAIN), 1, "runs")
     assert Path("runs").read_text() == "mine"
 
 
-def test_a_folder_that_may_not_be_written(elsewhere, monkeypatch):
+def test_runs_folder_without_write_permission_is_reported(elsewhere, monkeypatch):
     def refused(self: Path, *_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(self))
 
@@ -628,7 +644,7 @@ def test_a_folder_that_may_not_be_written(elsewhere, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--out", "file/film.mp4"), "file"),
         (("--out", "folder.mp4"), "folder.mp4"),
@@ -637,35 +653,35 @@ def test_a_folder_that_may_not_be_written(elsewhere, monkeypatch):
     ],
     ids=["film below a file", "film over a folder", "tape in no folder", "tape over a folder"],
 )
-def test_a_film_that_cannot_be_written(place, words, told):
+def test_video_or_tape_that_cannot_be_written_is_reported(place, words, message):
     Path("file").write_text("mine")
     Path("folder.mp4").mkdir()
     before = snapshot(place / "runs")
-    assert_one_line(invoke("record", "mine", "--size", "64", *words), 1, told)
+    assert_one_line(invoke("record", "mine", "--size", "64", *words), 1, message)
     after = snapshot(place / "runs")
     assert [name for name, content in before.items() if after.get(name) != content] == []
 
 
 @pytest.mark.parametrize("name", ["full.mp4", "full.gif"])
 @pytest.mark.parametrize("limit", [0, 3000, 8000])
-def test_a_film_onto_a_full_disk(place, name, limit):
-    """In a process of its own: a library that goes on writing after the first error may take it down."""
+def test_video_on_a_full_disk_is_reported_and_loses_nothing(place, name, limit):
+    """Run in a process of its own: a library that writes on after the first error may end it."""
     before = snapshot(place)
-    told = python("-c", FULL_DISK, str(limit), "record", "mine", "--out", name, cwd=place)
-    lines = told.stderr.strip().splitlines()
-    assert told.returncode == 1, told.stderr
+    process = python("-c", FULL_DISK, str(limit), "record", "mine", "--out", name, cwd=place)
+    lines = process.stderr.strip().splitlines()
+    assert process.returncode == 1, process.stderr
     assert len(lines) == 1 and lines[0].startswith("poise: ") and name in lines[0]
     assert snapshot(place) == before
 
 
-def test_a_world_that_cannot_draw_itself_cannot_be_recorded(elsewhere):
+def test_environment_without_a_renderer_cannot_be_recorded(elsewhere):
     said(invoke("train", "probe/Counter-v0", *QUICK, "--no-video"))
     assert_one_line(invoke("record", "counter-sac-0", "--out", "film.mp4"), 2, "cannot be rendered")
     assert not Path("film.mp4").exists()
 
 
 @pytest.mark.parametrize("what", ["observation", "reward"])
-def test_a_world_that_breaks_down(elsewhere, what):
+def test_environment_with_a_non_finite_value_stops_the_training(elsewhere, what):
     words = (
         "train",
         "probe/Breaks-v0",
@@ -680,7 +696,7 @@ def test_a_world_that_breaks_down(elsewhere, what):
     assert_one_line(invoke(*words), 1, f"the {what} of environment 0 is not finite")
 
 
-def test_a_world_that_tells_another_story_is_not_resumed(elsewhere):
+def test_environment_that_is_not_deterministic_is_not_resumed(elsewhere):
     said(invoke("train", "probe/Forgetful-v0", *QUICK, "--no-video", "--set", "evaluate_every=0"))
     result = invoke("train", "--resume", "forgetful-sac-0", "--steps", "200", "--no-video")
     assert_one_line(result, 1, "cannot be resumed exactly")
@@ -689,36 +705,39 @@ def test_a_world_that_tells_another_story_is_not_resumed(elsewhere):
 FULL_DISK = """
 import resource, sys
 limit = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # No file may grow beyond it: as on a full disk.
+# As on a full disk: no file may grow beyond the limit.
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 from poise import cli
 cli.main()
 """
 
 
 @pytest.mark.parametrize("limit", [0, 3000])
-def test_a_full_disk_stops_a_new_run_with_one_line(elsewhere, limit):
-    told = python("-c", FULL_DISK, str(limit), *TRAIN, cwd=elsewhere)
-    lines = told.stderr.strip().splitlines()
-    assert told.returncode == 1, told.stderr
-    assert len(lines) == 1 and lines[0].startswith("poise: "), told.stderr
+def test_full_disk_stops_a_new_run_with_one_line(elsewhere, limit):
+    process = python("-c", FULL_DISK, str(limit), *TRAIN, cwd=elsewhere)
+    lines = process.stderr.strip().splitlines()
+    assert process.returncode == 1, process.stderr
+    assert len(lines) == 1 and lines[0].startswith("poise: "), process.stderr
     for path in elsewhere.glob("runs/*/checkpoints/step_*"):
         checkpoint.load(path)
 
 
 @pytest.mark.parametrize("limit", [0, 3000])
-def test_a_full_disk_loses_nothing_of_a_run_that_is_resumed(place, limit):
+def test_full_disk_loses_nothing_of_a_run_that_is_resumed(place, limit):
     before = snapshot(place / "runs" / "mine")
-    told = python("-c", FULL_DISK, str(limit), *RESUME, "--steps", "300", "--no-video", cwd=place)
-    lines = told.stderr.strip().splitlines()
-    assert told.returncode == 1, told.stderr
-    assert len(lines) == 1 and lines[0].startswith("poise: "), told.stderr
+    process = python(
+        "-c", FULL_DISK, str(limit), *RESUME, "--steps", "300", "--no-video", cwd=place
+    )
+    lines = process.stderr.strip().splitlines()
+    assert process.returncode == 1, process.stderr
+    assert len(lines) == 1 and lines[0].startswith("poise: "), process.stderr
     after = snapshot(place / "runs" / "mine")
     for name, content in before.items():
         if name.endswith(".csv"):
             assert after[name].startswith(content), f"{name} lost rows"
         elif name != "config.json":
             assert after.get(name) == content, name
-    said(invoke(*RESUME, "--steps", "300", "--no-video"))  # When there is space again.
+    said(invoke(*RESUME, "--steps", "300", "--no-video"))  # With space again.
     assert Run(Path("runs/mine")).summary()["steps"] == 300
 
 
@@ -737,19 +756,19 @@ ENDLESS = (
 )
 
 
-def begun(folder: Path, training: subprocess.Popen) -> Run:
-    """The run of a training, once its first episodes have been told."""
+def wait_for_episodes(folder: Path, training: subprocess.Popen) -> Run:
+    """Return the run of a training, after its first episodes have been logged."""
     for _ in range(600):
-        told = list(folder.glob("runs/*/episodes.csv"))
-        if told and len(told[0].read_text().splitlines()) > 3:
-            return Run(told[0].parent)
+        files = list(folder.glob("runs/*/episodes.csv"))
+        if files and len(files[0].read_text().splitlines()) > 3:
+            return Run(files[0].parent)
         assert training.poll() is None, training.stderr.read()
         time.sleep(0.05)
     raise AssertionError("it never began")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_saves_everything_and_exits_with_its_code(elsewhere, number, code):
+def test_interrupt_saves_everything_and_exits_with_its_code(elsewhere, number, code):
     command = [sys.executable, str(ROOT / "cli.py"), *ENDLESS]
     environment = {
         **os.environ,
@@ -757,7 +776,7 @@ def test_an_interrupt_saves_everything_and_exits_with_its_code(elsewhere, number
     }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=elsewhere, env=environment, **pipes) as training:
-        run = begun(elsewhere, training)
+        run = wait_for_episodes(elsewhere, training)
         training.send_signal(number)
         output, errors = training.communicate(timeout=60)
     assert training.returncode == code
@@ -777,30 +796,28 @@ TWICE = """
 import pathlib, signal
 from sample_runs import start_run
 
-def listen(config):
-    def hear(step, seconds, metrics):
-        if step >= 40:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-    return hear
+def interrupt_twice(step, seconds, metrics):
+    if step >= 40:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
-start_run(pathlib.Path("runs"), listen=listen)
+start_run(pathlib.Path("runs"), loggers=[interrupt_twice])
 print("never")
 """
 
 
-def test_a_second_interrupt_stops_at_once(elsewhere):
-    told = python("-c", TWICE, cwd=elsewhere)
-    assert (told.returncode, told.stdout, told.stderr) == (130, "", "")
+def test_second_interrupt_stops_at_once(elsewhere):
+    process = python("-c", TWICE, cwd=elsewhere)
+    assert (process.returncode, process.stdout, process.stderr) == (130, "", "")
     assert Run(elsewhere / "runs" / "run").checkpoints() == []
 
 
-def test_an_interrupt_in_the_last_evaluation_is_heard_too(elsewhere, monkeypatch):
-    judge = Evaluator.__call__
+def test_interrupt_in_the_last_evaluation_exits_with_130(elsewhere, monkeypatch):
+    evaluate = Evaluator.__call__
 
     def interrupted(self: Evaluator, act: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
-        return judge(self, act)
+        return evaluate(self, act)
 
     monkeypatch.setattr(Evaluator, "__call__", interrupted)
     result = invoke("train", "cartpole", *QUICK, "--set", "evaluate_every=0")
@@ -811,11 +828,11 @@ def test_an_interrupt_in_the_last_evaluation_is_heard_too(elsewhere, monkeypatch
     )
 
 
-def test_an_interrupt_while_filming_leaves_the_trained_run(elsewhere, monkeypatch):
+def test_interrupt_while_recording_leaves_the_trained_run(elsewhere, monkeypatch):
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("poise.tools.train.session.record_episode", interrupted)
+    monkeypatch.setattr("poise.tools.train.command.record_episode", interrupted)
     result = invoke("train", "cartpole", *QUICK)
     assert result.exit_code == 130 and result.stderr == "poise: interrupted\n"
     run = Run(Path("runs/cartpole-sac-0"))
@@ -838,29 +855,29 @@ def test_cli_py_is_the_poise_command(elsewhere):
     assert one.stdout.partition("\n")[2] == two.stdout.partition("\n")[2]
 
 
-def test_a_world_of_ones_own_trains_by_its_module(elsewhere):
-    told = python(
+def test_user_environment_trains_by_its_module(elsewhere):
+    process = python(
         ROOT / "cli.py", "train", "probes:probe/Counter-v0", *QUICK, "--no-video", cwd=elsewhere
     )
-    assert told.returncode == 0, told.stderr
+    assert process.returncode == 0, process.stderr
     assert Run(elsewhere / "runs" / "counter-sac-0").summary()["steps"] == 120
-    told = python(
+    process = python(
         ROOT / "cli.py", "evaluate", "counter-sac-0", "--episodes", "2", "--json", cwd=elsewhere
     )
-    assert json.loads(told.stdout)["env"] == "probes:probe/Counter-v0", told.stderr
+    assert json.loads(process.stdout)["env"] == "probes:probe/Counter-v0", process.stderr
 
 
-def test_a_mistake_has_no_traceback_in_a_real_process_either(elsewhere):
-    told = python(ROOT / "cli.py", "train", "cartpol", cwd=elsewhere)
-    assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr == "poise: unknown environment 'cartpol': did you mean 'cartpole'?\n"
+def test_wrong_input_in_a_real_process_prints_no_traceback(elsewhere):
+    process = python(ROOT / "cli.py", "train", "cartpol", cwd=elsewhere)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr == "poise: unknown environment 'cartpol': did you mean 'cartpole'?\n"
 
 
-# What is shown while training.
+# The live view of a training.
 
 
 def view_of(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What a short training shows."""
+    """Return what the view of a short training prints."""
     monkeypatch.setattr(console, "PLAIN_LINE_INTERVAL", 0.0)
     page = io.StringIO()
     with TrainingView(
@@ -873,15 +890,15 @@ def view_of(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
     return page.getvalue()
 
 
-def test_where_there_is_no_terminal_plain_lines_tell_how_it_goes(monkeypatch):
+def test_view_without_a_terminal_prints_plain_lines(monkeypatch):
     lines = view_of(False, monkeypatch).splitlines()
-    assert "step 50 of 200, 5 s: steps a second 123.0" in lines[0]
+    assert "step 50 of 200, 5 s: steps per second 123.0" in lines[0]
     assert "return of the last episode 7.5" in lines[1]
-    assert "return in evaluation 200.0" in lines[-1] and "step 150 of 200" in lines[-1]
+    assert "evaluation return 200.0" in lines[-1] and "step 150 of 200" in lines[-1]
     assert not any("\x1b" in line for line in lines)
 
 
-def test_on_a_terminal_there_is_a_bar_with_an_eta_and_no_colour_where_none_is_wanted(monkeypatch):
+def test_view_on_a_terminal_shows_a_bar_with_eta_and_obeys_no_color(monkeypatch):
     shown = view_of(True, monkeypatch)
     assert (
         "ETA" in shown
@@ -892,7 +909,7 @@ def test_on_a_terminal_there_is_a_bar_with_an_eta_and_no_colour_where_none_is_wa
     assert os.environ["NO_COLOR"] and "\x1b[3" not in shown
 
 
-def test_plain_lines_come_no_more_often_than_every_ten_seconds():
+def test_plain_lines_are_at_least_ten_seconds_apart():
     page = io.StringIO()
     with TrainingView("x", 200, None, Console(file=page, force_terminal=False)) as view:
         for step in range(100):
@@ -900,7 +917,7 @@ def test_plain_lines_come_no_more_often_than_every_ten_seconds():
     assert page.getvalue() == "" and console.PLAIN_LINE_INTERVAL == 10.0
 
 
-def test_plot_draws_the_curves_of_runs(place):
+def test_plot_writes_the_curves_of_runs(place):
     assert "curves.png" in said(invoke("plot", "mine", "mine"))
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
     assert_one_line(invoke("plot", "mine", "--out", "curves.txt"), 2, "curves.txt")

@@ -1,9 +1,10 @@
-"""Listeners: they hear (step, metrics) and keep them in files. They look; they do not touch."""
+"""Log the metrics of a training to files, and read them back. A logger never changes a run."""
 
 import csv
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,18 +19,57 @@ Metrics = Mapping[str, float]
 
 
 MetricLogger = Callable[[int, float, Metrics], None]
-"""Hears the step, the seconds of training so far, and metrics by name."""
+"""Receives the step, the seconds of training so far, and metrics by name."""
 
 
 RETURN = "charts/episodic_return"
 LENGTH = "charts/episodic_length"
 EPISODE = "charts/episode"
+SPEED = "charts/SPS"  # steps per second
+
+
+class TrainingLog:
+    """Send metrics to all loggers of a training, with its step and its clock.
+
+    Args:
+        loggers: receive every metric, in this order.
+        seconds: training time before this process, of a run that is resumed.
+    """
+
+    def __init__(self, loggers: Sequence[MetricLogger], seconds: float = 0.0) -> None:
+        self.loggers = loggers
+        self._start_time = time.perf_counter() - seconds
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far (s), all sittings together."""
+        return time.perf_counter() - self._start_time
+
+    def write(self, step: int, metrics: Metrics) -> None:
+        """Log metrics by name at `step`."""
+        seconds = self.seconds
+        for logger in self.loggers:
+            logger(step, seconds, metrics)
+
+
+@contextmanager
+def open_file_loggers(folder: Path, step: int = 0) -> Iterator[list[MetricLogger]]:
+    """Log into a run folder, as CSV and as TensorBoard events, from `step` on."""
+    with (
+        closing(CsvLogger(folder, step)) as csv_logger,
+        closing(TensorBoardLogger(folder, step)) as tensorboard_logger,
+    ):
+        yield [csv_logger, tensorboard_logger]
 
 
 class CsvLogger:
-    """episodes.csv (step, episode, return, length, seconds) and metrics.csv (step, seconds, name, value).
+    """Write episodes.csv and metrics.csv.
 
-    Opened for a run that goes on from `step`, rows written after that step are dropped: they will come again.
+    Columns: step, episode, return, length, seconds; and step, seconds, name, value.
+    Rows beyond `step` are dropped when the files are opened: a resumed run writes them again.
+
+    Raises:
+        WorkError: a file that is there holds rows that do not begin with a step.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
@@ -69,7 +109,10 @@ class CsvLogger:
 
 
 class TensorBoardLogger:
-    """TensorBoard events in `folder`, without torch: `tensorboard --logdir runs` shows them live."""
+    """Write TensorBoard events into `folder`, without torch.
+
+    `tensorboard --logdir runs` shows them while they are written.
+    """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -82,7 +125,7 @@ class TensorBoardLogger:
             str(folder), filename_suffix=f".{socket.gethostname()}.{step}"
         )
         if step:
-            # Tells TensorBoard to forget what an interrupted run wrote after this step.
+            # Makes TensorBoard discard what an interrupted run wrote after this step.
             restart = SessionLog(status=SessionLog.START)
             self._writer.add_event(Event(wall_time=time.time(), step=step + 1, session_log=restart))
 
@@ -100,7 +143,7 @@ class TensorBoardLogger:
 
 
 def _truncate_csv(path: Path, header: Sequence[str], step: int) -> None:
-    """Write a CSV file anew, whole or not at all, with the rows up to `step` that it already has."""
+    """Rewrite a CSV file, whole or not at all, with its rows up to `step`."""
     kept: list[list[str]] = []
     if path.exists():
         with path.open(newline="") as old:
@@ -108,55 +151,56 @@ def _truncate_csv(path: Path, header: Sequence[str], step: int) -> None:
                 kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
             except (ValueError, csv.Error):
                 raise WorkError(
-                    f"{path} is damaged: each row should begin with a step; move it away to go on"
+                    f"{path} is damaged: each row should begin with a step; move it away to resume"
                 ) from None
     with atomic_write(path) as aside, aside.open("w", newline="") as new:
         csv.writer(new, lineterminator="\n").writerows([header, *kept])
 
 
 class MetricSeries(NamedTuple):
-    """A metric: the step, the seconds and the number of ended episodes at which it was told, and its values; each (n,)."""
+    """One metric over a run; each array has shape (n,), one entry for each logged value."""
 
     step: Array
     seconds: Array
     episodes: Array
+    """Episodes that had ended by then."""
     values: Array
 
     def get_axis(self, axis: str) -> Array:
-        """Where its values stand: `steps`, `episodes` or `seconds`."""
+        """Return the x values (n,) for `axis`: `steps`, `episodes` or `seconds`."""
         return {"steps": self.step, "episodes": self.episodes, "seconds": self.seconds}[axis]
 
 
 MetricHistory = Mapping[str, MetricSeries]
-"""The metrics of a run, by name, in the order of their first appearance."""
+"""Metrics of a run by name, in the order of their first appearance."""
 
 
 EMPTY_SERIES = MetricSeries(*[np.empty(0)] * 4)
 
 
 def read_metrics(run: Run) -> MetricHistory:
-    """All metrics of a run."""
-    (ended,) = read_columns(run.path / "episodes.csv", "step")
+    """Read all metrics of a run.
+
+    Raises:
+        WorkError: a CSV file of the run is missing or damaged.
+    """
+    (episode_ends,) = read_columns(run.path / "episodes.csv", "step")
     path = run.path / "metrics.csv"
     rows: dict[str, list[list[float]]] = {}
     for name, *numbers in _read_rows(path, "name", "step", "seconds", "value"):
         rows.setdefault(name, []).append(_parse_numbers(path, numbers))
-    found = {}
-    for name, told in rows.items():
-        step, seconds, values = np.array(told).T
-        found[name] = MetricSeries(
-            step, seconds, np.searchsorted(ended, step, side="right").astype(float), values
-        )
-    return found
+    history = {}
+    for name, entries in rows.items():
+        step, seconds, values = np.array(entries).T
+        episodes = np.searchsorted(episode_ends, step, side="right").astype(float)
+        history[name] = MetricSeries(step, seconds, episodes, values)
+    return history
 
 
 def read_columns(path: Path, *names: str) -> Array:
-    """Columns of a run's CSV file as rows of numbers (names, rows)."""
-    return (
-        np.array([_parse_numbers(path, row) for row in _read_rows(path, *names)])
-        .reshape(-1, len(names))
-        .T
-    )
+    """Read columns of a run's CSV file: an array of shape (names, rows)."""
+    rows = [_parse_numbers(path, row) for row in _read_rows(path, *names)]
+    return np.array(rows).reshape(-1, len(names)).T
 
 
 def _read_rows(path: Path, *names: str) -> list[list[str]]:
@@ -174,7 +218,7 @@ def _read_rows(path: Path, *names: str) -> list[list[str]]:
 
 def _parse_numbers(path: Path, texts: list[str]) -> list[float]:
     try:
-        return [float(word) for word in texts]
+        return [float(text) for text in texts]
     except (ValueError, TypeError):
         raise _make_damaged_error(path) from None
 

@@ -15,6 +15,111 @@ from poise.toolkit.errors import UserError, unknown_name_error
 BOUND_SIGNS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
 
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    # stable-baselines3
+    "n_envs": ("num_envs",),
+    "total_timesteps": ("steps",),
+    "n_steps": ("rollout_steps", "steps"),
+    "n_epochs": ("epochs",),
+    "ent_coef": ("entropy_coef", "init_alpha"),
+    "vf_coef": ("value_coef",),
+    "clip_range_vf": ("value_clip_range",),
+    "train_freq": ("updates_per_step",),
+    "gradient_steps": ("updates_per_step",),
+    "target_policy_noise": ("policy_noise",),
+    "target_noise_clip": ("noise_clip",),
+    "action_noise": ("exploration_noise",),
+    "net_arch": ("hidden_sizes",),
+    "policy_kwargs": ("hidden_sizes",),
+    "activation_fn": ("activation",),
+    "ortho_init": ("orthogonal_init",),
+    "features_dim": ("feature_dim",),
+    "share_features_extractor": ("shared_trunk",),
+    "eval_freq": ("evaluate_every",),
+    "n_eval_episodes": ("evaluate_episodes",),
+    "save_freq": ("checkpoint_every",),
+    "log_interval": ("log_every",),
+    "reward_threshold": ("solved_at",),
+    "norm_obs": ("normalize_observations",),
+    "norm_reward": ("normalize_reward",),
+    # CleanRL
+    "num_steps": ("rollout_steps", "steps"),
+    "update_epochs": ("epochs",),
+    "clip_coef": ("clip_range",),
+    "clip_vloss": ("value_clip_range",),
+    "norm_adv": ("normalize_advantage",),
+    "anneal_lr": ("schedule",),
+    "policy_lr": ("learning_rate",),
+    "q_lr": ("learning_rate",),
+    "alpha": ("init_alpha",),
+    "policy_frequency": ("policy_delay",),
+    "minibatch_size": ("batch_size",),
+    "eval_episodes": ("evaluate_episodes",),
+    # Spinning Up
+    "steps_per_epoch": ("rollout_steps",),
+    "replay_size": ("buffer_size",),
+    "start_steps": ("learning_starts",),
+    "update_after": ("learning_starts",),
+    "update_every": ("updates_per_step",),
+    "act_noise": ("exploration_noise",),
+    "target_noise": ("policy_noise",),
+    "pi_lr": ("learning_rate",),
+    "vf_lr": ("learning_rate",),
+    "train_pi_iters": ("epochs",),
+    "train_v_iters": ("epochs",),
+    "clip_ratio": ("clip_range",),
+    "lam": ("gae_lambda",),
+    "polyak": ("tau",),
+    "num_test_episodes": ("evaluate_episodes",),
+    # Papers and other libraries
+    "lr": ("learning_rate",),
+    "actor_lr": ("learning_rate",),
+    "critic_lr": ("learning_rate",),
+    "step_size": ("learning_rate",),
+    "discount": ("gamma",),
+    "discount_factor": ("gamma",),
+    "total_steps": ("steps",),
+    "max_steps": ("steps",),
+    "num_timesteps": ("steps",),
+    "num_actors": ("num_envs",),
+    "n_workers": ("num_workers",),
+    "random_seed": ("seed",),
+    "mini_batch_size": ("batch_size",),
+    "rollout_length": ("rollout_steps",),
+    "num_epochs": ("epochs",),
+    "ppo_epochs": ("epochs",),
+    "clip_eps": ("clip_range",),
+    "clip_param": ("clip_range",),
+    "epsilon_clip": ("clip_range",),
+    "entropy_coeff": ("entropy_coef",),
+    "entropy_weight": ("entropy_coef",),
+    "value_loss_coef": ("value_coef",),
+    "value_coeff": ("value_coef",),
+    "grad_clip": ("max_grad_norm",),
+    "max_gradient_norm": ("max_grad_norm",),
+    "lmbda": ("gae_lambda",),
+    "lambda": ("gae_lambda",),
+    "kl_target": ("target_kl",),
+    "desired_kl": ("target_kl",),
+    "replay_buffer_size": ("buffer_size",),
+    "warmup_steps": ("learning_starts",),
+    "utd_ratio": ("updates_per_step",),
+    "replay_ratio": ("updates_per_step",),
+    "soft_update_tau": ("tau",),
+    "target_network_update_rate": ("tau",),
+    "target_update_tau": ("tau",),
+    "policy_freq": ("policy_delay",),
+    "policy_update_delay": ("policy_delay",),
+    "expl_noise": ("exploration_noise",),
+    "init_temperature": ("init_alpha",),
+    "hidden_size": ("hidden_sizes",),
+    "hidden_dim": ("hidden_sizes",),
+    "hidden_dims": ("hidden_sizes",),
+    "num_threads": ("threads",),
+}
+"""Names of other libraries, and the setting here that does the same: the first that exists counts."""
+
+
 class Settings(BaseModel):
     """Base class of all settings."""
 
@@ -25,7 +130,7 @@ class Settings(BaseModel):
         """Return settings from plain values; a UserError names the first setting that is wrong."""
         for key in values:
             if key not in cls.model_fields:
-                raise unknown_name_error(kind, str(key), cls.model_fields)
+                raise unknown_setting_error(kind, str(key), cls.model_fields)
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
@@ -100,6 +205,16 @@ class EnvSettings(Settings):
     hud: bool = Field(
         False, description="draw time, return, reward terms, actions and margins over the image"
     )
+
+
+def unknown_setting_error(kind: str, name: str, choices: Iterable[str]) -> UserError:
+    """Return the error for an unknown setting: the name used here, the nearest one, or all."""
+    known = list(choices)
+    normalized = name.strip().lower().replace("-", "_")
+    for here in OTHER_NAMES.get(normalized, ()):
+        if here in known:
+            return UserError(f"unknown {kind} {name!r}: Poise calls it {here}")
+    return unknown_name_error(kind, name, known)
 
 
 def parse_assignments(assignments: Iterable[str], option: str) -> dict[str, Any]:

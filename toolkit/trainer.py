@@ -1,6 +1,5 @@
 """The one loop that trains every algorithm."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,39 +9,52 @@ from pydantic import Field
 
 from poise.toolkit.errors import WorkError
 from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, Transition, collect
-from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, MetricLogger
+from poise.toolkit.experience import (
+    EnvBatch,
+    EpisodeStats,
+    SubprocessEnvBatch,
+    Transition,
+    collect,
+)
+from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, SPEED, MetricLogger, TrainingLog
 from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array
 
 
 class Algorithm(Protocol):
-    """What the loop asks of a learner."""
+    """The interface of a learner that `train` needs."""
 
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Actions for observations (N, O): (N, A) numbers, clipped to [-1, 1] by the environments, or (N,) choices."""
+        """Return actions for observations (N, O).
+
+        Continuous: (N, A), clipped to [-1, 1] by the environments. Discrete: (N,).
+        """
 
     def observe(self, transition: Transition) -> None:
-        """Take in one step of N environments."""
+        """Store one step of N environments."""
 
     def update(self) -> dict[str, float]:
-        """Improve, and return the losses by name; {} when it is not yet time."""
+        """Update the networks and return the losses by name; {} when it is not yet time."""
 
     def state_dict(self) -> Mapping[str, Mapping[str, Any]]:
-        """All that makes going on exact, as groups of numpy arrays and plain values."""
+        """Return the full training state, for bit-exact resume, in groups of arrays and values."""
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
-        """Go on from a saved state."""
+        """Restore a state of `state_dict`."""
 
 
 class TrainSettings(Settings):
-    """How long to train, on how many environments, and how often to look."""
+    """Length of a training, number of environments, and intervals of evaluation and logging."""
 
-    steps: int = Field(100_000, ge=1, description="steps to train, counted over all environments")
-    seed: int = Field(0, ge=0, lt=2**32, description="seed of everything that chance decides")
-    num_envs: int = Field(1, ge=1, le=4096, description="environments side by side")
+    steps: int = Field(
+        100_000, ge=1, description="environment steps to train, over all environments"
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="seed of the weights, of exploration and of the episodes"
+    )
+    num_envs: int = Field(1, ge=1, le=4096, description="environments that are stepped together")
     num_workers: int = Field(
-        1, ge=1, le=256, description="processes that step them; changes the time and nothing else"
+        1, ge=1, le=256, description="processes that step them; the result is the same"
     )
     evaluate_every: int = Field(2000, ge=0, description="steps between evaluations; 0: never")
     evaluate_episodes: int = Field(20, ge=1, le=1000, description="episodes of an evaluation")
@@ -50,7 +62,7 @@ class TrainSettings(Settings):
     log_every: int = Field(1000, ge=1, description="steps between rows of losses")
     solved_at: float | None = Field(
         None,
-        description="mean evaluation return at which the environment counts as solved; empty: never",
+        description="mean evaluation return at which the environment is solved; empty: never",
     )
     stop_when_solved: bool = Field(
         True, description="end the training at the evaluation that reaches solved_at"
@@ -59,7 +71,7 @@ class TrainSettings(Settings):
 
 @dataclass
 class Progress:
-    """How far a training is: part of every checkpoint."""
+    """State of a training apart from the learner and the environments; part of every checkpoint."""
 
     step: int = 0
     episode: int = 0
@@ -70,8 +82,26 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
+    def is_due(self, interval: int, num_envs: int) -> bool:
+        """Return whether the last step of `num_envs` environments passed a multiple of `interval`.
+
+        False for an interval of 0.
+        """
+        if interval == 0:
+            return False
+        return self.step // interval > (self.step - num_envs) // interval
+
+    def is_finished(self, settings: TrainSettings) -> bool:
+        """Return whether the steps are spent, or the environment is solved and that ends it."""
+        is_solved = self.solved_step is not None
+        return self.step >= settings.steps or (is_solved and settings.stop_when_solved)
+
     def accumulate(self, losses: Mapping[str, float]) -> None:
-        """Fold the losses of one `learn` into the means that are logged."""
+        """Add the losses of one update to the means that `pop_means` returns.
+
+        Raises:
+            WorkError: a loss is not finite.
+        """
         for name, value in losses.items():
             if not np.isfinite(value):
                 raise WorkError(
@@ -81,11 +111,41 @@ class Progress:
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def pop_means(self) -> dict[str, float]:
-        """The mean losses since the last call."""
+        """Return the mean losses since the last call, by name."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
         self.sums = {}
         self.counts = {}
         return means
+
+    def add_episode(self, episode: EpisodeStats) -> dict[str, float]:
+        """Count a finished episode and return its metrics."""
+        self.episode += 1
+        return {EPISODE: self.episode, RETURN: episode.total_reward, LENGTH: episode.length}
+
+    def add_evaluation(self, mean_return: float, solved_at: float | None) -> bool:
+        """Record the mean return of an evaluation; return whether it is the best so far."""
+        if solved_at is not None and mean_return >= solved_at:
+            self.solved_step = self.solved_step or self.step
+        is_best = self.best_return is None or mean_return > self.best_return
+        if is_best:
+            self.best_return = mean_return
+            self.best_step = self.step
+        return is_best
+
+    def summarize(
+        self, metrics: Mapping[str, float], interrupt_signal: int | None = None
+    ) -> dict[str, Any]:
+        """Return the content of summary.json; `metrics` are those of the final evaluation."""
+        return {
+            "steps": self.step,
+            "episodes": self.episode,
+            "seconds": round(self.seconds, 3),
+            "solved": self.solved_step is not None,
+            "solved_step": self.solved_step,
+            "best_step": self.best_step,
+            "interrupted": interrupt_signal,
+            **metrics,
+        }
 
 
 def train(
@@ -99,59 +159,48 @@ def train(
     save: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Train until the budget is spent, the environment is solved, or `should_stop`; `progress` says from where.
+    """Train from `progress` on until the steps are spent, it is solved, or `should_stop`.
 
-    Evaluating, saving and listening draw no chance from the learner: the weights come out the same without them.
+    Evaluation, checkpoints and logging consume none of the learner's random numbers: the weights
+    are the same without them.
+
+    Raises:
+        WorkError: an action, observation, reward or loss is not finite.
     """
-    began = time.perf_counter() - progress.seconds
-    number = settings.num_envs
-
-    def tell(metrics: Mapping[str, float]) -> None:
-        for listener in loggers:
-            listener(progress.step, progress.seconds, metrics)
-
-    def due(every: int) -> bool:
-        return every > 0 and progress.step // every > (progress.step - number) // every
-
-    def explore(observation: Array) -> Array:
-        return algorithm.act(observation, explore=True)
-
-    def exploit(observation: Array) -> Array:
-        return algorithm.act(observation, explore=False)
-
-    def done() -> bool:
-        return progress.step >= settings.steps or (
-            progress.solved_step is not None and settings.stop_when_solved
-        )
-
-    if done():
+    if progress.is_finished(settings):
         return progress
-    logged = (progress.step, progress.seconds)
-    for transition in collect(envs, explore):
+    num_envs = settings.num_envs
+    log = TrainingLog(loggers, progress.seconds)
+    last_log_step = progress.step
+    last_log_seconds = progress.seconds
+
+    for transition in collect(envs, lambda observation: algorithm.act(observation, explore=True)):
         algorithm.observe(transition)
-        progress.step += number
+        progress.step += num_envs
         progress.accumulate(algorithm.update())
-        progress.seconds = time.perf_counter() - began
-        for ended in envs.finished_episodes:
-            progress.episode += 1
-            tell({EPISODE: progress.episode, RETURN: ended.total_reward, LENGTH: ended.length})
-        if due(settings.log_every):
-            speed = (progress.step - logged[0]) / max(1e-9, progress.seconds - logged[1])
-            logged = (progress.step, progress.seconds)
-            tell({"charts/SPS": speed, **progress.pop_means()})
-        if evaluator is not None and due(settings.evaluate_every):
-            score = evaluator(exploit).metrics()
-            progress.seconds = time.perf_counter() - began
-            tell(score)
-            if settings.solved_at is not None and score["eval/return"] >= settings.solved_at:
-                progress.solved_step = progress.solved_step or progress.step
-            if progress.best_return is None or score["eval/return"] > progress.best_return:
-                progress.best_return = score["eval/return"]
-                progress.best_step = progress.step
+        progress.seconds = log.seconds
+
+        for episode in envs.finished_episodes:
+            log.write(progress.step, progress.add_episode(episode))
+
+        if progress.is_due(settings.log_every, num_envs):
+            elapsed = max(1e-9, progress.seconds - last_log_seconds)
+            speed = (progress.step - last_log_step) / elapsed
+            last_log_step = progress.step
+            last_log_seconds = progress.seconds
+            log.write(progress.step, {SPEED: speed, **progress.pop_means()})
+
+        if evaluator is not None and progress.is_due(settings.evaluate_every, num_envs):
+            result = evaluator(lambda observation: algorithm.act(observation, explore=False))
+            metrics = result.metrics()
+            progress.seconds = log.seconds
+            log.write(progress.step, metrics)
+            if progress.add_evaluation(metrics["eval/return"], settings.solved_at):
                 save(progress)
-        if due(settings.checkpoint_every):
+
+        if progress.is_due(settings.checkpoint_every, num_envs):
             save(progress)
-        if done() or should_stop():
+        if progress.is_finished(settings) or should_stop():
             break
     save(progress)
     return progress

@@ -1,18 +1,20 @@
-"""The doctor: what Poise needs, and whether it works on this machine."""
+"""The command `poise doctor`: check whether what Poise needs works on this machine."""
 
 import importlib.metadata
 import importlib.util
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from poise.toolkit.console import make_table
 from poise.toolkit.media.video import VideoRecorder, read_video
+from poise.toolkit.process import count_cores
 from poise.toolkit.registry import make_env
 
 REQUIRED_PACKAGES = (
@@ -29,61 +31,79 @@ REQUIRED_PACKAGES = (
 )
 
 
+MIN_PYTHON = (3, 11)
+
+
+class Check(NamedTuple):
+    """One line of the report."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
 def show_doctor() -> int:
-    """Check what Poise needs; 0 when everything that is needed works, else 1."""
-    checks = [("python", platform.python_version() >= "3.11", platform.python_version())]
+    """Print all checks; return 0 if everything that is required works, else 1."""
+    required = [*_check_required()]
+    optional = [*_check_optional()]
+    rows = [(check.name, "ok" if check.passed else "FAILS", check.detail) for check in required]
+    rows += [(check.name, "ok" if check.passed else "no", check.detail) for check in optional]
+    Console().print(make_table("Poise on this machine", ("check", "", ""), rows))
+    return 0 if all(check.passed for check in required) else 1
+
+
+def _check_required() -> Iterator[Check]:
+    version = platform.python_version_tuple()
+    is_new_enough = (int(version[0]), int(version[1])) >= MIN_PYTHON
+    yield Check("python", is_new_enough, platform.python_version())
     for package in REQUIRED_PACKAGES:
         try:
-            checks.append((package, True, importlib.metadata.version(package)))
+            yield Check(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            checks.append((package, False, "missing: install Poise again (pip install -e .)"))
-    checks += [("drawing", *_run_check(_check_rendering)), ("films", *_run_check(_check_video))]
-    extras = []
-    there = importlib.util.find_spec("pybullet") is not None
-    extras.append(
-        (
-            "environments in space",
-            there,
-            "pybullet is here" if there else "pybullet is missing: pip install -e '.[3d]'",
-        )
-    )
-    shown = (
-        bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-        or platform.system() != "Linux"
-    )
-    extras.append(
-        (
-            "window",
-            shown,
-            "a display is here" if shown else "no display: `poise play` needs one, films do not",
-        )
-    )
-    extras.append(("cores", True, str(os.cpu_count())))
-    rows = [(name, "ok" if good else "FAILS", told) for name, good, told in checks]
-    rows += [(name, "ok" if good else "no", told) for name, good, told in extras]
-    Console().print(make_table("Poise on this machine", ["what", "", ""], rows))
-    return 0 if all(good for _, good, _ in checks) else 1
+            yield Check(package, False, "missing: install Poise again (pip install -e .)")
+    yield _run_check("rendering", _render_frame)
+    yield _run_check("videos", _write_and_read_video)
 
 
-def _run_check(check: Callable[[], str]) -> tuple[bool, str]:
+def _check_optional() -> Iterator[Check]:
+    has_pybullet = importlib.util.find_spec("pybullet") is not None
+    yield Check(
+        "3D environments",
+        has_pybullet,
+        "pybullet is installed" if has_pybullet else "pybullet is missing: pip install -e '.[3d]'",
+    )
+    has_display_variable = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    has_display = has_display_variable or platform.system() != "Linux"
+    yield Check(
+        "window",
+        has_display,
+        "a display is available"
+        if has_display
+        else "no display: `poise play` needs one, videos do not",
+    )
+    yield Check("cores", True, str(count_cores()))
+
+
+def _run_check(name: str, check: Callable[[], str]) -> Check:
     try:
-        return True, check()
-    except Exception as error:  # Whatever fails here is what the user wants to know.
-        return False, f"{type(error).__name__}: {error}"
+        return Check(name, True, check())
+    except Exception as error:  # Report whatever fails: that is the purpose of the command.
+        return Check(name, False, f"{type(error).__name__}: {error}")
 
 
-def _check_rendering() -> str:
+def _render_frame() -> str:
     env = make_env("poise/Cartpole-v0", {"width": 64, "height": 64}, render_mode="rgb_array")
     env.reset(seed=0)
-    shape = env.render().shape  # type: ignore[union-attr]
+    height, width, _ = np.asarray(env.render()).shape
     env.close()
-    return f"a picture of {shape[1]} x {shape[0]} without a display"
+    return f"an image of {width} x {height} pixels without a display"
 
 
-def _check_video() -> str:
+def _write_and_read_video() -> str:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
-        with VideoRecorder(path, 25) as film:
-            for shade in range(5):
-                film.add(np.full((64, 64, 3), shade * 40, np.uint8))
-        return f"H.264, {sum(1 for _ in read_video(path))} of 5 frames read back"
+        path = Path(folder) / "video.mp4"
+        with VideoRecorder(path, 25) as recorder:
+            for index in range(5):
+                recorder.add(np.full((64, 64, 3), index * 40, np.uint8))
+        frames = sum(1 for _ in read_video(path))
+        return f"H.264, {frames} of 5 frames read back"

@@ -1,48 +1,53 @@
-"""What the command prints: lists, environments, the state of this machine, and how a training ended."""
+"""The commands `poise list` and `poise inspect`: environments, signals, rewards and settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from inspect import cleandoc
 from typing import Any
 
-import gymnasium
 from rich.console import Console
 
 from poise.algos.preset import recommend_algorithm
 from poise.algos.registry import ALGORITHMS
 from poise.toolkit.console import make_table
+from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
 from poise.toolkit.registry import (
-    make_env,
+    EnvDescription,
+    describe_env,
     registered_ids,
     resolve_env_id,
     short_name,
-    unwrap_poise_env,
 )
 from poise.toolkit.spaces import Signal
 
+LIST_COLUMNS = ("name", "id", "observation", "action", "algorithm", "description")
+
+
+NARROW_LIST_COLUMNS = ("name", "algorithm", "description")
+"""Columns of the list where the terminal is narrower than WIDE_TERMINAL."""
+
+
+WIDE_TERMINAL = 110
+"""Columns of text that all columns of the list need."""
+
 
 def show_list() -> None:
-    """Print the environments and the algorithms."""
-    console = Console()
+    """Print the environments of Poise and the algorithms."""
+    console = Console(highlight=False)
+    columns = LIST_COLUMNS if console.width >= WIDE_TERMINAL else NARROW_LIST_COLUMNS
     rows = []
     for env_id in registered_ids():
-        try:
-            env = make_env(env_id)
-        except UserError as error:  # What it needs is not installed.
-            rows.append((short_name(env_id), env_id, "", "", str(error)))
-            continue
-        told = (type(unwrap_poise_env(env)).__doc__ or "").splitlines()[0]
-        sizes = f"{env.observation_space.shape[0]} -> {env.action_space.shape[0]}"  # type: ignore[index]
-        rows.append(
-            (short_name(env_id), env_id, sizes, recommend_algorithm(env_id, env.action_space), told)
-        )
-        env.close()
-    console.print(
-        make_table("Worlds", ["name", "id", "sees -> does", "learns best with", ""], rows)
-    )
-    console.print(
-        f"\nAlgorithms: {', '.join(ALGORITHMS)}. Any other Gymnasium id works too: poise train Pendulum-v1"
-    )
+        values = dict(zip(LIST_COLUMNS, _make_list_row(env_id), strict=True))
+        rows.append([values[column] for column in columns])
+    console.print(make_table("Environments", columns, rows))
+    if "observation" in columns:
+        console.print("\nobservation, action: numbers that the agent observes and sets in a step")
+    else:
+        console.print()
+    console.print("algorithm: the default; --algo chooses another")
+    console.print(f"\nAlgorithms: {', '.join(ALGORITHMS)}")
+    console.print("Next: poise train standing   poise inspect standing")
+    console.print("Also: any other Gymnasium id, such as poise train Pendulum-v1")
 
 
 def describe_signal(signal: Signal) -> str:
@@ -53,43 +58,71 @@ def describe_signal(signal: Signal) -> str:
 
 
 def show_env(env_name: str, settings: Mapping[str, Any]) -> None:
-    """Print an environment's signals, rewards and settings; for somebody else's environment, its spaces."""
+    """Print the signals, rewards and settings of an environment; its spaces if not Poise's."""
     console = Console()
-    env_id = resolve_env_id(env_name)
-    env = make_env(env_id, settings)
-    spec = gymnasium.spec(env_id)
-    ours = unwrap_poise_env(env)
+    env = describe_env(resolve_env_id(env_name), settings)
     console.print(
-        f"[bold]{env_id}[/bold]  time limit {spec.max_episode_steps} steps, solved at {spec.reward_threshold}"
+        f"[bold]{env.env_id}[/bold]  "
+        f"time limit {env.spec.max_episode_steps} steps, solved at {env.spec.reward_threshold}"
     )
-    if ours is None:
-        console.print(f"sees {env.observation_space}\ndoes {env.action_space}")
-    else:
-        console.print(cleandoc(type(ours).__doc__ or ""))
-        for title, signals in (("Sees", ours.OBSERVATION), ("Does", ours.ACTION)):
-            rows = [
-                (s.name, str(s.size), f"{s.low:g} to {s.high:g}", s.unit, describe_signal(s))
-                for s in signals
-            ]
-            console.print(
-                make_table(f"\n{title}", ["signal", "size", "bounds", "unit", "meaning"], rows)
-            )
-        if not ours.agent_view.has_no_pixels:
-            console.print(f"\nWith these settings its agent is shown {ours.observation_space}")
-        for name, weights in ours.REWARD.items():
-            chosen = " (chosen)" if name == ours.settings.reward else ""
-            console.print(
-                f"\nReward {name}{chosen}: "
-                + " + ".join(f"{weight:g} {term}" for term, weight in weights.items())
-            )
-        values = ours.settings.to_dict()
-        known = [
-            (name, str(values[name]), kind, told)
-            for name, kind, _, told in ours.SETTINGS.describe()
-        ]
-        console.print(
-            make_table(
-                "\nSettings (--env-set name=value)", ["name", "value", "type", "meaning"], known
-            )
+    if env.poise_class is None:
+        console.print(f"observation {env.observation_space}\naction {env.action_space}")
+        return
+    console.print(cleandoc(env.poise_class.__doc__ or ""))
+    _print_signals(console, "Observation", env.observation_signals)
+    _print_signals(console, "Action", env.action_signals)
+    if not env.is_state_only:
+        console.print(f"\nWith these settings the agent observes {env.observation_space}")
+    for line in _format_rewards(env.poise_class, env.settings["reward"]):
+        console.print(f"\n{line}")
+    rows = [
+        (name, str(env.settings[name]), type_name, meaning)
+        for name, type_name, _, meaning in env.poise_class.SETTINGS.describe()
+    ]
+    columns = ("name", "value", "type", "meaning")
+    console.print(make_table("\nSettings (--env-set name=value)", columns, rows))
+
+
+def _make_list_row(env_id: str) -> tuple[str, ...]:
+    """Return the entry of an environment, one text for each of LIST_COLUMNS."""
+    try:
+        env = describe_env(env_id)
+    except UserError as error:  # A package that it needs is not installed.
+        return short_name(env_id), env_id, "", "", "", str(error)
+    return (
+        short_name(env_id),
+        env_id,
+        _format_size(env.observation_space),
+        _format_size(env.action_space),
+        recommend_algorithm(env),
+        _get_first_line(env),
+    )
+
+
+def _format_size(space: Any) -> str:
+    return str(space.shape[0])
+
+
+def _get_first_line(env: EnvDescription) -> str:
+    return (env.env_class.__doc__ or "").partition("\n")[0]
+
+
+def _print_signals(console: Console, title: str, signals: Sequence[Signal]) -> None:
+    rows = [
+        (
+            signal.name,
+            str(signal.size),
+            f"{signal.low:g} to {signal.high:g}",
+            signal.unit,
+            signal.meaning,
         )
-    env.close()
+        for signal in signals
+    ]
+    console.print(make_table(f"\n{title}", ("signal", "size", "bounds", "unit", "meaning"), rows))
+
+
+def _format_rewards(env_class: type[BaseEnvironment], chosen: str) -> Iterator[str]:
+    for name, weights in env_class.REWARD.items():
+        marker = " (chosen)" if name == chosen else ""
+        terms = " + ".join(f"{weight:g} {term}" for term, weight in weights.items())
+        yield f"Reward {name}{marker}: {terms}"

@@ -70,7 +70,7 @@ request = TrainRequest(
 )
 run = start_training(request, record_video=False).run
 early = algos.restore_learner(run, "latest", with_critic=True)
-outcome = resume_training(run, {"steps": 200_000}, record_video=False)
+outcome = resume_training(run, {"steps": 200_000})
 good = algos.restore_learner(run)
 score = outcome.metrics
 print(

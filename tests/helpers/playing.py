@@ -6,8 +6,8 @@ from poise.toolkit.media.window import Window
 from poise.tools.play.playground import Playground
 from poise.tools.play.session import PlaySession
 from poise.tools.record.record_run import make_render_env
-from poise.tools.train import session as train_run
 from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import start_training
 
 TICK = 0.02
 
@@ -28,10 +28,15 @@ def run(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     training = {"steps": 40, "checkpoint_every": 20, "evaluate_every": 0}
     settings = {"hidden_sizes": [8], "learning_starts": 10, "batch_size": 8, "evaluate_episodes": 1}
-    return train_run.start_training(
-        TrainRequest("cartpole", "sac", training, settings, runs_dir=runs, name="tiny"),
-        record_video=False,
-    ).run
+    request = TrainRequest(
+        env="cartpole",
+        algorithm="sac",
+        training=training,
+        settings=settings,
+        runs_dir=runs,
+        name="tiny",
+    )
+    return start_training(request).run
 
 
 def make(env_id="poise/Cartpole-v0", policy=None, running=True, **session_options):

@@ -5,24 +5,24 @@ import poise  # noqa: F401  (registers the environments)
 
 
 class Hand:
-    """Stands for a policy of the cart-pole: feedback of some strength; 1 balances, 0 does nothing."""
+    """Linear feedback policy of the cart-pole: `strength` 1 balances, 0 does nothing."""
 
     checkpoint = "by hand"
 
     def __init__(self, strength: float) -> None:
         self.strength = strength
 
-    def act(self, seen: np.ndarray, *, explore: bool) -> np.ndarray:
-        return np.clip(-self.strength * seen @ np.array([[-0.3], [-0.5], [4.0], [1.0]]), -1.0, 1.0)
+    def act(self, observation: np.ndarray, *, explore: bool) -> np.ndarray:
+        gains = np.array([[-0.3], [-0.5], [4.0], [1.0]])
+        return np.clip(-self.strength * observation @ gains, -1.0, 1.0)
 
 
 class Hands:
-    """Stands for a policy: springs that pull elbow and hand of the reacher to what it sees as their targets."""
+    """Policy of the reacher: springs pull elbow and hand to their targets."""
 
     def act(self, observation, *, explore):
         _, elbow, hand, pull, tug, speed = np.split(observation, [4, 6, 8, 10, 12], axis=1)
         pairs = ((elbow, pull), (hand, tug), (hand - elbow, tug))
         levers = [at[:, 0] * force[:, 1] - at[:, 1] * force[:, 0] for at, force in pairs]
-        return np.clip(
-            40 * np.stack((levers[0] + levers[1], levers[2]), axis=1) - 0.2 * speed, -1, 1
-        )
+        torques = np.stack((levers[0] + levers[1], levers[2]), axis=1)
+        return np.clip(40 * torques - 0.2 * speed, -1, 1)

@@ -1,14 +1,13 @@
 """Small runs for tests."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import poise  # noqa: F401  (registers the environments)
 from sample_envs import bare
-
-# Small runs.
 
 SMALL_SETTINGS = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 30, "buffer_size": 500}
 
@@ -28,21 +27,30 @@ def start_run(
     name: str = "run",
     env: str = "cartpole",
     video: bool = False,
-    listen: Any = None,
+    loggers: Sequence[Any] = (),
     **training: Any,
 ) -> Any:
-    """Train a small run, and how it ended."""
-    from poise.tools.train import session as train_run
+    """Train a small run and return its result; with `video`, record one too."""
+    from poise.tools.train.command import record_training_video
     from poise.tools.train.plan import TrainRequest
+    from poise.tools.train.session import start_training
 
-    wanted = {**SMALL_TRAINING, **training}
-    return train_run.start_training(
-        TrainRequest(env, "sac", wanted, SMALL_SETTINGS, name=name, runs_dir=runs), listen, video
+    request = TrainRequest(
+        env=env,
+        algorithm="sac",
+        training={**SMALL_TRAINING, **training},
+        settings=SMALL_SETTINGS,
+        name=name,
+        runs_dir=runs,
     )
+    result = start_training(request, loggers)
+    if video:
+        record_training_video(result)
+    return result
 
 
 def state_of(run: Any, checkpoint: str = "latest") -> dict[str, Any]:
-    """All that a checkpoint holds but the seconds of a clock, flat and as bytes, so that two can be compared."""
+    """Return a checkpoint as a flat dictionary of bytes, without the seconds of the clock."""
     flat = {}
     for group, values in run.load_checkpoint(checkpoint)[1].items():
         for name, value in values.items():
@@ -57,7 +65,7 @@ def state_of(run: Any, checkpoint: str = "latest") -> dict[str, Any]:
 
 
 def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
-    """The rows of both CSV files, without what a clock measured."""
+    """Return the rows of both CSV files, without what depends on the clock."""
     records = {}
     for name in ("episodes", "metrics"):
         with (run.path / f"{name}.csv").open(newline="") as file:
@@ -68,12 +76,12 @@ def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
 
 
 def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
-    """A policy `mover` and a translator `eye` of 32 x 32 pixels for an environment that takes poses; both are untrained."""
+    """Make an untrained policy `mover` and an untrained translator `eye` of 32 x 32 pixels."""
     from poise.algos.translator import Translator, TranslatorSettings
     from poise.toolkit.run import Run
     from poise.toolkit.spaces import slices
-    from poise.tools.train import session as train_run
     from poise.tools.train.plan import TrainRequest
+    from poise.tools.train.session import start_training
 
     training = {
         "steps": 32,
@@ -82,38 +90,35 @@ def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
         "num_envs": 1,
         "num_workers": 1,
     }
-    train_run.start_training(
-        TrainRequest(env_id, "ppo", training, {"rollout_steps": 32}, runs_dir=runs, name="mover"),
-        record_video=False,
+    request = TrainRequest(
+        env=env_id,
+        algorithm="ppo",
+        training=training,
+        settings={"rollout_steps": 32},
+        runs_dir=runs,
+        name="mover",
     )
-    place = slices(bare(env_id).OBSERVATION)["pose"]
+    start_training(request)
+    pose = slices(bare(env_id).OBSERVATION)["pose"]
+    num_outputs = pose.stop - pose.start
     settings = TranslatorSettings(conv_channels=(4, 8), hidden_size=8)
     eye = Run.create(runs, "eye", env_id, "translator", 0)
-    seen = {"width": 32, "height": 32, "show_markers": False}
-    told = {
+    config = {
         "env": env_id,
-        "env_settings": seen,
+        "env_settings": {"width": 32, "height": 32, "show_markers": False},
         "algorithm": "translator",
         "settings": settings.to_dict(),
+        "training": {"seed": 0},
+        "device": "cpu",
+        "size": [32, 32],
+        "outputs": num_outputs,
     }
-    eye.write(
-        "config.json",
-        {
-            **told,
-            "training": {"seed": 0},
-            "device": "cpu",
-            "size": [32, 32],
-            "outputs": place.stop - place.start,
-        },
-    )
-    eye.save_checkpoint(
-        1, Translator((32, 32), place.stop - place.start, settings, seed=0).state_dict(), 0.0
-    )
+    eye.write("config.json", config)
+    state = Translator((32, 32), num_outputs, settings, seed=0).state_dict()
+    eye.save_checkpoint(1, state, 0.0)
     return Run.open(runs, "mover"), eye
 
 
 JUDGED = {f"eval/{name}" for name in ("return", "length", "success", "return_std")}
-JUDGED |= {
-    f"eval/reward/{term}" for term in ("upright", "centred", "low_velocity", "control_saving")
-}
-"""What an evaluation of the cart-pole tells."""
+JUDGED |= {f"eval/reward/{term}" for term in ("upright", "centred", "quiet", "economy")}
+"""Names of the metrics of a cart-pole evaluation."""

@@ -316,7 +316,7 @@ def test_strength_of_all_is_default_of_the_others():
     ("occluders=-1", "appearance randomization occluders=-1: input should be greater than or"),
     ("camera_jitter=much", "appearance randomization camera_jitter='much'"),
     ("all=2", "less than or equal to 1"),
-    ("noise", "--vary 'noise': write it as key=value"),
+    ("noise", "--randomize-appearance 'noise': write it as key=value"),
 ])  # fmt: skip
 def test_invalid_strength_is_refused_in_one_line(elsewhere, assignment, message):
     result = CliRunner().invoke(
@@ -337,9 +337,9 @@ def test_dataset_command_randomizes_and_help_lists_all_names(elsewhere):
         "16",
         "--jobs",
         "1",
-        "--vary",
+        "--randomize-appearance",
         "colours=1",
-        "--vary",
+        "--randomize-appearance",
         "occluders=0.5",
     ]
     result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *options])

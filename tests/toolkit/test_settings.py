@@ -5,8 +5,15 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError, unknown_name_error
-from poise.toolkit.settings import Settings, parse_assignments
+from poise.toolkit.settings import (
+    OTHER_NAMES,
+    Settings,
+    parse_assignments,
+    unknown_setting_error,
+)
+from poise.toolkit.trainer import TrainSettings
 from pydantic import Field, ValidationError
 
 
@@ -178,3 +185,54 @@ def test_unknown_name_error_for_any_name_is_one_line(name, choices):
     error = unknown_name_error("thing", name, choices)
     assert isinstance(error, UserError) and isinstance(error, ValueError)
     assert "\n" not in str(error)
+
+
+# Names of other libraries.
+
+
+def settings_of(algorithm):
+    """Return the names that `--set` takes for an algorithm."""
+    learner_settings = get_algorithm_class(algorithm).SETTINGS
+    return {*learner_settings.model_fields, *TrainSettings.model_fields}
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_name_of_another_library_is_answered_with_an_existing_setting(name):
+    existing = set().union(*(settings_of(algorithm) for algorithm in ALGORITHMS))
+    assert name not in existing, "the table would never be asked"
+    assert OTHER_NAMES[name] and set(OTHER_NAMES[name]) <= existing
+    (first, *_) = OTHER_NAMES[name]
+    error = unknown_setting_error("setting", name, existing)
+    assert str(error) == f"unknown setting {name!r}: Poise calls it {first}"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "name", "answer"),
+    [
+        ("sac", "lr", "learning_rate"),
+        ("sac", "n_envs", "num_envs"),
+        ("sac", "total_timesteps", "steps"),
+        ("ppo", "total_steps", "steps"),
+        ("ppo", "n_steps", "rollout_steps"),
+        ("sac", "n_steps", "steps"),
+        ("td3", "net_arch", "hidden_sizes"),
+        ("ppo", "ent_coef", "entropy_coef"),
+        ("sac", "ent_coef", "init_alpha"),
+        ("ppo", "vf_coef", "value_coef"),
+        ("ppo", "n_epochs", "epochs"),
+        ("sac", "train_freq", "updates_per_step"),
+        ("td3", "gradient_steps", "updates_per_step"),
+        ("ppo", "clip_coef", "clip_range"),
+        ("td3", "Policy-Freq", "policy_delay"),
+        ("sac", "polyak", "tau"),
+    ],
+)
+def test_answer_fits_the_algorithm(algorithm, name, answer):
+    error = unknown_setting_error("setting", name, settings_of(algorithm))
+    assert str(error) == f"unknown setting {name!r}: Poise calls it {answer}"
+
+
+def test_name_whose_setting_the_algorithm_lacks_gets_the_ordinary_error():
+    assert "Poise calls it" not in str(unknown_setting_error("setting", "clip_coef", ["tau"]))
+    with pytest.raises(UserError, match="unknown training setting 'n_envs': Poise calls it num"):
+        TrainSettings.parse({"n_envs": 3}, kind="training setting")

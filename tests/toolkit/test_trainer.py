@@ -1,4 +1,4 @@
-"""The one loop: what it calls, when, and in which order; and when it stops."""
+"""The training loop: what it calls, in which order, and when it stops."""
 
 import csv
 import math
@@ -20,25 +20,27 @@ from sample_runs import JUDGED, records_of, start_run, state_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
-class Scholar:
-    """An algorithm that learns nothing and writes down everything that is asked of it."""
+class RecordingAlgorithm:
+    """Algorithm that learns nothing and records every call."""
 
     def __init__(self, loss: float = 1.0, action: float = 0.5, dies_at: int = 10**9) -> None:
-        self.loss, self.action, self.dies_at = loss, action, dies_at
-        self.told: list[str] = []
-        self.seen: list[Transition] = []
+        self.loss = loss
+        self.action = action
+        self.dies_at = dies_at
+        self.calls: list[str] = []
+        self.transitions: list[Transition] = []
 
     def act(self, observation: np.ndarray, *, explore: bool) -> np.ndarray:
-        self.told.append("act" if explore else "exploit")
+        self.calls.append("act" if explore else "exploit")
         return np.full((len(observation), 1), self.action, np.float32)
 
     def observe(self, transition: Transition) -> None:
-        self.told.append("observe")
-        self.seen.append(transition)
+        self.calls.append("observe")
+        self.transitions.append(transition)
 
     def update(self) -> dict[str, float]:
-        self.told.append("update")
-        number = self.told.count("update")
+        self.calls.append("update")
+        number = self.calls.count("update")
         if number % 2 == 0:
             return {}
         return {"losses/qf_loss": self.loss * number if number < self.dies_at else math.nan}
@@ -50,65 +52,66 @@ class Scholar:
         raise AssertionError
 
 
-class Ear:
-    """A listener that keeps what it hears."""
+class RecordingLogger:
+    """Logger that keeps all metrics."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[int, dict[str, float]]] = []
+        self.entries: list[tuple[int, dict[str, float]]] = []
 
     def __call__(self, step: int, seconds: float, metrics: Mapping[str, float]) -> None:
         assert seconds >= 0.0
-        self.heard.append((step, dict(metrics)))
+        self.entries.append((step, dict(metrics)))
 
     def steps(self, name: str) -> list[int]:
-        """When a metric was heard."""
-        return [step for step, metrics in self.heard if name in metrics]
+        """Return the steps at which a metric was logged."""
+        return [step for step, metrics in self.entries if name in metrics]
 
 
-def school(
-    scholar: Scholar, envs: int = 1, progress: Progress | None = None, **more: Any
-) -> tuple[Progress, Ear, list[int]]:
-    """Train on the environment that counts; the progress, what was heard, and when it was saved."""
-    ear, saved = Ear(), []
+def train_on_counter(
+    algorithm: RecordingAlgorithm, envs: int = 1, progress: Progress | None = None, **more: Any
+) -> tuple[Progress, RecordingLogger, list[int]]:
+    """Train on the counter environment; return progress, logger and the saved steps."""
+    logger = RecordingLogger()
+    saved = []
     others = {name: more.pop(name) for name in ("evaluator", "should_stop") if name in more}
     settings = TrainSettings(
         **{"steps": 60, "num_envs": envs, "log_every": 10, "checkpoint_every": 20, **more}
     )
-    many = EnvBatch("probe/Counter-v0", envs, seed=0)
+    env_batch = EnvBatch("probe/Counter-v0", envs, seed=0)
     progress = progress or Progress()
     train(
-        scholar,
-        many,
+        algorithm,
+        env_batch,
         settings,
         progress,
-        loggers=[ear],
+        loggers=[logger],
         save=lambda now: saved.append(now.step),
         **others,
     )
-    many.close()
-    return progress, ear, saved
+    env_batch.close()
+    return progress, logger, saved
 
 
-def test_each_step_is_acted_seen_and_learned_from_once_and_in_this_order():
-    scholar = Scholar()
-    progress, _, _ = school(scholar, steps=25)
-    assert scholar.told == ["act", "observe", "update"] * 25
+def test_each_step_calls_act_observe_and_update_once_in_this_order():
+    algorithm = RecordingAlgorithm()
+    progress, _, _ = train_on_counter(algorithm, steps=25)
+    assert algorithm.calls == ["act", "observe", "update"] * 25
     assert progress.step == 25
 
 
 @pytest.mark.parametrize(
     ("envs", "steps", "made"), [(1, 60, 60), (3, 60, 60), (7, 60, 63), (100, 60, 100)]
 )
-def test_steps_are_counted_over_all_worlds_until_the_budget_is_spent(envs, steps, made):
-    scholar = Scholar()
-    progress, _, saved = school(scholar, envs, steps=steps)
-    assert progress.step == made == envs * len(scholar.seen)
+def test_steps_are_counted_over_all_environments_until_they_are_spent(envs, steps, made):
+    algorithm = RecordingAlgorithm()
+    progress, _, saved = train_on_counter(algorithm, envs, steps=steps)
+    assert progress.step == made == envs * len(algorithm.transitions)
     assert saved[-1] == made, "the last step is always saved"
-    assert all(len(transition.reward) == envs for transition in scholar.seen)
+    assert all(len(transition.reward) == envs for transition in algorithm.transitions)
 
 
 @pytest.mark.parametrize("envs", [1, 3, 7])
-def test_things_come_due_once_in_every_so_many_steps(envs):
+def test_logging_evaluation_and_checkpoints_happen_once_per_interval(envs):
     evaluated = []
 
     class Score:
@@ -116,57 +119,64 @@ def test_things_come_due_once_in_every_so_many_steps(envs):
             evaluated.append(1)
             return {"eval/return": 0.0, "eval/length": 1.0, "eval/success": 0.0}
 
-    progress, ear, saved = school(
-        Scholar(), envs, steps=84, evaluator=lambda act: Score(), evaluate_every=12
+    progress, logger, saved = train_on_counter(
+        RecordingAlgorithm(), envs, steps=84, evaluator=lambda act: Score(), evaluate_every=12
     )
     expected = [-(-due // envs) * envs for due in range(10, 85, 10)]
-    assert ear.steps("charts/SPS") == expected
-    assert ear.steps("eval/return") == [-(-due // envs) * envs for due in range(12, 85, 12)]
+    assert logger.steps("charts/SPS") == expected
+    assert logger.steps("eval/return") == [-(-due // envs) * envs for due in range(12, 85, 12)]
     assert {-(-due // envs) * envs for due in range(20, 85, 20)} <= set(saved)
     assert len(evaluated) == 7 and progress.step == 84
 
 
-def test_episodes_are_told_with_their_score_and_length():
-    scholar = Scholar(action=1.0)  # A strong action: the counter dies at 7.
-    progress, ear, _ = school(scholar, steps=70)
-    told = [(step, metrics) for step, metrics in ear.heard if EPISODE in metrics]
-    assert [step for step, _ in told] == list(range(7, 71, 7))
-    assert [metrics[EPISODE] for _, metrics in told] == list(range(1, 11))
+def test_episodes_are_logged_with_return_and_length():
+    algorithm = RecordingAlgorithm(action=1.0)  # A strong action: the counter terminates at 7.
+    progress, logger, _ = train_on_counter(algorithm, steps=70)
+    episodes = [(step, metrics) for step, metrics in logger.entries if EPISODE in metrics]
+    assert [step for step, _ in episodes] == list(range(7, 71, 7))
+    assert [metrics[EPISODE] for _, metrics in episodes] == list(range(1, 11))
     assert progress.episode == 10
-    for number, (_, metrics) in enumerate(told):
+    for number, (_, metrics) in enumerate(episodes):
         rewards = np.array(
-            [transition.reward[0] for transition in scholar.seen[number * 7 : number * 7 + 7]]
+            [
+                transition.reward[0]
+                for transition in algorithm.transitions[number * 7 : number * 7 + 7]
+            ]
         )
         assert metrics[RETURN] == pytest.approx(rewards.sum())
         assert metrics[LENGTH] == 7
 
 
-def test_losses_are_told_as_their_mean_since_the_last_row():
-    _, ear, _ = school(Scholar(loss=2.0), steps=40)
-    rows = [metrics["losses/qf_loss"] for _, metrics in ear.heard if "losses/qf_loss" in metrics]
+def test_losses_are_logged_as_their_mean_since_the_last_row():
+    _, logger, _ = train_on_counter(RecordingAlgorithm(loss=2.0), steps=40)
+    rows = [
+        metrics["losses/qf_loss"] for _, metrics in logger.entries if "losses/qf_loss" in metrics
+    ]
     odd = [[2.0 * number for number in range(first, first + 10, 2)] for first in (1, 11, 21, 31)]
     assert rows == pytest.approx([np.mean(part) for part in odd])
 
 
-def test_a_spent_budget_trains_no_more():
-    scholar = Scholar()
-    progress, _, saved = school(scholar, progress=Progress(step=60), steps=60)
-    assert progress.step == 60 and not scholar.told and not saved
+def test_training_with_no_steps_left_does_nothing():
+    algorithm = RecordingAlgorithm()
+    progress, _, saved = train_on_counter(algorithm, progress=Progress(step=60), steps=60)
+    assert progress.step == 60 and not algorithm.calls and not saved
 
 
-def test_it_stops_and_saves_when_asked_to():
-    scholar = Scholar()
-    progress, _, saved = school(scholar, should_stop=lambda: len(scholar.seen) == 13)
+def test_training_asked_to_stop_saves_and_stops():
+    algorithm = RecordingAlgorithm()
+    progress, _, saved = train_on_counter(
+        algorithm, should_stop=lambda: len(algorithm.transitions) == 13
+    )
     assert progress.step == 13 and saved[-1] == 13
 
 
-class Judge:
-    """An evaluation that gives the scores it was told to."""
+class FixedEvaluator:
+    """Evaluator that returns given scores, one after the other."""
 
     def __init__(self, *scores: float) -> None:
         self.scores = list(scores)
 
-    def __call__(self, act: Any) -> "Judge":
+    def __call__(self, act: Any) -> "FixedEvaluator":
         act(np.zeros((1, 2), np.float32))
         return self
 
@@ -174,10 +184,10 @@ class Judge:
         return {"eval/return": self.scores.pop(0), "eval/length": 1.0, "eval/success": 0.0}
 
 
-def test_it_stops_when_solved_and_says_at_which_step():
-    scholar = Scholar()
-    progress, _, saved = school(
-        scholar, evaluator=Judge(1.0, 5.0, 9.0), evaluate_every=10, solved_at=5.0
+def test_solved_training_stops_and_records_the_step():
+    algorithm = RecordingAlgorithm()
+    progress, _, saved = train_on_counter(
+        algorithm, evaluator=FixedEvaluator(1.0, 5.0, 9.0), evaluate_every=10, solved_at=5.0
     )
     assert (progress.step, progress.solved_step, progress.best_step, progress.best_return) == (
         20,
@@ -188,10 +198,14 @@ def test_it_stops_when_solved_and_says_at_which_step():
     assert saved[-1] == 20
 
 
-def test_it_goes_on_when_solved_if_told_to_and_remembers_the_best():
-    judge = Judge(1.0, 5.0, 9.0, 4.0, 9.0, 8.0)
-    progress, _, saved = school(
-        Scholar(), evaluator=judge, evaluate_every=10, solved_at=5.0, stop_when_solved=False
+def test_solved_training_without_stop_when_solved_continues_and_keeps_the_best():
+    evaluator = FixedEvaluator(1.0, 5.0, 9.0, 4.0, 9.0, 8.0)
+    progress, _, saved = train_on_counter(
+        RecordingAlgorithm(),
+        evaluator=evaluator,
+        evaluate_every=10,
+        solved_at=5.0,
+        stop_when_solved=False,
     )
     assert (progress.step, progress.solved_step, progress.best_step, progress.best_return) == (
         60,
@@ -199,57 +213,63 @@ def test_it_goes_on_when_solved_if_told_to_and_remembers_the_best():
         30,
         9.0,
     )
-    assert set(saved) >= {10, 20, 30, 40, 60} and 50 not in saved, (
-        "what is better than ever is saved at once"
-    )
+    assert set(saved) >= {10, 20, 30, 40, 60} and 50 not in saved, "a new best is saved at once"
 
 
-def test_what_is_saved_when_solved_says_that_it_is_solved():
+def test_checkpoint_of_the_solving_evaluation_holds_solved_step():
     states = []
     settings = TrainSettings(steps=60, evaluate_every=10, solved_at=5.0)
-    many = EnvBatch("probe/Counter-v0", 1, seed=0)
+    env_batch = EnvBatch("probe/Counter-v0", 1, seed=0)
 
     def save(progress: Progress) -> None:
         if not any(
             step == progress.step for step, _ in states
-        ):  # As Run.save does: a step is written once.
+        ):  # As Run.save_checkpoint does: a step is written once.
             states.append((progress.step, progress.solved_step))
 
-    train(Scholar(), many, settings, Progress(), evaluator=Judge(1.0, 5.0), save=save)
+    train(
+        RecordingAlgorithm(),
+        env_batch,
+        settings,
+        Progress(),
+        evaluator=FixedEvaluator(1.0, 5.0),
+        save=save,
+    )
     assert states[-1] == (20, 20)
 
 
-def test_evaluating_asks_for_no_exploration():
-    scholar = Scholar()
-    school(scholar, steps=10, evaluator=Judge(1.0), evaluate_every=10)
-    assert scholar.told.count("exploit") == 1 and scholar.told.count("act") == 10
+def test_evaluation_acts_without_exploration():
+    algorithm = RecordingAlgorithm()
+    train_on_counter(algorithm, steps=10, evaluator=FixedEvaluator(1.0), evaluate_every=10)
+    assert algorithm.calls.count("exploit") == 1 and algorithm.calls.count("act") == 10
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_saves_nothing_of_it():
-    ear, saved = Ear(), []
+def test_non_finite_loss_stops_the_run_and_saves_nothing_of_it():
+    logger = RecordingLogger()
+    saved = []
     settings = TrainSettings(steps=100, log_every=10, checkpoint_every=20)
-    many = EnvBatch("probe/Counter-v0", 1, seed=0)
+    env_batch = EnvBatch("probe/Counter-v0", 1, seed=0)
     with pytest.raises(WorkError, match="losses/qf_loss is not finite at step 51"):
         train(
-            Scholar(dies_at=51),
-            many,
+            RecordingAlgorithm(dies_at=51),
+            env_batch,
             settings,
             Progress(),
-            loggers=[ear],
+            loggers=[logger],
             save=lambda now: saved.append(now.step),
         )
     assert saved == [20, 40]
 
 
 @pytest.mark.parametrize("env", ["probe/Counter-v0", "poise/Cartpole-v0", "Pendulum-v1"])
-def test_an_action_that_is_not_finite_is_the_works_fault_and_not_the_users(env):
-    many = EnvBatch(env, 1, seed=0)
-    with pytest.raises(WorkError, match="action") as told:
-        train(Scholar(action=math.nan), many, TrainSettings(steps=10), Progress())
-    assert not isinstance(told.value, UserError)
+def test_non_finite_action_is_a_work_error_and_no_user_error(env):
+    env_batch = EnvBatch(env, 1, seed=0)
+    with pytest.raises(WorkError, match="action") as caught:
+        train(RecordingAlgorithm(action=math.nan), env_batch, TrainSettings(steps=10), Progress())
+    assert not isinstance(caught.value, UserError)
 
 
-def test_an_evaluation_is_the_same_every_time_and_on_seeds_of_its_own():
+def test_evaluation_repeated_is_equal_and_uses_its_own_seeds():
     evaluator = Evaluator("poise/Cartpole-v0", {}, 3)
 
     def push(observation: np.ndarray) -> np.ndarray:
@@ -268,7 +288,7 @@ def test_an_evaluation_is_the_same_every_time_and_on_seeds_of_its_own():
     evaluator.close()
 
 
-def test_more_episodes_than_fit_side_by_side_are_the_same_episodes(monkeypatch):
+def test_evaluation_in_several_batches_gives_the_same_episodes(monkeypatch):
     push = lambda observation: np.sin(50.0 * observation[:, :1])  # noqa: E731
     whole = Evaluator("poise/Cartpole-v0", {}, 7)(push)
     monkeypatch.setattr("poise.toolkit.evaluation.MAX_PARALLEL_EPISODES", 3)
@@ -278,7 +298,7 @@ def test_more_episodes_than_fit_side_by_side_are_the_same_episodes(monkeypatch):
         np.testing.assert_array_equal(part, same)
 
 
-def test_episodes_can_be_cut_after_some_steps():
+def test_evaluation_with_max_steps_truncates_episodes():
     score = Evaluator("poise/Reacher2D-v0", {}, 2, max_steps=40)(
         lambda observation: np.zeros((len(observation), 2))
     )
@@ -286,39 +306,39 @@ def test_episodes_can_be_cut_after_some_steps():
 
 
 @pytest.mark.parametrize("env", ["poise/Cartpole-v0", "poise/Reacher2D-v0"])
-def test_what_the_terms_paid_adds_up_to_the_return(env):
+def test_reward_contributions_add_up_to_the_return(env):
     evaluator = Evaluator(env, {}, 3)
     score = evaluator(make_random_policy(evaluator.envs[0], 0))
-    told = score.metrics()
+    metrics = score.metrics()
     np.testing.assert_allclose(score.reward_contributions.sum(axis=1), score.returns, atol=1e-9)
-    assert sum(told[name] for name in told if name.startswith(REWARD_PREFIX)) == pytest.approx(
-        told["eval/return"]
-    )
-    assert told[RETURN_STD] == score.returns.std() > 0.0
+    assert sum(
+        metrics[name] for name in metrics if name.startswith(REWARD_PREFIX)
+    ) == pytest.approx(metrics["eval/return"])
+    assert metrics[RETURN_STD] == score.returns.std() > 0.0
 
 
-def test_a_world_by_others_tells_no_terms():
+def test_evaluation_of_a_third_party_environment_has_no_reward_terms():
     evaluator = Evaluator("probe/Counter-v0", {}, 2)
-    told = evaluator(lambda seen: np.ones((len(seen), 1), np.float32)).metrics()
-    assert set(told) == {"eval/return", "eval/length", "eval/success", RETURN_STD}
+    metrics = evaluator(lambda rows: np.ones((len(rows), 1), np.float32)).metrics()
+    assert set(metrics) == {"eval/return", "eval/length", "eval/success", RETURN_STD}
 
 
-def test_success_is_what_the_world_says_or_else_not_failing():
-    def judge(env: str, action: float, size: int = 1) -> float:
+def test_success_is_the_environments_flag_or_else_not_terminated():
+    def success_of(env: str, action: float, size: int = 1) -> float:
         evaluator = Evaluator(env, {}, 4)
-        score = evaluator(lambda seen: np.full((len(seen), size), action, np.float32)).metrics()
+        score = evaluator(lambda rows: np.full((len(rows), size), action, np.float32)).metrics()
         evaluator.close()
         return score["eval/success"]
 
-    assert judge("probe/Counter-v0", 1.0) == 0.0, "it died"
-    assert judge("probe/Counter-v0", -1.0) == 1.0, "it lived to its time limit"
-    assert judge("poise/Reacher2D-v0", 0.0, 2) == 0.0, "it never failed, but took no pose"
+    assert success_of("probe/Counter-v0", 1.0) == 0.0, "it terminated"
+    assert success_of("probe/Counter-v0", -1.0) == 1.0, "it reached its time limit"
+    assert success_of("poise/Reacher2D-v0", 0.0, 2) == 0.0, "it never failed, but reached no pose"
 
 
 # Files.
 
 
-def test_csv_files_have_the_columns_that_people_expect(tmp_path: Path):
+def test_csv_files_have_the_documented_columns(tmp_path: Path):
     files = CsvLogger(tmp_path)
     files(5, 0.25, {EPISODE: 1, RETURN: 2.5, LENGTH: 5})
     files(6, 0.5, {"charts/SPS": 100.0, "losses/alpha": 0.1})
@@ -330,7 +350,7 @@ def test_csv_files_have_the_columns_that_people_expect(tmp_path: Path):
     files.close()
 
 
-def test_csv_files_go_on_from_a_step_and_drop_what_will_come_again(tmp_path: Path):
+def test_csv_files_opened_at_a_step_drop_later_rows(tmp_path: Path):
     files = CsvLogger(tmp_path)
     for step in (5, 10, 15):
         files(step, 0.0, {EPISODE: step // 5, RETURN: 1.0, LENGTH: 5})
@@ -342,7 +362,7 @@ def test_csv_files_go_on_from_a_step_and_drop_what_will_come_again(tmp_path: Pat
             assert [row["step"] for row in csv.DictReader(file)] == ["5", "10"]
 
 
-def test_csv_files_lose_nothing_when_the_disk_is_full(tmp_path: Path):
+def test_csv_files_on_a_full_disk_lose_nothing(tmp_path: Path):
     files = CsvLogger(tmp_path)
     files(5, 0.0, {EPISODE: 1, RETURN: 1.0, LENGTH: 5})
     files(5, 0.0, {"losses/alpha": 0.5})
@@ -357,7 +377,7 @@ poise.toolkit.loggers.CsvLogger(pathlib.Path({str(tmp_path)!r}), step=5)
     assert {name: (tmp_path / name).read_text() for name in before} == before
 
 
-def test_a_run_folder_holds_everything_that_the_design_names(tmp_path: Path):
+def test_run_folder_holds_all_documented_files(tmp_path: Path):
     run = start_run(tmp_path, video=True).run
     names = {path.name for path in run.path.iterdir() if not path.name.startswith("events.")}
     assert names == {
@@ -385,7 +405,7 @@ def test_a_run_folder_holds_everything_that_the_design_names(tmp_path: Path):
     )
 
 
-def test_tensorboard_reads_what_the_csv_holds(tmp_path: Path):
+def test_tensorboard_events_equal_the_csv_rows(tmp_path: Path):
     run = start_run(tmp_path).run
     events = EventAccumulator(str(run.path), size_guidance={"scalars": 0}).Reload()
     records = records_of(run)
@@ -402,29 +422,29 @@ def test_tensorboard_reads_what_the_csv_holds(tmp_path: Path):
     assert [event.value for event in events.Scalars(RETURN)] == pytest.approx(returns, rel=1e-6)
 
 
-# Looking does not touch.
+# Evaluation, logging, checkpoints and videos do not change a run.
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that nobody looked at."""
+    """Train a run without evaluation and with few log rows."""
     return start_run(tmp_path_factory.mktemp("plain"), evaluate_every=0, log_every=1000).run
 
 
 @pytest.mark.parametrize(
-    "looks",
+    "options",
     [
         {},
         {"evaluate_every": 7, "evaluate_episodes": 3},
         {"video": True, "evaluate_every": 100},
-        {"log_every": 1, "listen": lambda config: lambda *heard: np.random.default_rng().random(5)},
+        {"log_every": 1, "loggers": [lambda *values: np.random.default_rng().random(5)]},
         {"checkpoint_every": 9},
     ],
-    ids=["again", "evaluated", "filmed", "listened to", "saved often"],
+    ids=["again", "evaluated", "recorded", "logged", "saved often"],
 )
-def test_the_weights_come_out_the_same_however_closely_one_looks(plain, looks, tmp_path):
-    watched = start_run(tmp_path, **{"evaluate_every": 0, "log_every": 1000, **looks}).run
-    one, two = state_of(plain), state_of(watched)
+def test_weights_are_equal_whatever_is_evaluated_logged_or_recorded(plain, options, tmp_path):
+    other = start_run(tmp_path, **{"evaluate_every": 0, "log_every": 1000, **options}).run
+    one, two = state_of(plain), state_of(other)
     assert one.keys() == two.keys() and any(name.startswith("optimizer_critic") for name in one)
     differing = [
         name for name in one if not name.startswith("progress.") and one[name] != two[name]
@@ -432,6 +452,6 @@ def test_the_weights_come_out_the_same_however_closely_one_looks(plain, looks, t
     assert not differing
 
 
-def test_another_seed_is_another_run(plain, tmp_path):
+def test_another_seed_gives_other_weights(plain, tmp_path):
     other = start_run(tmp_path, evaluate_every=0, log_every=1000, seed=1).run
     assert state_of(other)["policy.actor.0.weight"] != state_of(plain)["policy.actor.0.weight"]

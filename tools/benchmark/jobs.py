@@ -4,14 +4,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from poise.toolkit.process import catch_signals
 from poise.tools.benchmark.suite import Job
 
 POLL_INTERVAL = 0.2
 """Seconds between two polls of the processes."""
+
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a benchmark; a second one kills its processes."""
 
 
 TAIL_BYTES = 4096
@@ -135,22 +139,6 @@ def train_jobs(
             for process in running:
                 process.wait()
     return caught[0] if caught else None
-
-
-@contextmanager
-def _catch_signals() -> Iterator[list[int]]:
-    """The signals that asked us to stop."""
-    caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {
-        number: signal.signal(number, lambda number, frame: caught.append(number))
-        for number in numbers
-    }
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _read_last_rows(path: Path) -> list[list[str]]:

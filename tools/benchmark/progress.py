@@ -1,16 +1,12 @@
 """Terminal output of a benchmark: progress of the running trainings, and the final report."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
 
-from poise.toolkit.console import make_table
+from poise.toolkit.console import LiveView, make_table
 from poise.toolkit.registry import short_name
 from poise.tools.benchmark.jobs import RunProcess
 from poise.tools.benchmark.suite import SuitePlan
@@ -25,25 +21,24 @@ PLAIN_TABLE_WIDTH = 110
 
 
 COLUMNS = ("env", "algorithm", "seed", "step", "of", "return", "seconds")
+PLAIN_LINE = "{} {} {}: step {} of {}, return {}, {} s"
 
 
-class SuiteView:
-    """Shows how a benchmark goes. Use it in a `with` block."""
+class SuiteView(LiveView):
+    """Show the progress of a benchmark. Use it in a `with` block."""
 
     def __init__(self, total: int, finished: int, console: Console) -> None:
-        self.console = console
-        told = TextColumn("[bold]{task.completed:,.0f} of {task.total:,.0f} runs")
-        self._bar = Progress(
-            told,
+        columns = (
+            TextColumn("[bold]{task.completed:,.0f} of {task.total:,.0f} runs"),
             BarColumn(),
-            TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-            console=console,
         )
-        self._task = self._bar.add_task("", total=total, completed=finished)
-        self._live = Live(self._bar, console=console, refresh_per_second=4, transient=True)
-        self._last_print_time = time.monotonic()
+        super().__init__(
+            console,
+            columns,
+            total=total,
+            completed=finished,
+            line_interval=PLAIN_LINE_INTERVAL,
+        )
 
     def update(self, running: Sequence[RunProcess]) -> None:
         """How far the runs at work are; in plain lines now and then."""
@@ -68,30 +63,16 @@ class SuiteView:
         self.console.print(line, markup=False)
 
     def add_finished(self, process: RunProcess, trial: Trial | None, error_message: str) -> None:
-        """A run has ended: count it, and say how good it became."""
-        self._bar.advance(self._task)
-        told = (
+        """Count a run that has ended, and print its return."""
+        self.bar.advance(self.task)
+        result = (
             "never evaluated"
             if trial is None
             else f"return {trial.final_return:,.1f} at step {trial.get_column('step')[-1]:,.0f}"
         )
         self.print_line(
-            f"{'FAILED ' * bool(error_message)}{process.job.name}: {told}, {process.elapsed_seconds:.0f} s"
+            f"{'FAILED ' * bool(error_message)}{process.job.name}: {result}, {process.elapsed_seconds:.0f} s"
         )
-
-    def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.console.is_terminal:
-            self._live.stop()
 
 
 def _format_row(process: RunProcess) -> tuple[str, ...]:

@@ -1,11 +1,15 @@
-"""Speed beside the yardstick: stable-baselines3 at equal settings on the very same environments. Extra `dev`."""
+"""Train stable-baselines3 as a yardstick, on the same environments and at equal settings.
+
+Needs the extra `dev`.
+"""
 
 import inspect
 import json
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -18,40 +22,53 @@ from poise import algos
 from poise.algos.sac import SAC
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.experience import EnvBatch, collect, make_env_batch
-from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, CsvLogger
+from poise.toolkit.experience import EnvBatch, EpisodeStats, collect, make_env_batch
+from poise.toolkit.loggers import SPEED, CsvLogger, TrainingLog
 from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run
-from poise.toolkit.trainer import TrainSettings
+from poise.toolkit.trainer import Progress, TrainSettings
 from poise.tools.train.plan import TrainRequest, plan
 
 PEERS = {"sb3-sac": "sac", "sb3-ppo": "ppo", "sb3-td3": "td3"}
-"""Names of peers, and the algorithm of ours whose training (steps, evaluations, threshold) they share."""
+"""Peers, and the algorithm of Poise whose training settings they share."""
 
 
 RESERVED_ARGUMENTS = {"self", "policy", "env", "seed", "device", "_init_setup_model"}
+"""Arguments of a stable-baselines3 algorithm that are no settings."""
 
 
 def plan_peer(
     env: str, algorithm: str, settings: Mapping[str, Any], env_settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A peer's config: our training for this environment, in one environment at a time unless told otherwise, and its own settings."""
+    """Return the config of a peer's run: Poise's training settings, and the peer's own settings.
+
+    `num_envs` is 1 unless `settings` say otherwise.
+
+    Raises:
+        UserError: a name or a value is wrong, or stable-baselines3 is not installed.
+    """
     training = {key: value for key, value in settings.items() if key in TrainSettings.model_fields}
-    config = plan(
-        TrainRequest(
-            env, PEERS[algorithm], settings={"num_envs": 1, **training}, env_settings=env_settings
-        )
+    peer_settings = {key: value for key, value in settings.items() if key not in training}
+    request = TrainRequest(
+        env=env,
+        algorithm=PEERS[algorithm],
+        settings={"num_envs": 1, **training},
+        env_settings=env_settings,
     )
-    own = {key: value for key, value in settings.items() if key not in training}
-    config.update(algorithm=algorithm, settings=own)
+    config = plan(request).config
+    config.update(algorithm=algorithm, settings=peer_settings)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Its advice is in the log of every run.
+        warnings.simplefilter("ignore")  # The log of every run holds them too.
         make_peer(config).get_env().close()
     return config
 
 
 def make_peer(config: Mapping[str, Any]) -> Any:
-    """A new peer; a UserError for a setting that it does not have, or does not take."""
+    """Return a new stable-baselines3 algorithm for a config.
+
+    Raises:
+        UserError: a setting is unknown or refused, or stable-baselines3 is not installed.
+    """
     try:
         import stable_baselines3
         from stable_baselines3.common.monitor import Monitor
@@ -64,26 +81,25 @@ def make_peer(config: Mapping[str, Any]) -> Any:
     name = config["algorithm"]
     training = config["training"]
     settings = dict(config["settings"])
-    kind = getattr(stable_baselines3, PEERS[name].upper())
-    known = inspect.signature(kind.__init__).parameters.keys() - RESERVED_ARGUMENTS
+    peer_class = getattr(stable_baselines3, PEERS[name].upper())
+    arguments = inspect.signature(peer_class.__init__).parameters.keys() - RESERVED_ARGUMENTS
     for key in settings:
-        if key not in known:
-            raise unknown_name_error(f"{name} setting", key, known)
+        if key not in arguments:
+            raise unknown_name_error(f"{name} setting", key, arguments)
     make = partial(make_env, config["env"], config["env_settings"])
     envs = DummyVecEnv([lambda: Monitor(make())] * training["num_envs"])
     try:
         if "action_noise" in settings:
-            still = np.zeros(envs.action_space.shape or ())
-            settings["action_noise"] = NormalActionNoise(
-                still, still + float(settings["action_noise"])
-            )
-        return kind("MlpPolicy", envs, seed=training["seed"], device="cpu", **settings)
+            mean = np.zeros(envs.action_space.shape or ())
+            std = mean + float(settings["action_noise"])
+            settings["action_noise"] = NormalActionNoise(mean, std)
+        return peer_class("MlpPolicy", envs, seed=training["seed"], device="cpu", **settings)
     except (TypeError, ValueError, AssertionError, AttributeError) as error:
         raise UserError(f"{name} cannot be made: {' '.join(str(error).split())}") from None
 
 
 def train_peer(folder: Path, config: Mapping[str, Any]) -> None:
-    """Train a peer into a run folder, from the beginning: what an earlier try measured is written anew."""
+    """Train a peer into a run folder, from step 0; the files of an earlier attempt are replaced."""
     from stable_baselines3.common.callbacks import BaseCallback
 
     torch.set_num_threads(1)
@@ -92,62 +108,42 @@ def train_peer(folder: Path, config: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     run.write("config.json", config)
     peer = make_peer(config)
-    files = CsvLogger(folder)
-    evaluator = Evaluator(config["env"], config["env_settings"], settings.evaluate_episodes)
-    summary: dict[str, Any] = {
-        "steps": 0,
-        "episodes": 0,
-        "seconds": 0.0,
-        "solved": False,
-        "solved_step": None,
-    }
-    began = time.perf_counter()
+    progress = Progress()
+    latest_metrics: dict[str, float] = {}
 
-    class Judge(BaseCallback):
-        """Counts, evaluates and stops as toolkit.trainer.train does."""
+    with ExitStack() as stack:
+        csv_logger = stack.enter_context(closing(CsvLogger(folder)))
+        evaluator = stack.enter_context(
+            closing(Evaluator(config["env"], config["env_settings"], settings.evaluate_episodes))
+        )
+        log = TrainingLog([csv_logger])
 
-        def due(self, every: int) -> bool:
-            return (
-                every > 0
-                and self.num_timesteps // every > (self.num_timesteps - settings.num_envs) // every
-            )
+        class TrainingCallback(BaseCallback):
+            """Log, evaluate and stop as toolkit.trainer.train does."""
 
-        def tell(self, metrics: Mapping[str, float]) -> None:
-            summary["seconds"] = time.perf_counter() - began
-            files(self.num_timesteps, summary["seconds"], metrics)
+            def _on_step(self) -> bool:
+                progress.step = self.num_timesteps
+                progress.seconds = log.seconds
+                for info in self.locals["infos"]:
+                    if "episode" in info:
+                        stats = info["episode"]
+                        episode = EpisodeStats(stats["r"], stats["l"], is_success=False)
+                        log.write(progress.step, progress.add_episode(episode))
+                if progress.is_due(settings.log_every, settings.num_envs):
+                    log.write(progress.step, {SPEED: progress.step / progress.seconds})
+                if progress.is_due(settings.evaluate_every, settings.num_envs):
+                    metrics = evaluator(_predict).metrics()
+                    progress.seconds = log.seconds
+                    log.write(progress.step, metrics)
+                    latest_metrics.update(metrics)
+                    progress.add_evaluation(metrics["eval/return"], settings.solved_at)
+                return not progress.is_finished(settings)
 
-        def _on_step(self) -> bool:
-            summary["steps"] = self.num_timesteps
-            for info in self.locals["infos"]:
-                if "episode" in info:
-                    summary["episodes"] += 1
-                    self.tell(
-                        {
-                            EPISODE: summary["episodes"],
-                            RETURN: info["episode"]["r"],
-                            LENGTH: info["episode"]["l"],
-                        }
-                    )
-            if self.due(settings.log_every):
-                self.tell({"charts/SPS": self.num_timesteps / (time.perf_counter() - began)})
-            if self.due(settings.evaluate_every):
-                score = evaluator(
-                    lambda seen: np.asarray(peer.predict(seen, deterministic=True)[0])
-                ).metrics()
-                self.tell(score)
-                summary.update(score)
-                if settings.solved_at is not None and score["eval/return"] >= settings.solved_at:
-                    summary.update(
-                        solved=True, solved_step=summary["solved_step"] or self.num_timesteps
-                    )
-            return self.num_timesteps < settings.steps and (
-                not (summary["solved"] and settings.stop_when_solved)
-            )
+        def _predict(observation: Any) -> Any:
+            return np.asarray(peer.predict(observation, deterministic=True)[0])
 
-    peer.learn(settings.steps, callback=Judge())
-    files.close()
-    evaluator.close()
-    run.write("summary.json", {**summary, "interrupted": None})
+        peer.learn(settings.steps, callback=TrainingCallback())
+    run.write("summary.json", progress.summarize(latest_metrics))
 
 
 EQUAL_SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -174,7 +170,7 @@ EQUAL_SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"policy_kwargs": {"net_arch": [64, 64]}},
     ),
 }
-"""The same settings in our words and in the peer's."""
+"""By algorithm, the same settings under Poise's names and under the peer's."""
 
 
 def measure_speeds(
@@ -185,85 +181,101 @@ def measure_speeds(
     envs: int,
     ppo_settings: tuple[int, int, int],
 ) -> tuple[float, float]:
-    """Steps a second of ours and of the peer, one after the other, after a warm-up. `ppo_settings`: PPO's steps, batch and epochs."""
-    own, theirs = EQUAL_SETTINGS[algorithm]
+    """Return steps per second of Poise and of the peer, measured one after the other.
+
+    Args:
+        algorithm: sac, ppo or td3.
+        env_id: environment of both.
+        steps: steps to time, after a warm-up.
+        threads: torch threads of Poise's learner.
+        envs: environments that are stepped together.
+        ppo_settings: rollout steps, batch size and epochs; only PPO uses them.
+    """
+    poise_settings, peer_settings = EQUAL_SETTINGS[algorithm]
+    rollout_steps, batch_size, epochs = ppo_settings
     if algorithm == "ppo":
-        own = {
-            **own,
-            "rollout_steps": ppo_settings[0],
-            "batch_size": ppo_settings[1],
-            "epochs": ppo_settings[2],
+        poise_settings = {
+            **poise_settings,
+            "rollout_steps": rollout_steps,
+            "batch_size": batch_size,
+            "epochs": epochs,
         }
-        theirs = {
-            **theirs,
-            "n_steps": ppo_settings[0],
-            "batch_size": ppo_settings[1],
-            "n_epochs": ppo_settings[2],
+        peer_settings = {
+            **peer_settings,
+            "n_steps": rollout_steps,
+            "batch_size": batch_size,
+            "n_epochs": epochs,
         }
-    ours = measure_poise_speed(algorithm, env_id, steps, envs, {**own, "threads": threads})
-    training = TrainSettings(steps=steps, num_envs=envs).to_dict()
+    poise_speed = measure_poise_speed(
+        algorithm, env_id, steps, envs, {**poise_settings, "threads": threads}
+    )
     config = {
         "algorithm": f"sb3-{algorithm}",
         "env": env_id,
         "env_settings": {},
-        "settings": theirs,
-        "training": training,
+        "settings": peer_settings,
+        "training": TrainSettings(steps=steps, num_envs=envs).to_dict(),
     }
     peer = make_peer(config)
-    peer.learn(count_warmup_steps(algorithm, envs, ppo_settings[0]))
-    began = time.perf_counter()
+    peer.learn(count_warmup_steps(algorithm, envs, rollout_steps))
+    start_time = time.perf_counter()
     peer.learn(steps, reset_num_timesteps=False)
-    return ours, steps / (time.perf_counter() - began)
+    return poise_speed, steps / (time.perf_counter() - start_time)
 
 
 def measure_poise_speed(
     algorithm: str, env_id: str, steps: int, envs: int, settings: dict[str, Any], workers: int = 1
 ) -> float:
-    """Steps a second of ours, after a warm-up."""
+    """Return steps per second of Poise's learner, after a warm-up."""
     learner = algos.make_learner(algorithm, env_id, {}, settings)
-    many = make_env_batch(env_id, envs, 0, {}, workers)
-    first = count_warmup_steps(algorithm, envs, settings.get("rollout_steps", 1))
-    began = 0.0
-    for count, transition in enumerate(
-        collect(many, lambda seen: learner.act(seen, explore=True)), 1
-    ):
+    env_batch = make_env_batch(env_id, envs, 0, {}, workers)
+    warmup_steps = count_warmup_steps(algorithm, envs, settings.get("rollout_steps", 1))
+    start_time = 0.0
+    transitions = collect(env_batch, lambda observation: learner.act(observation, explore=True))
+    for count, transition in enumerate(transitions, 1):
         learner.observe(transition)
         learner.update()
-        if count * envs == first:
-            began = time.perf_counter()
-        if count * envs >= first + steps:
+        if count * envs == warmup_steps:
+            start_time = time.perf_counter()
+        if count * envs >= warmup_steps + steps:
             break
-    many.close()
-    return steps / (time.perf_counter() - began)
+    env_batch.close()
+    return steps / (time.perf_counter() - start_time)
 
 
 def count_warmup_steps(algorithm: str, envs: int, rollout_steps: int) -> int:
-    """Steps before the clock starts: one rollout, or the first updates."""
+    """Return the steps before the clock starts: one rollout, or about 600 for the first updates."""
     return envs * rollout_steps if algorithm == "ppo" else envs * (600 // envs)
 
 
 def measure_update_times(rounds: int) -> tuple[float, float]:
-    """Median seconds of one SAC update at 256x256 and batch 256, and of the one product of matrices it makes most."""
+    """Return median seconds of one SAC update (256x256, batch 256) and of one 256^3 product.
+
+    The product is the matrix multiplication that an update makes most often.
+    """
     learner = algos.make_learner("sac", "poise/Cartpole-v0", {}, {"threads": 1})
     envs = EnvBatch("poise/Cartpole-v0", 1, seed=0)
-    for _, transition in zip(
-        range(600), collect(envs, lambda seen: learner.act(seen, explore=True)), strict=False
-    ):
+    transitions = collect(envs, lambda observation: learner.act(observation, explore=True))
+    for _, transition in zip(range(600), transitions, strict=False):
         learner.observe(transition)
     assert isinstance(learner, SAC)
     batch = learner.replay.sample()
-    left, right = torch.randn(256, 256), torch.randn(256, 256)
+    left = torch.randn(256, 256)
+    right = torch.randn(256, 256)
+    update_time = _measure_median_time(lambda: learner.train_on_batch(batch), rounds)
+    product_time = _measure_median_time(lambda: left @ right, rounds)
+    return update_time, product_time
+
+
+def _measure_median_time(work: Callable[[], Any], rounds: int) -> float:
     times = []
-    for work in (lambda: learner.train_on_batch(batch), lambda: left @ right):
-        laps = []
-        for _ in range(rounds):
-            began = time.perf_counter()
-            work()
-            laps.append(time.perf_counter() - began)
-        times.append(median(laps))
-    return times[0], times[1]
+    for _ in range(rounds):
+        start_time = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start_time)
+    return median(times)
 
 
 if __name__ == "__main__":
-    sys.path.append(str(Path.cwd()))  # An environment of the user's own may lie there.
+    sys.path.append(str(Path.cwd()))  # Finds a user's own environment, my_module:MyEnv-v0.
     train_peer(Path(sys.argv[1]), json.loads(sys.argv[2]))

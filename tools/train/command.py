@@ -1,7 +1,6 @@
-"""The training command: a new run, or one that goes on, with a live view and how it ended."""
+"""The command `poise train`: a new run or a resumed one, a live view, a video and the result."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,120 +8,123 @@ from rich.console import Console
 
 from poise.toolkit.console import TrainingView
 from poise.toolkit.errors import UserError
-from poise.toolkit.loggers import MetricLogger, Metrics
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
-from poise.tools.train import session as train_run
+from poise.tools.record.record_run import record_episode
 from poise.tools.train.plan import TrainRequest
-
-
-@contextmanager
-def training_view() -> Iterator[Callable[[Mapping[str, Any]], MetricLogger]]:
-    """Gives the function that opens the live view of a training once its config is known."""
-    views: list[TrainingView] = []
-
-    def listen(config: Mapping[str, Any]) -> MetricLogger:
-        training = config["training"]
-        title = f"{short_name(config['env'])} {config['algorithm']}"
-        views.append(TrainingView(title, training["steps"], training["solved_at"]).__enter__())
-
-        def hear(step: int, seconds: float, metrics: Metrics) -> None:
-            views[0](step, seconds, metrics)
-
-        return hear
-
-    try:
-        yield listen
-    finally:
-        for view in views:
-            view.__exit__(None, None, None)
-
-
-def show_outcome(outcome: Any) -> int:
-    """Print how a training ended and where everything lies; the command's exit code."""
-    console = Console(soft_wrap=True, highlight=False)
-    run = outcome.run
-    progress = outcome.progress
-    if outcome.interrupt_signal is not None:
-        console.print(
-            f"stopped at step {progress.step:,}; everything is saved. Go on with: {_format_command(run, 'train --resume')}"
-        )
-        return 128 + int(outcome.interrupt_signal)
-    score = outcome.metrics
-    told = f"return {score['eval/return']:.1f}, length {score['eval/length']:.0f}, success {score['eval/success']:.0%}"
-    at = f"{progress.step:,} steps, {progress.episode:,} episodes, {progress.seconds:.0f} s"
-    if run.config["training"]["solved_at"] is None:
-        console.print(f"trained {at}: {told}")
-    elif progress.solved_step is None:
-        console.print(f"not solved after {at}: {told}")
-    elif progress.solved_step == progress.step:
-        console.print(f"[bold green]solved[/bold green] after {at}: {told}")
-    else:
-        console.print(
-            f"[bold green]solved[/bold green] at step {progress.solved_step:,}, best after {at}: {told}"
-        )
-    console.print(f"run:   {run.path}")
-    if outcome.video_path is not None:
-        console.print(f"film:  {outcome.video_path}")
-    elif outcome.video_error:
-        console.print(f"no film: {outcome.video_error}")
-    if not outcome.video_error:
-        console.print(f"play:  {_format_command(run, 'play')}")
-    console.print(f"curves: tensorboard --logdir {run.path.parent}")
-    return 0
-
-
-def _format_command(run: Any, command: str) -> str:
-    place = "" if run.path.parent == Path("runs") else f" --runs-dir {run.path.parent}"
-    return f"poise {command} {run.path.name}{place}"
-
+from poise.tools.train.session import TrainingResult, TrainingSession
 
 TRAINING_OPTIONS = ("steps", "seed", "num_envs", "num_workers")
-"""Settings of the training that have a word of their own."""
+"""Settings of the training that have an option of their own."""
 
 
 NEW_RUN_OPTIONS = ("settings", "env_set", "algo", "preset", "name", "device", "with_translator")
-"""What only a new run can be told."""
+"""Options that cannot go with --resume."""
 
 
 def train_and_show(
     env: str | None, *, runs_dir: Path, resume: str | None, no_video: bool, **options: Any
 ) -> int:
-    """Train on an environment, or go on with a run on its own; the command's exit code."""
-    named = {
-        key: options[key]
-        for key in TRAINING_OPTIONS
-        if options[key] is not None and options[key] is not False
-    }
-    if options["keep_going"]:
-        named["stop_when_solved"] = False
+    """Train a new run in `env` or resume a run, and print the result; return the exit code."""
     if (env is None) == (resume is None):
         raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
-    settings = options["settings"]
-    env_settings = options["env_set"]
-    with training_view() as listen:
-        if resume is not None:
-            if any(options[key] for key in NEW_RUN_OPTIONS):
-                raise UserError(
-                    "--resume goes on as the run began; only --steps, --num-workers, --keep-going, --no-video go with it"
-                )
-            outcome = train_run.resume_training(
-                Run.open(runs_dir, resume), named, listen, not no_video
+    training = {name: options[name] for name in TRAINING_OPTIONS if options[name] is not None}
+    if options["keep_going"]:
+        training["stop_when_solved"] = False
+    if resume is not None:
+        if any(options[name] for name in NEW_RUN_OPTIONS):
+            raise UserError(
+                "--resume continues the run as it began; "
+                "only --steps, --num-workers, --keep-going, --no-video go with it"
             )
-        else:
-            device = options["device"] or "auto"
-            chosen = (
-                options["algo"],
-                named,
-                settings,
-                env_settings,
-                options["preset"],
-                options["name"],
-                runs_dir,
-                device,
-            )
-            beside = options["with_translator"]
-            outcome = train_run.start_training(
-                TrainRequest(str(env), *chosen, beside), listen, not no_video
-            )
-    return show_outcome(outcome)
+        session = TrainingSession.resume(Run.open(runs_dir, resume), training)
+    else:
+        request = TrainRequest(
+            env=str(env),
+            algorithm=options["algo"],
+            training=training,
+            settings=options["settings"],
+            env_settings=options["env_set"],
+            preset=options["preset"],
+            name=options["name"],
+            runs_dir=runs_dir,
+            device=options["device"] or "auto",
+            with_translator=options["with_translator"],
+        )
+        session = TrainingSession.create(request)
+    result = train_with_view(session)
+    if result.interrupt_signal is not None:
+        _show_interrupt(result)
+        return 128 + result.interrupt_signal
+    video = None if no_video else record_training_video(result)
+    _show_result(result, video)
+    return 0
+
+
+def train_with_view(session: TrainingSession) -> TrainingResult:
+    """Train with a live view on the terminal."""
+    training: Mapping[str, Any] = session.config["training"]
+    title = f"{short_name(session.config['env'])} {session.config['algorithm']}"
+    with session.open(), TrainingView(title, training["steps"], training["solved_at"]) as view:
+        session.run([view])
+        return session.summarize()
+
+
+def record_training_video(result: TrainingResult) -> Path | UserError:
+    """Record an episode of the best policy into the run; return the video, or why there is none."""
+    run = result.run
+    try:
+        return record_episode(run, run.video_path(f"step_{result.best_step:09d}"))
+    except UserError as error:  # The environment has no renderer; the training is complete.
+        return error
+
+
+def _show_interrupt(result: TrainingResult) -> None:
+    command = _format_command(result.run, "train --resume")
+    _make_console().print(
+        f"stopped at step {result.progress.step:,}; everything is saved. Resume with: {command}"
+    )
+
+
+def _show_result(result: TrainingResult, video: Path | UserError | None) -> None:
+    """Print how good the policy is, and where everything is."""
+    console = _make_console()
+    run = result.run
+    console.print(_format_outcome(result))
+    console.print(f"run:    {run.path}")
+    if isinstance(video, Path):
+        console.print(f"video:  {video}")
+    elif video is not None:
+        console.print(f"no video: {video}")
+    if not isinstance(video, UserError):
+        console.print(f"play:   {_format_command(run, 'play')}")
+    console.print(f"curves: tensorboard --logdir {run.path.parent}")
+
+
+def _format_outcome(result: TrainingResult) -> str:
+    progress = result.progress
+    score = ", ".join(
+        (
+            f"return {result.metrics['eval/return']:.1f}",
+            f"length {result.metrics['eval/length']:.0f}",
+            f"success {result.metrics['eval/success']:.0%}",
+        )
+    )
+    length = f"{progress.step:,} steps, {progress.episode:,} episodes, {progress.seconds:.0f} s"
+    solved = "[bold green]solved[/bold green]"
+    if result.run.config["training"]["solved_at"] is None:
+        return f"trained {length}: {score}"
+    if progress.solved_step is None:
+        return f"not solved after {length}: {score}"
+    if progress.solved_step == progress.step:
+        return f"{solved} after {length}: {score}"
+    return f"{solved} at step {progress.solved_step:,}, best after {length}: {score}"
+
+
+def _format_command(run: Run, command: str) -> str:
+    folder = "" if run.path.parent == Path("runs") else f" --runs-dir {run.path.parent}"
+    return f"poise {command} {run.path.name}{folder}"
+
+
+def _make_console() -> Console:
+    return Console(soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Plan a run: from the user's words to a config with every setting resolved."""
+"""Plan a run: resolve what the user asked for into a config that holds every setting."""
 
 import subprocess
 import sys
@@ -7,106 +7,129 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from poise import algos
-from poise.algos import preset as presets
+from poise.algos.preset import load_preset, recommend_algorithm, resolve_preset
+from poise.algos.registry import get_algorithm_class
 from poise.toolkit.errors import UserError, unknown_name_error
-from poise.toolkit.registry import make_env, resolve_env_id, smoke_test, unwrap_poise_env
+from poise.toolkit.registry import EnvDescription, describe_env, resolve_env_id
 from poise.toolkit.run import get_versions
+from poise.toolkit.settings import unknown_setting_error
 from poise.toolkit.trainer import TrainSettings
-from poise.tools.train.with_translator import plan_translator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """What the user may say about a training; everything left out comes from the preset."""
+    """What a user may choose for a training; the preset gives everything else."""
 
     env: str
+    """Short name or id of the environment."""
     algorithm: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the training (TrainSettings); they take precedence over `settings`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the algorithm or of the training, as `--set` gives them."""
     env_settings: Mapping[str, Any] = field(default_factory=dict)
     preset: str | None = None
+    """YAML file, or name of a variant."""
     name: str | None = None
+    """Name of the run; None: `<env>-<algo>-<seed>`."""
     runs_dir: Path = Path("runs")
     device: str = "auto"
     with_translator: bool = False
 
 
-def plan(request: TrainRequest) -> dict[str, Any]:
-    """The run's config: every setting resolved. All of the user's mistakes are found here, before work begins."""
-    env_id = resolve_env_id(request.env)
-    env = make_env(env_id, request.env_settings)
-    algorithm = request.algorithm or presets.recommend_algorithm(env_id, env.action_space)
+@dataclass(frozen=True)
+class TrainPlan:
+    """The config of a new run, and the environment that it was resolved with."""
+
+    config: dict[str, Any]
+    env: EnvDescription
+
+
+def plan(request: TrainRequest) -> TrainPlan:
+    """Resolve every setting of a new run; write nothing.
+
+    Raises:
+        UserError: a name or a value is wrong, or the environment does not work with its settings.
+    """
+    env = describe_env(resolve_env_id(request.env), request.env_settings, check=True)
+    algorithm = request.algorithm or recommend_algorithm(env)
     if request.preset:
-        algorithm, chosen = presets.resolve_preset(request.preset, request.algorithm, algorithm)
-    kind = algos.get_algorithm_class(algorithm)
-    if not request.preset:
-        chosen = presets.load_preset(algorithm, env_id)
-    own = {**chosen.settings}
-    training = {**chosen.training}
-    for key, value in request.settings.items():
-        if key in kind.SETTINGS.model_fields:
-            own[key] = value
-        elif key in TrainSettings.model_fields:
-            training[key] = value
+        algorithm, preset = resolve_preset(request.preset, request.algorithm, algorithm)
+        learner_settings = get_algorithm_class(algorithm).SETTINGS
+    else:
+        learner_settings = get_algorithm_class(algorithm).SETTINGS
+        preset = load_preset(algorithm, env.env_id)
+
+    chosen = {**preset.settings}
+    training = {**preset.training}
+    for name, value in request.settings.items():
+        if name in learner_settings.model_fields:
+            chosen[name] = value
+        elif name in TrainSettings.model_fields:
+            training[name] = value
         else:
-            raise unknown_name_error(
-                "setting", key, [*kind.SETTINGS.model_fields, *TrainSettings.model_fields]
-            )
+            choices = [*learner_settings.model_fields, *TrainSettings.model_fields]
+            raise unknown_setting_error("setting", name, choices)
     training.update(request.training)
-    ours = unwrap_poise_env(env)
-    env_settings = ours.settings.to_dict() if ours else dict(request.env_settings)
-    if env.spec is not None and (ours is None or ours.settings.reward == ours.SETTINGS().reward):
+    if env.has_default_reward:
         training.setdefault("solved_at", env.spec.reward_threshold)
-    smoke_test(env)
-    env.close()
-    watching = {"translator": plan_translator(env_id, ours)} if request.with_translator else {}
-    return {
-        "env": env_id,
-        "env_settings": env_settings,
+
+    config = {
+        "env": env.env_id,
+        "env_settings": dict(env.settings),
         "algorithm": algorithm,
-        "settings": kind.SETTINGS.parse(own, kind=f"{algorithm} setting").to_dict(),
+        "settings": learner_settings.parse(chosen, kind=f"{algorithm} setting").to_dict(),
         "training": TrainSettings.parse(training, kind="training setting").to_dict(),
         "device": resolve_device(request.device),
         "command": " ".join(["poise", *sys.argv[1:]]),
         "versions": get_versions(),
         "commit": _get_git_commit(),
-        **watching,
     }
+    if request.with_translator:
+        from poise.tools.train.with_translator import plan_translator
+
+        config["translator"] = plan_translator(env)
+    return TrainPlan(config, env)
 
 
-def resolve_device(device_name: str) -> str:
-    """The device that `device_name` means. `auto` is the processor: for networks of this size the safe choice."""
+def resolve_device(name: str) -> str:
+    """Return the torch device for `name`: auto, cpu, cuda or mps.
+
+    `auto` is the CPU, the safe choice for networks of this size.
+
+    Raises:
+        UserError: the device is unknown, or this machine has none.
+    """
     import torch
 
-    if device_name == "auto":
+    if name == "auto":
         return "cpu"
-    there = {
+    availability = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    if device_name not in there:
-        raise unknown_name_error("device", device_name, ["auto", *there])
-    if not there[device_name]:
+    if name not in availability:
+        raise unknown_name_error("device", name, ["auto", *availability])
+    if not availability[name]:
+        available = [device for device, is_available in availability.items() if is_available]
         raise UserError(
-            f"device {device_name!r} is not on this machine: choose from {', '.join(name for name in there if there[name])}"
+            f"device {name!r} is not on this machine: choose from {', '.join(available)}"
         )
-    return device_name
+    return name
 
 
 def _get_git_commit() -> str | None:
-    """The git commit of this source tree, where there is one."""
+    """Return the git commit of this source tree; None outside of a clone."""
     try:
-        command = ["git", "rev-parse", "HEAD"]
-        told = subprocess.run(
-            command,
+        process = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
             timeout=5,
             check=True,
         )
-        return told.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+    return process.stdout.strip()

@@ -1,173 +1,208 @@
-"""Train an environment into a run folder: from the user's words to a solved environment, a film and a summary."""
+"""Train in an environment into a run folder: a new run, or one that is resumed bit-exactly."""
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from poise import algos
+from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.experience import make_env_batch
-from poise.toolkit.loggers import CsvLogger, MetricLogger, TensorBoardLogger
+from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batch
+from poise.toolkit.loggers import MetricLogger, open_file_loggers
 from poise.toolkit.process import catch_signals
+from poise.toolkit.registry import EnvDescription, describe_env
 from poise.toolkit.run import Run
 from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, train
-from poise.tools.record.record_run import record_episode
 from poise.tools.train.plan import TrainRequest, plan, resolve_device
-from poise.tools.train.with_translator import attach_translator, get_training_env_settings
 
-LoggerFactory = Callable[[Mapping[str, Any]], MetricLogger]
-"""Makes one more listener, the live view, once the config is known."""
+RESUMABLE_SETTINGS = ("steps", "num_workers", "stop_when_solved")
+"""Settings of the training that may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training ended."""
+    """The end of a training."""
 
     run: Run
     progress: Progress
     metrics: Mapping[str, float]
-    video_path: Path | None
-    video_error: str
-    """Why there is no film, if there is none."""
+    """Evaluation of the best checkpoint, by name; empty after an interrupt."""
     interrupt_signal: int | None
-    """The signal that stopped it, if one did."""
+    """Number of the signal that stopped it; None where it ended by itself."""
+
+    @property
+    def best_step(self) -> int:
+        """Step of the checkpoint that `metrics` describes."""
+        return self.progress.best_step or self.progress.step
 
 
-def start_training(
-    request: TrainRequest, make_logger: LoggerFactory | None = None, record_video: bool = True
-) -> TrainingResult:
-    """Train a new run. Nothing is written before all of the user's words have proved right."""
-    config = plan(request)
-    learner = _make_learner(config)
-    run = Run.create(
-        request.runs_dir,
-        request.name,
-        config["env"],
-        config["algorithm"],
-        config["training"]["seed"],
-    )
-    run.write("config.json", config)
-    return _train(run, config, learner, Progress(), None, make_logger, record_video)
+def start_training(request: TrainRequest, loggers: Sequence[MetricLogger] = ()) -> TrainingResult:
+    """Train a new run.
+
+    Raises:
+        UserError: the request is wrong; nothing was written.
+        WorkError: the training failed; the checkpoints before are kept.
+    """
+    return TrainingSession.create(request).train(loggers)
 
 
 def resume_training(
-    run: Run,
-    training: Mapping[str, Any],
-    make_logger: LoggerFactory | None = None,
-    record_video: bool = True,
+    run: Run, training: Mapping[str, Any], loggers: Sequence[MetricLogger] = ()
 ) -> TrainingResult:
-    """Go on with a run, exactly where its newest checkpoint stands; only how far to train may change."""
-    algos.get_algorithm_name(run)  # Or there is nothing to go on with.
-    config = run.config
-    for key in training:
-        if key not in ("steps", "num_workers", "stop_when_solved"):
-            raise UserError(f"--resume goes on as the run began: {key} cannot change")
-    config["training"] = TrainSettings.parse(
-        {**config["training"], **training}, kind="training setting"
-    ).to_dict()
-    learner = _make_learner(config)
-    progress = Progress()
-    envs = None
-    if run.checkpoints():
-        state = run.load_checkpoint("latest")[1]
-        learner.load_state_dict(state)
-        progress = Progress(**state["progress"])
-        envs = state["envs"]
-    run.write("config.json", config)
-    return _train(run, config, learner, progress, envs, make_logger, record_video)
+    """Continue a run from its latest checkpoint, as if it had never stopped.
+
+    `training` may change RESUMABLE_SETTINGS and no others.
+    """
+    return TrainingSession.resume(run, training).train(loggers)
 
 
-def _make_learner(config: Mapping[str, Any]) -> Algorithm:
+class TrainingSession:
+    """A training from its config to its summary, in four calls.
+
+    session = TrainingSession.create(request)
+    with session.open():
+        session.run()
+        result = session.summarize()
+    """
+
+    envs: EnvBatch | SubprocessEnvBatch
+    evaluator: Evaluator
+    file_loggers: list[MetricLogger]
+    caught_signals: list[int]
+
+    def __init__(
+        self,
+        run_folder: Run,
+        config: Mapping[str, Any],
+        env: EnvDescription,
+        learner: Algorithm,
+        progress: Progress,
+        env_state: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.run_folder = run_folder
+        self.config = config
+        self.env = env
+        self.learner = learner
+        self.progress = progress
+        self.env_state = env_state
+        self.settings = TrainSettings.parse(config["training"])
+
+    @classmethod
+    def create(cls, request: TrainRequest) -> Self:
+        """Make the folder of a new run, after the whole request has proved valid."""
+        planned = plan(request)
+        config = planned.config
+        learner = _make_learner(config, planned.env)
+        seed = config["training"]["seed"]
+        run = Run.create(request.runs_dir, request.name, config["env"], config["algorithm"], seed)
+        run.write("config.json", config)
+        return cls(run, config, planned.env, learner, Progress())
+
+    @classmethod
+    def resume(cls, run: Run, training: Mapping[str, Any]) -> Self:
+        """Load a run with its latest checkpoint; a run without one starts at step 0."""
+        get_algorithm_name(run)  # A UserError where the run holds no policy.
+        config = run.config
+        for name in training:
+            if name not in RESUMABLE_SETTINGS:
+                raise UserError(f"--resume continues the run as it began: {name} cannot change")
+        settings = {**config["training"], **training}
+        parsed = TrainSettings.parse(settings, kind="training setting")
+        config["training"] = parsed.to_dict()
+        env = describe_env(config["env"], config["env_settings"])
+        learner = _make_learner(config, env)
+        progress = Progress()
+        env_state = None
+        if run.checkpoints():
+            _, state = run.load_checkpoint("latest")
+            learner.load_state_dict(state)
+            progress = Progress(**state["progress"])
+            env_state = state["envs"]
+        run.write("config.json", config)
+        return cls(run, config, env, learner, progress, env_state)
+
+    def train(self, loggers: Sequence[MetricLogger] = ()) -> TrainingResult:
+        """Open, run and summarize."""
+        with self.open():
+            self.run(loggers)
+            return self.summarize()
+
+    @contextmanager
+    def open(self) -> Iterator[Self]:
+        """Make environments and log files, and catch signals until the end of the block."""
+        with ExitStack() as stack:
+            self.envs = make_env_batch(
+                self.config["env"],
+                self.settings.num_envs,
+                self.settings.seed,
+                self._get_training_env_settings(),
+                self.settings.num_workers,
+            )
+            stack.callback(self.envs.close)
+            if self.env_state is not None:
+                self.envs.set_state(self.env_state)
+            self.evaluator = Evaluator(
+                self.config["env"], self.config["env_settings"], self.settings.evaluate_episodes
+            )
+            stack.callback(self.evaluator.close)
+            self.file_loggers = stack.enter_context(
+                open_file_loggers(self.run_folder.path, self.progress.step)
+            )
+            self.caught_signals = stack.enter_context(catch_signals())
+            yield self
+
+    def run(self, loggers: Sequence[MetricLogger] = ()) -> None:
+        """Train to the end, or until a signal; save checkpoints and the policy before training."""
+        if self.progress.step == 0:
+            self.run_folder.save_policy(0, self.learner.state_dict()["policy"])
+        train(
+            self.learner,
+            self.envs,
+            self.settings,
+            self.progress,
+            evaluator=self.evaluator,
+            loggers=[*self.file_loggers, *loggers],
+            save=self._save,
+            should_stop=lambda: bool(self.caught_signals),
+        )
+
+    def summarize(self) -> TrainingResult:
+        """Evaluate the best checkpoint, unless a signal was caught, and write summary.json."""
+        metrics: Mapping[str, float] = {}
+        if not self.caught_signals:
+            best_step = self.progress.best_step or self.progress.step
+            best = restore_learner(self.run_folder, str(best_step), env=self.env)
+            result = self.evaluator(lambda observation: best.act(observation, explore=False))
+            metrics = result.metrics()
+        interrupt_signal = self.caught_signals[0] if self.caught_signals else None
+        summary = self.progress.summarize(metrics, interrupt_signal)
+        self.run_folder.write("summary.json", summary)
+        return TrainingResult(self.run_folder, self.progress, metrics, interrupt_signal)
+
+    def _save(self, progress: Progress) -> None:
+        state = {
+            **self.learner.state_dict(),
+            "envs": self.envs.get_state(),
+            "progress": asdict(progress),
+        }
+        self.run_folder.save_checkpoint(progress.step, state, progress.best_step)
+        self.run_folder.save_policy(progress.step, state["policy"])
+
+    def _get_training_env_settings(self) -> Mapping[str, Any]:
+        if "translator" not in self.config:
+            return dict(self.config["env_settings"])
+        from poise.tools.train.with_translator import get_training_env_settings
+
+        return get_training_env_settings(self.config)
+
+
+def _make_learner(config: Mapping[str, Any], env: EnvDescription) -> Algorithm:
     seed = config["training"]["seed"]
     device = resolve_device(config["device"])
-    learner = algos.make_learner(
-        config["algorithm"], config["env"], config["env_settings"], config["settings"], seed, device
-    )
-    return attach_translator(learner, config) if "translator" in config else learner
+    learner = build_learner(config["algorithm"], env, config["settings"], seed, device)
+    if "translator" not in config:
+        return learner
+    from poise.tools.train.with_translator import attach_translator
 
-
-def _train(
-    run: Run,
-    config: Mapping[str, Any],
-    learner: Algorithm,
-    progress: Progress,
-    env_state: Mapping[str, Any] | None,
-    make_logger: LoggerFactory | None,
-    record_video: bool,
-) -> TrainingResult:
-    settings = TrainSettings.parse(config["training"])
-    with ExitStack() as stack:
-        envs = make_env_batch(
-            config["env"],
-            settings.num_envs,
-            settings.seed,
-            get_training_env_settings(config),
-            settings.num_workers,
-        )
-        stack.callback(envs.close)
-        if env_state is not None:
-            envs.set_state(env_state)
-        evaluator = Evaluator(config["env"], config["env_settings"], settings.evaluate_episodes)
-        stack.callback(evaluator.close)
-        listeners: list[MetricLogger] = []
-        for kind in (CsvLogger, TensorBoardLogger):
-            file = kind(run.path, progress.step)
-            stack.callback(file.close)
-            listeners.append(file)
-        if make_logger is not None:
-            listeners.append(make_logger(config))
-        caught = stack.enter_context(catch_signals())
-
-        def save(progress: Progress) -> None:
-            state = {**learner.state_dict(), "envs": envs.get_state(), "progress": asdict(progress)}
-            run.save_checkpoint(progress.step, state, progress.best_step)
-            run.save_policy(progress.step, state["policy"])
-
-        def should_stop() -> bool:
-            return bool(caught)
-
-        if progress.step == 0:
-            run.save_policy(0, learner.state_dict()["policy"])
-        train(
-            learner,
-            envs,
-            settings,
-            progress,
-            evaluator=evaluator,
-            loggers=listeners,
-            save=save,
-            should_stop=should_stop,
-        )
-        shown = progress.best_step or progress.step
-        score: Mapping[str, float] = {}
-        if not caught:
-            best = algos.restore_learner(run, str(shown))
-            score = evaluator(lambda observation: best.act(observation, explore=False)).metrics()
-        interrupted = caught[0] if caught else None
-    run.write("summary.json", _summarize(progress, interrupted, score))
-    film = None
-    no_film = ""
-    if record_video and interrupted is None:
-        try:
-            film = record_episode(run, run.video_path(f"step_{shown:09d}"))
-        except UserError as error:  # An environment that cannot draw itself: the training was none the worse for it.
-            no_film = str(error)
-    return TrainingResult(run, progress, score, film, no_film, interrupted)
-
-
-def _summarize(
-    progress: Progress, interrupt_signal: int | None, metrics: Mapping[str, float]
-) -> dict[str, Any]:
-    return {
-        "steps": progress.step,
-        "episodes": progress.episode,
-        "seconds": round(progress.seconds, 3),
-        "solved": progress.solved_step is not None,
-        "solved_step": progress.solved_step,
-        "best_step": progress.best_step,
-        "interrupted": interrupt_signal,
-        **metrics,
-    }
+    return attach_translator(learner, config)

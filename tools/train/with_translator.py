@@ -1,4 +1,4 @@
-"""A translator beside a policy: how it is planned with the run, and put beside the learner."""
+"""Train a translator beside a policy: plan it with the run, and attach it to the learner."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,14 @@ from typing import Any
 from poise.algos.base import Learner
 from poise.algos.online_translator import OnlineTranslator
 from poise.algos.translator import TranslatorSettings
-from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import PoseEnvironment
-from poise.toolkit.registry import make_env
+from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.registry import EnvDescription, describe_env
 from poise.toolkit.spaces import slices
 from poise.tools.translate.load import make_translator, merge_translator_config
 
 IMAGE_SIZE = 64
-"""Height and width of the pictures that it learns from."""
+"""Height and width of the images that the translator learns from (pixels)."""
 
 
 OBSERVATION_OVERRIDES = {
@@ -23,45 +22,45 @@ OBSERVATION_OVERRIDES = {
     "frame_stack": 1,
     "image_size": IMAGE_SIZE,
 }
-"""What the environments in which the policy learns show it besides."""
+"""Settings of the training environments: they give images beside the policy's state."""
 
 
-def plan_translator(env_id: str, poise_env: BaseEnvironment | None) -> dict[str, Any]:
-    """The config of the translator, as one that was trained alone would have; a UserError where there are no poses to read."""
-    if not isinstance(poise_env, PoseEnvironment):
-        raise UserError(f"--with-translator reads poses, and {env_id} takes none")
-    if not poise_env.agent_view.is_state_only:
+def plan_translator(env: EnvDescription) -> dict[str, Any]:
+    """Return the translator's config, as one that is trained alone would have it.
+
+    Raises:
+        UserError: the environment has no poses to read, or its policy observes images itself.
+    """
+    if env.poise_class is None or not issubclass(env.poise_class, PoseGoalEnv):
+        raise UserError(f"--with-translator reads poses, and {env.env_id} has none")
+    if not env.is_state_only:
         raise UserError(
-            "--with-translator goes with a policy that sees the state: leave observation=state and goal=state"
+            "--with-translator needs a policy that observes the state: "
+            "leave observation=state and goal=state"
         )
+    sizes = {signal.name: signal.size for signal in env.observation_signals}
     return {
-        "env": env_id,
+        "env": env.env_id,
         "env_settings": {
-            **poise_env.settings.to_dict(),
+            **env.settings,
             "show_markers": False,
             "width": IMAGE_SIZE,
             "height": IMAGE_SIZE,
         },
         "settings": TranslatorSettings().to_dict(),
         "size": [IMAGE_SIZE, IMAGE_SIZE],
-        "outputs": next(signal.size for signal in poise_env.OBSERVATION if signal.name == "pose"),
+        "outputs": sizes["pose"],
     }
 
 
 def get_training_env_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the environments in which a run's policy learns."""
-    return {**config["env_settings"], **(OBSERVATION_OVERRIDES if "translator" in config else {})}
+    """Return the settings of the environments that a policy with a translator is trained in."""
+    return {**config["env_settings"], **OBSERVATION_OVERRIDES}
 
 
 def attach_translator(learner: Learner, config: Mapping[str, Any]) -> OnlineTranslator:
-    """The learner of a run with the run's translator beside it."""
-    env = make_env(config["env"], get_training_env_settings(config))
-    rows: Any = env.observation_space
-    ours: Any = env.unwrapped
-    env.close()
-    return OnlineTranslator(
-        learner,
-        make_translator(merge_translator_config(config)),
-        rows,
-        slices(ours.OBSERVATION)["pose"],
-    )
+    """Return the learner of a run with the run's translator beside it."""
+    env = describe_env(config["env"], get_training_env_settings(config))
+    space: Any = env.observation_space
+    translator = make_translator(merge_translator_config(config))
+    return OnlineTranslator(learner, translator, space, slices(env.observation_signals)["pose"])

@@ -1,8 +1,6 @@
-"""Train a translator on a dataset into a run folder, with exact resume."""
+"""Train a translator on a dataset into a run folder, with bit-exact resume."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,24 @@ from pydantic import Field
 from poise.algos.preset import load_translator_preset
 from poise.algos.translator import Translator, TranslatorSettings
 from poise.toolkit.dataset import Dataset
-from poise.toolkit.errors import UserError, unknown_name_error
-from poise.toolkit.loggers import CsvLogger, MetricLogger, TensorBoardLogger
+from poise.toolkit.errors import UserError
+from poise.toolkit.loggers import MetricLogger, TrainingLog, open_file_loggers
 from poise.toolkit.run import Run, get_versions
-from poise.toolkit.settings import Settings
+from poise.toolkit.settings import Settings, unknown_setting_error
 from poise.tools.translate.load import ALGORITHM, get_translator_config, make_translator
 from poise.tools.translate.samples import TranslatorSamples
 
 LOG_EVERY = 50
+"""Minibatches between rows of losses."""
 
 
 class TranslatorTrainingSettings(Settings):
-    """What a translator's training lets its user choose."""
+    """Length of a translator's training, and its evaluation."""
 
     steps: int = Field(6000, ge=1, description="minibatches in all")
-    seed: int = Field(0, ge=0, description="another seed, another story")
+    seed: int = Field(0, ge=0, description="seed of the weights and of the minibatches")
     evaluate_every: int = Field(
-        500, ge=1, description="minibatches between looks at the held-out episodes"
+        500, ge=1, description="minibatches between evaluations on the held-out episodes"
     )
     solved_at: float = Field(
         1e-5,
@@ -38,36 +37,44 @@ class TranslatorTrainingSettings(Settings):
 
 
 def make_translator_config(data: Dataset, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's config: every setting resolved; what is told comes on top of the environment's preset, which is for single pictures."""
-    known = {**TranslatorSettings.model_fields, **TranslatorTrainingSettings.model_fields}
-    if strange := [key for key in overrides if key not in known]:
-        raise unknown_name_error("setting", strange[0], known)
-    words = {
-        **(
-            load_translator_preset(data.card["env"])
-            if overrides.get("kind", "cnn") == "cnn"
-            else {}
-        ),
-        **overrides,
-    }
-    own = {key: value for key, value in words.items() if key in TranslatorSettings.model_fields}
-    training = {
-        key: value for key, value in words.items() if key in TranslatorTrainingSettings.model_fields
-    }
-    settings = TranslatorSettings.parse(own, kind="translator setting")
+    """Return the config of a run, with every setting resolved.
+
+    `overrides` come on top of the environment's preset, which exists for single images
+    (kind=cnn) only.
+
+    Raises:
+        UserError: a setting is unknown or wrong.
+    """
+    translator_fields = TranslatorSettings.model_fields
+    training_fields = TranslatorTrainingSettings.model_fields
+    for name in overrides:
+        if name not in translator_fields and name not in training_fields:
+            choices = [*translator_fields, *training_fields]
+            raise unknown_setting_error("setting", name, choices)
+    is_cnn = overrides.get("kind", "cnn") == "cnn"
+    preset = load_translator_preset(data.card["env"]) if is_cnn else {}
+    chosen = {**preset, **overrides}
+    settings = TranslatorSettings.parse(
+        {name: value for name, value in chosen.items() if name in translator_fields},
+        kind="translator setting",
+    )
+    training = TranslatorTrainingSettings.parse(
+        {name: value for name, value in chosen.items() if name in training_fields},
+        kind="training setting",
+    )
     if settings.next_frame_coef and settings.kind == "cnn":
-        raise UserError("next_frame_coef is for films: --set kind=convlstm")
-    readings = TranslatorSamples(data, settings)
+        raise UserError("next_frame_coef needs image sequences: use --set kind=convlstm")
+    samples = TranslatorSamples(data, settings)
     return {
         "env": data.card["env"],
         "env_settings": data.card["env_settings"],
         "algorithm": ALGORITHM,
         "settings": settings.to_dict(),
-        "training": TranslatorTrainingSettings.parse(training, kind="training setting").to_dict(),
+        "training": training.to_dict(),
         "device": "cpu",
         "dataset": str(data.folder.resolve()),
         "size": list(data.shards[0].frames.shape[1:3]),
-        "outputs": readings.values.shape[1],
+        "outputs": samples.values.shape[1],
         "versions": get_versions(),
     }
 
@@ -75,7 +82,7 @@ def make_translator_config(data: Dataset, overrides: Mapping[str, Any]) -> dict[
 def create_translator_run(
     runs_dir: Path, name: str | None, data: Dataset, overrides: Mapping[str, Any]
 ) -> Run:
-    """A new run folder, once all of the user's words have proved right."""
+    """Make the folder of a new run, after all settings have proved valid."""
     config = make_translator_config(data, overrides)
     run = Run.create(runs_dir, name, config["env"], ALGORITHM, config["training"]["seed"])
     run.write("config.json", config)
@@ -85,65 +92,68 @@ def create_translator_run(
 def train_translator(
     run: Run,
     data: Dataset,
-    loggers: Iterable[MetricLogger] = (),
+    loggers: Sequence[MetricLogger] = (),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
-    """Train, or go on training, until the held-out error is small enough, the budget is spent, or `should_stop`.
+    """Train from the latest checkpoint on; return steps, seconds, mse and whether it is solved.
 
-    The weights come out the same whether it was stopped in between or not. Returns steps, seconds and the last score.
+    Ends when the error on the held-out episodes is small enough, when the steps are spent, or at
+    `should_stop`. The weights are the same with or without interruptions.
     """
     training = TranslatorTrainingSettings.parse(run.config["training"])
     translator = make_translator(get_translator_config(run))
-    readings = TranslatorSamples(data, translator.settings)
-    teach = readings.get_training_sequences(translator.settings.sequence_length)
-    judge = readings.get_held_out_sequences()
-    translator.fit_normalization(readings.values[data.split()[0]], readings.sizes)
+    samples = TranslatorSamples(data, translator.settings)
+    sequences = samples.get_training_sequences(translator.settings.sequence_length)
+    translator.fit_normalization(samples.values[data.split()[0]], samples.sizes)
+
     step = 0
     seconds = 0.0
-    score = np.inf
+    mse = np.inf
     if run.checkpoints():
-        state = run.load_checkpoint("latest")[1]
+        _, state = run.load_checkpoint("latest")
         translator.load_state_dict(state)
-        step, seconds, score = (state["progress"][name] for name in ("step", "seconds", "score"))
-    began = time.perf_counter() - seconds
-    with ExitStack() as stack:
-        files = [
-            stack.enter_context(closing(kind(run.path, step)))
-            for kind in (CsvLogger, TensorBoardLogger)
-        ]
-        while step < training.steps and score > training.solved_at and not should_stop():
-            films = teach[translator.rng.integers(len(teach), size=translator.settings.batch_size)]
-            told = translator.train_on_batch(*readings.get_batch(films), step / training.steps)
+        step, seconds, mse = (state["progress"][name] for name in ("step", "seconds", "score"))
+
+    with open_file_loggers(run.path, step) as file_loggers:
+        log = TrainingLog([*file_loggers, *loggers], seconds)
+        while step < training.steps and mse > training.solved_at and not should_stop():
+            batch_size = translator.settings.batch_size
+            batch = sequences[translator.rng.integers(len(sequences), size=batch_size)]
+            metrics = translator.train_on_batch(*samples.get_batch(batch), step / training.steps)
             step += 1
-            if step % training.evaluate_every == 0 or step == training.steps:
-                pictures, values = readings.get_batch(judge)
-                wrong = translator.translate(pictures) - values
-                told["eval/mse"] = score = float(np.nanmean(np.square(wrong)))
-                told |= {
-                    f"eval/{name}": error for name, error in readings.compute_rmse(wrong).items()
-                }
-            if step % LOG_EVERY == 0 or "eval/mse" in told:
-                for listener in (*files, *loggers):
-                    listener(step, time.perf_counter() - began, told)
-            if "eval/mse" in told:
-                _save_checkpoint(run, translator, step, time.perf_counter() - began, score)
-    seconds = time.perf_counter() - began
-    _save_checkpoint(run, translator, step, seconds, score)
-    outcome = {
+
+            is_evaluated = step % training.evaluate_every == 0 or step == training.steps
+            if is_evaluated:
+                evaluation = _evaluate(translator, samples)
+                mse = evaluation["eval/mse"]
+                metrics |= evaluation
+            if is_evaluated or step % LOG_EVERY == 0:
+                log.write(step, metrics)
+            if is_evaluated:
+                _save_checkpoint(run, translator, step, log.seconds, mse)
+
+    seconds = log.seconds
+    _save_checkpoint(run, translator, step, seconds, mse)
+    result = {
         "steps": step,
         "seconds": round(seconds, 3),
-        "mse": score,
-        "solved": float(score <= training.solved_at),
+        "mse": mse,
+        "solved": float(mse <= training.solved_at),
     }
-    run.write("summary.json", {**outcome, "best_step": step})
-    return outcome
+    run.write("summary.json", {**result, "best_step": step})
+    return result
+
+
+def _evaluate(translator: Translator, samples: TranslatorSamples) -> dict[str, float]:
+    """Return mean square error and the error of each signal on the held-out episodes."""
+    images, values = samples.get_batch(samples.get_held_out_sequences())
+    errors = translator.translate(images) - values
+    rmse = {f"eval/{name}": error for name, error in samples.compute_rmse(errors).items()}
+    return {"eval/mse": float(np.nanmean(np.square(errors))), **rmse}
 
 
 def _save_checkpoint(
-    run: Run, translator: Translator, step: int, seconds: float, score: float
+    run: Run, translator: Translator, step: int, seconds: float, mse: float
 ) -> None:
-    run.save_checkpoint(
-        step,
-        {**translator.state_dict(), "progress": {"step": step, "seconds": seconds, "score": score}},
-        step,
-    )
+    progress = {"step": step, "seconds": seconds, "score": mse}
+    run.save_checkpoint(step, {**translator.state_dict(), "progress": progress}, step)

@@ -175,6 +175,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "bad setting": ({"settings": {"sac": {"batch_size": -5}}}, "batch_size=-5"),
     "unknown training setting": ({"training": {"stps": 5}}, "did you mean 'steps'"),
     "bad training setting": ({"training": {"steps": "many"}}, "steps='many'"),
+    "setting by its name elsewhere": (
+        {"settings": {"sac": {"lr": 0.1}}},
+        "unknown setting 'lr': Poise calls it learning_rate",
+    ),
     "unknown setting of a peer": (
         {"algorithms": ["sb3-sac"], "settings": {"sb3-sac": {"gama": 0.9}}},
         "did you mean 'gamma'",

@@ -1,4 +1,4 @@
-"""Stop and go on: what was stopped and resumed is the same, in every byte, as what was never stopped."""
+"""Resume: a run that was stopped and resumed equals an uninterrupted one in every byte."""
 
 import random
 import shutil
@@ -10,36 +10,32 @@ import pytest
 from poise.toolkit import checkpoint
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.run import Run
-from poise.tools.train import session as train_run
 from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import TrainingResult, resume_training, start_training
 from sample_runs import SMALL_SETTINGS, SMALL_TRAINING, records_of, start_run, state_of
 
 STEPS = 200
 
 
 def stop_at(point: int) -> Any:
-    """A listener that interrupts the training as Ctrl-C does, once, at the first thing it hears from `point` on."""
+    """Return loggers that send one SIGINT, at the first metric from step `point` on."""
+    stopped_at = []
 
-    def listen(config: object) -> Any:
-        rung = []
+    def interrupt(step: int, seconds: float, metrics: object) -> None:
+        if step >= point and not stopped_at:
+            stopped_at.append(step)
+            signal.raise_signal(signal.SIGINT)
 
-        def hear(step: int, seconds: float, metrics: object) -> None:
-            if step >= point and not rung:
-                rung.append(step)
-                signal.raise_signal(signal.SIGINT)
-
-        return hear
-
-    return listen
+    return [interrupt]
 
 
-def resume(run: Run, listen: Any = None, **training: Any) -> train_run.TrainingResult:
-    """Go on, without a film."""
-    return train_run.resume_training(run, training, listen, record_video=False)
+def resume(run: Run, loggers: Any = (), **training: Any) -> TrainingResult:
+    """Resume a run."""
+    return resume_training(run, training, loggers)
 
 
 def assert_same(one: Run, two: Run) -> None:
-    """Two runs hold the same bytes: networks, optimizers, buffer, chance, environments, progress and CSV files."""
+    """Assert equal bytes: networks, optimizers, buffer, RNGs, environments, progress, CSV files."""
     first, second = state_of(one), state_of(two)
     assert [name for name in first if first[name] != second.get(name)] == []
     assert first.keys() == second.keys()
@@ -52,26 +48,26 @@ def assert_same(one: Run, two: Run) -> None:
     ids=["one environment", "three environments"],
 )
 def whole(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, Any]]:
-    """A run that was never stopped, and how to make it."""
-    how = {"log_every": 1, **request.param}
-    return start_run(tmp_path_factory.mktemp("whole"), **how).run, how
+    """Return an uninterrupted run and the arguments that made it."""
+    options = {"log_every": 1, **request.param}
+    return start_run(tmp_path_factory.mktemp("whole"), **options).run, options
 
 
-def test_stopped_at_five_random_points_and_resumed_is_the_same_in_every_byte(whole, tmp_path):
-    run, how = whole
-    points = sorted(random.Random(how.get("seed", 0)).sample(range(5, STEPS - 5), 5))
-    outcome = start_run(tmp_path, listen=stop_at(points[0]), **how)
+def test_run_stopped_at_five_random_points_and_resumed_is_equal_in_every_byte(whole, tmp_path):
+    run, options = whole
+    points = sorted(random.Random(options.get("seed", 0)).sample(range(5, STEPS - 5), 5))
+    result = start_run(tmp_path, loggers=stop_at(points[0]), **options)
     for point in points[1:]:
         assert (
-            outcome.interrupt_signal == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
+            result.interrupt_signal == signal.SIGINT and points[0] <= result.progress.step < STEPS
         )
-        outcome = resume(outcome.run, stop_at(point))
-    assert resume(outcome.run).interrupt_signal is None
-    assert_same(run, outcome.run)
+        result = resume(result.run, stop_at(point))
+    assert resume(result.run).interrupt_signal is None
+    assert_same(run, result.run)
 
 
-def test_killed_between_two_checkpoints_and_resumed_is_the_same(whole, tmp_path):
-    """A kill leaves CSV rows, and perhaps a half-written checkpoint, that are newer than the last checkpoint."""
+def test_run_killed_between_two_checkpoints_and_resumed_is_equal(whole, tmp_path):
+    """A kill may leave CSV rows and a partial checkpoint newer than the last checkpoint."""
     run, _ = whole
     copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
     *_, before, newest = copy.checkpoints()
@@ -84,7 +80,7 @@ def test_killed_between_two_checkpoints_and_resumed_is_the_same(whole, tmp_path)
 @pytest.mark.parametrize(
     "name", ["policy/arrays.safetensors", "buffer/r.npy", "manifest.json", "progress/values.json"]
 )
-def test_a_damaged_checkpoint_is_passed_over_and_written_again(whole, tmp_path, name, capsys):
+def test_damaged_checkpoint_is_skipped_and_written_again(whole, tmp_path, name, capsys):
     run, _ = whole
     copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
     damaged = copy.checkpoints()[-1]
@@ -96,15 +92,15 @@ def test_a_damaged_checkpoint_is_passed_over_and_written_again(whole, tmp_path, 
         checkpoint.load(folder)
 
 
-def test_twice_as_long_is_once_and_once_more(whole, tmp_path):
-    run, how = whole
-    half = start_run(tmp_path, **{**how, "steps": how.get("steps", STEPS) // 2}).run
-    resume(half, steps=how.get("steps", STEPS))
+def test_run_extended_to_twice_its_steps_equals_the_longer_run(whole, tmp_path):
+    run, options = whole
+    half = start_run(tmp_path, **{**options, "steps": options.get("steps", STEPS) // 2}).run
+    resume(half, steps=options.get("steps", STEPS))
     assert_same(run, half)
     assert half.config["training"] == run.config["training"]
 
 
-def test_resuming_a_finished_run_changes_nothing(whole, tmp_path):
+def test_finished_run_resumed_is_unchanged(whole, tmp_path):
     run, _ = whole
     copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
     assert resume(copy).progress.step == run.summary()["steps"]
@@ -112,7 +108,7 @@ def test_resuming_a_finished_run_changes_nothing(whole, tmp_path):
     assert {**copy.summary(), "seconds": 0} == {**run.summary(), "seconds": 0}
 
 
-def test_resuming_a_solved_run_trains_no_further(tmp_path):
+def test_solved_run_resumed_trains_no_further(tmp_path):
     solved = start_run(tmp_path, solved_at=1.0)
     assert solved.progress.solved_step == 60 == solved.progress.step
     shutil.copytree(solved.run.path, tmp_path / "copy")
@@ -121,7 +117,7 @@ def test_resuming_a_solved_run_trains_no_further(tmp_path):
     assert_same(solved.run, Run(tmp_path / "copy"))
 
 
-def test_resuming_a_solved_run_to_keep_going_is_as_if_it_had_kept_going(tmp_path):
+def test_solved_run_resumed_with_keep_going_equals_an_uninterrupted_one(tmp_path):
     straight = start_run(tmp_path, "straight", solved_at=1.0, stop_when_solved=False)
     stopped = start_run(tmp_path, "stopped", solved_at=1.0)
     assert resume(stopped.run, stop_when_solved=False).progress.step == STEPS
@@ -130,27 +126,27 @@ def test_resuming_a_solved_run_to_keep_going_is_as_if_it_had_kept_going(tmp_path
     assert records_of(straight.run) == records_of(stopped.run)
 
 
-def test_an_interrupted_run_has_saved_everything_and_says_so(tmp_path):
-    outcome = start_run(tmp_path, listen=stop_at(87), log_every=1)
-    assert outcome.interrupt_signal == signal.SIGINT
-    assert outcome.run.checkpoints()[-1].name == "step_000000087"
-    assert outcome.run.summary()["interrupted"] == signal.SIGINT
-    assert max(int(row["step"]) for row in records_of(outcome.run)["metrics"]) == 87
+def test_interrupted_run_has_saved_everything_and_records_the_signal(tmp_path):
+    result = start_run(tmp_path, loggers=stop_at(87), log_every=1)
+    assert result.interrupt_signal == signal.SIGINT
+    assert result.run.checkpoints()[-1].name == "step_000000087"
+    assert result.run.summary()["interrupted"] == signal.SIGINT
+    assert max(int(row["step"]) for row in records_of(result.run)["metrics"]) == 87
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_only_how_far_to_train_may_change(whole, tmp_path):
+def test_resume_with_any_other_setting_is_refused(whole, tmp_path):
     run, _ = whole
     before = (run.path / "config.json").read_bytes()
     for change in ({"seed": 4}, {"num_envs": 2}, {"evaluate_every": 1}):
         with pytest.raises(UserError, match="cannot change"):
-            train_run.resume_training(run, change, None, False)
+            resume_training(run, change)
     with pytest.raises(UserError, match="steps"):
-        train_run.resume_training(run, {"steps": 0}, None, False)
+        resume_training(run, {"steps": 0})
     assert (run.path / "config.json").read_bytes() == before
 
 
-def test_a_world_that_tells_another_story_is_refused_and_nothing_is_lost(tmp_path):
+def test_environment_that_is_not_deterministic_is_refused_and_nothing_is_lost(tmp_path):
     run = start_run(tmp_path, env="probe/Forgetful-v0", steps=50, evaluate_every=0).run
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     with pytest.raises(WorkError, match="cannot be resumed exactly"):
@@ -160,7 +156,7 @@ def test_a_world_that_tells_another_story_is_refused_and_nothing_is_lost(tmp_pat
     assert changed in ([], ["config.json"])
 
 
-def test_a_run_that_breaks_down_keeps_its_last_good_checkpoint(tmp_path):
+def test_run_with_a_non_finite_reward_keeps_its_last_good_checkpoint(tmp_path):
     with pytest.raises(WorkError, match="reward of environment 0 is not finite"):
         start_run(tmp_path, env="probe/BreaksLate-v0")
     run = Run(tmp_path / "run")
@@ -172,7 +168,8 @@ def test_a_run_that_breaks_down_keeps_its_last_good_checkpoint(tmp_path):
     assert state_of(run)["progress.step"] == 100
 
 
-# The other algorithms. A rollout of PPO is longer than the steps between two stops, so that most of them fall into one.
+# The other algorithms. PPO's rollout is longer than the steps between two stops, so that most
+# stops fall into the middle of one.
 
 ROLLOUT = {"hidden_sizes": [8], "rollout_steps": 20, "epochs": 2, "batch_size": 16}
 OTHERS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
@@ -190,7 +187,7 @@ OTHERS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
         },
         {"num_envs": 3, "steps": 201, "seed": 5},
     ),
-    "ppo that chooses": ("ppo", "CartPole-v1", ROLLOUT, {"num_envs": 2, "seed": 1}),
+    "ppo with discrete actions": ("ppo", "CartPole-v1", ROLLOUT, {"num_envs": 2, "seed": 1}),
     "td3": (
         "td3",
         "cartpole",
@@ -208,35 +205,40 @@ OTHERS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module", params=OTHERS)
 def other(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Any]:
-    """A run of another algorithm that was never stopped, and what starts it once more."""
+    """Return an uninterrupted run of another algorithm, and the function that starts it again."""
     algorithm, env, settings, training = OTHERS[request.param]
-    wanted = {**SMALL_TRAINING, "log_every": 1, "evaluate_every": 90, **training}
+    defaults = {**SMALL_TRAINING, "log_every": 1, "evaluate_every": 90, **training}
 
-    def begin(runs: Path, listen: Any = None, **training: Any) -> train_run.TrainingResult:
-        words = TrainRequest(
-            env, algorithm, {**wanted, **training}, settings, name="run", runs_dir=runs
+    def begin(runs: Path, loggers: Any = (), **training: Any) -> TrainingResult:
+        request = TrainRequest(
+            env=env,
+            algorithm=algorithm,
+            training={**defaults, **training},
+            settings=settings,
+            name="run",
+            runs_dir=runs,
         )
-        return train_run.start_training(words, listen, record_video=False)
+        return start_training(request, loggers)
 
     return begin(tmp_path_factory.mktemp("other")).run, begin
 
 
-def test_every_algorithm_stopped_at_five_random_points_and_resumed_is_the_same_in_every_byte(
+def test_algorithm_stopped_at_five_random_points_and_resumed_is_equal_in_every_byte(
     other, tmp_path
 ):
     run, begin = other
     points = sorted(random.Random(run.config["training"]["seed"]).sample(range(5, STEPS - 5), 5))
-    outcome = begin(tmp_path, stop_at(points[0]))
+    result = begin(tmp_path, stop_at(points[0]))
     for point in points[1:]:
         assert (
-            outcome.interrupt_signal == signal.SIGINT and points[0] <= outcome.progress.step < STEPS
+            result.interrupt_signal == signal.SIGINT and points[0] <= result.progress.step < STEPS
         )
-        outcome = resume(outcome.run, stop_at(point))
-    assert resume(outcome.run).interrupt_signal is None
-    assert_same(run, outcome.run)
+        result = resume(result.run, stop_at(point))
+    assert resume(result.run).interrupt_signal is None
+    assert_same(run, result.run)
 
 
-def test_every_algorithm_killed_between_two_checkpoints_and_resumed_is_the_same(other, tmp_path):
+def test_algorithm_killed_between_two_checkpoints_and_resumed_is_equal(other, tmp_path):
     run, _ = other
     copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
     *_, newest = copy.checkpoints()
@@ -245,7 +247,7 @@ def test_every_algorithm_killed_between_two_checkpoints_and_resumed_is_the_same(
     assert_same(run, copy)
 
 
-def test_every_algorithm_twice_as_long_is_once_and_once_more(other, tmp_path):
+def test_algorithm_extended_to_twice_its_steps_equals_the_longer_run(other, tmp_path):
     run, begin = other
     steps = run.config["training"]["steps"]
     half = begin(tmp_path, steps=steps // 2).run
