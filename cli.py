@@ -28,7 +28,9 @@ SECTIONS = {
 """Commands in the order of the work, as `poise --help` lists them."""
 
 
-SUITES = sorted(path.stem for path in Path(__file__).parent.glob("tools/benchmark/suites/*.yaml"))
+SUITES = sorted(
+    Path(file.name).stem for file in (files("poise.tools.benchmark") / "suites").iterdir()
+)
 
 
 # Options that several commands share.
@@ -504,7 +506,7 @@ def robustness(run: str, **options: Any) -> None:
 @report_errors
 def dataset(env: str, **options: Any) -> None:
     """Collect images of ENV with its signals; the same command resumes it."""
-    from poise.tools.translate.collect_dataset import collect_and_show
+    from poise.tools.translate.command import collect_and_show
 
     collect_and_show(env, **options)
 
@@ -616,9 +618,9 @@ def mimic(policy: str, **options: Any) -> None:
 @report_errors
 def duel(policy: str, **options: Any) -> None:
     """Show two robots face to face: one is led, the other mirrors what it observes of it."""
-    from poise.tools.mimic.duel import show_duel
+    from poise.tools.mimic.command import duel_and_show
 
-    click.echo(show_duel(policy, **options))
+    duel_and_show(policy, **options)
 
 
 @main.command(short_help="a video of a tape, at any size")

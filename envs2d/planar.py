@@ -198,7 +198,7 @@ class PlanarEnvironment(BaseEnvironment):
 
     def _camera_view(self) -> tuple[tuple[float, float], float]:
         """Return the point (m) at the image's centre and the height shown (m)."""
-        x, y = self.camera_target()
+        x, y = (self.camera_target_override or self.camera_target)()
         view_height = self.VIEW_HEIGHT / self.appearance.camera_zoom
         shift_x, shift_y = self.appearance.camera_shift
         return (x + shift_x * view_height, y + shift_y * view_height), view_height

@@ -206,7 +206,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def _aim_camera(self, camera: Camera) -> Camera:
         """Return a camera that points at camera_target, as the appearance moves it."""
-        camera.target = np.array(self.camera_target())
+        camera.target = np.array((self.camera_target_override or self.camera_target)())
         return camera.with_appearance(self.appearance)
 
     def _render_image(self, camera: Camera) -> Array:

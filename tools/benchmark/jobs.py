@@ -114,7 +114,7 @@ def train_jobs(
     waiting = list(jobs)
     running = list[RunProcess]()
     num_passed_on = 0
-    with _catch_signals() as caught:
+    with catch_signals(STOP_SIGNALS, exit_on_second=False) as caught:
         try:
             while running or (waiting and not caught):
                 while waiting and not caught and len(running) < max_parallel:

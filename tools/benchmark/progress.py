@@ -1,4 +1,4 @@
-"""Terminal output of a benchmark: progress of the running trainings, and the final report."""
+"""What a benchmark shows: a live table of the runs at work, or plain lines where there is no terminal; and how it ended."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +14,6 @@ from poise.tools.plot.curves import SUMMARY_COLUMNS, summarize
 from poise.tools.plot.results import RESULTS_FILE, Trial, format_label
 
 PLAIN_LINE_INTERVAL = 30.0
-
-
-PLAIN_TABLE_WIDTH = 110
-"""Columns of the summary where there is no terminal."""
 
 
 COLUMNS = ("env", "algorithm", "seed", "step", "of", "return", "seconds")
@@ -41,22 +37,13 @@ class SuiteView(LiveView):
         )
 
     def update(self, running: Sequence[RunProcess]) -> None:
-        """How far the runs at work are; in plain lines now and then."""
-        plain = not self.console.is_terminal
-        if plain and time.monotonic() - self._last_print_time < PLAIN_LINE_INTERVAL:
-            return
-        self._last_print_time = time.monotonic()
-        rows = [_format_row(process) for process in running]
-        if plain:
-            for row in rows:
-                told = dict(zip(COLUMNS, row, strict=True))
-                self.console.print(
-                    "{env} {algorithm} {seed}: step {step} of {of}, return {return}, {seconds} s".format(
-                        **told
-                    )
-                )
-        else:
-            self._live.update(Group(make_table("", COLUMNS, rows), self._bar))
+        """Show the progress of the runs in training; in plain lines at most every 30 s."""
+        if self.is_live:
+            rows = [_format_row(process) for process in running]
+            self.show(Group(make_table("", COLUMNS, rows), self.bar))
+        elif self.is_line_due():
+            for process in running:
+                self.console.print(PLAIN_LINE.format(*_format_row(process)))
 
     def print_line(self, line: str) -> None:
         """Print a line that stays, above the table."""
@@ -76,19 +63,19 @@ class SuiteView(LiveView):
 
 
 def _format_row(process: RunProcess) -> tuple[str, ...]:
-    """Format a row of COLUMNS."""
     process.update_progress()
     config = process.job.config
+    score = process.latest_return
     training = config["training"]
-    latest_return = process.latest_return
+    name = format_label(config["algorithm"], process.job.variant)
     return (
-        short_name(config["env"]),
-        format_label(config["algorithm"], process.job.variant),
-        str(training["seed"]),
-        f"{process.step:,}",
-        f"{training['steps']:,}",
-        f"{float(latest_return):.1f}" if latest_return else "-",
-        f"{process.elapsed_seconds:.0f}",
+        *(short_name(config["env"]), name, str(training["seed"])),
+        *(
+            f"{process.step:,}",
+            f"{training['steps']:,}",
+            f"{float(score):.1f}" if score else "-",
+            f"{process.elapsed_seconds:.0f}",
+        ),
     )
 
 
@@ -100,37 +87,27 @@ def print_report(
     failed: Mapping[str, str],
     stop_signal: int | None,
 ) -> int:
-    """Print the summary, the paths of the results, and the failures; return the exit code.
-
-    Args:
-        console: where to print.
-        plan: all runs of the suite.
-        out: folder of the suite.
-        trials: evaluations by the name of the run.
-        failed: error messages by the name of the run.
-        stop_signal: signal that stopped the benchmark, or None.
-    """
+    """Say how a benchmark ended: its summary, where everything lies, and what went wrong; the command's exit code."""
     if trials:
         rows = summarize([trials[job.name] for job in plan.jobs if job.name in trials])
-        table_console = console if console.is_terminal else Console(width=PLAIN_TABLE_WIDTH)
-        table_console.print(make_table("", SUMMARY_COLUMNS, rows))
+        (console if console.is_terminal else Console(width=110)).print(
+            make_table("", SUMMARY_COLUMNS, rows)
+        )
         console.print(
-            "to solved: median over runs (-: at least half are unsolved); "
-            "final return: interquartile mean and 95 % interval"
+            "to solved: medians (-: half of the runs were not); final return: interquartile mean and 95 % interval"
         )
         console.print(f"results: {out / RESULTS_FILE}\nplot:    poise plot {out}", markup=False)
-    for name, error_message in failed.items():
-        log_path = out / "logs" / f"{name}.log"
-        console.print(f"failed:  {name}: {error_message} (log: {log_path})", markup=False)
+    for name, problem in failed.items():
+        console.print(
+            f"failed:  {name}: {problem} (log: {out / 'logs' / f'{name}.log'})", markup=False
+        )
     if failed:
         console.print(
-            "Run the same command to resume the failed runs; "
-            "to train a run from the start, remove its folder first."
+            "The same command tries again where they stopped; to train one afresh, remove its folder first."
         )
     if stop_signal is not None:
         console.print(
-            f"stopped: {len(trials)} of {len(plan.jobs)} runs have ended; "
-            "run the same command to resume the others"
+            f"stopped; {len(trials)} of {len(plan.jobs)} runs have ended, the same command goes on with the others"
         )
         return 128 + stop_signal
     return 1 if failed else 0

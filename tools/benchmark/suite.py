@@ -214,10 +214,12 @@ def _plan_run(
     """Return the complete config of a run."""
     if algorithm in PEERS:
         return plan_peer(env, algorithm, settings, env_settings)
-    config = plan(TrainRequest(env, algorithm, settings=settings, env_settings=env_settings))
+    planned = plan(
+        TrainRequest(env=env, algorithm=algorithm, settings=settings, env_settings=env_settings)
+    )
     # Only the algorithm itself knows which spaces it supports: create it once.
-    algos.make_learner(algorithm, config["env"], config["env_settings"], config["settings"])
-    return config
+    algos.build_learner(algorithm, planned.env, planned.config["settings"])
+    return planned.config
 
 
 def _select_fixed(config: Mapping[str, Any]) -> dict[str, Any]:
