@@ -1,10 +1,9 @@
-"""Presets: settings that are known to work for an environment, with what to expect of them.
+"""Presets: settings that are known to work for an environment, with the results to expect.
 
-`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned environment; `presets/named/` variants with a name;
-`presets/translator.yaml` what differs from a translator's defaults.
+`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned environment; `presets/named/` holds variants
+of an algorithm, by name; `presets/translator.yaml` holds what differs from a translator's defaults.
 """
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,16 @@ import gymnasium
 import yaml
 from pydantic import Field
 
-from poise.algos.registry import ALGORITHMS, get_algorithm_class
+from poise.algos.registry import (
+    ALGORITHMS,
+    NAMED_PRESETS,
+    PRESETS_DIR,
+    get_algorithm_class,
+    supporting_algorithms,
+)
 from poise.toolkit.errors import UserError
 from poise.toolkit.settings import Settings
 from poise.toolkit.trainer import TrainSettings
-
-PRESETS_DIR = Path(str(files("poise.algos"))) / "presets"
-
-
-NAMED_PRESETS = {path.stem: path for path in sorted((PRESETS_DIR / "named").glob("*.yaml"))}
-"""Presets that are not for one environment but a variant of an algorithm, by name."""
 
 
 class ExpectedResult(Settings):
@@ -33,84 +32,89 @@ class ExpectedResult(Settings):
 
 
 class Preset(Settings):
-    """One entry: settings of the training and of the algorithm, each on top of their defaults."""
+    """Settings of the training and of the algorithm, each on top of their defaults."""
 
     algorithm: str | None = Field(
-        None, description="the algorithm it is for; only in files of their own"
+        None, description="the algorithm that a named preset or a user's file is for"
     )
     training: dict[str, Any] = Field(
         {}, description="settings of the training: steps, environments, ..."
     )
     settings: dict[str, Any] = Field({}, description="settings of the algorithm")
-    expect: ExpectedResult | None = Field(None, description="what it reached")
+    expect: ExpectedResult | None = Field(None, description="the result to expect")
 
 
 def load_preset(algorithm: str, env_id: str) -> Preset:
-    """The preset of `algorithm` for an environment; the algorithm's `default` where it has none of its own."""
+    """Return the preset of `algorithm` for an environment, or the algorithm's `default`."""
     entries = _read_yaml(PRESETS_DIR / f"{algorithm}.yaml")
-    return _validate_preset(
-        entries.get(env_id, entries["default"]), algorithm, f"preset of {env_id}"
-    )
+    entry = entries.get(env_id, entries["default"])
+    return _validate_preset(entry, algorithm, f"preset of {env_id}")
 
 
 def load_translator_preset(env_id: str) -> dict[str, Any]:
-    """Settings of a translator and of its training for pictures of an environment; none where the defaults do."""
+    """Return settings of a translator and its training for images of an environment, or {}."""
     return dict(_read_yaml(PRESETS_DIR / "translator.yaml").get(env_id, {}))
 
 
 def resolve_preset(
     name_or_path: str, algorithm: str | None, default_algorithm: str
 ) -> tuple[str, Preset]:
-    """An algorithm and a preset for it: one of ours by its name, or a user's YAML file with `training` and `settings`.
+    """Return an algorithm and its preset: a named one, or a user's YAML file.
 
-    The algorithm is the one asked for, or the one that the preset names, or `default_algorithm`; two different ones are a UserError.
+    The algorithm is `algorithm`, or the one that the preset names, or `default_algorithm`.
+
+    Raises:
+        UserError: the file cannot be read or is wrong, or names another algorithm than `algorithm`.
     """
     path = NAMED_PRESETS.get(name_or_path, Path(name_or_path))
     entry = _read_yaml(path)
-    told = entry.get("algorithm")
-    if told is not None and algorithm not in (None, told):
+    preset_algorithm = entry.get("algorithm")
+    if preset_algorithm is not None and algorithm not in (None, preset_algorithm):
         raise UserError(
-            f"preset {name_or_path} is for {told}, not for {algorithm}: leave --algo away"
+            f"preset {name_or_path} is for {preset_algorithm}, not for {algorithm}: "
+            "leave --algo away"
         )
-    chosen = str(told or algorithm or default_algorithm)
-    return chosen, _validate_preset(entry, chosen, str(path))
+    resolved = str(preset_algorithm or algorithm or default_algorithm)
+    return resolved, _validate_preset(entry, resolved, str(path))
 
 
 def recommend_algorithm(env_id: str, action_space: gymnasium.Space[Any]) -> str:
-    """The algorithm to take when the user names none: the quickest of those tuned for the environment, or the first that can."""
-    seconds = {
-        name: found.expect.seconds
-        for name in ALGORITHMS
-        if (found := load_preset(name, env_id)).expect is not None
-    }
-    able = (name for name in ALGORITHMS if get_algorithm_class(name).supports(action_space))
-    return min(seconds, key=lambda name: seconds[name], default=None) or next(
-        able, next(iter(ALGORITHMS))
-    )
+    """Return the algorithm for users who name none.
+
+    It is the fastest of those tuned for the environment, or the first that supports its actions.
+    """
+    seconds: dict[str, float] = {}
+    for name in ALGORITHMS:
+        expected = load_preset(name, env_id).expect
+        if expected is not None:
+            seconds[name] = expected.seconds
+    if seconds:
+        return min(seconds, key=lambda name: seconds[name])
+    return next(iter([*supporting_algorithms(action_space), *ALGORITHMS]))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         entries = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        known = (
-            f"; presets with a name: {', '.join(NAMED_PRESETS)}"
-            if isinstance(error, FileNotFoundError)
-            else ""
-        )
-        raise UserError(f"preset {path} cannot be read: {reason}{known}") from None
+    except FileNotFoundError as error:
+        names = ", ".join(NAMED_PRESETS)
+        raise UserError(
+            f"preset {path} cannot be read: {error.strerror}; presets with a name: {names}"
+        ) from None
+    except OSError as error:
+        raise UserError(f"preset {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"preset {path} cannot be read: it is not a text file") from None
     except yaml.YAMLError as error:
-        raise UserError(f"preset {path} is no YAML: {str(error).splitlines()[0]}") from None
+        raise UserError(f"preset {path} is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(entries, dict):
         raise UserError(f"preset {path} should hold `training:` and `settings:`")
     return entries
 
 
 def _validate_preset(entry: dict[str, Any], algorithm: str, source: str) -> Preset:
-    found = Preset.parse(entry, kind=f"{source}: preset key")
-    TrainSettings.parse(found.training, kind=f"{source}: training setting")
-    get_algorithm_class(algorithm).SETTINGS.parse(
-        found.settings, kind=f"{source}: {algorithm} setting"
-    )
-    return found
+    preset = Preset.parse(entry, kind=f"{source}: preset key")
+    algorithm_settings = get_algorithm_class(algorithm).SETTINGS
+    TrainSettings.parse(preset.training, kind=f"{source}: training setting")
+    algorithm_settings.parse(preset.settings, kind=f"{source}: {algorithm} setting")
+    return preset

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said, snapshot
-from poise.algos.preset import NAMED_PRESETS, resolve_preset
+from poise.algos.preset import resolve_preset
+from poise.algos.registry import NAMED_PRESETS
 from poise.algos.registry import ALGORITHMS
 from poise.toolkit import checkpoint, console
 from poise.toolkit.console import TrainingView
@@ -443,9 +444,9 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     # presets
     "missing preset": ((*TRAIN, "--preset", "none.yaml"), "none.yaml cannot be read"),
     "preset that is a folder": ((*TRAIN, "--preset", "runs"), "runs cannot be read"),
-    "preset that is no YAML": ((*TRAIN, "--preset", "broken.yaml"), "broken.yaml is no YAML"),
+    "preset that is not YAML": ((*TRAIN, "--preset", "broken.yaml"), "broken.yaml is no YAML"),
     "preset that is a list": ((*TRAIN, "--preset", "list.yaml"), "list.yaml should hold"),
-    "preset that is no text": ((*TRAIN, "--preset", "binary.yaml"), "it is no text"),
+    "preset that is no text": ((*TRAIN, "--preset", "binary.yaml"), "it is not a text file"),
     "misspelt preset key": ((*TRAIN, "--preset", "key.yaml"), "did you mean 'training'"),
     "number for a preset key": ((*TRAIN, "--preset", "number.yaml"), "number.yaml"),
     "misspelt setting in a preset": (

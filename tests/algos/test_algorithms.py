@@ -25,14 +25,15 @@ from learners import (
 )
 from poise import algos
 from poise.algos.base import Learner
-from poise.algos.buffers import Batch, ReplayBuffer
 from poise.algos.distributions import SquashedGaussian
 from poise.algos.networks import Ensemble, mlp
 from poise.algos.normalization import Normalizer
+from poise.algos.off_policy import Batch, ReplayBuffer
 from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.algos.sac import SAC, SACSettings
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import Transition
+from poise.toolkit.run import Run
 from sample_envs import make
 from torch import distributions, nn
 
@@ -336,8 +337,8 @@ def target_by_hand(
     """y = r + gamma (1 - terminated)(min Q'(s2, a2) - alpha log pi(a2|s2)), number by number."""
     values = []
     for row in range(len(batch.r)):
-        pair = torch.cat((batch.s2[row], a2[row]))[None]
-        q = min(learner.critic_target(pair)[member, 0].item() for member in range(2))
+        values_of_both = learner.critic_target(batch.s2[row][None], a2[row][None])
+        q = min(values_of_both[member, 0].item() for member in range(2))
         soft = q - alpha * log_pi2[row].item()
         values.append(
             batch.r[row].item()
@@ -357,9 +358,9 @@ def test_the_critics_target_holds_the_entropy_and_stops_at_a_death(terminated, a
     loss = learner.critic_loss(batch, torch.tensor(alpha))
     learner.generator.set_state(chance)
     with torch.no_grad():
-        a2, log_pi2 = learner.policy(batch.s2).sample(learner.generator)
+        a2, log_pi2 = learner.actor(batch.s2).sample(learner.generator)
         y = target_by_hand(learner, batch, a2, log_pi2, alpha)
-        q = learner.critic(torch.cat((batch.s, batch.a), -1))
+        q = learner.critic(batch.s, batch.a)
     expected = sum(((q[member] - y) ** 2).mean() for member in range(2))
     torch.testing.assert_close(loss.detach(), expected, rtol=1e-4, atol=1e-5)
     if terminated:
@@ -384,8 +385,8 @@ def test_only_death_is_remembered_as_an_end():
 
 def test_the_actors_loss_is_alpha_log_pi_minus_the_smaller_value():
     learner, s = sac(), rows(0, 8, 3)
-    a, log_pi = learner.policy(s).sample(generator(1))
-    q = learner.critic(torch.cat((s, a), -1))
+    a, log_pi = learner.actor(s).sample(generator(1))
+    q = learner.critic(s, a)
     expected = (0.3 * log_pi - torch.minimum(q[0], q[1])).mean()
     torch.testing.assert_close(learner.actor_loss(s, a, log_pi, torch.tensor(0.3)), expected)
 
@@ -393,7 +394,7 @@ def test_the_actors_loss_is_alpha_log_pi_minus_the_smaller_value():
 def test_the_actors_step_leaves_the_critics_weights_alone():
     learner, batch = sac(), batch_of()
     before = copy.deepcopy(learner.critic.state_dict())
-    a, log_pi = learner.policy(batch.s).sample(learner.generator)
+    a, log_pi = learner.actor(batch.s).sample(learner.generator)
     loss = learner.actor_loss(batch.s, a, log_pi, torch.tensor(0.2))
     gradient_step(learner.optimizers["policy"], loss)
     assert all(
@@ -500,9 +501,10 @@ def test_it_learns_to_do_what_it_sees():
 
 def value(learner: SAC, seen: float) -> float:
     """The mean of the critics over some actions."""
-    pairs = torch.tensor([[seen, action] for action in (-0.5, 0.0, 0.5)])
+    actions = torch.tensor([[-0.5], [0.0], [0.5]])
+    observations = torch.full((3, 1), seen)
     with torch.no_grad():
-        return learner.critic(pairs).mean().item()
+        return learner.critic(observations, actions).mean().item()
 
 
 def test_a_time_out_is_not_a_death():
@@ -546,6 +548,31 @@ def test_torchs_own_chance_is_not_the_learners():
     first = weights(school(sac(1, 1), "probe/SeeDo-v0", 40))
     torch.manual_seed(2)
     assert weights(school(sac(1, 1), "probe/SeeDo-v0", 40)) == first
+
+
+@pytest.mark.parametrize("name", algos.ALGORITHMS)
+def test_restoring_a_learner_leaves_global_random_state_and_threads_alone(name, tmp_path):
+    config = {
+        "algorithm": name,
+        "env": "probe/SeeDo-v0",
+        "env_settings": {},
+        "settings": {"hidden_sizes": [8], "threads": torch.get_num_threads() + 1},
+    }
+    run = Run.create(tmp_path, "mine", "probe/SeeDo-v0", name, 0)
+    run.write("config.json", config)
+    spaces = Box(-1.0, 1.0, (1,), np.float32), Box(-1.0, 1.0, (1,), np.float32)
+    kind = algos.get_algorithm_class(name)
+    learner = kind(*spaces, kind.SETTINGS(hidden_sizes=(8,)), seed=3)
+    run.save_policy(0, learner.state_dict()["policy"])
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    numpy_state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    threads = torch.get_num_threads()
+    restored = algos.restore_learner(run)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.random.get_state()[1].tolist() == numpy_state  # noqa: NPY002
+    assert torch.get_num_threads() == threads
+    assert np.array_equal(greedy(restored, [0.1, 0.5]), greedy(learner, [0.1, 0.5]))
 
 
 @pytest.mark.parametrize("steps", [5, 60])

@@ -15,11 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from learners import generator, greedy, rows, school, weights
 from poise import algos
-from poise.algos.buffers import Rollout, RolloutBuffer
 from poise.algos.distributions import HEADS
 from poise.algos.normalization import Normalizer, RewardNormalizer
 from poise.algos.optim import Adam, gradient_step, scheduled_lr
-from poise.algos.ppo import PPO, PPOSettings, compute_gae
+from poise.algos.ppo import PPO, PPOSettings, Rollout, RolloutBuffer, compute_gae
 from poise.toolkit.experience import Transition
 from torch import distributions, nn
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from poise.algos.base import Learner
-from poise.algos.buffers import Batch
+from poise.algos.off_policy import Batch
 from poise.toolkit.experience import EnvBatch, Transition, collect
 from torch import nn
 

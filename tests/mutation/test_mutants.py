@@ -36,7 +36,7 @@ def test_there_are_many_and_every_name_is_its_own():
             "normalization",
             "optim",
             "networks",
-            "buffers",
+            "off_policy",
         )
     } <= files
 

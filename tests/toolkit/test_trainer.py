@@ -434,4 +434,7 @@ def test_the_weights_come_out_the_same_however_closely_one_looks(plain, looks, t
 
 def test_another_seed_is_another_run(plain, tmp_path):
     other = start_run(tmp_path, evaluate_every=0, log_every=1000, seed=1).run
-    assert state_of(other)["policy.actor.0.weight"] != state_of(plain)["policy.actor.0.weight"]
+    assert (
+        state_of(other)["policy.actor.layers.0.weight"]
+        != state_of(plain)["policy.actor.layers.0.weight"]
+    )
