@@ -1,4 +1,7 @@
-"""Everything that learns; the only package that imports torch. The algorithms are found by name in `registry`."""
+"""Everything that learns; the only package that imports torch.
+
+The algorithms are found by name in `registry`.
+"""
 
 from poise.algos.registry import (
     ALGORITHMS,

@@ -1,4 +1,4 @@
-"""Learner: what all algorithms share: spaces, settings, random streams, and a state that can be saved and restored."""
+"""Learner: the spaces, settings, random streams and saved state that all algorithms share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -108,7 +108,7 @@ def _to_numpy(module: nn.Module) -> dict[str, Any]:
 
 @contextmanager
 def fork_torch_rng(seed: int) -> Iterator[None]:
-    """Draw initial weights from a stream of this seed; torch's global stream continues afterwards as if nothing had been drawn."""
+    """Seed torch's global stream within the block, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
@@ -141,12 +141,18 @@ class LearnerSettings(Settings):
 
     @property
     def actor_gain(self) -> float | None:
-        """Scale of an actor's last initial weights: small, so that all states begin alike. None: torch's default."""
+        """Scale of an actor's last initial weights: small, so that all states begin alike.
+
+        None: torch's default.
+        """
         return 0.01 if self.orthogonal_init else None
 
     @property
     def trunk_gain(self) -> float | None:
-        """Scale of the last initial weights of a trunk, whose last layer is a hidden one. None: torch's default."""
+        """Scale of the last initial weights of a trunk, whose last layer is a hidden one.
+
+        None: torch's default.
+        """
         return 2.0**0.5 if self.orthogonal_init else None
 
     @property
@@ -158,7 +164,8 @@ class LearnerSettings(Settings):
 class Learner(ABC):
     """Base of all algorithms; implements toolkit.trainer.Algorithm.
 
-    Making a learner changes no global state: initial weights are drawn within `fork_torch_rng(self.weight_seed)`.
+    Making a learner changes no global state: initial weights are drawn within
+    `fork_torch_rng(self.weight_seed)`.
     """
 
     SETTINGS: ClassVar[type[LearnerSettings]]
@@ -217,7 +224,7 @@ class Learner(ABC):
 
     @classmethod
     def require_support(cls, action_space: Space, advice: str = "") -> None:
-        """Raise a UserError, with `advice` at its end, unless the algorithm can act in this space."""
+        """Raise a UserError that ends in `advice` unless the algorithm can act in this space."""
         if not cls.supports(action_space):
             supported = " or ".join(space.__name__ for space in cls.ACTION_SPACES)
             raise UserError(
@@ -236,11 +243,14 @@ class Learner(ABC):
 
     @abstractmethod
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Return actions for observations (N, O): (N, A), which environments clip to [-1, 1], or (N,) choices."""
+        """Return actions for observations (N, O).
+
+        They are (N, A) numbers, which environments clip to [-1, 1], or (N,) choices.
+        """
 
     @abstractmethod
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
-        """Return the expected discounted return (N,), and the standard deviation of exploring actions (N, A)."""
+        """Return the discounted return to expect (N,) and the std of exploring actions (N, A)."""
 
     @abstractmethod
     def observe(self, transition: Transition) -> None:
@@ -250,7 +260,8 @@ class Learner(ABC):
     def update(self) -> dict[str, float]:
         """Make the updates that are due, and return the losses by name: {} where none is due.
 
-        Where several updates are due at once, each metric is that of the last update that computed it.
+        Where several updates are due at once, each metric is that of the last update that computed
+        it.
         """
 
     def state_dict(self) -> State:

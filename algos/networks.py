@@ -1,10 +1,10 @@
 """Networks: perceptrons, twin critics, actors, and the encoders of observations that hold an image.
 
-Actors and critics own the encoder of their observations, so that pi(s) and Q(s, a) take observations as they are:
-a vector passes unchanged, and an image becomes features first:
+Actors and critics own the encoder of their observations, so that pi(s) and Q(s, a) take
+observations as they are: a vector passes unchanged, and an image becomes features first:
 
 h = CoordConvNet(image)
-x = (vector, tanh(LayerNorm(W h)))                                                  as in DrQ, arXiv:2004.13649
+x = (vector, tanh(LayerNorm(W h)))                                 as in DrQ, arXiv:2004.13649
 """
 
 import math
@@ -31,7 +31,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 CHUNK_SIZE = 128
-"""Images that are encoded at once where no gradient is needed; bounds the memory of large batches."""
+"""Images encoded at once where no gradient is needed, to bound the memory of large batches."""
 
 Output = TypeVar("Output")
 
@@ -44,7 +44,8 @@ def mlp(
     Args:
         sizes: units of the input, of each hidden layer and of the output.
         activation: a name in ACTIVATIONS.
-        gain: initialize all weights orthogonally and all biases to 0, and scale the last layer's weights by it.
+        gain: if given, initialize all weights orthogonally and all biases to 0, and scale the last
+            layer's weights by it.
         activate_last: apply the activation to the output too.
 
     """
@@ -62,8 +63,8 @@ def mlp(
 class Ensemble(nn.Module):
     """`members` perceptrons of one shape and one output, computed together: (B, I) to (members, B).
 
-    One batched product replaces one product for each member: half the calls for twin critics. Weights and biases are
-    initialized as those of nn.Linear.
+    One batched product replaces one product for each member: half the calls for twin critics.
+    Weights and biases are initialized as those of nn.Linear.
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class Ensemble(nn.Module):
             _init_orthogonal(list(self.weights), self.biases, gain)
 
     def __call__(self, inputs: Tensor, members: int | None = None) -> Tensor:
-        """Return the output of each member, or of the first `members`, for each row: (members, B)."""
+        """Return the outputs (members, B) of all members, or of the first `members`."""
         return cast(Tensor, super().__call__(inputs, members))
 
     def forward(self, inputs: Tensor, members: int | None = None) -> Tensor:
-        """Return the output of each member, or of the first `members`, for each row: (members, B)."""
+        """Return the outputs (members, B) of all members, or of the first `members`."""
         weights = list(self.weights)
         biases = list(self.biases)
         if members is not None:
@@ -97,7 +98,7 @@ class Ensemble(nn.Module):
         hidden: Tensor = inputs.expand(members or self.members, *inputs.shape)  # (members, B, I)
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
             hidden = self.activation(torch.baddbmm(bias, hidden, weight))
-        # The last layer has one unit: a product and a sum are faster than a matrix product of one column.
+        # The last layer has one unit: product and sum are faster than a matrix product.
         outputs: Tensor = (hidden * weights[-1].transpose(1, 2)).sum(-1) + biases[-1].squeeze(-1)
         return outputs
 
@@ -114,19 +115,19 @@ class TwinCritic(nn.Module):
         self.ensemble = ensemble
 
     def __call__(self, s: Tensor, a: Tensor, members: int | None = None) -> Tensor:
-        """Return the values of each member, or of the first `members`: (members, B)."""
+        """Return the values (members, B) of all members, or of the first `members`."""
         return cast(Tensor, super().__call__(s, a, members))
 
     def forward(self, s: Tensor, a: Tensor, members: int | None = None) -> Tensor:
-        """Return the values of each member, or of the first `members`: (members, B)."""
+        """Return the values (members, B) of all members, or of the first `members`."""
         return self.ensemble(torch.cat((self.encoder(s), a), -1), members)
 
 
 class Actor(nn.Module, Generic[Output]):
     """pi(s): observations s (B, O) to what `head` makes of the last layer's outputs.
 
-    The actor's loss does not train an encoder that is shared with the critic: the critics' loss alone gives it
-    features that serve both (arXiv:1910.01741).
+    The actor's loss does not train an encoder that is shared with the critic: the critics' loss
+    alone gives it features that serve both (arXiv:1910.01741).
     """
 
     def __init__(
@@ -156,21 +157,26 @@ class Actor(nn.Module, Generic[Output]):
 
 
 class CoordConv2d(nn.Conv2d):
-    """A convolution that sees where it is (arXiv:1807.03247): column and row in [-1, 1] are two more input channels.
+    """A convolution with two more input channels, column and row in [-1, 1] (arXiv:1807.03247).
 
-    A convolution is linear in its input channels, so the image and the channels that are the same for every image,
+    They give the position in the image, which a convolution alone does not have.
+
+    A convolution is linear in its input channels, so the image and the channels that are the same
+    for every image,
     u = (constant, column, row), are convolved apart, with the two parts of one weight:
 
         W * (x, column, row) + b = W_x * x + (W_u * u + b)
 
     The second term is computed once for the whole batch, not once for each image.
 
-    With `is_uint8`, images are bytes in [0, 255], treated as x / 127.5 - 1 in [-1, 1]. Scaling the small weight costs
-    less than scaling every pixel, and the offset is one more constant input, -1 in every image channel:
+    With `is_uint8`, images are bytes in [0, 255], treated as x / 127.5 - 1 in [-1, 1]. Scaling the
+    small weight costs less than scaling every pixel, and the offset is one more constant input, -1
+    in every image channel:
 
         W_x * (x / 127.5 - 1) = (W_x / 127.5) * x + W_x * (-1)
 
-    The offset has to be an input, and not a bias, because zero padding adds no offset outside of the image.
+    The offset has to be an input, and not a bias, because zero padding adds no offset outside of
+    the image.
     """
 
     def __init__(
@@ -206,10 +212,11 @@ class CoordConv2d(nn.Conv2d):
 
 
 class CoordConvNet(nn.Sequential):
-    """Convolutions of images (N, C, H, W) to (N, *output_shape), each followed by ReLU; the first is a CoordConv2d.
+    """Convolutions of images (N, C, H, W) to (N, *output_shape), each followed by ReLU.
 
-    Each convolution has a 3x3 kernel and stride 2. With a `patch_size`, the first has a kernel and a stride of so many
-    pixels instead, patches side by side (arXiv:2010.11929). Images are in [-1, 1], or bytes with `is_uint8`.
+    The first is a CoordConv2d. Each convolution has a 3x3 kernel and stride 2. With a `patch_size`,
+    the first has a kernel and a stride of so many pixels instead: patches side by side
+    (arXiv:2010.11929). Images are in [-1, 1], or bytes with `is_uint8`.
     """
 
     def __init__(
@@ -242,7 +249,8 @@ class CoordConvNet(nn.Sequential):
 class PixelEncoder(nn.Module):
     """Rows of bytes (..., O), a vector followed by an image, to features (..., feature_dim).
 
-    The vector passes unchanged in front of the image's features; without `include_vector` it is left out.
+    The vector passes unchanged in front of the image's features; without `include_vector` it is
+    left out.
     """
 
     def __init__(
@@ -267,7 +275,8 @@ class PixelEncoder(nn.Module):
             nn.LayerNorm(settings.feature_dim),
             nn.Tanh(),
         )
-        # Rows hold a pixel's channels side by side: in this memory format convolutions take two thirds of the time.
+        # Rows hold a pixel's channels side by side. In this memory format convolutions take two
+        # thirds of the time.
         nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
         self._last_rows: Tensor | None = None
         self._last_key: tuple[bool, list[int]] | None = None
@@ -276,8 +285,9 @@ class PixelEncoder(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Return the features (..., feature_dim) of rows (..., O) uint8.
 
-        Actor and critic encode the same batch one after the other: the features of the last call are returned again
-        while rows and weights are unchanged, which saves a quarter of an update's time.
+        Actor and critic encode the same batch one after the other: the features of the last call
+        are returned again while rows and weights are unchanged, which saves a quarter of an
+        update's time.
         """
         versions = [tensor._version for tensor in (rows, *self.parameters())]
         key = (torch.is_grad_enabled(), versions)
@@ -328,9 +338,10 @@ Encoder = PixelEncoder | StateEncoder | Identity
 
 
 def make_encoders(observation_space: Box, settings: LearnerSettings) -> tuple[Encoder, Encoder]:
-    """Return the encoders of the actor and of the critic: one and the same unless `asymmetric_critic`.
+    """Return the encoders of actor and critic: one and the same unless `asymmetric_critic`.
 
-    With `asymmetric_critic`, the actor sees the image alone and the critic the vector alone (arXiv:1710.06542).
+    With `asymmetric_critic`, the actor sees the image alone and the critic the vector alone
+    (arXiv:1710.06542).
 
     Raises:
         UserError: `asymmetric_critic` where observations do not hold both a vector and an image.
@@ -358,7 +369,7 @@ def make_encoders(observation_space: Box, settings: LearnerSettings) -> tuple[En
 def _init_orthogonal(
     weights: Sequence[Iterable[Tensor]], biases: Iterable[Tensor], gain: float
 ) -> None:
-    """Initialize weights orthogonally (arXiv:1312.6120), layer by layer and member by member, and biases to 0.
+    """Initialize weights orthogonally (arXiv:1312.6120) and biases to 0.
 
     The weights of the last layer are scaled by `gain`, those of all others by sqrt(2).
     """

@@ -1,4 +1,4 @@
-"""What the off-policy algorithms share: the replay buffer, random first steps, and updates as often as they are due."""
+"""Off-policy learning: the replay buffer, random first steps, and the number of updates due."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ class OffPolicySettings(LearnerSettings):
 
 
 class Batch(NamedTuple):
-    """A minibatch of B transitions: s (B, O), a (B, A), r (B,), s2 (B, O), terminated (B,) as 0 or 1."""
+    """B transitions: s (B, O), a (B, A), r (B,), s2 (B, O), terminated (B,) as 0 or 1."""
 
     s: Tensor
     a: Tensor
@@ -48,13 +48,15 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """The last `capacity` transitions, in a ring. Memory is reserved at once, but used only as the buffer fills.
+    """The last `capacity` transitions, in a ring.
 
-    Observations keep the type of their space (uint8 for images). Those with images are kept as compact rows: the
-    channels of their images are in a FrameStore, each once.
+    Memory is reserved at once, but used only as the buffer fills.
 
-    A truncated episode is not a terminated one: only `terminated` is kept, so that the value of the state that
-    followed a time limit is still bootstrapped.
+    Observations keep the type of their space (uint8 for images). Those with images are kept as
+    compact rows: the channels of their images are in a FrameStore, each once.
+
+    A truncated episode is not a terminated one: only `terminated` is kept, so that the value of the
+    state that followed a time limit is still bootstrapped.
     """
 
     def __init__(self, capacity: int, observation_space: Box, action_space: Box) -> None:
@@ -125,7 +127,7 @@ class ReplayBuffer:
 
 
 class OffPolicyReplay:
-    """A replay buffer, the normalizer of its observations, and the count of updates that are due."""
+    """A replay buffer, the normalizer of its observations, and the number of updates due."""
 
     def __init__(
         self,
@@ -155,7 +157,10 @@ class OffPolicyReplay:
         return self.rng.uniform(-1.0, 1.0, (num_envs, self.action_dim)).astype(np.float32)
 
     def add(self, transition: Transition) -> None:
-        """Store one step of N environments; after the warm-up, N * `updates_per_step` more updates are due."""
+        """Store one step of N environments.
+
+        After the warm-up, N * `updates_per_step` more updates are due.
+        """
         self.buffer.add(transition)
         number = len(transition.reward)
         self.steps += number
@@ -176,7 +181,10 @@ class OffPolicyReplay:
         return batch._replace(s=self.normalizer(batch.s), s2=self.normalizer(batch.s2))
 
     def get_state(self) -> dict[str, Any]:
-        """Return the counters. The buffer is saved apart, and the normalizer with the policy, which needs it to act."""
+        """Return the counters.
+
+        The buffer is saved apart, and the normalizer with the policy, which needs it to act.
+        """
         return {
             "steps": self.steps,
             "updates": self.updates,

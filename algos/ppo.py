@@ -2,23 +2,30 @@
 
 Act for T steps in N environments; then take some epochs over these T N steps, in minibatches, on
            L = L_clip + c_V L_V - c_H E[ H(pi(.|s)) ]
-policy     L_clip = -E[ min( ratio A, clip(ratio, 1 - eps, 1 + eps) A ) ],                ratio = pi(a|s) / pi_old(a|s)
-value      L_V = E[ (V(s) - R)^2 ] / 2,                                                   R = A + V_old(s)
+policy     L_clip = -E[ min( ratio A, clip(ratio, 1 - eps, 1 + eps) A ) ]
+           ratio = pi(a|s) / pi_old(a|s)
+value      L_V = E[ (V(s) - R)^2 ] / 2,  R = A + V_old(s)
 advantage  A = GAE(gamma, lambda), see `compute_gae` (arXiv:1506.02438)
 
 Departures from the paper:
-1. The policy does not change while it acts, so V_old, V(s2) and log pi_old are computed for the whole rollout when it
-   is complete: only transitions are stored.
-2. An episode that reaches its time limit is not terminated: its advantage bootstraps from its true last observation.
-3. L is minimized with gradients clipped to a global norm (`max_grad_norm`), and the epochs may end early (`target_kl`).
-4. Defaults are the paper's for motor control, but for T (128 steps in each of several environments; there 2048).
+1. The policy does not change while it acts, so V_old, V(s2) and log pi_old are computed for the
+   whole rollout when it is complete: only transitions are stored.
+2. An episode that reaches its time limit is not terminated: its advantage bootstraps from its true
+   last observation.
+3. L is minimized with gradients clipped to a global norm (`max_grad_norm`), and the epochs may end
+   early (`target_kl`).
+4. Defaults are the paper's for motor control, but for T (128 steps in each of several environments;
+   there 2048).
 
-Of the well-known implementation details (Huang et al., 2022, "The 37 implementation details of PPO"),
-- on by default: orthogonal initial weights, with gains sqrt(2), 0.01 for the policy and 1 for the value; separate
-  networks; a log std that does not depend on the state; advantages normalized in each minibatch; observations
-  normalized and clipped to +-10; rewards divided by the standard deviation of the discounted return and clipped to +-10;
-- off by default: a clipped value loss (`value_clip_range`), a learning rate that falls (`schedule`), an entropy bonus
-  (`entropy_coef`), a trunk that actor and critic share (`shared_trunk`);
+Of the well-known implementation details (Huang et al., 2022, "The 37 implementation details of
+PPO"),
+- on by default: orthogonal initial weights, with gains sqrt(2), 0.01 for the policy and 1 for the
+  value; separate networks; a log std that does not depend on the state; advantages normalized in
+  each minibatch; observations normalized and clipped to +-10; rewards divided by the standard
+  deviation of the discounted return and clipped to +-10;
+- off by default: a clipped value loss (`value_clip_range`), a learning rate that falls
+  (`schedule`), an entropy bonus (`entropy_coef`), a trunk that actor and critic share
+  (`shared_trunk`);
 - left out: Adam's epsilon of 1e-5 (it is 1e-8).
 """
 
@@ -102,8 +109,8 @@ class PPOSettings(LearnerSettings):
 class ActorCritic:
     """pi(.|s) and V(s) for normalized observations s (B, O).
 
-    Actor and critic share the encoder of images, and with `shared_trunk` all hidden layers too: one output layer each
-    is left. With `asymmetric_critic` the actor has an encoder of its own.
+    Actor and critic share the encoder of images, and with `shared_trunk` all hidden layers too: one
+    output layer each is left. With `asymmetric_critic` the actor has an encoder of its own.
     """
 
     def __init__(self, observation_space: Box, action_space: Space, settings: PPOSettings) -> None:
@@ -175,13 +182,15 @@ def compute_gae(
     gamma: float,
     lam: float,
 ) -> Tensor:
-    """Return generalized advantage estimates A (T, N) for T steps in N environments (arXiv:1506.02438).
+    """Return generalized advantage estimates A (T, N) (arXiv:1506.02438).
+
+    The rollout holds T steps of N environments.
 
     delta_t = r_t + gamma (1 - terminated_t) V(s2_t) - V(s_t)
     A_t     = delta_t + gamma lam (1 - terminated_t) (1 - truncated_t) A_(t+1),            A_T = 0
 
-    A truncation ends the sum, as the next step belongs to another episode, but keeps the value of the state that it
-    reached. A terminal state has no value.
+    A truncation ends the sum, as the next step belongs to another episode, but keeps the value of
+    the state that it reached. A terminal state has no value.
 
     r, v = V(s), v2 = V(s2), terminated and truncated (0 or 1) are (T, N) each.
     """
@@ -206,7 +215,7 @@ class Rollout(NamedTuple):
     R: Tensor
 
     def minibatches(self, batch_size: int, rng: np.random.Generator) -> Iterator["Rollout"]:
-        """Yield all rows in a random order, `batch_size` at a time; the last minibatch may be smaller."""
+        """Yield all rows in random order, `batch_size` at a time; the last may be fewer."""
         order = torch.from_numpy(rng.permutation(len(self.s))).to(self.s.device)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
@@ -232,7 +241,7 @@ class RolloutBuffer:
         self.steps += len(transition.reward)
 
     def drain(self, device: torch.device) -> list[Tensor]:
-        """Return the columns of Transition as tensors (T, N, ...), float32 or uint8, and empty the buffer."""
+        """Return the columns of Transition as tensors (T, N, ...), and empty the buffer."""
         columns = self._columns()
         self.transitions = []
         return [to_tensor(column, device) for column in columns.values()]
@@ -283,7 +292,7 @@ class PPO(Learner):
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
-        """Return V(s) in units of the environment's rewards, (N,), and the policy's standard deviation (N, A)."""
+        """Return V(s) in units of rewards, (N,), and the policy's std (N, A)."""
         s = self.net.normalizer(self.to_tensor(observation))
         scale = self.reward_normalizer.statistics.scale if self.settings.normalize_reward else 1.0
         v = self.net.value(s) / scale
@@ -294,7 +303,10 @@ class PPO(Learner):
         self.buffer.add(transition)
 
     def update(self) -> dict[str, float]:
-        """Take the epochs over a complete rollout: the algorithm box. Return {} until it is complete."""
+        """Take the epochs over a complete rollout: the algorithm box.
+
+        Return {} until it is complete.
+        """
         if not self.buffer.is_full:
             return {}
         cfg = self.settings
@@ -318,7 +330,8 @@ class PPO(Learner):
                     break
         metrics = {**self.diagnostics(rollout), "charts/learning_rate": optimizer.learning_rate}
 
-        # Update the observation statistics last: log pi_old must use the statistics used while acting.
+        # Update the observation statistics last: log pi_old must use the statistics used while
+        # acting.
         if not is_first:
             self.net.normalizer.update(observation.flatten(0, 1))
         return metrics
@@ -327,7 +340,7 @@ class PPO(Learner):
     def prepare_rollout(
         self, s: Tensor, a: Tensor, r: Tensor, s2: Tensor, terminated: Tensor, truncated: Tensor
     ) -> Rollout:
-        """Return the T N steps of a rollout (T, N, ...) as rows, with log pi_old, V_old, A and R."""
+        """Return a rollout (T, N, ...) as T N rows, with log pi_old, V_old, A and R."""
         cfg = self.settings
         s = self.net.normalizer(s)
         s2 = self.net.normalizer(s2)
@@ -357,7 +370,7 @@ class PPO(Learner):
         return -torch.minimum(ratio * A, clipped * A).mean()
 
     def value_loss(self, v: Tensor, v_old: Tensor, R: Tensor) -> Tensor:
-        """Return L_V; with `value_clip_range`, from the larger of the errors of V and of V clipped around V_old."""
+        """Return L_V; `value_clip_range` takes the larger error of V and of V clipped to V_old."""
         error = (v - R).square()
         clip_range = self.settings.value_clip_range
         if clip_range is not None:
@@ -367,7 +380,7 @@ class PPO(Learner):
 
     @torch.no_grad()
     def diagnostics(self, rollout: Rollout) -> dict[str, float]:
-        """Return losses, entropy, KL divergence, clipped fraction and explained variance over the whole rollout.
+        """Return the losses and other metrics of the policy and the value over the whole rollout.
 
         KL(pi_old || pi) is estimated as E[ (ratio - 1) - log ratio ], which is never negative
         (Schulman, 2020, "Approximating KL divergence").

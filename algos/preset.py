@@ -1,7 +1,8 @@
 """Presets: settings that are known to work for an environment, with the results to expect.
 
-`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned environment; `presets/named/` holds variants
-of an algorithm, by name; `presets/translator.yaml` holds what differs from a translator's defaults.
+`presets/<algorithm>.yaml` holds a `default` and one entry for each tuned environment;
+`presets/named/` holds variants of an algorithm, by name; `presets/translator.yaml` holds what
+differs from a translator's defaults.
 """
 
 from pathlib import Path
@@ -65,6 +66,7 @@ def resolve_preset(
 
     Raises:
         UserError: the file cannot be read or is wrong, or names another algorithm than `algorithm`.
+
     """
     path = NAMED_PRESETS.get(name_or_path, Path(name_or_path))
     entry = _read_yaml(path)

@@ -1,4 +1,7 @@
-"""The algorithms by name; making a learner for a training, and restoring one to act. Imports torch only when called."""
+"""The algorithms by name; making a learner for a training, and restoring one to act.
+
+Imports torch only when called.
+"""
 
 import importlib
 from collections.abc import Mapping
@@ -76,7 +79,7 @@ def make_learner(
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    """Return a new learner for an environment, and set the threads of torch that its training will use.
+    """Return a new learner for an environment, and set torch's threads for its training.
 
     Raises:
         UserError: the algorithm cannot learn in this environment, or a setting is wrong.
@@ -93,10 +96,10 @@ def make_learner(
 def restore_learner(
     run: "Run", checkpoint: str | None = None, *, with_critic: bool = False
 ) -> "Learner":
-    """Return the learner of a run, ready to act; torch's global random state and threads stay as they are.
+    """Return the learner of a run, ready to act; torch's global state stays unchanged.
 
-    It loads the small `policy` of a checkpoint, and `with_critic` its critic too, where the checkpoint still holds one:
-    old checkpoints are reduced to their policy.
+    It loads the small `policy` of a checkpoint, and `with_critic` its critic too, where the
+    checkpoint still holds one: old checkpoints are reduced to their policy.
     """
     config = run.config
     folder, state = run.load_checkpoint(checkpoint, groups=["policy"])

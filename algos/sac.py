@@ -2,18 +2,22 @@
 
 Maximize reward and entropy together:       J = sum_t E[ r(s, a) + alpha H(pi(.|s)) ]
 critics     L_Q(i)  = E[ (Q_i(s, a) - y)^2 ],
-                 y  = r + gamma (1 - terminated) ( min_j Q'_j(s2, a2) - alpha log pi(a2|s2) ),  a2 ~ pi(.|s2)
-actor       L_pi    = E[ alpha log pi(a|s) - min_j Q_j(s, a) ],                                 a ~ pi(.|s)
-temperature L_alpha = -log alpha E[ log pi(a|s) + target_entropy ],            target_entropy = -dim(A)
+                 y  = r + gamma (1 - terminated) ( min_j Q'_j(s2, a2) - alpha log pi(a2|s2) )
+actor       L_pi    = E[ alpha log pi(a|s) - min_j Q_j(s, a) ]
+temperature L_alpha = -log alpha E[ log pi(a|s) + target_entropy ],  target_entropy = -dim(A)
 targets     Q' <- (1 - tau) Q' + tau Q
+with new actions a ~ pi(.|s) in L_pi and L_alpha, a2 ~ pi(.|s2) in y.
 
 Departures from the paper:
-1. The temperature's loss holds log alpha in place of alpha, as in the authors' code: steps are relative to alpha.
+1. The temperature's loss holds log alpha in place of alpha, as in the authors' code: steps are
+   multiplicative in alpha.
 2. log std of the policy is clamped to [-5, 2] (the authors' code: [-20, 2]).
 3. L_Q has no factor 1/2, and both critics' losses are added up for one optimizer.
-4. The first `learning_starts` actions are uniform, and nothing is learned from them before these steps are over.
+4. The first `learning_starts` actions are uniform, and nothing is learned from them before these
+   steps are over.
 5. An episode that reaches its time limit is not terminated: y bootstraps from its last observation.
-6. Observations may hold an image: actor and critics share an encoder that L_Q alone trains (arXiv:1910.01741).
+6. Observations may hold an image: actor and critics share an encoder that L_Q alone trains
+   (arXiv:1910.01741).
 7. Observations may be normalized (`normalize_observations`, off by default).
 All other defaults are the paper's (appendix D).
 """
@@ -91,7 +95,7 @@ class SAC(Learner):
 
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Return uniform actions while warming up; then samples of the policy, or its mode without `explore`."""
+        """Return samples of the policy, uniform actions at first; without `explore`, its mode."""
         if explore and self.replay.is_warming_up:
             return self.replay.sample_random_actions(len(observation))
         pi = self.actor(self.replay.normalizer(self.to_tensor(observation)))
@@ -100,7 +104,7 @@ class SAC(Learner):
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
-        """Return min_j Q_j(s, a) at the policy's mode, (N,), and the policy's standard deviation (N, A)."""
+        """Return min_j Q_j(s, a) at the policy's mode, (N,), and the policy's std (N, A)."""
         s = self.replay.normalizer(self.to_tensor(observation))
         pi = self.actor(s)
         q = self.critic(s, pi.mode()).amin(0)  # (2, N) to (N,)
@@ -111,14 +115,14 @@ class SAC(Learner):
         self.replay.add(transition)
 
     def update(self) -> dict[str, float]:
-        """Make the updates that are due; metrics are those of the last one."""
+        """Make the updates that are due; each metric is of the last update that computed it."""
         metrics: dict[str, float] = {}
         for batch in self.replay.pending_batches():
             metrics |= self.train_on_batch(batch)
         return metrics
 
     def train_on_batch(self, batch: Batch) -> dict[str, float]:
-        """Make one step each for the critics, the actor, the temperature and the targets: the algorithm box."""
+        """Step the critics, the actor, the temperature and the targets: the algorithm box."""
         alpha = self.log_alpha.detach().exp()
 
         critic_loss = self.critic_loss(batch, alpha)

@@ -1,20 +1,22 @@
-"""Twin Delayed Deep Deterministic policy gradient (Fujimoto, van Hoof and Meger, 2018, arXiv:1802.09477).
+"""Twin Delayed DDPG, TD3 (Fujimoto, van Hoof and Meger, 2018, arXiv:1802.09477).
 
 critics     L_Q(i) = E[ (Q_i(s, a) - y)^2 ],      y = r + gamma (1 - terminated) min_j Q'_j(s2, a2)
-smoothing   a2 = clip( mu'(s2) + clip(epsilon, -c, c), -1, 1 ),                 epsilon ~ N(0, sigma^2)
+smoothing   a2 = clip( mu'(s2) + clip(epsilon, -c, c), -1, 1 ),             epsilon ~ N(0, sigma^2)
 actor       L_mu = -E[ Q_1(s, mu(s)) ],           once every `policy_delay` updates of the critics
-targets     Q' <- (1 - tau) Q' + tau Q,  mu' <- (1 - tau) mu' + tau mu,         as often as the actor
+targets     Q' <- (1 - tau) Q' + tau Q,  mu' <- (1 - tau) mu' + tau mu,      as often as the actor
 exploration a = clip( mu(s) + N(0, exploration_noise^2), -1, 1 )
 
-sigma is `policy_noise`, c is `noise_clip`. One critic, no smoothing and no delay make it Deep Deterministic Policy
-Gradient (arXiv:1509.02971): `--preset ddpg`.
+sigma is `policy_noise`, c is `noise_clip`. One critic, no smoothing and no delay make it Deep
+Deterministic Policy Gradient (arXiv:1509.02971): `--preset ddpg`.
 
 Departures from the paper:
-1. Defaults are those of the authors' later code (github.com/sfujim/TD3), not the paper's: layers of 256 and 256 units
-   (400 and 300), step size 3e-4 (1e-3), minibatches of 256 (100). `learning_starts` is 1,000 (that code: 25,000).
+1. Defaults are those of the authors' later code (github.com/sfujim/TD3), not the paper's: layers of
+   256 and 256 units (400 and 300), step size 3e-4 (1e-3), minibatches of 256 (100).
+   `learning_starts` is 1,000 (that code: 25,000).
 2. Both critics' losses are added up for one optimizer.
 3. An episode that reaches its time limit is not terminated: y bootstraps from its last observation.
-4. Observations may hold an image: actor and critics share an encoder that L_Q alone trains (arXiv:1910.01741).
+4. Observations may hold an image: actor and critics share an encoder that L_Q alone trains
+   (arXiv:1910.01741).
 5. Observations may be normalized (`normalize_observations`, off by default).
 """
 
@@ -101,7 +103,7 @@ class TD3(Learner):
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
-        """Return min_j Q_j(s, mu(s)), (N,), and the exploration noise's standard deviation (N, A), a constant."""
+        """Return min_j Q_j(s, mu(s)), (N,), and the exploration noise's std (N, A), a constant."""
         s = self.replay.normalizer(self.to_tensor(observation))
         a = self.actor(s)
         q = self.critic(s, a).amin(0)  # (2, N) to (N,)
@@ -117,14 +119,14 @@ class TD3(Learner):
         self.replay.add(transition)
 
     def update(self) -> dict[str, float]:
-        """Make the updates that are due; metrics are those of the last one, L_mu of the last with an actor's step."""
+        """Make the updates that are due; each metric is of the last update that computed it."""
         metrics: dict[str, float] = {}
         for batch in self.replay.pending_batches():
             metrics |= self.train_on_batch(batch)
         return metrics
 
     def train_on_batch(self, batch: Batch) -> dict[str, float]:
-        """Step the critics; every `policy_delay` times the actor and all targets too: the algorithm box."""
+        """Step the critics, and in due updates actor and targets: the algorithm box."""
         critic_loss = self.critic_loss(batch)
         gradient_step(self.optimizers["critic"], critic_loss)
         metrics = {"losses/qf_loss": critic_loss.item()}

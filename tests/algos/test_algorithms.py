@@ -556,6 +556,8 @@ def test_restoring_a_learner_leaves_global_random_state_and_threads_alone(name, 
         "algorithm": name,
         "env": "probe/SeeDo-v0",
         "env_settings": {},
+        "training": {},
+        "device": "cpu",
         "settings": {"hidden_sizes": [8], "threads": torch.get_num_threads() + 1},
     }
     run = Run.create(tmp_path, "mine", "probe/SeeDo-v0", name, 0)

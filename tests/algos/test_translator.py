@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
-from poise.algos.registry import PRESETS_DIR as PRESETS
 from poise.algos.preset import load_translator_preset
+from poise.algos.registry import PRESETS_DIR as PRESETS
 from poise.algos.translator import (
     MAX_FRAMES_PER_BATCH,
     ConvLSTM,
