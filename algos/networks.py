@@ -8,10 +8,11 @@ x = (vector, tanh(LayerNorm(W h)))                                 as in DrQ, ar
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import torch
 from gymnasium.spaces import Box
@@ -121,6 +122,13 @@ class TwinCritic(nn.Module):
     def forward(self, s: Tensor, a: Tensor, members: int | None = None) -> Tensor:
         """Return the values (members, B) of all members, or of the first `members`."""
         return self.ensemble(torch.cat((self.encoder(s), a), -1), members)
+
+    def frozen_encoder(self) -> AbstractContextManager[None]:
+        """Return a block in which an actor that shares the encoder reuses the same features of s.
+
+        Images are encoded once, without gradients. The encoder's weights must not change within it.
+        """
+        return self.encoder.frozen() if isinstance(self.encoder, PixelEncoder) else nullcontext()
 
 
 class Actor(nn.Module, Generic[Output]):
@@ -278,28 +286,25 @@ class PixelEncoder(nn.Module):
         # Rows hold a pixel's channels side by side. In this memory format convolutions take two
         # thirds of the time.
         nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
-        self._last_rows: Tensor | None = None
-        self._last_key: tuple[bool, list[int]] | None = None
-        self._last_features: Tensor
+        # By id: the tensors that were encoded, kept so that ids stay unique, and their features.
+        self._frozen_features: dict[int, tuple[Tensor, Tensor]] | None = None
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return the features (..., feature_dim) of rows (..., O) uint8.
+        """Return the features (..., feature_dim) of rows (..., O) uint8."""
+        if self._frozen_features is None:
+            return self._encode(rows)
+        if id(rows) not in self._frozen_features:
+            self._frozen_features[id(rows)] = (rows, self._encode(rows).detach())
+        return self._frozen_features[id(rows)][1]
 
-        Actor and critic encode the same batch one after the other: the features of the last call
-        are returned again while rows and weights are unchanged, which saves a quarter of an
-        update's time.
-        """
-        versions = [tensor._version for tensor in (rows, *self.parameters())]
-        key = (torch.is_grad_enabled(), versions)
-        if self._last_rows is not rows or self._last_key != key:
-            self._last_features = self._encode(rows)
-            self._last_rows = rows
-            self._last_key = key
-        return self._last_features
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the last features out of copies: torch copies no tensor that is part of a graph."""
-        return {**self.__dict__, "_last_rows": None, "_last_features": None}
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within this block, encode each tensor once, without gradients; keep weights unchanged."""
+        self._frozen_features = {}
+        try:
+            yield
+        finally:
+            self._frozen_features = None
 
     def _encode(self, rows: Tensor) -> Tensor:
         flat = rows.reshape(-1, rows.shape[-1])

@@ -128,8 +128,9 @@ class SAC(Learner):
         critic_loss = self.critic_loss(batch, alpha)
         gradient_step(self.optimizers["critic"], critic_loss)
 
-        a, log_pi = self.actor(batch.s).sample(self.generator)
-        actor_loss = self.actor_loss(batch.s, a, log_pi, alpha)
+        with self.critic.frozen_encoder():
+            a, log_pi = self.actor(batch.s).sample(self.generator)
+            actor_loss = self.actor_loss(batch.s, a, log_pi, alpha)
         gradient_step(self.optimizers["policy"], actor_loss)
 
         alpha_loss = self.alpha_loss(log_pi.detach())

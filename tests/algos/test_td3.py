@@ -1,4 +1,4 @@
-"""TD3 held to its formulas: twin critics, smoothed targets, a delayed actor; DDPG as its special case; and probe environments."""
+"""TD3: twin critics, smoothed targets, delayed actor; DDPG; probe environments."""
 
 import copy
 import math
@@ -26,8 +26,8 @@ def td3(observation: int = 3, action: int = 2, seed: int = 0, **settings: object
     return TD3(*spaces, TD3Settings(**{**SMALL, **settings}), seed)
 
 
-def estranged(learner: TD3) -> TD3:
-    """The same, its targets other networks than those they follow: whoever is mistaken for the other shows."""
+def with_other_targets(learner: TD3) -> TD3:
+    """Give the targets other weights than the networks they follow, so that mix-ups show."""
     torch.manual_seed(77)
     fresh = td3(seed=99, twin_critics=learner.settings.twin_critics)
     soft_update(learner.critic_target, fresh.critic, 1.0)
@@ -49,7 +49,7 @@ def parts(learner: TD3) -> dict[str, bytes]:
 
 
 def target_by_hand(learner: TD3, batch: Batch, noise: torch.Tensor) -> torch.Tensor:
-    """y = r + gamma (1 - terminated) min_j Q'_j(s2, clip(mu'(s2) + clip(epsilon, -c, c), -1, 1)), number by number."""
+    """y = r + gamma (1 - terminated) min_j Q'_j(s2, a2), row by row, with a2 smoothed."""
     c, values = learner.settings, []
     with torch.no_grad():
         for row in range(len(batch.r)):
@@ -87,7 +87,7 @@ def loss_by_hand(learner: TD3, batch: Batch, y: torch.Tensor) -> torch.Tensor:
 def test_the_critics_target_is_the_smaller_value_of_a_smoothed_action_and_stops_at_a_death(
     terminated, how
 ):
-    learner, batch = estranged(td3(gamma=0.9, **how)), batch_of(16, terminated=terminated)
+    learner, batch = with_other_targets(td3(gamma=0.9, **how)), batch_of(16, terminated=terminated)
     chance = learner.generator.get_state()
     loss = learner.critic_loss(batch)
     learner.generator.set_state(chance)
@@ -103,7 +103,7 @@ def test_the_critics_target_is_the_smaller_value_of_a_smoothed_action_and_stops_
 
 def test_one_critic_no_smoothing_and_no_delay_are_ddpg():
     """y = r + gamma Q'(s2, mu'(s2)), and the actor and both targets move with every update."""
-    learner, batch = estranged(td3(**DDPG)), batch_of(16)
+    learner, batch = with_other_targets(td3(**DDPG)), batch_of(16)
     assert learner.critic.ensemble.members == 1
     with torch.no_grad():
         q2 = learner.critic_target(batch.s2, learner.actor_target(batch.s2))
@@ -129,7 +129,7 @@ def acted_upon(learner: TD3, batch: Batch) -> torch.Tensor:
 
 
 def test_noise_on_the_targets_actions_is_clipped_and_so_are_they(monkeypatch):
-    learner, batch = estranged(td3(policy_noise=0.2, noise_clip=0.5)), batch_of(64)
+    learner, batch = with_other_targets(td3(policy_noise=0.2, noise_clip=0.5)), batch_of(64)
     with torch.no_grad():  # So that some actions lie near the ends, both of them.
         learner.actor_target.layers[-1].weight *= torch.tensor([[20.0], [-20.0]])
     mean = learner.actor_target(batch.s2)
@@ -148,7 +148,7 @@ def test_noise_on_the_targets_actions_is_clipped_and_so_are_they(monkeypatch):
     assert smoothed(1000.0).max() == 1.0 and smoothed(-1000.0).min() == -1.0
 
 
-def test_every_target_action_gets_noise_of_its_own_and_of_the_spread_asked_for():
+def test_target_actions_get_independent_noise_with_std_policy_noise():
     learner, batch = td3(policy_noise=0.1, noise_clip=0.5), batch_of(4000)
     noise = acted_upon(learner, batch) - learner.actor_target(batch.s2)
     assert noise.mean(0).tolist() == pytest.approx([0.0, 0.0], abs=0.01)
@@ -215,14 +215,14 @@ def test_critics_move_with_every_update_and_actor_and_targets_with_every_so_many
         assert all(type(value) is float and math.isfinite(value) for value in metrics.values())
 
 
-def test_many_updates_at_once_tell_all_losses():
+def test_many_updates_at_once_return_all_losses():
     """Also where the last of them, the fifth, was none of the actor's."""
-    learner, told = td3(updates_per_step=5.0, policy_delay=2), []
+    learner, steps = td3(updates_per_step=5.0, policy_delay=2), []
     for seed in range(12):
         learner.observe(transition_of(seed=seed))
-        told.append(learner.update())
+        steps.append(learner.update())
     assert learner.replay.updates == 10
-    assert [set(metrics) for metrics in told[-3:]] == [
+    assert [set(metrics) for metrics in steps[-3:]] == [
         set(),
         *[{"losses/qf_loss", "losses/actor_loss"}] * 2,
     ]
@@ -234,7 +234,7 @@ def test_targets_begin_as_copies_and_follow_by_tau(tau):
     pairs = [(learner.critic_target, learner.critic), (learner.actor_target, learner.actor)]
     for target, source in pairs:
         assert weights_of(target) == weights_of(source) and target is not source
-    learner = estranged(learner)
+    learner = with_other_targets(learner)
     before = [copy.deepcopy(target) for target, _ in pairs]
     learner.train_on_batch(batch_of(16))
     for (target, source), old in zip(pairs, before, strict=True):
@@ -256,7 +256,7 @@ def test_each_optimizer_moves_its_own_network():
 # Acting.
 
 
-def test_it_explores_around_its_action_with_the_spread_asked_for():
+def test_exploration_has_mean_mu_and_std_exploration_noise():
     learner, seen = td3(learning_starts=0, exploration_noise=0.1), np.zeros((4000, 3), np.float32)
     mode, explored = learner.act(seen, explore=False), learner.act(seen, explore=True)
     assert mode.dtype == explored.dtype == np.float32
@@ -289,7 +289,7 @@ def test_it_warms_up_uniformly_and_then_follows_its_actor():
     assert learner.update() != {}
 
 
-def test_looking_without_exploring_draws_no_chance():
+def test_acting_without_exploring_draws_no_random_numbers():
     one, two, seen = td3(learning_starts=0), td3(learning_starts=0), np.ones((3, 3), np.float32)
     for _ in range(5):
         one.act(seen, explore=False)
@@ -297,8 +297,8 @@ def test_looking_without_exploring_draws_no_chance():
 
 
 @pytest.mark.parametrize("name", ["td3", "sac"])
-def test_what_is_acted_upon_and_what_is_learned_from_is_seen_through_the_same_glasses(name):
-    """Which are made of all that was seen, and change with nothing else."""
+def test_acting_and_learning_use_the_same_observation_statistics(name):
+    """They are those of all observations so far, and nothing else changes them."""
     kind = algos.get_algorithm_class(name)
     spaces = Box(-np.inf, np.inf, (3,), np.float32), Box(-1.0, 1.0, (2,), np.float32)
     learner = kind(
@@ -335,7 +335,7 @@ def test_exploring_depends_on_the_seed(name):
 
 @pytest.mark.parametrize("gap", [-0.5, 0.5])
 def test_an_update_of_sac_warms_up_where_it_holds_too_little_entropy_and_cools_where_too_much(gap):
-    """Told by what it held: of two learners that are alike, one wants a little more or less than the other has."""
+    """Of two equal learners, the second targets more or less entropy than the first has."""
     kind = algos.get_algorithm_class("sac")
     spaces = Box(-np.inf, np.inf, (3,), np.float32), Box(-1.0, 1.0, (2,), np.float32)
     held = kind(*spaces, kind.SETTINGS(**SMALL), 0).train_on_batch(batch_of(64))["losses/entropy"]
@@ -414,7 +414,7 @@ VALUES: dict[str, Any] = {name: STILL[name] for name in ("gamma", "tau", "hidden
 
 
 @pytest.mark.parametrize("how", [{}, DDPG], ids=["td3", "ddpg"])
-def test_a_time_out_is_not_a_death(how):
+def test_truncation_is_bootstrapped(how):
     learner = school(
         probe("One", **VALUES, **how), "probe/One-v0", 600
     )  # Ended by its time limit every 10 steps.
@@ -424,7 +424,7 @@ def test_a_time_out_is_not_a_death(how):
     )
 
 
-def test_a_death_is_one():
+def test_termination_is_not_bootstrapped():
     learner = probe(
         "OneDies", learning_starts=500, **VALUES
     )  # So that it has seen all actions whose value is asked for.
