@@ -1,4 +1,7 @@
-"""Everything that learns; the only package with torch. `load` finds an algorithm by its name."""
+"""Everything that learns; the only package that imports torch.
+
+The algorithms are found by name in `registry`.
+"""
 
 from poise.algos.registry import (
     ALGORITHMS,

@@ -1,7 +1,8 @@
-"""Policy distributions: what an actor's numbers mean as chances of actions. Those over choices are in algos/choices.py.
+"""Policy distributions over actions, and the heads that make them from a network's outputs.
 
-Every one stands for B states at once. To bring one of your own, fill in the four methods of Distribution and give
-it a head in algos/heads.py. Chance comes from the generator that is handed in, and from nowhere else.
+Each distribution is a batch of B, one for each state. To add one, implement the four methods of
+Distribution and a Head, and enter the head in HEADS. Samples use the given generator, never torch's
+global one.
 """
 
 import math
@@ -18,56 +19,59 @@ from torch.nn import functional
 from poise.toolkit.errors import unknown_name_error
 
 LOG_2 = math.log(2.0)
-
-
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
-
 BOUNDARY_EPS = 1e-6
-"""How near to the ends of (-1, 1) an action is taken at its word, where a density may be without bounds."""
-
+"""Margin by which actions are clamped inside their range: at its ends densities may be infinite."""
 
 EPS = 1e-30
+"""Keeps the mode of Beta(1, 1) from being 0 / 0."""
 
+LOG_STD_MIN = -5.0
+LOG_STD_MAX = 2.0
+"""Bounds of a log std that a network computes."""
 
-# Integrals of f(u) N(u; 0, 1) du as sums of weights x f(nodes): Gauss-Hermite quadrature, exact for polynomials to degree 39.
-QUADRATURE_NODES, QUADRATURE_WEIGHTS = (
-    torch.from_numpy(numbers).float() for numbers in np.polynomial.hermite_e.hermegauss(20)
-)
+NUM_STD_SAMPLES = 64
+"""Samples from which `Distribution.std` estimates the standard deviation."""
 
-
+# Gauss-Hermite quadrature: the integral of f(u) N(u; 0, 1) du is sum_k weight_k f(node_k), exact
+# for polynomials up to degree 39.
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(20)
+QUADRATURE_NODES = torch.from_numpy(_NODES).float()
+QUADRATURE_WEIGHTS = torch.from_numpy(_WEIGHTS).float()
 QUADRATURE_WEIGHTS = QUADRATURE_WEIGHTS / QUADRATURE_WEIGHTS.sum()
 
 
 class Distribution(ABC):
-    """Chances of actions: (B, A) numbers each, or (B,) choices."""
+    """A batch of distributions over continuous actions (B, A) or choices (B,)."""
 
     @abstractmethod
     def mode(self) -> Tensor:
-        """The action without chance."""
+        """Return the most likely action, or another typical one, without randomness."""
 
     @abstractmethod
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """An action and its log-density (B,)."""
+        """Return sampled actions and their log-densities (B,)."""
 
     @abstractmethod
     def log_prob(self, a: Tensor) -> Tensor:
-        """Log pi(a|s), (B,): a density for numbers, a chance for choices."""
+        """Return log pi(a|s), (B,): a density for continuous actions, a probability for choices."""
 
     @abstractmethod
     def entropy(self) -> Tensor:
-        """-E[log pi(a|s)] in nats, (B,)."""
+        """Return the entropy -E[log pi(a|s)] in nats, (B,)."""
 
     def std(self) -> Tensor:
-        """How far actions stray from their mean, for the eye: the standard deviation of a few samples, always the same ones."""
+        """Return the standard deviation of actions, estimated from samples with a fixed seed."""
         generator = torch.Generator().manual_seed(0)
-        return torch.stack([self.sample(generator)[0] for _ in range(64)]).float().std(0)
+        samples = [self.sample(generator)[0] for _ in range(NUM_STD_SAMPLES)]
+        return torch.stack(samples).float().std(0)
 
 
 class Gaussian(Distribution):
-    """a ~ N(mean, exp(log_std)^2), each dimension by itself; mean (B, A), log_std (B, A) or (A,).
+    """a ~ N(mean, exp(log_std)^2), dimensions independent; mean (B, A), log_std (B, A) or (A,).
 
-    It reaches beyond [-1, 1]; environments clip what they are given.
+    Actions may lie outside [-1, 1]; environments clip them.
     """
 
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
@@ -75,20 +79,20 @@ class Gaussian(Distribution):
         self.log_std = log_std
 
     def mode(self) -> Tensor:
-        """The mean."""
+        """Return the mean."""
         return self.mean
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Differentiable in mean and log_std."""
+        """Return samples that are differentiable in mean and log_std, and their log-densities."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
         return torch.addcmul(self.mean, noise, self.log_std.exp()), self._log_density(noise)
 
     def log_prob(self, a: Tensor) -> Tensor:
-        """sum_i -z_i^2 / 2 - log std_i - log(2 pi) / 2 with z = (a - mean) / std."""
+        """Return sum_i -z_i^2 / 2 - log std_i - log(2 pi) / 2 with z = (a - mean) / std."""
         return self._log_density((a - self.mean) * (-self.log_std).exp())
 
     def entropy(self) -> Tensor:
-        """sum_i log std_i + log(2 pi e) / 2."""
+        """Return sum_i log std_i + log(2 pi e) / 2."""
         return (self.log_std + 0.5 + HALF_LOG_2PI).sum(-1).expand(self.mean.shape[:-1])
 
     def _log_density(self, z: Tensor) -> Tensor:
@@ -96,9 +100,9 @@ class Gaussian(Distribution):
 
 
 class SquashedGaussian(Distribution):
-    """a = tanh(u) with u ~ N(mean, exp(log_std)^2), each action dimension by itself; a lies in (-1, 1).
+    """a = tanh(u) with u ~ N(mean, exp(log_std)^2), dimensions independent; a lies in (-1, 1).
 
-    log pi(a) = sum_i [ log N(u_i) - log(1 - tanh(u_i)^2) ]            (arXiv:1812.05905, appendix C)
+    log pi(a) = sum_i [ log N(u_i) - log(1 - tanh(u_i)^2) ]        (arXiv:1812.05905, appendix C)
     where log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)) stays finite for every u.
     """
 
@@ -107,34 +111,35 @@ class SquashedGaussian(Distribution):
         self.log_std = log_std
 
     def mode(self) -> Tensor:
-        """The squashed mean: the median, and where u is likeliest."""
+        """Return tanh(mean): the median, and the image of the mode of u."""
         return torch.tanh(self.mean)
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Differentiable in mean and log_std."""
+        """Return samples that are differentiable in mean and log_std, and their log-densities."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
         u = torch.addcmul(self.mean, noise, self.log_std.exp())
         log_density = -0.5 * noise.square() - self.log_std - HALF_LOG_2PI - _log_tanh_derivative(u)
         return torch.tanh(u), log_density.sum(-1)
 
     def log_prob(self, a: Tensor) -> Tensor:
-        """By way of u = atanh(a)."""
+        """Return the log-density at u = atanh(a)."""
         u = torch.atanh(a.clamp(BOUNDARY_EPS - 1.0, 1.0 - BOUNDARY_EPS))
         return Gaussian(self.mean, self.log_std).log_prob(u) - _log_tanh_derivative(u).sum(-1)
 
     def entropy(self) -> Tensor:
-        """That of the Gaussian and E[log(1 - tanh(u)^2)], an integral by quadrature: it has no closed form."""
-        u = self.mean[..., None] + self.log_std.exp()[..., None] * QUADRATURE_NODES.to(
-            self.mean.device
-        )
-        slope = (_log_tanh_derivative(u) * QUADRATURE_WEIGHTS.to(u.device)).sum(-1)
-        return Gaussian(self.mean, self.log_std).entropy() + slope.sum(-1)
+        """Return the Gaussian's entropy + E[log(1 - tanh(u)^2)], the latter by quadrature."""
+        nodes = QUADRATURE_NODES.to(self.mean.device)
+        weights = QUADRATURE_WEIGHTS.to(self.mean.device)
+        u = self.mean[..., None] + self.log_std.exp()[..., None] * nodes  # (B, A, 20)
+        log_det = (_log_tanh_derivative(u) * weights).sum(-1)  # (B, A)
+        return Gaussian(self.mean, self.log_std).entropy() + log_det.sum(-1)
 
 
 class Beta(Distribution):
-    """a = 2 x - 1 with x ~ Beta(alpha, beta), each dimension by itself; alpha and beta (B, A), both above 1.
+    """a = 2 x - 1 with x ~ Beta(alpha, beta), dimensions independent; alpha, beta (B, A) > 1.
 
-    Its support is [-1, 1] itself, so no chance is lost to clipping.           (Chou, Maturana and Scherer, 2017, ICML)
+    Its support is [-1, 1], so clipping moves no probability to the bounds (Chou, Maturana and
+    Scherer, 2017, ICML).
     """
 
     def __init__(self, alpha: Tensor, beta: Tensor) -> None:
@@ -142,20 +147,20 @@ class Beta(Distribution):
         self.beta = beta
 
     def mode(self) -> Tensor:
-        """2 (alpha - 1) / (alpha + beta - 2) - 1; the middle where all actions are equally likely."""
-        rise = self.alpha - 1.0 + EPS
-        return 2.0 * rise / (rise + (self.beta - 1.0 + EPS)) - 1.0
+        """Return 2 (alpha - 1) / (alpha + beta - 2) - 1; 0 where the density is uniform."""
+        alpha_excess = self.alpha - 1.0 + EPS
+        beta_excess = self.beta - 1.0 + EPS
+        return 2.0 * alpha_excess / (alpha_excess + beta_excess) - 1.0
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """X = g / (g + h) with g ~ Gamma(alpha), h ~ Gamma(beta)."""
-        g, h = (
-            torch._standard_gamma(shape, generator=generator) for shape in (self.alpha, self.beta)
-        )
+        """Return samples, from x = g / (g + h) with g ~ Gamma(alpha), h ~ Gamma(beta)."""
+        g = torch._standard_gamma(self.alpha, generator=generator)
+        h = torch._standard_gamma(self.beta, generator=generator)
         a = 2.0 * g / (g + h) - 1.0
         return a, self.log_prob(a)
 
     def log_prob(self, a: Tensor) -> Tensor:
-        """sum_i (alpha_i - 1) log x_i + (beta_i - 1) log(1 - x_i) - log B(alpha_i, beta_i) - log 2."""
+        """Return sum_i (alpha_i - 1) log x_i + (beta_i - 1) log(1 - x_i) - log B_i - log 2."""
         x = (0.5 * (a + 1.0)).clamp(BOUNDARY_EPS, 1.0 - BOUNDARY_EPS)
         log_density = (
             (self.alpha - 1.0) * x.log()
@@ -166,13 +171,19 @@ class Beta(Distribution):
         return log_density.sum(-1)
 
     def entropy(self) -> Tensor:
-        """sum_i log B - (alpha - 1) psi(alpha) - (beta - 1) psi(beta) + (alpha + beta - 2) psi(alpha + beta) + log 2."""
+        """Return the sum over dimensions of the entropies, with psi the digamma function.
+
+        H = log B(alpha, beta) - (alpha - 1) psi(alpha) - (beta - 1) psi(beta)
+            + (alpha + beta - 2) psi(alpha + beta) + log 2
+        """
         alpha = self.alpha
         beta = self.beta
-        total = self.alpha + self.beta
+        total = alpha + beta
         psi = torch.digamma
-        own = (total - 2.0) * psi(total) - (alpha - 1.0) * psi(alpha) - (beta - 1.0) * psi(beta)
-        return (self._log_beta() + own + LOG_2).sum(-1)
+        psi_terms = (
+            (total - 2.0) * psi(total) - (alpha - 1.0) * psi(alpha) - (beta - 1.0) * psi(beta)
+        )
+        return (self._log_beta() + psi_terms + LOG_2).sum(-1)
 
     def _log_beta(self) -> Tensor:
         return (
@@ -183,84 +194,85 @@ class Beta(Distribution):
 
 
 def _log_tanh_derivative(u: Tensor) -> Tensor:
-    """log(da/du) of a = tanh(u), which is log(1 - tanh(u)^2)."""
+    """Return log(da/du) of a = tanh(u), which is log(1 - tanh(u)^2)."""
     return 2.0 * (LOG_2 - u - functional.softplus(-2.0 * u))
 
 
 class Categorical(Distribution):
-    """One of K choices, numbered from `start`; pi(k) = softmax(logits)_k, logits (B, K). Actions are (B,)."""
+    """One of K choices, numbered from `start`: pi(k) = softmax(logits)_k, logits (B, K).
+
+    Actions are (B,).
+    """
 
     def __init__(self, logits: Tensor, start: int = 0) -> None:
         self.log_probs = functional.log_softmax(logits, -1)
         self.start = start
 
     def mode(self) -> Tensor:
-        """The likeliest choice."""
+        """Return the most likely choice."""
         return self.log_probs.argmax(-1) + self.start
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Each choice as often as its chance."""
+        """Return choices, drawn by their probabilities, and their log-probabilities."""
         a = torch.multinomial(self.log_probs.exp(), 1, generator=generator).squeeze(-1) + self.start
         return a, self.log_prob(a)
 
     def log_prob(self, a: Tensor) -> Tensor:
-        """Log softmax(logits)_a."""
+        """Return log softmax(logits)_a."""
         return self.log_probs.gather(-1, (a - self.start).long()[..., None]).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        """-sum_k pi_k log pi_k."""
+        """Return -sum_k pi_k log pi_k."""
         return -(self.log_probs.exp() * self.log_probs).sum(-1)
 
 
 class MultiCategorical(Distribution):
-    """Several choices at once, each by itself; `parts` are their Categoricals. Actions are (B, number of parts)."""
+    """Several independent choices at once, one for each of `categoricals`.
+
+    Actions are (B, len(categoricals)).
+    """
 
     def __init__(self, categoricals: list[Categorical]) -> None:
         self.categoricals = categoricals
 
     def mode(self) -> Tensor:
-        """Every part's likeliest choice."""
-        return torch.stack([part.mode() for part in self.categoricals], -1)
+        """Return the most likely choice of each categorical."""
+        return torch.stack([categorical.mode() for categorical in self.categoricals], -1)
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A sample of every part."""
-        a = torch.stack([part.sample(generator)[0] for part in self.categoricals], -1)
+        """Return one choice of each categorical, and their joint log-probabilities."""
+        choices = [categorical.sample(generator)[0] for categorical in self.categoricals]
+        a = torch.stack(choices, -1)
         return a, self.log_prob(a)
 
     def log_prob(self, a: Tensor) -> Tensor:
-        """The sum over the parts."""
-        return torch.stack(
-            [
-                part.log_prob(choice)
-                for part, choice in zip(self.categoricals, a.unbind(-1), strict=True)
-            ]
-        ).sum(0)
+        """Return the sum of the categoricals' log-probabilities."""
+        choices = a.unbind(-1)
+        pairs = zip(self.categoricals, choices, strict=True)
+        return torch.stack([categorical.log_prob(choice) for categorical, choice in pairs]).sum(0)
 
     def entropy(self) -> Tensor:
-        """The sum over the parts."""
-        return torch.stack([part.entropy() for part in self.categoricals]).sum(0)
-
-
-LOG_STD_MIN = -5.0
-LOG_STD_MAX = 2.0
+        """Return the sum of the categoricals' entropies."""
+        return torch.stack([categorical.entropy() for categorical in self.categoricals]).sum(0)
 
 
 class Head(nn.Module, ABC):
-    """Takes `inputs` numbers a state and gives a Distribution. Your own: these two, and an entry in HEADS."""
+    """The last stage of an actor: network outputs (B, in_features) to a Distribution."""
 
     in_features: int
+    """Number of network outputs that the distribution needs."""
 
     def __call__(self, params: Tensor) -> Distribution:
-        """The distribution that numbers (B, inputs) mean."""
+        """Return the distributions with parameters (B, in_features)."""
         return cast(Distribution, super().__call__(params))
 
     @abstractmethod
     def forward(self, params: Tensor) -> Distribution:
-        """The distribution that numbers (B, inputs) mean."""
+        """Return the distributions with parameters (B, in_features)."""
 
 
 class GaussianHead(Head):
-    """A Gaussian whose spread is the same in every state: log std is a weight of its own."""
+    """A Gaussian whose log std is a parameter of its own, the same in every state."""
 
     def __init__(self, action_space: Box, log_std_init: float) -> None:
         super().__init__()
@@ -268,12 +280,12 @@ class GaussianHead(Head):
         self.log_std = nn.Parameter(torch.full((self.in_features,), log_std_init))
 
     def forward(self, params: Tensor) -> Gaussian:
-        """N(numbers, exp(log_std)^2)."""
+        """Return N(params, exp(log_std)^2)."""
         return Gaussian(params, self.log_std)
 
 
 class StateGaussianHead(Head):
-    """A Gaussian whose spread is told by the network, state by state, from exp(log_std) on."""
+    """A Gaussian with a log std for each state: a network output plus `log_std_init`."""
 
     distribution_class: type[Gaussian] | type[SquashedGaussian] = Gaussian
 
@@ -283,33 +295,33 @@ class StateGaussianHead(Head):
         self.log_std_init = log_std_init
 
     def forward(self, params: Tensor) -> Gaussian | SquashedGaussian:
-        """The first half are means, the second half says how log std differs from where it began."""
+        """Return Gaussians; params (B, 2 A) are means and log std - log_std_init."""
         mean, log_std = params.chunk(2, -1)
-        return self.distribution_class(
-            mean, (log_std + self.log_std_init).clamp(LOG_STD_MIN, LOG_STD_MAX)
-        )
+        log_std = (log_std + self.log_std_init).clamp(LOG_STD_MIN, LOG_STD_MAX)
+        return self.distribution_class(mean, log_std)
 
 
 class SquashedGaussianHead(StateGaussianHead):
-    """The same through tanh."""
+    """A SquashedGaussian with a log std for each state."""
 
     distribution_class = SquashedGaussian
 
 
 class BetaHead(Head):
-    """alpha and beta = 1 + softplus(numbers), which keeps both above 1 and the density one hill."""
+    """A Beta with alpha, beta = 1 + softplus(params) > 1, so that the density has one maximum."""
 
     def __init__(self, action_space: Box, log_std_init: float) -> None:
         super().__init__()
         self.in_features = 2 * action_space.shape[0]
 
     def forward(self, params: Tensor) -> Beta:
-        """The first half are for alpha, the second for beta."""
-        return Beta(*(1.0 + functional.softplus(params)).chunk(2, -1))
+        """Return Betas: the first half of params is for alpha, the second for beta."""
+        alpha, beta = (1.0 + functional.softplus(params)).chunk(2, -1)
+        return Beta(alpha, beta)
 
 
 class CategoricalHead(Head):
-    """A chance for each choice of a Discrete environment, or of every part of a MultiDiscrete one."""
+    """Probabilities of the choices of a Discrete space, or of a MultiDiscrete one's dimensions."""
 
     def __init__(self, action_space: Discrete | MultiDiscrete) -> None:
         super().__init__()
@@ -321,10 +333,10 @@ class CategoricalHead(Head):
         self.in_features = sum(self.nvec)
 
     def forward(self, params: Tensor) -> Categorical | MultiCategorical:
-        """Numbers are logits, part after part."""
-        logits = torch.split(params, self.nvec, -1)
-        parts = [Categorical(own, start) for own, start in zip(logits, self.starts, strict=True)]
-        return MultiCategorical(parts) if self.is_multi_discrete else parts[0]
+        """Return Categoricals with params as logits, dimension after dimension."""
+        pairs = zip(torch.split(params, self.nvec, -1), self.starts, strict=True)
+        categoricals = [Categorical(logits, start) for logits, start in pairs]
+        return MultiCategorical(categoricals) if self.is_multi_discrete else categoricals[0]
 
 
 HEADS: dict[str, Any] = {
@@ -333,16 +345,21 @@ HEADS: dict[str, Any] = {
     "squashed_gaussian": SquashedGaussianHead,
     "beta": BetaHead,
 }
-"""Heads for actions in a Box, by the name of their distribution; each is made with the space and the first log std."""
+"""Heads for actions in a Box, by distribution; each is called with the space and log_std_init."""
 
 
 def make_head(
     action_space: gymnasium.Space[Any], distribution: str, log_std_init: float = 0.0
 ) -> Head:
-    """The head for an environment's actions; `distribution` says which where the actions are numbers."""
+    """Return the head for an action space; `distribution`, a name in HEADS, is for a Box only.
+
+    Raises:
+        UserError: no head has this name.
+
+    """
     if isinstance(action_space, Discrete | MultiDiscrete):
         return CategoricalHead(action_space)
     if distribution not in HEADS:
         raise unknown_name_error("distribution", distribution, HEADS)
-    made: Head = HEADS[distribution](action_space, log_std_init)
-    return made
+    head: Head = HEADS[distribution](action_space, log_std_init)
+    return head

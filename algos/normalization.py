@@ -1,4 +1,4 @@
-"""The normalizer: what a learner sees, brought to mean 0 and spread 1 by statistics of all it has seen."""
+"""Normalizers of observations and rewards, by running statistics."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from poise.toolkit.wrappers import FLOAT32_BYTES, PixelVectorSpace
 
 CLIP = 10.0
+"""Bound of normalized values, in standard deviations."""
 
 
 class Normalizer(nn.Module):
-    """x -> (x - mean) / std, clipped to +-10; mean and std are running statistics kept with the network's weights.
+    """x -> (x - mean) / std, clipped to +-10, by running statistics saved with the weights.
 
-    `update` folds in a batch (Chan, Golub and LeVeque, 1979): exact whatever the batches' sizes. Acting and
-    evaluating never update, so a policy that is played looks through the glasses it was last trained with.
+    `update` adds a batch exactly, whatever the sizes of batches (Chan, Golub and LeVeque, 1979).
+    Acting and evaluating never update: a policy acts with the statistics that it was last trained
+    with.
     """
 
     mean: Tensor
@@ -35,12 +37,12 @@ class Normalizer(nn.Module):
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has seen nothing yet."""
+        """Whether there are no statistics yet."""
         return not self.count
 
     @torch.no_grad()
     def update(self, rows: Tensor) -> None:
-        """Fold in rows (B, size)."""
+        """Add rows (B, size) to the statistics."""
         rows = rows.double()
         number = len(rows)
         total = self.count + number
@@ -53,55 +55,55 @@ class Normalizer(nn.Module):
         self.scale.copy_((self.variance + 1e-8).rsqrt())
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Rows (B, size) as the learner sees them."""
+        """Return normalized rows (..., size)."""
         return ((rows - self.shift) * self.scale).clamp(-CLIP, CLIP)
 
 
 class PixelVectorNormalizer(Normalizer):
-    """The same for the numbers in rows of bytes; their pictures stay what they are."""
+    """A Normalizer of the vectors in rows of bytes; the images behind them stay unchanged."""
 
     def update(self, rows: Tensor) -> None:
-        """Fold in the numbers of rows (B, bytes)."""
+        """Add the vectors of rows (B, O) uint8 to the statistics."""
         super().update(decode_vector(rows, len(self.mean)))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Rows (B, bytes) as the learner sees them."""
-        numbers = super().forward(decode_vector(rows, len(self.mean)))
-        return torch.cat(
-            (numbers.view(torch.uint8), rows[..., FLOAT32_BYTES * len(self.mean) :]), -1
-        )
+        """Return rows (..., O) uint8 with normalized vectors."""
+        size = len(self.mean)
+        vector = super().forward(decode_vector(rows, size))
+        pixels = rows[..., FLOAT32_BYTES * size :]
+        return torch.cat((vector.view(torch.uint8), pixels), -1)
 
 
 class IdentityNormalizer(nn.Identity):
-    """What stands in a normalizer's place where nothing is to be normalized."""
+    """The normalizer that changes nothing and keeps no statistics."""
 
     is_empty = False
 
     def update(self, rows: Tensor) -> None:
-        """There is nothing to keep."""
+        """Do nothing."""
 
 
 def make_normalizer(observation_space: Box, enabled: bool) -> Normalizer | IdentityNormalizer:
-    """What a learner looks through: a normalizer of the numbers that it sees, where one is wanted."""
-    if isinstance(observation_space, PixelVectorSpace):
-        return (
-            PixelVectorNormalizer(observation_space.state_size)
-            if enabled and observation_space.state_size
-            else IdentityNormalizer()
-        )
-    return Normalizer(observation_space.shape[0]) if enabled else IdentityNormalizer()
+    """Return the normalizer of observations; images, or all if not `enabled`, stay unchanged."""
+    if not enabled:
+        return IdentityNormalizer()
+    if not isinstance(observation_space, PixelVectorSpace):
+        return Normalizer(observation_space.shape[0])
+    if observation_space.state_size:
+        return PixelVectorNormalizer(observation_space.state_size)
+    return IdentityNormalizer()
 
 
 def decode_vector(rows: Tensor, size: int) -> Tensor:
-    """The first numbers (..., number) float32 of rows of bytes."""
+    """Return the vectors (..., size) float32 at the start of rows (..., O) uint8."""
     return rows[..., : FLOAT32_BYTES * size].contiguous().view(torch.float32)
 
 
 class RewardNormalizer:
-    """r -> r / spread of the discounted return, so that values stay near 1 whatever an environment pays; clipped to +-10.
+    """r -> r / std(R), clipped to +-10, so that values stay near 1 in every environment.
 
-    The return is run forwards, R_t = gamma R_(t-1) + r_t, from 0 at the start of every episode. Rewards are not shifted: that
-    would change the task wherever an episode can end.
+    The discounted return is summed forwards, R_t = gamma R_(t-1) + r_t, from 0 at the start of
+    every episode. Rewards are not shifted: that would change the task wherever an episode can end.
     """
 
     def __init__(self, gamma: float) -> None:
@@ -110,37 +112,32 @@ class RewardNormalizer:
         self.running_return: Tensor | None = None
 
     def __call__(self, r: Tensor, episode_ended: Tensor) -> Tensor:
-        """Rewards (T, N) of the next T steps in N environments, scaled; `episode_ended` (T, N) is 1 where an episode ended."""
-        running = (
-            torch.zeros_like(r[0])
-            if self.running_return is None
-            else self.running_return.to(r.device)
-        )
+        """Return the scaled rewards (T, N) of the next T steps, and add them to the statistics.
+
+        `episode_ended` (T, N) is 1 where an episode terminated or was truncated, else 0.
+        """
+        if self.running_return is None:
+            running = torch.zeros_like(r[0])
+        else:
+            running = self.running_return.to(r.device)
         returns = torch.empty_like(r)
         for t in range(len(r)):
-            returns[t] = running = self.gamma * running + r[t]
+            running = self.gamma * running + r[t]
+            returns[t] = running
             running = running * (1.0 - episode_ended[t])
         self.running_return = running
         self.statistics.to(r.device).update(returns.reshape(-1, 1))
         return (r * self.statistics.scale).clamp(-CLIP, CLIP)
 
     def get_state(self) -> dict[str, Any]:
-        """The statistics, and the returns that are running."""
-        running = (
-            {}
-            if self.running_return is None
-            else {"running": self.running_return.cpu().numpy().copy()}
-        )
-        return {
-            **{
-                name: tensor.cpu().numpy().copy()
-                for name, tensor in self.statistics.state_dict().items()
-            },
-            **running,
-        }
+        """Return the statistics, and the returns of the episodes that have not ended."""
+        tensors = dict(self.statistics.state_dict())
+        if self.running_return is not None:
+            tensors["running"] = self.running_return
+        return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take a saved state back."""
+        """Restore a saved state."""
         tensors = {name: torch.tensor(value) for name, value in state.items()}
         self.running_return = tensors.pop("running", None)
         self.statistics.load_state_dict(tensors)

@@ -1,4 +1,4 @@
-"""Small steps that all learners take: along a gradient, towards a target."""
+"""Optimization: Adam, gradient steps, soft updates of target networks, learning-rate schedules."""
 
 import math
 from collections.abc import Mapping
@@ -14,17 +14,16 @@ from poise.toolkit.spaces import Array
 
 
 def to_tensor(rows: Array, device: torch.device) -> Tensor:
-    """Numbers as a float32 tensor on the device; bytes stay bytes."""
-    return torch.as_tensor(
-        rows, dtype=torch.uint8 if rows.dtype == np.uint8 else torch.float32, device=device
-    )
+    """Return an array as a float32 tensor on the device; bytes stay uint8."""
+    dtype = torch.uint8 if rows.dtype == np.uint8 else torch.float32
+    return torch.as_tensor(rows, dtype=dtype, device=device)
 
 
 class Adam:
     """Adam (Kingma and Ba, 2015, arXiv:1412.6980) for all parameters of some networks.
 
-    The arithmetic is torch's, in one fused call. What torch.optim.Adam wraps around it costs as much again for networks
-    of this size, and a second of every start.
+    The arithmetic is torch's, in one fused call. The bookkeeping of torch.optim.Adam would double
+    its time for networks of this size, and add a second to every start.
     """
 
     def __init__(self, learning_rate: float, *networks: nn.Module) -> None:
@@ -40,8 +39,11 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradients: list[Tensor]) -> None:
-        """One step along the running mean of the gradients, in units of their running root mean square."""
-        rates: dict[str, Any] = {
+        """Step against the running mean of gradients over their running root mean square.
+
+        `gradients` are in the order of `parameters`, and laid out in memory as these are.
+        """
+        hyperparameters: dict[str, Any] = {
             "lr": self.learning_rate,
             "beta1": 0.9,
             "beta2": 0.999,
@@ -57,38 +59,39 @@ class Adam:
             [],
             self.step_counts,
             **variant,
-            **rates,
+            **hyperparameters,
         )
 
     def get_state(self) -> dict[str, Any]:
-        """The running means, parameter by parameter."""
-        columns = {"mean": self.exp_avg, "square": self.exp_avg_sq, "count": self.step_counts}
+        """Return the running means and the step count of each parameter."""
         return {
-            f"{index}.{name}": t.cpu().numpy().copy()
-            for name, column in columns.items()
-            for index, t in enumerate(column)
+            f"{index}.{name}": tensor.cpu().numpy().copy()
+            for name, tensors in self._columns().items()
+            for index, tensor in enumerate(tensors)
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take a saved state back."""
-        for name, column in (
-            ("mean", self.exp_avg),
-            ("square", self.exp_avg_sq),
-            ("count", self.step_counts),
-        ):
-            for index, tensor in enumerate(column):
+        """Restore a saved state."""
+        for name, tensors in self._columns().items():
+            for index, tensor in enumerate(tensors):
                 tensor.copy_(torch.as_tensor(state[f"{index}.{name}"]))
+
+    def _columns(self) -> dict[str, list[Tensor]]:
+        return {"mean": self.exp_avg, "square": self.exp_avg_sq, "count": self.step_counts}
 
 
 def gradient_step(optimizer: Adam, loss: Tensor, max_grad_norm: float = math.inf) -> None:
-    """One step of `optimizer` down the gradient of `loss` in its own parameters, and in nothing else.
+    """Take one step of `optimizer` on `loss`; only its own parameters get a gradient.
 
-    A gradient longer than `max_grad_norm` is shortened to it (arXiv:1211.5063). One that is not finite is a WorkError,
-    and changes nothing.
+    Gradients are scaled down to a global norm of at most `max_grad_norm` (arXiv:1211.5063).
+
+    Raises:
+        WorkError: a gradient is not finite; the parameters are unchanged.
+
     """
     for parameter in optimizer.parameters:
         parameter.grad = None
-    # backward lays each gradient out in memory as its parameter is, which the fused Adam takes for granted.
+    # backward lays each gradient out in memory as its parameter is, which the fused Adam relies on.
     loss.backward(inputs=optimizer.parameters)  # type: ignore[no-untyped-call]
     gradients = [cast(Tensor, parameter.grad) for parameter in optimizer.parameters]
     norm = math.hypot(*torch.stack(torch._foreach_norm(gradients)).tolist())
@@ -101,16 +104,18 @@ def gradient_step(optimizer: Adam, loss: Tensor, max_grad_norm: float = math.inf
 
 @torch.no_grad()
 def soft_update(target: nn.Module, source: nn.Module, tau: float) -> None:
-    """Let target <- (1 - tau) target + tau source, for all weights at once."""
+    """Move all parameters at once: target <- (1 - tau) target + tau source."""
     torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), tau)
 
 
 def scheduled_lr(
     initial_lr: float, schedule: str, progress: float, final_lr_fraction: float
 ) -> float:
-    """A learning rate that falls from `initial_lr` to `final_lr_fraction` * start as `progress` goes from 0 to 1, and then stays.
+    """Return the learning rate at `progress`: 0 at the start, 1 at the end of the schedule.
 
-    `constant` does not fall; `linear` goes in a straight line; `exponential` loses the same part in the same time.
+    `constant` stays at `initial_lr`. `linear` falls to `final_lr_fraction` * `initial_lr` in a
+    straight line, `exponential` by the same factor in equal times. After the end the rate stays
+    constant.
     """
     progress = min(progress, 1.0)
     factors = {

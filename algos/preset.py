@@ -13,7 +13,13 @@ from typing import Any
 import gymnasium
 from pydantic import Field
 
-from poise.algos.registry import ALGORITHMS, get_algorithm_class
+from poise.algos.registry import (
+    ALGORITHMS,
+    NAMED_PRESETS,
+    PRESETS_DIR,
+    get_algorithm_class,
+    supporting_algorithms,
+)
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import read_yaml_mapping
 from poise.toolkit.settings import Settings

@@ -1,17 +1,23 @@
-"""Everything that learns; the only package with torch. `load` finds an algorithm by its name."""
+"""The algorithms by name; making a learner for a training, and restoring one to act.
+
+Imports torch only when called.
+"""
 
 import importlib
 from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import gymnasium
 
 from poise.toolkit.checkpoint import load as load_groups
 from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.registry import make_env
 
 if TYPE_CHECKING:
-    from poise.algos.base import Learner
-    from poise.toolkit.registry import EnvDescription
+    from poise.algos.base import Learner, LearnerSettings
     from poise.toolkit.run import Run
-
 
 ALGORITHMS = {
     "sac": "poise.algos.sac:SAC",
@@ -19,66 +25,50 @@ ALGORITHMS = {
     "td3": "poise.algos.td3:TD3",
 }
 
+PRESETS_DIR = Path(str(files("poise.algos"))) / "presets"
+
+NAMED_PRESETS = {path.stem: path for path in sorted((PRESETS_DIR / "named").glob("*.yaml"))}
+"""Presets that are variants of an algorithm, not tuned for one environment, by name."""
 
 CRITIC_GROUPS = ("network_critic", "returns")
-"""The groups of a learner's state that say what is worth how much."""
+"""State groups that values are computed from: the critic's weights, and the scale of rewards."""
 
 
 def get_algorithm_class(name: str) -> "type[Learner]":
-    """The class of the algorithm called `name`; an unknown name is a UserError."""
-    if name not in ALGORITHMS:
-        from poise.algos.preset import NAMED_PRESETS
+    """Return the class of the algorithm called `name`.
 
-        if name in NAMED_PRESETS:
-            raise UserError(f"{name} is a preset: write --preset {name}")
+    Raises:
+        UserError: no algorithm has this name.
+
+    """
+    if name in NAMED_PRESETS:
+        raise UserError(f"{name} is a preset: write --preset {name}")
+    if name not in ALGORITHMS:
         raise unknown_name_error("algorithm", name, ALGORITHMS)
     module, _, attribute = ALGORITHMS[name].partition(":")
-    found: type[Learner] = getattr(importlib.import_module(module), attribute)
-    return found
+    algorithm_class: type[Learner] = getattr(importlib.import_module(module), attribute)
+    return algorithm_class
 
 
 def get_algorithm_name(run: "Run") -> str:
-    """The name of the algorithm that trained a run's policy; a UserError where the run holds none."""
+    """Return the name of the algorithm that trained a run's policy.
+
+    Raises:
+        UserError: the run holds no policy, but a translator.
+
+    """
     name: str = run.config["algorithm"]
     if name not in ALGORITHMS:
         raise UserError(
-            f"run {run.path.name!r} holds a {name} and no policy: name a run that `poise train` made"
+            f"run {run.path.name!r} holds a {name} and no policy: "
+            "name a run that `poise train` made"
         )
     return name
 
 
-def restore_learner(
-    run: "Run",
-    checkpoint: str | None = None,
-    *,
-    with_critic: bool = False,
-    env: "EnvDescription | None" = None,
-) -> "Learner":
-    """Return the learner of a run, ready to act.
-
-    Only the small `policy` of a checkpoint is loaded, and `with_critic` its critic too. `env` is the
-    description of the run's environment, where the caller has it already.
-    """
-    config = run.config
-    folder, state = run.load_checkpoint(checkpoint, groups=["policy"])
-    # A learner that only acts needs no replay buffer.
-    settings = {
-        **config["settings"],
-        **({"buffer_size": 1} if "buffer_size" in config["settings"] else {}),
-    }
-    from poise.toolkit.registry import describe_env
-
-    env = env or describe_env(config["env"], config["env_settings"])
-    learner = build_learner(get_algorithm_name(run), env, settings)
-    learner.load_state_dict(state)
-    critic = [name for name in CRITIC_GROUPS if (folder / name).is_dir()]
-    learner.has_critic = with_critic and bool(
-        critic
-    )  # Of an early checkpoint the policy alone is left.
-    if learner.has_critic:
-        learner.load_state_dict(load_groups(folder, critic))
-    learner.checkpoint = folder.name
-    return learner
+def supporting_algorithms(action_space: gymnasium.Space[Any]) -> list[str]:
+    """Return the names of the algorithms that can act in this space."""
+    return [name for name in ALGORITHMS if get_algorithm_class(name).supports(action_space)]
 
 
 def make_learner(
@@ -89,24 +79,64 @@ def make_learner(
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    """Return a new learner for the environment `env_id` with these settings."""
-    from poise.toolkit.registry import describe_env
+    """Return a new learner for an environment, and set torch's threads for its training.
 
-    return build_learner(algorithm, describe_env(env_id, env_settings), settings, seed, device)
+    Raises:
+        UserError: the algorithm cannot learn in this environment, or a setting is wrong.
+
+    """
+    import torch
+
+    algorithm_class = get_algorithm_class(algorithm)
+    parsed = algorithm_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
+    torch.set_num_threads(parsed.threads)  # First: orthogonal initialization depends on it.
+    return _build_learner(algorithm_class, env_id, env_settings, parsed, seed, device)
 
 
-def build_learner(
-    algorithm: str,
-    env: "EnvDescription",
-    settings: Mapping[str, Any],
+def restore_learner(
+    run: "Run",
+    checkpoint: str | None = None,
+    *,
+    with_critic: bool = False,
+    env: "EnvDescription | None" = None,
+) -> "Learner":
+    """Return the learner of a run, ready to act; torch's global state stays unchanged.
+
+    It loads the small `policy` of a checkpoint, and `with_critic` its critic too, where the
+    checkpoint still holds one: old checkpoints are reduced to their policy.
+    """
+    config = run.config
+    folder, state = run.load_checkpoint(checkpoint, groups=["policy"])
+    settings = dict(config["settings"])
+    if "buffer_size" in settings:
+        settings["buffer_size"] = 1  # Acting needs no replay buffer: reserve no memory for one.
+    algorithm = get_algorithm_name(run)
+    algorithm_class = get_algorithm_class(algorithm)
+    parsed = algorithm_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
+    learner = _build_learner(algorithm_class, config["env"], config["env_settings"], parsed)
+    learner.load_state_dict(state)
+    critic_groups = [name for name in CRITIC_GROUPS if (folder / name).is_dir()]
+    learner.has_critic = with_critic and bool(critic_groups)
+    if learner.has_critic:
+        learner.load_state_dict(load_groups(folder, critic_groups))
+    learner.checkpoint = folder.name
+    return learner
+
+
+def _build_learner(
+    algorithm_class: "type[Learner]",
+    env_id: str,
+    env_settings: Mapping[str, Any],
+    settings: "LearnerSettings",
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    """Return a new learner for an environment that has been described.
-
-    Raises:
-        UserError: a setting is wrong, or the algorithm does not support the action space.
-    """
-    learner_class = get_algorithm_class(algorithm)
-    parsed = learner_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
-    return learner_class(env.observation_space, env.action_space, parsed, seed, device)
+    env = make_env(env_id, env_settings)
+    observation_space = env.observation_space
+    action_space = env.action_space
+    env.close()
+    if not algorithm_class.supports(action_space):
+        others = supporting_algorithms(action_space)
+        advice = f"; --algo {others[0]} takes those" if others else ""
+        algorithm_class.require_support(action_space, advice)
+    return algorithm_class(observation_space, action_space, settings, seed, device)

@@ -1,11 +1,25 @@
 """Soft Actor-Critic with automatic temperature (Haarnoja et al., 2018, arXiv:1812.05905).
 
-Maximise reward and entropy together:       J = sum_t E[ r(s, a) + alpha H(pi(.|s)) ]
-critics    L_Q(i)  = E[ (Q_i(s, a) - y)^2 ],
-                 y = r + gamma (1 - terminated) ( min_j Q'_j(s2, a2) - alpha log pi(a2|s2) ),  a2 ~ pi(.|s2)
-actor      L_pi    = E[ alpha log pi(a|s) - min_j Q_j(s, a) ],                                 a ~ pi(.|s)
-temperature L_alpha = -log alpha E[ log pi(a|s) + target_entropy ],            target_entropy = -dim(A)
-targets    Q' <- (1 - tau) Q' + tau Q
+Maximize reward and entropy together:       J = sum_t E[ r(s, a) + alpha H(pi(.|s)) ]
+critics     L_Q(i)  = E[ (Q_i(s, a) - y)^2 ],
+                 y  = r + gamma (1 - terminated) ( min_j Q'_j(s2, a2) - alpha log pi(a2|s2) )
+actor       L_pi    = E[ alpha log pi(a|s) - min_j Q_j(s, a) ]
+temperature L_alpha = -log alpha E[ log pi(a|s) + target_entropy ],  target_entropy = -dim(A)
+targets     Q' <- (1 - tau) Q' + tau Q
+with new actions a ~ pi(.|s) in L_pi and L_alpha, a2 ~ pi(.|s2) in y.
+
+Departures from the paper:
+1. The temperature's loss holds log alpha in place of alpha, as in the authors' code: steps are
+   multiplicative in alpha.
+2. log std of the policy is clamped to [-5, 2] (the authors' code: [-20, 2]).
+3. L_Q has no factor 1/2, and both critics' losses are added up for one optimizer.
+4. The first `learning_starts` actions are uniform, and nothing is learned from them before these
+   steps are over.
+5. An episode that reaches its time limit is not terminated: y bootstraps from its last observation.
+6. Observations may hold an image: actor and critics share an encoder that L_Q alone trains
+   (arXiv:1910.01741).
+7. Observations may be normalized (`normalize_observations`, off by default).
+All other defaults are the paper's (appendix D).
 """
 
 import math
@@ -16,21 +30,19 @@ from gymnasium.spaces import Box
 from pydantic import Field
 from torch import Tensor, nn
 
-from poise.algos.base import Learner
-from poise.algos.buffers import Batch
+from poise.algos.base import Learner, fork_torch_rng
 from poise.algos.distributions import Distribution, SquashedGaussianHead
-from poise.algos.encoders import make_actor, make_encoder
-from poise.algos.networks import Ensemble
-from poise.algos.off_policy import OffPolicyReplay, OffPolicySettings
+from poise.algos.networks import Actor, Ensemble, TwinCritic, make_encoders, mlp
+from poise.algos.off_policy import Batch, OffPolicyReplay, OffPolicySettings
 from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.toolkit.experience import Transition
 from poise.toolkit.spaces import Array
 
 
 class SACSettings(OffPolicySettings):
-    """SAC's own settings; the defaults are the paper's."""
+    """SAC's own settings."""
 
-    init_alpha: float = Field(1.0, gt=0, le=100, description="temperature to start from")
+    init_alpha: float = Field(1.0, gt=0, le=100, description="initial temperature")
     target_entropy: float | None = Field(None, description="entropy to hold (nats); empty: -dim(A)")
 
 
@@ -45,122 +57,107 @@ class SAC(Learner):
     ) -> None:
         super().__init__(observation, action, settings, seed, device)
         self.replay = OffPolicyReplay(observation, action, settings, self.rng, self.device)
-        self.encoder = make_encoder(observation, settings)
-        F = self.encoder.feature_dim
-        A = action.shape[0]
-        self.head = SquashedGaussianHead(action, log_std_init=0.0)
-        self.actor = make_actor(
-            observation, settings, (F, *settings.hidden_sizes, self.head.in_features)
-        )
-        self.critic = Ensemble(
-            2, (F + A, *settings.hidden_sizes, 1), settings.activation, settings.critic_gain
-        )
-        self.critic_target, self.encoder_target = (
-            deepcopy(part).requires_grad_(False) for part in (self.critic, self.encoder)
+        hidden = settings.hidden_sizes
+        activation = settings.activation
+        action_dim = action.shape[0]
+        with fork_torch_rng(self.weight_seed):
+            actor_encoder, critic_encoder = make_encoders(observation, settings)
+            head = SquashedGaussianHead(action, log_std_init=0.0)
+            actor_sizes = (actor_encoder.feature_dim, *hidden, head.in_features)
+            critic_sizes = (critic_encoder.feature_dim + action_dim, *hidden, 1)
+            actor_layers = mlp(actor_sizes, activation, settings.actor_gain)
+            ensemble = Ensemble(2, critic_sizes, activation, settings.critic_gain)
+        self.critic = TwinCritic(critic_encoder, ensemble)
+        self.critic_target = deepcopy(self.critic).requires_grad_(False)
+        shares_encoder = actor_encoder is critic_encoder
+        self.actor: Actor[Distribution] = Actor(
+            actor_encoder, actor_layers, head, shares_encoder=shares_encoder
         )
         self.log_alpha = nn.Parameter(torch.tensor(math.log(settings.init_alpha)))
         self.target_entropy = (
-            -float(A) if settings.target_entropy is None else settings.target_entropy
+            -float(action_dim) if settings.target_entropy is None else settings.target_entropy
         )
+        policy = {"normalizer": self.replay.normalizer, "actor": self.actor}
+        temperature = nn.ParameterDict({"log_alpha": self.log_alpha})
         self.networks = {
-            "policy": nn.ModuleDict(
-                {"normalizer": self.replay.normalizer, "encoder": self.encoder, "actor": self.actor}
-            ),
-            "critic": nn.ModuleList((self.encoder, self.critic)),
-            "target": nn.ModuleList((self.encoder_target, self.critic_target)),
-            "temperature": nn.ParameterDict({"log_alpha": self.log_alpha}),
+            "policy": nn.ModuleDict(policy),
+            "critic": self.critic,
+            "target": self.critic_target,
+            "temperature": temperature,
         }
         self.to_device()
-        # The critics' loss alone teaches an encoder that both have what to see (arXiv:1910.01741).
-        learned = {
-            "policy": self.actor,
-            "critic": self.networks["critic"],
-            "temperature": self.networks["temperature"],
-        }
         self.optimizers = {
-            name: Adam(settings.learning_rate, network) for name, network in learned.items()
+            "policy": Adam(settings.learning_rate, self.actor.trained_modules),
+            "critic": Adam(settings.learning_rate, self.critic),
+            "temperature": Adam(settings.learning_rate, temperature),
         }
         self.stateful = {"counters": self.replay, "buffer": self.replay.buffer}
 
-    def encode_and_act(self, observation: Array) -> tuple[Tensor, Distribution]:
-        """Observations (N, O) as s, and pi(.|s)."""
-        rows = self.replay.normalizer(self.to_tensor(observation))
-        s: Tensor = self.encoder(rows)
-        return s, self.policy(self.actor_input(rows, s))
-
-    def policy(self, s: Tensor) -> Distribution:
-        """pi(.|s) for encoded s."""
-        return self.head(self.actor(s))
-
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Uniform while warming up; then a sample of the policy, or its mode when not exploring."""
+        """Return samples of the policy, uniform actions at first; without `explore`, its mode."""
         if explore and self.replay.is_warming_up:
             return self.replay.sample_random_actions(len(observation))
-        _, pi = self.encode_and_act(observation)
+        pi = self.actor(self.replay.normalizer(self.to_tensor(observation)))
         a = pi.sample(self.generator)[0] if explore else pi.mode()
         return a.cpu().numpy()
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
-        """min_j Q_j(s, a) of the mode, and the spread of the policy."""
-        s, pi = self.encode_and_act(observation)
-        return self.critic(torch.cat((s, pi.mode()), -1)).amin(
-            0
-        ).cpu().numpy(), pi.std().cpu().numpy()
+        """Return min_j Q_j(s, a) at the policy's mode, (N,), and the policy's std (N, A)."""
+        s = self.replay.normalizer(self.to_tensor(observation))
+        pi = self.actor(s)
+        q = self.critic(s, pi.mode()).amin(0)  # (2, N) to (N,)
+        return q.cpu().numpy(), pi.std().cpu().numpy()
 
     def observe(self, transition: Transition) -> None:
-        """Remember."""
+        """Store one step of N environments in the replay buffer."""
         self.replay.add(transition)
 
     def update(self) -> dict[str, float]:
-        """Make the updates that the steps taken since have earned."""
+        """Make the updates that are due; each metric is of the last update that computed it."""
         metrics: dict[str, float] = {}
         for batch in self.replay.pending_batches():
-            metrics = self.train_on_batch(batch)
+            metrics |= self.train_on_batch(batch)
         return metrics
 
     def train_on_batch(self, batch: Batch) -> dict[str, float]:
-        """The algorithm box: one step each for the critics, the actor, the temperature and the targets."""
+        """Step the critics, the actor, the temperature and the targets: the algorithm box."""
         alpha = self.log_alpha.detach().exp()
 
-        q_loss = self.critic_loss(batch, alpha)
-        gradient_step(self.optimizers["critic"], q_loss)
+        critic_loss = self.critic_loss(batch, alpha)
+        gradient_step(self.optimizers["critic"], critic_loss)
 
-        s = self.encoder(batch.s).detach()
-        a, log_pi = self.policy(self.actor_input(batch.s, s)).sample(self.generator)
-        pi_loss = self.actor_loss(s, a, log_pi, alpha)
-        gradient_step(self.optimizers["policy"], pi_loss)
+        with self.critic.frozen_encoder():
+            a, log_pi = self.actor(batch.s).sample(self.generator)
+            actor_loss = self.actor_loss(batch.s, a, log_pi, alpha)
+        gradient_step(self.optimizers["policy"], actor_loss)
 
         alpha_loss = self.alpha_loss(log_pi.detach())
         gradient_step(self.optimizers["temperature"], alpha_loss)
 
-        soft_update(self.networks["target"], self.networks["critic"], self.settings.tau)
+        soft_update(self.critic_target, self.critic, self.settings.tau)
         return {
-            "losses/qf_loss": q_loss.item(),
-            "losses/actor_loss": pi_loss.item(),
+            "losses/qf_loss": critic_loss.item(),
+            "losses/actor_loss": actor_loss.item(),
             "losses/alpha": alpha.item(),
             "losses/entropy": -log_pi.mean().item(),
         }
 
     def critic_loss(self, batch: Batch, alpha: Tensor) -> Tensor:
-        """L_Q, summed over both critics."""
+        """Return L_Q, summed over both critics."""
         with torch.no_grad():
-            a2, log_pi2 = self.policy(self.actor_input(batch.s2, self.encoder(batch.s2))).sample(
-                self.generator
-            )
-            q2 = (
-                self.critic_target(torch.cat((self.encoder_target(batch.s2), a2), -1)).amin(0)
-                - alpha * log_pi2
-            )
+            a2, log_pi2 = self.actor(batch.s2).sample(self.generator)
+            q2 = self.critic_target(batch.s2, a2).amin(0) - alpha * log_pi2  # (2, B) to (B,)
             y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
-        q = self.critic(torch.cat((self.encoder(batch.s), batch.a), -1))
+        q = self.critic(batch.s, batch.a)  # (2, B)
         return (q - y).square().mean(-1).sum()
 
     def actor_loss(self, s: Tensor, a: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
-        """L_pi."""
-        return (alpha * log_pi - self.critic(torch.cat((s, a), -1)).amin(0)).mean()
+        """Return L_pi for actions a ~ pi(.|s) and their log-densities (B,)."""
+        q = self.critic(s, a).amin(0)  # (2, B) to (B,)
+        return (alpha * log_pi - q).mean()
 
     def alpha_loss(self, log_pi: Tensor) -> Tensor:
-        """L_alpha."""
+        """Return L_alpha for log-densities (B,) without a gradient."""
         return -(self.log_alpha * (log_pi + self.target_entropy)).mean()

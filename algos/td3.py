@@ -1,12 +1,23 @@
-"""Twin Delayed Deep Deterministic policy gradient (Fujimoto, van Hoof and Meger, 2018, arXiv:1802.09477).
+"""Twin Delayed DDPG, TD3 (Fujimoto, van Hoof and Meger, 2018, arXiv:1802.09477).
 
-critics    L_Q(i) = E[ (Q_i(s, a) - y)^2 ],      y = r + gamma (1 - terminated) min_j Q'_j(s2, a2)
-smoothing  a2 = clip( mu'(s2) + clip(epsilon, -c, c), -1, 1 ),                 epsilon ~ N(0, sigma^2)
-actor      L_mu = -E[ Q_1(s, mu(s)) ],           once every `delay` updates of the critics
-targets    Q' <- (1 - tau) Q' + tau Q,  mu' <- (1 - tau) mu' + tau mu,         as often as the actor
-exploring  a = clip( mu(s) + N(0, exploration^2), -1, 1 )
+critics     L_Q(i) = E[ (Q_i(s, a) - y)^2 ],      y = r + gamma (1 - terminated) min_j Q'_j(s2, a2)
+smoothing   a2 = clip( mu'(s2) + clip(epsilon, -c, c), -1, 1 ),             epsilon ~ N(0, sigma^2)
+actor       L_mu = -E[ Q_1(s, mu(s)) ],           once every `policy_delay` updates of the critics
+targets     Q' <- (1 - tau) Q' + tau Q,  mu' <- (1 - tau) mu' + tau mu,      as often as the actor
+exploration a = clip( mu(s) + N(0, exploration_noise^2), -1, 1 )
 
-One critic, no smoothing and no delay make it Deep Deterministic Policy Gradient (arXiv:1509.02971): `--preset ddpg`.
+sigma is `policy_noise`, c is `noise_clip`. One critic, no smoothing and no delay make it Deep
+Deterministic Policy Gradient (arXiv:1509.02971): `--preset ddpg`.
+
+Departures from the paper:
+1. Defaults are those of the authors' later code (github.com/sfujim/TD3), not the paper's: layers of
+   256 and 256 units (400 and 300), step size 3e-4 (1e-3), minibatches of 256 (100).
+   `learning_starts` is 1,000 (that code: 25,000).
+2. Both critics' losses are added up for one optimizer.
+3. An episode that reaches its time limit is not terminated: y bootstraps from its last observation.
+4. Observations may hold an image: actor and critics share an encoder that L_Q alone trains
+   (arXiv:1910.01741).
+5. Observations may be normalized (`normalize_observations`, off by default).
 """
 
 from copy import deepcopy
@@ -16,30 +27,22 @@ from gymnasium.spaces import Box
 from pydantic import Field
 from torch import Tensor, nn
 
-from poise.algos.base import Learner
-from poise.algos.buffers import Batch
-from poise.algos.encoders import make_actor, make_encoder
-from poise.algos.networks import Ensemble
-from poise.algos.off_policy import OffPolicyReplay, OffPolicySettings
+from poise.algos.base import Learner, fork_torch_rng
+from poise.algos.networks import Actor, Ensemble, TwinCritic, make_encoders, mlp
+from poise.algos.off_policy import Batch, OffPolicyReplay, OffPolicySettings
 from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.toolkit.experience import Transition
 from poise.toolkit.spaces import Array
 
 
 class TD3Settings(OffPolicySettings):
-    """TD3's own settings; the defaults are the paper's."""
+    """TD3's own settings; noise is in units of actions in [-1, 1]."""
 
-    exploration_noise: float = Field(
-        0.1, ge=0, le=2, description="spread of the noise on explored actions"
-    )
-    policy_noise: float = Field(
-        0.2, ge=0, le=2, description="spread of the noise on the targets' actions"
-    )
-    noise_clip: float = Field(0.5, ge=0, le=2, description="where that noise is clipped")
-    twin_critics: bool = Field(True, description="two critics, of which the smaller is believed")
-    policy_delay: int = Field(
-        2, ge=1, le=100, description="updates of the critics for one of the actor"
-    )
+    exploration_noise: float = Field(0.1, ge=0, le=2, description="std of the exploration noise")
+    policy_noise: float = Field(0.2, ge=0, le=2, description="std of the target actions' noise")
+    noise_clip: float = Field(0.5, ge=0, le=2, description="bound of the target actions' noise")
+    twin_critics: bool = Field(True, description="two critics, the smaller value in the target")
+    policy_delay: int = Field(2, ge=1, le=100, description="critic updates for one of the actor")
 
 
 class TD3(Learner):
@@ -53,107 +56,102 @@ class TD3(Learner):
     ) -> None:
         super().__init__(observation, action, settings, seed, device)
         self.replay = OffPolicyReplay(observation, action, settings, self.rng, self.device)
-        self.encoder = make_encoder(observation, settings)
-        F = self.encoder.feature_dim
-        A = action.shape[0]
-        self.actor = make_actor(observation, settings, (F, *settings.hidden_sizes, A))
-        self.actor_target = deepcopy(self.actor).requires_grad_(False)
-        self.critic = Ensemble(
-            1 + settings.twin_critics,
-            (F + A, *settings.hidden_sizes, 1),
-            settings.activation,
-            settings.critic_gain,
+        hidden = settings.hidden_sizes
+        activation = settings.activation
+        action_dim = action.shape[0]
+        num_critics = 2 if settings.twin_critics else 1
+        with fork_torch_rng(self.weight_seed):
+            actor_encoder, critic_encoder = make_encoders(observation, settings)
+            actor_sizes = (actor_encoder.feature_dim, *hidden, action_dim)
+            critic_sizes = (critic_encoder.feature_dim + action_dim, *hidden, 1)
+            actor_layers = mlp(actor_sizes, activation, settings.actor_gain)
+            ensemble = Ensemble(num_critics, critic_sizes, activation, settings.critic_gain)
+        shares_encoder = actor_encoder is critic_encoder
+        self.actor: Actor[Tensor] = Actor(
+            actor_encoder, actor_layers, nn.Tanh(), shares_encoder=shares_encoder
         )
-        self.critic_target = deepcopy(self.critic).requires_grad_(False)
-        self.encoder_target = deepcopy(self.encoder).requires_grad_(False)
+        self.critic = TwinCritic(critic_encoder, ensemble)
+        # Copied together, so that the copies share an encoder where the originals do.
+        self.actor_target, self.critic_target = deepcopy((self.actor, self.critic))
+        self.online_networks = nn.ModuleList((self.actor, self.critic))
+        self.target_networks = nn.ModuleList((self.actor_target, self.critic_target))
+        self.target_networks.requires_grad_(False)
+        policy = {"normalizer": self.replay.normalizer, "actor": self.actor}
         self.networks = {
-            "policy": nn.ModuleDict(
-                {"normalizer": self.replay.normalizer, "encoder": self.encoder, "actor": self.actor}
-            ),
+            "policy": nn.ModuleDict(policy),
             "actor_target": self.actor_target,
-            "critic": nn.ModuleList((self.encoder, self.critic)),
-            "critic_target": nn.ModuleList((self.encoder_target, self.critic_target)),
+            "critic": self.critic,
+            "critic_target": self.critic_target,
         }
         self.to_device()
-        # The critics' loss alone teaches an encoder that both have what to see (arXiv:1910.01741).
-        learned = {"policy": self.actor, "critic": self.networks["critic"]}
         self.optimizers = {
-            name: Adam(settings.learning_rate, network) for name, network in learned.items()
+            "policy": Adam(settings.learning_rate, self.actor.trained_modules),
+            "critic": Adam(settings.learning_rate, self.critic),
         }
         self.stateful = {"counters": self.replay, "buffer": self.replay.buffer}
 
-    def encode_and_act(self, observation: Array) -> tuple[Tensor, Tensor]:
-        """Observations (N, O) as s, and mu(s)."""
-        rows = self.replay.normalizer(self.to_tensor(observation))
-        s: Tensor = self.encoder(rows)
-        return s, self.mu(self.actor_input(rows, s))
-
-    def mu(self, s: Tensor) -> Tensor:
-        """The action for encoded s."""
-        a: Tensor = self.actor(s).tanh()
-        return a
-
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
-        """Uniform while warming up; then mu(s), with noise when exploring."""
+        """Return uniform actions while warming up; then mu(s), with noise if `explore`."""
         if explore and self.replay.is_warming_up:
             return self.replay.sample_random_actions(len(observation))
-        _, a = self.encode_and_act(observation)
+        a = self.actor(self.replay.normalizer(self.to_tensor(observation)))
         if explore:
-            a = (a + self.settings.exploration_noise * self.sample_noise(a)).clamp(-1.0, 1.0)
+            noise = self.settings.exploration_noise * self.sample_noise(a)
+            a = (a + noise).clamp(-1.0, 1.0)
         return a.cpu().numpy()
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
-        """min_j Q_j(s, mu(s)), and the spread of the noise, which is everywhere the same."""
-        s, a = self.encode_and_act(observation)
-        q = self.critic(torch.cat((s, a), -1)).amin(0)
-        return q.cpu().numpy(), torch.full_like(a, self.settings.exploration_noise).cpu().numpy()
+        """Return min_j Q_j(s, mu(s)), (N,), and the exploration noise's std (N, A), a constant."""
+        s = self.replay.normalizer(self.to_tensor(observation))
+        a = self.actor(s)
+        q = self.critic(s, a).amin(0)  # (2, N) to (N,)
+        std = torch.full_like(a, self.settings.exploration_noise)
+        return q.cpu().numpy(), std.cpu().numpy()
 
     def sample_noise(self, like: Tensor) -> Tensor:
-        """Standard normal numbers, as many as in `like`."""
+        """Return standard normal noise in the shape of `like`."""
         return torch.empty_like(like).normal_(generator=self.generator)
 
     def observe(self, transition: Transition) -> None:
-        """Remember."""
+        """Store one step of N environments in the replay buffer."""
         self.replay.add(transition)
 
     def update(self) -> dict[str, float]:
-        """Make the updates that the steps taken since have earned."""
+        """Make the updates that are due; each metric is of the last update that computed it."""
         metrics: dict[str, float] = {}
         for batch in self.replay.pending_batches():
             metrics |= self.train_on_batch(batch)
         return metrics
 
     def train_on_batch(self, batch: Batch) -> dict[str, float]:
-        """The algorithm box: the critics every time; the actor and all targets every `delay` times."""
-        q_loss = self.critic_loss(batch)
-        gradient_step(self.optimizers["critic"], q_loss)
-        metrics = {"losses/qf_loss": q_loss.item()}
+        """Step the critics, and in due updates actor and targets: the algorithm box."""
+        critic_loss = self.critic_loss(batch)
+        gradient_step(self.optimizers["critic"], critic_loss)
+        metrics = {"losses/qf_loss": critic_loss.item()}
 
         if self.replay.updates % self.settings.policy_delay == 0:
-            s = self.encoder(batch.s).detach()
-            mu_loss = self.actor_loss(s, self.mu(self.actor_input(batch.s, s)))
-            gradient_step(self.optimizers["policy"], mu_loss)
-            soft_update(self.networks["critic_target"], self.networks["critic"], self.settings.tau)
-            soft_update(self.actor_target, self.actor, self.settings.tau)
-            metrics["losses/actor_loss"] = mu_loss.item()
+            with self.critic.frozen_encoder():
+                actor_loss = self.actor_loss(batch.s, self.actor(batch.s))
+            gradient_step(self.optimizers["policy"], actor_loss)
+            metrics["losses/actor_loss"] = actor_loss.item()
+
+            soft_update(self.target_networks, self.online_networks, self.settings.tau)
         return metrics
 
     def critic_loss(self, batch: Batch) -> Tensor:
-        """L_Q, summed over the critics."""
-        c = self.settings.noise_clip
-        with torch.no_grad():
-            s2 = self.encoder_target(batch.s2)
-            mu2 = self.actor_target(self.actor_input(batch.s2, s2)).tanh()
-            a2 = (mu2 + (self.settings.policy_noise * self.sample_noise(mu2)).clamp(-c, c)).clamp(
-                -1.0, 1.0
-            )
-            q2 = self.critic_target(torch.cat((s2, a2), -1)).amin(0)
-            y = batch.r + self.settings.gamma * (1.0 - batch.terminated) * q2
-        q = self.critic(torch.cat((self.encoder(batch.s), batch.a), -1))
+        """Return L_Q, summed over the critics."""
+        cfg = self.settings
+        with torch.no_grad(), self.critic_target.frozen_encoder():
+            epsilon = cfg.policy_noise * self.sample_noise(batch.a)  # (B, A)
+            noise = epsilon.clamp(-cfg.noise_clip, cfg.noise_clip)
+            a2 = (self.actor_target(batch.s2) + noise).clamp(-1.0, 1.0)
+            q2 = self.critic_target(batch.s2, a2).amin(0)  # (2, B) to (B,)
+            y = batch.r + cfg.gamma * (1.0 - batch.terminated) * q2
+        q = self.critic(batch.s, batch.a)  # (2, B)
         return (q - y).square().mean(-1).sum()
 
     def actor_loss(self, s: Tensor, a: Tensor) -> Tensor:
-        """L_mu, at a = mu(s)."""
-        return -self.critic(torch.cat((s, a), -1), members=1).mean()
+        """Return L_mu at a = mu(s)."""
+        return -self.critic(s, a, members=1).mean()

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said, snapshot
-from poise.algos.preset import NAMED_PRESETS, resolve_preset
-from poise.algos.registry import ALGORITHMS
+from poise.algos.preset import resolve_preset
+from poise.algos.registry import ALGORITHMS, NAMED_PRESETS
 from poise.toolkit import checkpoint, console
 from poise.toolkit.console import TrainingView
 from poise.toolkit.evaluation import Evaluator

@@ -29,8 +29,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from poise.algos.buffers import Batch, ReplayBuffer
 from poise.algos.networks import Ensemble, mlp
+from poise.algos.off_policy import Batch, ReplayBuffer
 from poise.algos.sac import SAC, SACSettings
 from poise.envs2d.cartpole import Cartpole
 from poise.toolkit.experience import EnvBatch
@@ -170,16 +170,16 @@ official = SAC(
 )
 own = [list(official.critic.parameters()), list(official.actor.parameters()), [official.log_alpha]]
 for theirs, ours in (
-    (official.actor, actor),
-    (official.critic, critics),
-    (official.critic_target, targets),
+    (official.actor.layers, actor),
+    (official.critic.ensemble, critics),
+    (official.critic_target.ensemble, targets),
 ):
     theirs.load_state_dict(ours.state_dict())
 official.log_alpha.data.copy_(log_alpha.data)
 official.generator.manual_seed(1), generator.manual_seed(1)
 l_q, (a, log_pi) = (
     official.critic_loss(b, log_alpha.exp().detach()),
-    official.policy(b.s).sample(official.generator),
+    official.actor(b.s).sample(official.generator),
 )
 three = (
     l_q,

@@ -27,9 +27,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from poise.algos.buffers import Rollout
 from poise.algos.optim import Adam, gradient_step
-from poise.algos.ppo import PPO, PPOSettings
+from poise.algos.ppo import PPO, PPOSettings, Rollout
 from poise.envs2d.cartpole import Cartpole
 from poise.toolkit.experience import EnvBatch
 from poise.toolkit.spaces import Array, box_space

@@ -26,7 +26,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from poise.algos.buffers import Batch
+from poise.algos.off_policy import Batch
 from poise.algos.optim import gradient_step, soft_update
 from poise.algos.sac import SAC, SACSettings
 from poise.algos.td3 import TD3, TD3Settings
@@ -66,11 +66,9 @@ s, w = (
     torch.randn(4, 1, dtype=torch.float64, requires_grad=True),
 )
 Q, a = TD3(*SPACES, TD3Settings.parse(SAME), seed=0).critic.double(), (s @ w).tanh()
-uphill, slope = torch.autograd.grad(Q(torch.cat((s, a), -1), members=1).mean(), (a, w))
+uphill, slope = torch.autograd.grad(Q(s, a, members=1).mean(), (a, w))
 torch.testing.assert_close(slope, s.T @ (uphill * (1 - a**2)))
-assert torch.autograd.gradcheck(
-    lambda w: Q(torch.cat((s, (s @ w).tanh()), -1), members=1).mean(), w
-)
+assert torch.autograd.gradcheck(lambda w: Q(s, (s @ w).tanh(), members=1).mean(), w)
 
 
 # %% Step 2: DDPG, and the three words that TD3 adds. The actor looks for what the critic overrates;
@@ -83,14 +81,14 @@ def critic_loss(p: TD3, b: Batch) -> Tensor:
         noise = (p.settings.policy_noise * p.sample_noise(b.a)).clamp(
             -p.settings.noise_clip, p.settings.noise_clip
         )
-        a2 = (p.actor_target(b.s2).tanh() + noise).clamp(-1, 1)
-        y = b.r + GAMMA * (1 - b.terminated) * p.critic_target(torch.cat((b.s2, a2), -1)).amin(0)
-    return ((p.critic(torch.cat((b.s, b.a), -1)) - y) ** 2).mean(-1).sum()
+        a2 = (p.actor_target(b.s2) + noise).clamp(-1, 1)
+        y = b.r + GAMMA * (1 - b.terminated) * p.critic_target(b.s2, a2).amin(0)
+    return ((p.critic(b.s, b.a) - y) ** 2).mean(-1).sum()
 
 
 def actor_loss(p: TD3, s: Tensor) -> Tensor:
     """L_mu."""
-    return -p.critic(torch.cat((s, p.actor(s).tanh()), -1), members=1).mean()
+    return -p.critic(s, p.actor(s), members=1).mean()
 
 
 grid, noise = torch.linspace(-1, 1, 401), (0.2 * torch.randn(2000, 1)).clamp(-0.5, 0.5)
@@ -115,10 +113,7 @@ def look(p: TD3 | SAC) -> tuple[float, float]:
         )
         came = np.array([*accumulate(r[::-1], lambda later, now: now + GAMMA * later)])[::-1]
         told = p.critic(
-            torch.cat(
-                (p.replay.normalizer(p.to_tensor(seen)), p.to_tensor(p.act(seen, explore=False))),
-                -1,
-            )
+            p.replay.normalizer(p.to_tensor(seen)), p.to_tensor(p.act(seen, explore=False))
         ).amin(0)
         gap += (told.detach().numpy() - came)[
             : None if moments[-1].terminated else -200
@@ -161,7 +156,7 @@ def train(k: int, seed: int) -> Array:
         p.generator.manual_seed(1), (ours := critic_loss(p, b)), p.generator.manual_seed(1)
         pairs = (
             (ours, p.critic_loss(b), "critic"),
-            (actor_loss(p, b.s), p.actor_loss(b.s, p.mu(b.s)), "policy"),
+            (actor_loss(p, b.s), p.actor_loss(b.s, p.actor(b.s)), "policy"),
         )
         for *two, name in pairs:
             torch.testing.assert_close(

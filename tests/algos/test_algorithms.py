@@ -1,4 +1,4 @@
-"""What the algorithms are made of, each part held against its own oracle; and probe environments that must be learned."""
+"""The algorithms' building blocks against oracles, SAC's losses, and probe environments."""
 
 import copy
 import math
@@ -25,14 +25,15 @@ from learners import (
 )
 from poise import algos
 from poise.algos.base import Learner
-from poise.algos.buffers import Batch, ReplayBuffer
 from poise.algos.distributions import SquashedGaussian
 from poise.algos.networks import Ensemble, mlp
 from poise.algos.normalization import Normalizer
+from poise.algos.off_policy import Batch, ReplayBuffer
 from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.algos.sac import SAC, SACSettings
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import Transition
+from poise.toolkit.run import Run
 from sample_envs import make
 from torch import distributions, nn
 
@@ -84,11 +85,11 @@ def sample_with(policy: SquashedGaussian, noise: torch.Tensor) -> tuple[torch.Te
 @given(u=st.floats(-60, 60), log_std=st.floats(-5, 2))
 def test_it_stays_finite_for_every_mean(u, log_std):
     mean = torch.tensor([[u]], requires_grad=True)
-    spread = torch.tensor([[log_std]], requires_grad=True)
-    a, log_pi = SquashedGaussian(mean, spread).sample(generator())
+    log_std = torch.tensor([[log_std]], requires_grad=True)
+    a, log_pi = SquashedGaussian(mean, log_std).sample(generator())
     (a.sum() + log_pi.sum()).backward()
     assert torch.isfinite(a).all() and torch.isfinite(log_pi).all() and a.abs().max() <= 1.0
-    assert torch.isfinite(mean.grad).all() and torch.isfinite(spread.grad).all()
+    assert torch.isfinite(mean.grad).all() and torch.isfinite(log_std.grad).all()
 
 
 def test_its_mode_is_the_squashed_mean_and_chance_comes_from_the_generator_alone():
@@ -149,8 +150,8 @@ def adam_by_hand(values: torch.Tensor, gradients: list[torch.Tensor], rate: floa
 
 
 @pytest.mark.parametrize("layout", ["as the parameter", "transposed"])
-def test_descend_is_adam_whatever_the_gradients_layout_in_memory(layout):
-    """The fused optimizer reads gradients in the parameter's own order; another layout would mix them up silently."""
+def test_gradient_step_is_adam_whatever_the_gradients_layout_in_memory(layout):
+    """The fused optimizer reads gradients in the parameter's memory layout, unchecked."""
     start, factor = rows(0, 3, 4, 5), rows(1, 3, 4, 5)
     parameter = nn.Parameter(start.clone())
     optimizer = Adam(0.01, nn.ParameterList([parameter]))
@@ -170,7 +171,7 @@ def test_descend_is_adam_whatever_the_gradients_layout_in_memory(layout):
     )
 
 
-def test_descend_trains_an_ensemble_as_adam_by_hand_would():
+def test_gradient_step_trains_an_ensemble_as_adam_by_hand_would():
     torch.manual_seed(0)
     net = Ensemble(2, (4, 8, 1), "tanh")
     twin = copy.deepcopy(net)
@@ -191,14 +192,14 @@ def test_descend_trains_an_ensemble_as_adam_by_hand_would():
         )
 
 
-def test_descend_changes_only_the_parameters_it_is_given():
+def test_gradient_step_changes_only_the_parameters_it_is_given():
     mine, other = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     gradient_step(Adam(0.1, nn.ParameterList([mine])), (mine * other).sum())
     assert not torch.equal(mine.data, torch.ones(3))
     assert torch.equal(other.data, torch.ones(3)) and other.grad is None
 
 
-def test_descend_forgets_the_gradients_of_the_step_before():
+def test_gradient_step_forgets_the_gradients_of_the_step_before():
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = Adam(0.1, nn.ParameterList([parameter]))
     for scale in (1.0, 5.0):
@@ -207,7 +208,7 @@ def test_descend_forgets_the_gradients_of_the_step_before():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_descend_refuses_a_gradient_that_is_not_finite_and_changes_nothing(bad):
+def test_gradient_step_refuses_a_gradient_that_is_not_finite_and_changes_nothing(bad):
     parameter = nn.Parameter(torch.ones(2))
     optimizer = Adam(0.1, nn.ParameterList([parameter]))
     with pytest.raises((WorkError, FloatingPointError), match="finite"):
@@ -216,7 +217,7 @@ def test_descend_refuses_a_gradient_that_is_not_finite_and_changes_nothing(bad):
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.3, 1.0])
-def test_track_moves_every_weight_by_tau(tau):
+def test_soft_update_moves_every_weight_by_tau(tau):
     source, target = Ensemble(2, (3, 4, 1), "relu"), Ensemble(2, (3, 4, 1), "relu")
     before = [parameter.detach().clone() for parameter in target.parameters()]
     kept = [parameter.detach().clone() for parameter in source.parameters()]
@@ -243,8 +244,8 @@ def test_the_buffer_holds_the_last_rows_and_no_others(capacity, numbers):
     rows_kept = buffer.columns["r"][: buffer.size]
     assert sorted(rows_kept.tolist()) == kept
     for row, mark in enumerate(rows_kept):
-        told = [buffer.columns[name][row].item() for name in ("s", "a", "s2", "terminated")]
-        assert told == pytest.approx([mark, mark / 1e3, mark + 0.5, float(mark % 2 == 0)])
+        values = [buffer.columns[name][row].item() for name in ("s", "a", "s2", "terminated")]
+        assert values == pytest.approx([mark, mark / 1e3, mark + 0.5, float(mark % 2 == 0)])
 
 
 def test_a_sample_is_uniform_and_its_rows_belong_together():
@@ -299,7 +300,7 @@ def test_a_buffers_state_goes_round(number):
 
 
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=8), seed=st.integers(0, 1000))
-def test_the_normalizer_is_mean_and_spread_whatever_the_batches(sizes, seed):
+def test_normalizer_has_exact_mean_and_variance_for_all_batch_sizes(sizes, seed):
     rng = np.random.default_rng(seed)
     batches = [rng.normal(rng.normal(0, 100), rng.uniform(0.1, 10), (size, 3)) for size in sizes]
     normalizer = Normalizer(3)
@@ -311,7 +312,7 @@ def test_the_normalizer_is_mean_and_spread_whatever_the_batches(sizes, seed):
     assert normalizer.count == len(everything)
 
 
-def test_normalized_rows_have_mean_0_and_spread_1_and_are_clipped():
+def test_normalized_rows_have_mean_0_and_std_1_and_are_clipped():
     normalizer = Normalizer(2)
     data = rows(0, 5000, 2) * torch.tensor([5.0, 0.01]) + torch.tensor([100.0, -3.0])
     assert torch.equal(normalizer(data[:5]), data[:5].clamp(-10, 10)), (
@@ -336,8 +337,8 @@ def target_by_hand(
     """y = r + gamma (1 - terminated)(min Q'(s2, a2) - alpha log pi(a2|s2)), number by number."""
     values = []
     for row in range(len(batch.r)):
-        pair = torch.cat((batch.s2[row], a2[row]))[None]
-        q = min(learner.critic_target(pair)[member, 0].item() for member in range(2))
+        values_of_both = learner.critic_target(batch.s2[row][None], a2[row][None])
+        q = min(values_of_both[member, 0].item() for member in range(2))
         soft = q - alpha * log_pi2[row].item()
         values.append(
             batch.r[row].item()
@@ -357,9 +358,9 @@ def test_the_critics_target_holds_the_entropy_and_stops_at_a_death(terminated, a
     loss = learner.critic_loss(batch, torch.tensor(alpha))
     learner.generator.set_state(chance)
     with torch.no_grad():
-        a2, log_pi2 = learner.policy(batch.s2).sample(learner.generator)
+        a2, log_pi2 = learner.actor(batch.s2).sample(learner.generator)
         y = target_by_hand(learner, batch, a2, log_pi2, alpha)
-        q = learner.critic(torch.cat((batch.s, batch.a), -1))
+        q = learner.critic(batch.s, batch.a)
     expected = sum(((q[member] - y) ** 2).mean() for member in range(2))
     torch.testing.assert_close(loss.detach(), expected, rtol=1e-4, atol=1e-5)
     if terminated:
@@ -374,7 +375,7 @@ def test_the_critics_loss_gives_no_gradient_to_target_actor_or_temperature():
     assert all(parameter.grad is None for parameter in others)
 
 
-def test_only_death_is_remembered_as_an_end():
+def test_only_termination_is_stored_as_terminated():
     learner = sac()
     learner.observe(transition_of(3, truncated=True))
     assert learner.replay.buffer.columns["terminated"][:3].tolist() == [0.0] * 3
@@ -384,8 +385,8 @@ def test_only_death_is_remembered_as_an_end():
 
 def test_the_actors_loss_is_alpha_log_pi_minus_the_smaller_value():
     learner, s = sac(), rows(0, 8, 3)
-    a, log_pi = learner.policy(s).sample(generator(1))
-    q = learner.critic(torch.cat((s, a), -1))
+    a, log_pi = learner.actor(s).sample(generator(1))
+    q = learner.critic(s, a)
     expected = (0.3 * log_pi - torch.minimum(q[0], q[1])).mean()
     torch.testing.assert_close(learner.actor_loss(s, a, log_pi, torch.tensor(0.3)), expected)
 
@@ -393,7 +394,7 @@ def test_the_actors_loss_is_alpha_log_pi_minus_the_smaller_value():
 def test_the_actors_step_leaves_the_critics_weights_alone():
     learner, batch = sac(), batch_of()
     before = copy.deepcopy(learner.critic.state_dict())
-    a, log_pi = learner.policy(batch.s).sample(learner.generator)
+    a, log_pi = learner.actor(batch.s).sample(learner.generator)
     loss = learner.actor_loss(batch.s, a, log_pi, torch.tensor(0.2))
     gradient_step(learner.optimizers["policy"], loss)
     assert all(
@@ -417,7 +418,7 @@ def test_the_temperature_rises_when_there_is_too_little_entropy_and_falls_when_t
     assert learner.log_alpha.grad.item() == pytest.approx(0.0, abs=1e-6)
 
 
-def test_one_update_moves_every_part_and_tells_its_losses():
+def test_one_update_changes_every_network_and_returns_its_losses():
     learner, batch = sac(tau=0.1, normalize_observations=True), batch_of(32)
     before = {name: weights_of(module) for name, module in learner.networks.items()}
     metrics = learner.train_on_batch(batch)
@@ -462,7 +463,7 @@ def test_it_warms_up_uniformly_and_then_follows_its_policy():
     assert not np.array_equal(learner.act(seen, explore=True), uniform)
 
 
-def test_looking_without_exploring_draws_no_chance():
+def test_acting_without_exploring_draws_no_random_numbers():
     one, two = sac(learning_starts=0), sac(learning_starts=0)
     seen = np.ones((3, 3), np.float32)
     for _ in range(5):
@@ -500,12 +501,13 @@ def test_it_learns_to_do_what_it_sees():
 
 def value(learner: SAC, seen: float) -> float:
     """The mean of the critics over some actions."""
-    pairs = torch.tensor([[seen, action] for action in (-0.5, 0.0, 0.5)])
+    actions = torch.tensor([[-0.5], [0.0], [0.5]])
+    observations = torch.full((3, 1), seen)
     with torch.no_grad():
-        return learner.critic(pairs).mean().item()
+        return learner.critic(observations, actions).mean().item()
 
 
-def test_a_time_out_is_not_a_death():
+def test_truncation_is_bootstrapped():
     learner = probe("One", **STILL)
     school(learner, "probe/One-v0", 600)  # Ended by its time limit every 10 steps.
     assert value(learner, 0.0) == pytest.approx(1.0 / (1.0 - 0.8), rel=0.05)
@@ -514,7 +516,7 @@ def test_a_time_out_is_not_a_death():
     )
 
 
-def test_a_death_is_one():
+def test_termination_is_not_bootstrapped():
     learner = probe("OneDies", **STILL)
     school(learner, "probe/OneDies-v0", 1000)
     expected = [sum(0.8**k for k in range(5 - age)) for age in range(5)]
@@ -541,11 +543,38 @@ def test_one_seed_gives_the_same_weights_byte_for_byte(normalize):
     assert trained(0) != trained(1)
 
 
-def test_torchs_own_chance_is_not_the_learners():
+def test_learner_does_not_depend_on_torchs_global_random_state():
     torch.manual_seed(1)
     first = weights(school(sac(1, 1), "probe/SeeDo-v0", 40))
     torch.manual_seed(2)
     assert weights(school(sac(1, 1), "probe/SeeDo-v0", 40)) == first
+
+
+@pytest.mark.parametrize("name", algos.ALGORITHMS)
+def test_restoring_a_learner_leaves_global_random_state_and_threads_alone(name, tmp_path):
+    config = {
+        "algorithm": name,
+        "env": "probe/SeeDo-v0",
+        "env_settings": {},
+        "training": {},
+        "device": "cpu",
+        "settings": {"hidden_sizes": [8], "threads": torch.get_num_threads() + 1},
+    }
+    run = Run.create(tmp_path, "mine", "probe/SeeDo-v0", name, 0)
+    run.write("config.json", config)
+    spaces = Box(-1.0, 1.0, (1,), np.float32), Box(-1.0, 1.0, (1,), np.float32)
+    kind = algos.get_algorithm_class(name)
+    learner = kind(*spaces, kind.SETTINGS(hidden_sizes=(8,)), seed=3)
+    run.save_checkpoint(1, learner.state_dict(), None)
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    numpy_state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    threads = torch.get_num_threads()
+    restored = algos.restore_learner(run)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.random.get_state()[1].tolist() == numpy_state  # noqa: NPY002
+    assert torch.get_num_threads() == threads
+    assert np.array_equal(greedy(restored, [0.1, 0.5]), greedy(learner, [0.1, 0.5]))
 
 
 @pytest.mark.parametrize("steps", [5, 60])
@@ -596,7 +625,7 @@ BOX = Box(-1.0, 1.0, (2,), np.float32)
 
 
 @pytest.mark.parametrize(
-    ("observation", "action", "told"),
+    ("observation", "action", "message"),
     [
         (BOX, Discrete(3), "actions in a flat Box"),
         (Discrete(4), BOX, "observations in a flat Box"),
@@ -604,8 +633,8 @@ BOX = Box(-1.0, 1.0, (2,), np.float32)
         (BOX, Box(-1.0, 1.0, (2, 2), np.float32), "actions in a flat Box"),
     ],
 )
-def test_it_refuses_spaces_it_cannot_learn_in_with_one_line(observation, action, told):
-    with pytest.raises(UserError, match=told) as refused:
+def test_it_refuses_spaces_it_cannot_learn_in_with_one_line(observation, action, message):
+    with pytest.raises(UserError, match=message) as refused:
         SAC(observation, action, SACSettings(), 0)
     assert "SAC" in str(refused.value) and "\n" not in str(refused.value)
 
@@ -622,7 +651,7 @@ def test_an_unknown_algorithm_is_named():
 
 
 @pytest.mark.parametrize("name", algos.ALGORITHMS)
-def test_every_algorithm_makes_a_learner_for_any_flat_world(name):
+def test_every_algorithm_makes_a_learner_for_any_flat_env(name):
     learner = algos.make_learner(name, "Pendulum-v1", {}, {"hidden_sizes": [8]})
     env = make("Pendulum-v1")
     seen, _ = env.reset(seed=0)

@@ -1,4 +1,4 @@
-"""What a policy may be: every distribution held against torch's own and against plain sums over all its actions; and heads."""
+"""Distributions against torch's own and against sums over all actions; and heads."""
 
 import itertools
 import math
@@ -47,7 +47,7 @@ EVERY_SEED = pytest.mark.parametrize("seed", [0, 1, 2])
 
 
 def made(kind: str, numbers: torch.Tensor) -> Distribution:
-    """A distribution of this kind that is told by numbers (..., 6): halves or logits."""
+    """A distribution of this class with parameters (..., 6): halves or logits."""
     left, right = numbers.chunk(2, -1)
     match kind:
         case "gaussian":
@@ -113,7 +113,7 @@ class Oracle:
 
 
 def support(kind: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """All actions of a small distribution (G, ...), and what each weighs in a sum over them (trapezoids between numbers)."""
+    """Return all actions (G, ...) of a small distribution and their weights in sums over them."""
     if kind == "categorical":
         return START + torch.arange(2), torch.ones(2)
     if kind == "multi_categorical":
@@ -189,15 +189,15 @@ def test_the_squashed_entropy_is_what_its_samples_say_and_never_above_the_unifor
     policy = SquashedGaussian(
         torch.full((10_000, 1), mean).double(), torch.full((10_000, 1), log_std).double()
     )
-    told = -policy.sample(generator())[1]
+    surprisal = -policy.sample(generator())[1]
     assert policy.entropy()[0].item() == pytest.approx(
-        told.mean().item(), abs=0.02 + 5.0 * told.std().item() / 100.0
+        surprisal.mean().item(), abs=0.02 + 5.0 * surprisal.std().item() / 100.0
     )
     assert policy.entropy()[0] <= math.log(2.0)
 
 
 @EVERY_KIND
-def test_states_are_told_apart_and_may_be_laid_out_in_time_and_worlds(kind):
+def test_states_are_independent_and_may_have_time_and_env_axes(kind):
     numbers, a = rows(3, 12, 6).double(), actions(kind, 12)
     if kind == "gaussian":
         numbers[:, 3:] = numbers[0, 3:]
@@ -256,7 +256,7 @@ def test_the_mode_is_where_chances_are_highest(kind, seed):
     policy = small(kind, seed, len(a))
     if (
         kind == "squashed_gaussian"
-    ):  # Its density in a may peak elsewhere; the mode is told where u is likeliest.
+    ):  # The density of a may peak elsewhere; the mode is where u is most likely.
         likeliest = a[(policy.log_prob(a) + torch.log1p(-a[:, 0].square())).argmax()]
     else:
         likeliest = a[policy.log_prob(a).argmax()]
@@ -285,7 +285,7 @@ def test_chance_comes_from_the_generator_alone(kind):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_gaussians_sample_can_be_derived_by_its_mean_and_spread():
+def test_gaussian_samples_are_differentiable_in_mean_and_std():
     mean, log_std = rows(0, 4, 2).requires_grad_(), rows(1, 4, 2).requires_grad_()
     a = Gaussian(mean, log_std).sample(generator())[0]
     a.sum().backward()
@@ -362,23 +362,23 @@ def test_a_head_says_how_many_numbers_it_takes_and_gives_a_distribution_of_the_s
 
 
 @pytest.mark.parametrize("log_std", [-1.0, 0.5])
-def test_a_gaussians_spread_begins_where_it_is_told(log_std):
+def test_gaussian_std_starts_at_log_std_init(log_std):
     free = head_of("gaussian", log_std)
     assert [(name, weight.tolist()) for name, weight in free.named_parameters()] == [
         ("log_std", [log_std] * 3)
     ]
     assert free(rows(0, 5, 3)).log_std is free.log_std, "the same in every state, and learned"
     for kind in ("state_gaussian", "squashed_gaussian"):
-        told = head_of(kind, log_std)
-        assert not [*told.parameters()]
+        head = head_of(kind, log_std)
+        assert not [*head.parameters()]
         numbers = torch.cat((rows(0, 5, 3), torch.zeros(5, 3)), -1)
-        assert torch.equal(told(numbers).mean, numbers[:, :3])
-        assert torch.equal(told(numbers).log_std, torch.full((5, 3), log_std))
+        assert torch.equal(head(numbers).mean, numbers[:, :3])
+        assert torch.equal(head(numbers).log_std, torch.full((5, 3), log_std))
         numbers[:, 3:] = torch.tensor([0.25, -99.0, 99.0])
-        assert told(numbers).log_std[0].tolist() == [log_std + 0.25, -5.0, 2.0]
+        assert head(numbers).log_std[0].tolist() == [log_std + 0.25, -5.0, 2.0]
 
 
-def test_a_beta_head_makes_one_hill_whatever_it_is_told():
+def test_beta_head_makes_unimodal_densities_for_all_parameters():
     numbers = torch.tensor([[-30.0, 0.0, 3.0, 0.0, 30.0, -3.0]])
     policy = head_of("beta")(numbers)
     expected = 1.0 + torch.log1p(numbers.double().exp())
@@ -399,10 +399,10 @@ def test_choices_are_counted_from_where_the_space_begins():
 @given(st.data())
 def test_all_stays_finite_whatever_a_network_says(kind, data):
     made = head_of(kind)
-    told = data.draw(
+    parameters = data.draw(
         st.lists(st.floats(-60, 60, width=32), min_size=made.in_features, max_size=made.in_features)
     )
-    numbers = torch.tensor([told], requires_grad=True)
+    numbers = torch.tensor([parameters], requires_grad=True)
     policy = made(numbers)
     a = policy.sample(generator())[0].detach()
     tried = (
@@ -486,35 +486,42 @@ def test_an_unknown_distribution_is_the_users_mistake():
 @pytest.mark.parametrize(
     "action", [Discrete(3), Discrete(3, start=2), MultiDiscrete([2, 3])], ids=str
 )
-def test_who_cannot_choose_says_who_can(name, action):
-    kind = algos.get_algorithm_class(name)
+def test_discrete_actions_are_supported_by_ppo_and_refused_by_others(name, action):
+    algorithm = algos.get_algorithm_class(name)
     if name == "ppo":
-        seen = np.zeros((4, 3), np.float32)
-        chosen = kind(BOX, action, kind.SETTINGS(), 0).act(seen, explore=True)
-        assert all(row in action for row in chosen)
+        observations = np.zeros((4, 3), np.float32)
+        choices = algorithm(BOX, action, algorithm.SETTINGS(), 0).act(observations, explore=True)
+        assert all(choice in action for choice in choices)
         return
-    with pytest.raises(
-        UserError, match=f"{name.upper()} needs actions in a flat Box.*--algo ppo"
-    ) as refused:
-        kind(BOX, action, kind.SETTINGS(), 0)
+    with pytest.raises(UserError, match=f"{name.upper()} needs actions in a flat Box") as refused:
+        algorithm(BOX, action, algorithm.SETTINGS(), 0)
     assert "\n" not in str(refused.value)
 
 
-def test_nobody_is_named_where_nobody_can():
+@pytest.mark.parametrize("name", ["sac", "td3"])
+@pytest.mark.parametrize("probe", ["Choices", "SeeChooseFromFive", "SeeChooseTwo"])
+def test_unsupported_environment_error_names_an_algorithm_that_supports_it(name, probe):
+    expected = f"{name.upper()} needs actions in a flat Box.*--algo ppo takes those"
+    with pytest.raises(UserError, match=expected) as refused:
+        algos.make_learner(name, f"probe/{probe}-v0", {}, {})
+    assert "\n" not in str(refused.value)
+
+
+def test_unsupported_by_all_algorithms_names_none():
     with pytest.raises(UserError, match=r"this environment takes MultiBinary\(3\)$"):
         algos.get_algorithm_class("ppo")(
             BOX, MultiBinary(3), algos.get_algorithm_class("ppo").SETTINGS(), 0
         )
 
 
-@pytest.mark.parametrize("spread", [0.01, 0.3, 1.0])
-def test_the_spread_is_that_of_the_samples_and_the_same_every_time(spread):
-    pi = Gaussian(torch.zeros(2, 3), torch.full((3,), math.log(spread)))
+@pytest.mark.parametrize("std", [0.01, 0.3, 1.0])
+def test_std_is_that_of_the_samples_and_repeatable(std):
+    pi = Gaussian(torch.zeros(2, 3), torch.full((3,), math.log(std)))
     assert pi.std().tolist() == pi.std().tolist()
-    assert pi.std().numpy() == pytest.approx(np.full((2, 3), spread), rel=0.35)
+    assert pi.std().numpy() == pytest.approx(np.full((2, 3), std), rel=0.35)
 
 
 @EVERY_KIND
-def test_every_distribution_has_a_spread_for_each_number_of_an_action(kind):
+def test_every_distribution_has_a_std_for_each_action_dimension(kind):
     pi = made(kind, torch.zeros(4, 6))
     assert pi.std().shape == pi.mode().shape and (pi.std() > 0.0).all()

@@ -1,4 +1,4 @@
-"""PPO held to its formulas: advantages, the clipped objective, the glasses it looks through; and probe environments it must learn."""
+"""PPO: advantages, the clipped objective, observation statistics, probe environments."""
 
 import copy
 import itertools
@@ -15,11 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from learners import generator, greedy, rows, school, weights
 from poise import algos
-from poise.algos.buffers import Rollout, RolloutBuffer
 from poise.algos.distributions import HEADS
 from poise.algos.normalization import Normalizer, RewardNormalizer
 from poise.algos.optim import Adam, gradient_step, scheduled_lr
-from poise.algos.ppo import PPO, PPOSettings, compute_gae
+from poise.algos.ppo import PPO, PPOSettings, Rollout, RolloutBuffer, compute_gae
 from poise.toolkit.experience import Transition
 from torch import distributions, nn
 
@@ -53,7 +52,7 @@ def ppo(acting: str = "gaussian", seed: int = 0, **settings: object) -> PPO:
 def life(
     learner: PPO, steps: int = STEPS, seed: int = 0, envs: int = ENVS, both: bool = False
 ) -> Iterator[Transition]:
-    """Steps in made-up environments that end now and then; each is shown before the learner observes it and learns.
+    """Yield random steps in environments that end at random, before the learner observes them.
 
     An environment dies, or runs out of time, and both in one step only where `both` is wanted.
     """
@@ -127,7 +126,7 @@ def deltas_by_hand(r, v, v2, terminated, gamma):
 
 
 def advantages_by_hand(r, v, v2, terminated, truncated, gamma, lam):
-    """A_t = sum_k (gamma lam)^k delta_(t+k), up to the episode's or the rollout's end; of one environment."""
+    """A_t = sum_k (gamma lam)^k delta_(t+k) up to the episode's or rollout's end, in one env."""
     delta = deltas_by_hand(r, v, v2, terminated, gamma)
     advantages = []
     for t in range(len(r)):
@@ -141,7 +140,7 @@ def advantages_by_hand(r, v, v2, terminated, truncated, gamma, lam):
 
 
 def returns_by_hand(r, v2, terminated, truncated, gamma):
-    """Discounted rewards up to the end, and the value of what would have followed where it was not death; of one environment."""
+    """Discounted rewards up to the end, with the last value unless terminated, in one env."""
     returns = []
     for t in range(len(r)):
         total = 0.0
@@ -154,7 +153,7 @@ def returns_by_hand(r, v2, terminated, truncated, gamma):
     return returns
 
 
-def story_of(seed: int, steps: int, envs: int, ends: float) -> list[np.ndarray]:
+def random_rollout(seed: int, steps: int, envs: int, ends: float) -> list[np.ndarray]:
     """Rewards, values, values of successors, deaths and time-outs (T, N), made up."""
     rng = np.random.default_rng(seed)
     terminated, truncated = (rng.random((steps, envs)) < ends for _ in range(2))
@@ -177,13 +176,13 @@ A_STORY = given(
 
 @A_STORY
 def test_advantages_are_sums_of_td_errors_within_an_episode(seed, steps, envs, ends, gamma, lam):
-    story = story_of(seed, steps, envs, ends)
+    columns = random_rollout(seed, steps, envs, ends)
     ours = compute_gae(
-        *(torch.as_tensor(column, dtype=torch.float64) for column in story), gamma, lam
+        *(torch.as_tensor(column, dtype=torch.float64) for column in columns), gamma, lam
     ).numpy()
-    r, v, v2, terminated, truncated = story
+    r, v, v2, terminated, truncated = columns
     for env in range(envs):
-        own = [column[:, env] for column in story]
+        own = [column[:, env] for column in columns]
         np.testing.assert_allclose(ours[:, env], advantages_by_hand(*own, gamma, lam), atol=1e-9)
         if lam == 0.0:
             errors = deltas_by_hand(*(column[:, env] for column in (r, v, v2, terminated)), gamma)
@@ -212,15 +211,17 @@ def test_a_time_out_cuts_the_sum_but_keeps_the_value_and_a_death_ends_both(end, 
 # The rollout.
 
 
-def test_a_rollout_is_kept_as_it_was_lived():
-    buffer, lived = RolloutBuffer(STEPS), list(life(ppo()))
-    for count, transition in enumerate(lived):
+def test_rollout_buffer_keeps_transitions_in_order():
+    buffer, transitions = RolloutBuffer(STEPS), list(life(ppo()))
+    for count, transition in enumerate(transitions):
         assert not buffer.is_full and buffer.steps == count * ENVS
         buffer.add(transition)
     assert buffer.is_full
     for name, column in zip(Transition._fields, buffer.drain(torch.device("cpu")), strict=True):
         assert column.dtype == torch.float32
-        np.testing.assert_allclose(column, [getattr(transition, name) for transition in lived])
+        np.testing.assert_allclose(
+            column, [getattr(transition, name) for transition in transitions]
+        )
     assert not buffer.is_full and buffer.steps == STEPS * ENVS
 
 
@@ -255,7 +256,7 @@ def value(learner: PPO, seen: np.ndarray) -> np.ndarray:
 @EVERY_ACTING
 @pytest.mark.parametrize("normalize", [False, True])
 def test_what_it_learns_from_is_what_the_policy_that_acted_saw_and_said(acting, normalize):
-    """The second rollout: its policy wore the glasses that the first one had left it with, and learning must wear them too."""
+    """The second rollout: learning must use the statistics that the policy acted with."""
     learner = live(
         ppo(
             acting,
@@ -266,21 +267,21 @@ def test_what_it_learns_from_is_what_the_policy_that_acted_saw_and_said(acting, 
         )
     )
     rollouts, expected, seen = looked_back(learner), [], []
-    for lived in life(learner, STEPS, seed=1):
+    for transition in life(learner, STEPS, seed=1):
         s, a, v = (
-            learner.net.normalizer(learner.to_tensor(lived.observation)),
-            lived.action,
-            value(learner, lived.observation),
+            learner.net.normalizer(learner.to_tensor(transition.observation)),
+            transition.action,
+            value(learner, transition.observation),
         )
         log_pi = learner.net.policy(s).log_prob(torch.from_numpy(a)).detach()
         expected.append((s, torch.tensor(a), log_pi, torch.from_numpy(v)))
         seen.append(
             (
-                lived.reward,
+                transition.reward,
                 v,
-                value(learner, lived.next_observation),
-                lived.terminated,
-                lived.truncated,
+                value(learner, transition.next_observation),
+                transition.terminated,
+                transition.truncated,
             )
         )
     (rollout,) = rollouts
@@ -317,7 +318,7 @@ def test_the_first_pass_over_a_fresh_rollout_has_ratio_1_and_clips_nothing(actin
 
 @EVERY_ACTING
 def test_its_first_gradient_is_that_of_the_policy_gradient_theorem(acting):
-    """At ratio 1: the gradient of -E[A log pi(a|s)], advantages brought to mean 0 and spread 1."""
+    """At ratio 1: the gradient of -E[A log pi(a|s)], advantages with mean 0 and std 1."""
     learner = ppo(acting, value_coef=0.0)
     rollout, parameters = filled(learner), list(learner.net.policy_modules.parameters())
     A = (rollout.A - rollout.A.mean()) / rollout.A.std(correction=0)
@@ -356,7 +357,7 @@ def test_the_clip_stops_what_has_gone_far_enough_and_nothing_else(ratio, A, lear
     assert loss.item() == pytest.approx(-objective / 2)
 
 
-def test_advantages_are_brought_to_mean_0_and_spread_1_where_that_is_wanted():
+def test_normalized_advantages_have_mean_0_and_std_1():
     ratio, A = rows(0, 16).exp(), rows(1, 16)
     normal, plain = ppo(), ppo(normalize_advantage=False)
     loss = normal.policy_loss(ratio, A)
@@ -367,7 +368,9 @@ def test_advantages_are_brought_to_mean_0_and_spread_1_where_that_is_wanted():
         loss, plain.policy_loss(ratio, torch.from_numpy(by_hand)), rtol=1e-4, atol=1e-5
     )
     torch.testing.assert_close(plain.policy_loss(ratio, 5.0 * A), 5.0 * plain.policy_loss(ratio, A))
-    assert torch.isfinite(normal.policy_loss(torch.ones(1), torch.ones(1))), "one row has no spread"
+    assert torch.isfinite(normal.policy_loss(torch.ones(1), torch.ones(1))), (
+        "one row has no variance"
+    )
 
 
 def test_advantages_are_normalized_minibatch_by_minibatch():
@@ -390,7 +393,8 @@ def test_values_go_to_the_returns_at_any_pace_or_at_a_clipped_one():
     free, kept = ppo(), ppo(value_clip_range=0.5)
     assert free.value_loss(v, v_old, R).item() == pytest.approx(0.5 * 4.0)
     assert torch.autograd.grad(free.value_loss(v, v_old, R), v)[0].item() == pytest.approx(-2.0)
-    # Already further than it may go, and on the way to R: the error of V kept near V_old is the larger one, and teaches nothing.
+    # V is outside of the clip range, towards R: the error of the clipped V is the larger one, and
+    # has no gradient.
     assert kept.value_loss(v, v_old, R).item() == pytest.approx(0.5 * 4.5**2)
     assert torch.autograd.grad(kept.value_loss(v, v_old, R), v)[0].item() == 0.0
     # Further than it may go, and away from R: it is called back.
@@ -449,7 +453,7 @@ def test_it_goes_through_a_rollout_so_often_in_so_many_minibatches(
     assert len(steps) == 2 * expected
 
 
-def test_it_learns_only_when_a_rollout_is_complete_and_tells_what_happened():
+def test_update_waits_for_a_complete_rollout_and_returns_metrics():
     learner = ppo()
     transitions = list(life(ppo(), 3 * STEPS))
     names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac", "explained_variance")
@@ -471,7 +475,7 @@ def test_a_rollout_of_a_single_step_can_be_learned_from():
     metrics = [
         learner.update() for transition in life(ppo(), 3, envs=1) if not learner.observe(transition)
     ]
-    assert all(math.isfinite(value) for told in metrics for value in told.values())
+    assert all(math.isfinite(value) for losses in metrics for value in losses.values())
 
 
 @pytest.mark.parametrize(("target", "epochs"), [(None, 5), (1e-9, 1), (1e9, 5)])
@@ -542,20 +546,20 @@ def test_it_learns_at_the_pace_of_its_schedule(schedule, monkeypatch):
         batch_size=100,
     )
     rates = stepped(monkeypatch, lambda optimizer, gradients: optimizer.learning_rate)
-    told = []
+    updates = []
     learn = learner.update
-    learner.update = lambda: told.append(learn())
+    learner.update = lambda: updates.append(learn())
     live(learner, 5 * STEPS)
     assert rates == pytest.approx(
         [scheduled_lr(0.01, schedule, part / 3.0, 0.2) for part in range(1, 6)]
     )
-    assert [metrics["charts/learning_rate"] for metrics in told if metrics] == rates
+    assert [metrics["charts/learning_rate"] for metrics in updates if metrics] == rates
 
 
 # What it measures.
 
 
-def test_what_it_tells_of_a_policy_that_has_moved():
+def test_diagnostics_after_the_policy_has_changed():
     """Against the divergence of torch's Normals, and a count by hand."""
     learner = ppo(rollout_steps=2000, normalize_observations=False, clip_range=0.1)
     rollout = filled(learner)
@@ -599,8 +603,8 @@ def test_explained_variance_is_how_much_of_the_returns_the_value_foresaw(v_old, 
         "constant": torch.full_like(rollout.R, 7.0),
         "opposite": -rollout.R,
     }[v_old]
-    told = ppo().diagnostics(rollout._replace(v_old=foreseen))
-    assert told["losses/explained_variance"] == pytest.approx(explained, abs=1e-4)
+    metrics = ppo().diagnostics(rollout._replace(v_old=foreseen))
+    assert metrics["losses/explained_variance"] == pytest.approx(explained, abs=1e-4)
 
 
 # Glasses and scales.
@@ -611,54 +615,54 @@ def statistics(learner: PPO) -> list[bytes]:
     return [tensor.numpy().tobytes() for tensor in learner.net.normalizer.state_dict().values()]
 
 
-def test_the_glasses_change_only_when_it_has_learned():
+def test_observation_statistics_change_only_after_updates():
     learner = ppo()
     seen = rows(0, 50, 3).numpy() * 100.0
     rollouts = looked_back(learner)
     for turn in range(3):
         worn = statistics(learner)
-        for lived in life(learner, STEPS, seed=turn):
-            learner.act(seen, explore=False), learner.act(lived.observation, explore=False)
+        for transition in life(learner, STEPS, seed=turn):
+            learner.act(seen, explore=False), learner.act(transition.observation, explore=False)
             assert statistics(learner) == worn, (
                 "neither acting nor observing nor evaluating touches them"
             )
         assert statistics(learner) != worn
-        mean, spread = rollouts[turn].s.mean(0), rollouts[turn].s.std(0, correction=0)
+        mean, std = rollouts[turn].s.mean(0), rollouts[turn].s.std(0, correction=0)
         fresh = torch.allclose(mean, torch.zeros(3), atol=1e-3) and torch.allclose(
-            spread, torch.ones(3), atol=1e-3
+            std, torch.ones(3), atol=1e-3
         )
-        assert fresh == (turn == 0), (
-            "only the first rollout is seen through glasses made from itself"
-        )
+        assert fresh == (turn == 0), "only the first rollout is normalized by its own statistics"
 
 
-def test_after_the_first_rollout_the_glasses_are_its_mean_and_spread():
+def test_statistics_after_the_first_rollout_are_its_mean_and_variance():
     learner = ppo()
     everything = np.concatenate([transition.observation for transition in life(learner)])
     np.testing.assert_allclose(learner.net.normalizer.mean, everything.mean(0), rtol=1e-5)
     np.testing.assert_allclose(learner.net.normalizer.variance, everything.var(0), rtol=1e-5)
 
 
-def test_after_more_rollouts_the_glasses_are_the_mean_and_spread_of_all_that_was_seen():
+def test_statistics_after_more_rollouts_are_those_of_all_observations():
     learner = ppo()
-    lived = [transition.observation for turn in range(3) for transition in life(learner, seed=turn)]
-    everything = np.concatenate(lived)
+    observations = [
+        transition.observation for turn in range(3) for transition in life(learner, seed=turn)
+    ]
+    everything = np.concatenate(observations)
     assert learner.net.normalizer.count == len(everything)
     np.testing.assert_allclose(learner.net.normalizer.mean, everything.mean(0), rtol=1e-5)
     np.testing.assert_allclose(learner.net.normalizer.variance, everything.var(0), rtol=1e-5)
 
 
-def test_without_glasses_all_is_seen_as_it_is():
+def test_observations_are_unchanged_without_normalization():
     learner = ppo(normalize_observations=False)
-    rollouts, lived = looked_back(learner), list(life(learner))
+    rollouts, transitions = looked_back(learner), list(life(learner))
     torch.testing.assert_close(
-        rollouts[0].s, torch.from_numpy(np.concatenate([step.observation for step in lived]))
+        rollouts[0].s, torch.from_numpy(np.concatenate([step.observation for step in transitions]))
     )
     assert not isinstance(learner.net.normalizer, Normalizer)
 
 
 class ScaleByHand:
-    """Rewards over the spread of all discounted returns so far, number by number; the returns begin anew with every episode."""
+    """Rewards over the std of all discounted returns so far, which restart in every episode."""
 
     def __init__(self, gamma: float, envs: int) -> None:
         self.gamma, self.running, self.returns = gamma, [0.0] * envs, []
@@ -677,7 +681,7 @@ class ScaleByHand:
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5),
     gamma=st.sampled_from([0.0, 0.8, 0.99]),
 )
-def test_rewards_are_measured_by_the_spread_of_the_discounted_return(seed, lengths, gamma):
+def test_rewards_are_divided_by_the_std_of_the_discounted_return(seed, lengths, gamma):
     rng = np.random.default_rng(seed)
     ours, theirs = RewardNormalizer(gamma), ScaleByHand(gamma, 2)
     for length in lengths:
@@ -707,11 +711,11 @@ def test_it_learns_from_scaled_rewards_where_that_is_wanted(wanted, both):
     learner = ppo(normalize_reward=wanted, normalize_observations=False, gamma=0.5, gae_lambda=0.0)
     rollouts, scale = looked_back(learner), ScaleByHand(0.5, ENVS)
     for turn in range(3):
-        told = [
-            (*lived[2:], value(learner, lived.next_observation))
-            for lived in life(learner, seed=turn, both=both)
+        steps = [
+            (*transition[2:], value(learner, transition.next_observation))
+            for transition in life(learner, seed=turn, both=both)
         ]
-        r, _, terminated, truncated, v2 = (np.stack(column) for column in zip(*told, strict=True))
+        r, _, terminated, truncated, v2 = (np.stack(column) for column in zip(*steps, strict=True))
         scaled = scale(r.astype(float), terminated | truncated) if wanted else r
         np.testing.assert_allclose(
             rollouts[turn].R, (scaled + 0.5 * (1 - terminated) * v2).flatten(), rtol=1e-3, atol=1e-4
@@ -757,8 +761,15 @@ def test_actor_and_critic_have_a_trunk_each_or_one_for_both(shared):
     )
     learner = ppo(shared_trunk=shared, hidden_sizes=(8, 6))
     assert touched(learner, learner.net(s)[1].square().sum()) == {"critic"} | trunk
-    layers = {name: [layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)] for name, network in
-              (("trunk", learner.net.trunk), ("actor", learner.net.actor), ("critic", learner.net.critic))}  # fmt: skip
+    networks = {
+        "trunk": learner.net.trunk,
+        "actor": learner.net.actor,
+        "critic": learner.net.critic,
+    }
+    layers = {
+        name: [layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)]
+        for name, network in networks.items()
+    }
     both = {"trunk": [8, 6], "actor": [2], "critic": [1]}
     assert layers == (both if shared else {"trunk": [], "actor": [8, 6, 2], "critic": [8, 6, 1]})
 
@@ -783,9 +794,7 @@ def test_networks_are_built_of_what_was_asked_for(name, kind, shared):
 
 @pytest.mark.parametrize("distribution", HEADS)
 @pytest.mark.parametrize("log_std", [-1.0, 0.5])
-def test_the_policy_is_of_the_kind_asked_for_and_begins_with_the_spread_asked_for(
-    distribution, log_std
-):
+def test_policy_has_the_chosen_distribution_and_initial_std(distribution, log_std):
     learner = ppo(distribution, log_std_init=log_std)
     pi = learner.net.policy(rows(0, 20, 3))
     assert type(learner.net.head) is HEADS[distribution]
@@ -837,7 +846,7 @@ def test_orthogonal_weights_are_orthogonal_and_policies_begin_in_the_middle(shar
 
 @EVERY_ACTING
 def test_it_explores_by_samples_and_shows_its_mode(acting):
-    """Of the policy for what it sees through its glasses."""
+    """Mode and samples are those of the policy for normalized observations."""
     learner = live(ppo(acting))
     seen = 5.0 * rows(0, 40, 3)
     pi, chance = learner.net.policy(learner.net.normalizer(seen)), learner.generator.get_state()
@@ -970,15 +979,15 @@ def test_a_state_goes_round_exactly_also_in_the_middle_of_a_rollout(acting, step
     assert first["rng.numpy"] == second["rng.numpy"]
 
 
-def test_a_state_is_arrays_and_plain_values_and_nothing_that_lives_on():
+def test_state_holds_arrays_and_plain_values_that_later_updates_do_not_change():
     learner = live(ppo(), STEPS + 3)
     state = learner.state_dict()
     kept = copy.deepcopy(state)
     plain = (int, float, str, bool, dict, list, np.ndarray)
     assert all(isinstance(value, plain) for group in state.values() for value in group.values())
     live(learner, STEPS)
-    for group, told in kept.items():
-        for name, value in told.items():
+    for group, values in kept.items():
+        for name, value in values.items():
             assert np.array_equal(state[group][name], value) or value == state[group][name], (
                 f"{group}.{name}"
             )
@@ -996,7 +1005,7 @@ def test_the_policy_alone_is_enough_to_act(acting, shared):
     assert np.array_equal(one.act(seen, explore=False), two.act(seen, explore=False))
 
 
-# Another device than the processor: torch's `meta` has no memory, but minds what lies where as a graphics card does.
+# Another device than the CPU: torch's `meta` has no memory, but checks devices as a GPU does.
 
 
 def test_the_squashed_entropy_is_computed_where_its_numbers_lie():

@@ -1,4 +1,4 @@
-"""TD3 held to its formulas: twin critics, smoothed targets, a delayed actor; DDPG as its special case; and probe environments."""
+"""TD3: twin critics, smoothed targets, delayed actor; DDPG; probe environments."""
 
 import copy
 import math
@@ -10,8 +10,8 @@ import torch
 from gymnasium.spaces import Box
 from learners import STILL, batch_of, greedy, rows, school, transition_of, weights, weights_of
 from poise import algos
-from poise.algos.buffers import Batch
 from poise.algos.networks import Ensemble
+from poise.algos.off_policy import Batch
 from poise.algos.optim import gradient_step, soft_update
 from poise.algos.td3 import TD3, TD3Settings
 from torch import nn
@@ -26,8 +26,8 @@ def td3(observation: int = 3, action: int = 2, seed: int = 0, **settings: object
     return TD3(*spaces, TD3Settings(**{**SMALL, **settings}), seed)
 
 
-def estranged(learner: TD3) -> TD3:
-    """The same, its targets other networks than those they follow: whoever is mistaken for the other shows."""
+def with_other_targets(learner: TD3) -> TD3:
+    """Give the targets other weights than the networks they follow, so that mix-ups show."""
     torch.manual_seed(77)
     fresh = td3(seed=99, twin_critics=learner.settings.twin_critics)
     soft_update(learner.critic_target, fresh.critic, 1.0)
@@ -35,7 +35,7 @@ def estranged(learner: TD3) -> TD3:
     with (
         torch.no_grad()
     ):  # Far from flat, so that now the one critic and now the other is the smaller.
-        for weight in learner.critic_target.weights:
+        for weight in learner.critic_target.ensemble.weights:
             weight.mul_(3.0)
     return learner
 
@@ -49,18 +49,17 @@ def parts(learner: TD3) -> dict[str, bytes]:
 
 
 def target_by_hand(learner: TD3, batch: Batch, noise: torch.Tensor) -> torch.Tensor:
-    """y = r + gamma (1 - terminated) min_j Q'_j(s2, clip(mu'(s2) + clip(epsilon, -c, c), -1, 1)), number by number."""
+    """y = r + gamma (1 - terminated) min_j Q'_j(s2, a2), row by row, with a2 smoothed."""
     c, values = learner.settings, []
     with torch.no_grad():
         for row in range(len(batch.r)):
-            mean = torch.tanh(learner.actor_target(batch.s2[row][None]))[0].tolist()
+            mean = learner.actor_target(batch.s2[row][None])[0].tolist()
             epsilon = [
                 max(-c.noise_clip, min(c.noise_clip, c.policy_noise * one))
                 for one in noise[row].tolist()
             ]
             a2 = [max(-1.0, min(1.0, one + more)) for one, more in zip(mean, epsilon, strict=True)]
-            pair = torch.cat((batch.s2[row], torch.tensor(a2)))[None]
-            q = min(learner.critic_target(pair)[:, 0].tolist())
+            q = min(learner.critic_target(batch.s2[row][None], torch.tensor([a2]))[:, 0].tolist())
             values.append(batch.r[row].item() + c.gamma * (0.0 if batch.terminated[row] else q))
     return torch.tensor(values)
 
@@ -68,7 +67,7 @@ def target_by_hand(learner: TD3, batch: Batch, noise: torch.Tensor) -> torch.Ten
 def loss_by_hand(learner: TD3, batch: Batch, y: torch.Tensor) -> torch.Tensor:
     """The critics' mean squared errors, added up."""
     with torch.no_grad():
-        q = learner.critic(torch.cat((batch.s, batch.a), -1))
+        q = learner.critic(batch.s, batch.a)
     return sum(((member - y) ** 2).mean() for member in q)
 
 
@@ -88,28 +87,28 @@ def loss_by_hand(learner: TD3, batch: Batch, y: torch.Tensor) -> torch.Tensor:
 def test_the_critics_target_is_the_smaller_value_of_a_smoothed_action_and_stops_at_a_death(
     terminated, how
 ):
-    learner, batch = estranged(td3(gamma=0.9, **how)), batch_of(16, terminated=terminated)
+    learner, batch = with_other_targets(td3(gamma=0.9, **how)), batch_of(16, terminated=terminated)
     chance = learner.generator.get_state()
     loss = learner.critic_loss(batch)
     learner.generator.set_state(chance)
     y = target_by_hand(learner, batch, learner.sample_noise(batch.a))
     torch.testing.assert_close(loss.detach(), loss_by_hand(learner, batch, y), rtol=1e-4, atol=1e-5)
-    smaller = learner.critic_target(
-        torch.cat((batch.s2, learner.actor_target(batch.s2).tanh()), -1)
-    ).argmin(0)
-    assert len(smaller.unique()) == learner.critic.members, "every critic is believed somewhere"
+    smaller = learner.critic_target(batch.s2, learner.actor_target(batch.s2)).argmin(0)
+    assert len(smaller.unique()) == learner.critic.ensemble.members, (
+        "every critic is believed somewhere"
+    )
     if terminated:
         torch.testing.assert_close(y, batch.r)
 
 
 def test_one_critic_no_smoothing_and_no_delay_are_ddpg():
     """y = r + gamma Q'(s2, mu'(s2)), and the actor and both targets move with every update."""
-    learner, batch = estranged(td3(**DDPG)), batch_of(16)
-    assert learner.critic.members == 1
+    learner, batch = with_other_targets(td3(**DDPG)), batch_of(16)
+    assert learner.critic.ensemble.members == 1
     with torch.no_grad():
-        q2 = learner.critic_target(torch.cat((batch.s2, learner.actor_target(batch.s2).tanh()), -1))
+        q2 = learner.critic_target(batch.s2, learner.actor_target(batch.s2))
         y = batch.r + 0.99 * q2.squeeze(0)
-        q = learner.critic(torch.cat((batch.s, batch.a), -1)).squeeze(0)
+        q = learner.critic(batch.s, batch.a).squeeze(0)
     torch.testing.assert_close(learner.critic_loss(batch).detach(), ((q - y) ** 2).mean())
     for turn in range(3):
         learner.replay.updates += 1
@@ -122,18 +121,18 @@ def acted_upon(learner: TD3, batch: Batch) -> torch.Tensor:
     """The actions that the target critic is asked about."""
     asked = []
     handle = learner.critic_target.register_forward_pre_hook(
-        lambda module, inputs: asked.append(inputs[0])
+        lambda module, inputs: asked.append(inputs[1])
     )
     learner.critic_loss(batch)
     handle.remove()
-    return asked[0][:, batch.s2.shape[1] :]
+    return asked[0]
 
 
 def test_noise_on_the_targets_actions_is_clipped_and_so_are_they(monkeypatch):
-    learner, batch = estranged(td3(policy_noise=0.2, noise_clip=0.5)), batch_of(64)
+    learner, batch = with_other_targets(td3(policy_noise=0.2, noise_clip=0.5)), batch_of(64)
     with torch.no_grad():  # So that some actions lie near the ends, both of them.
-        learner.actor_target[-1].weight *= torch.tensor([[20.0], [-20.0]])
-    mean = learner.actor_target(batch.s2).tanh()
+        learner.actor_target.layers[-1].weight *= torch.tensor([[20.0], [-20.0]])
+    mean = learner.actor_target(batch.s2)
 
     def smoothed(noise: float) -> torch.Tensor:
         monkeypatch.setattr(TD3, "sample_noise", lambda self, like: torch.full_like(like, noise))
@@ -149,9 +148,9 @@ def test_noise_on_the_targets_actions_is_clipped_and_so_are_they(monkeypatch):
     assert smoothed(1000.0).max() == 1.0 and smoothed(-1000.0).min() == -1.0
 
 
-def test_every_target_action_gets_noise_of_its_own_and_of_the_spread_asked_for():
+def test_target_actions_get_independent_noise_with_std_policy_noise():
     learner, batch = td3(policy_noise=0.1, noise_clip=0.5), batch_of(4000)
-    noise = acted_upon(learner, batch) - learner.actor_target(batch.s2).tanh()
+    noise = acted_upon(learner, batch) - learner.actor_target(batch.s2)
     assert noise.mean(0).tolist() == pytest.approx([0.0, 0.0], abs=0.01)
     assert noise.std(0).tolist() == pytest.approx([0.1, 0.1], rel=0.05)
     assert abs(torch.corrcoef(noise.T)[0, 1]) < 0.05
@@ -174,25 +173,25 @@ def test_the_critics_loss_gives_no_gradient_to_the_targets_or_the_actor():
 
 def test_the_actors_loss_is_minus_the_first_critics_value():
     learner, s = td3(), rows(0, 8, 3)
-    expected = -learner.critic(torch.cat((s, learner.actor(s).tanh()), -1))[0].mean()
-    torch.testing.assert_close(learner.actor_loss(s, learner.mu(s)), expected)
-    loss = learner.actor_loss(s, learner.mu(s)).item()
+    expected = -learner.critic(s, learner.actor(s))[0].mean()
+    torch.testing.assert_close(learner.actor_loss(s, learner.actor(s)), expected)
+    loss = learner.actor_loss(s, learner.actor(s)).item()
     with torch.no_grad():
-        for weight in learner.critic.weights:
+        for weight in learner.critic.ensemble.weights:
             weight[1] += 1.0
-    assert learner.actor_loss(s, learner.mu(s)).item() == loss, "the second critic has no say"
+    assert learner.actor_loss(s, learner.actor(s)).item() == loss, "the second critic has no say"
     with torch.no_grad():
-        for weight in learner.critic.weights:
+        for weight in learner.critic.ensemble.weights:
             weight[0] += 1.0
-    assert learner.actor_loss(s, learner.mu(s)).item() != loss
+    assert learner.actor_loss(s, learner.actor(s)).item() != loss
 
 
 def test_the_actors_step_raises_its_value_and_leaves_the_critics_alone():
     learner, s = td3(learning_rate=0.01), rows(0, 32, 3)
-    before, value = weights_of(learner.critic), -learner.actor_loss(s, learner.mu(s)).item()
+    before, value = weights_of(learner.critic), -learner.actor_loss(s, learner.actor(s)).item()
     for _ in range(10):
-        gradient_step(learner.optimizers["policy"], learner.actor_loss(s, learner.mu(s)))
-    assert -learner.actor_loss(s, learner.mu(s)).item() > value
+        gradient_step(learner.optimizers["policy"], learner.actor_loss(s, learner.actor(s)))
+    assert -learner.actor_loss(s, learner.actor(s)).item() > value
     assert weights_of(learner.critic) == before
     assert all(parameter.grad is None for parameter in learner.critic.parameters())
 
@@ -216,14 +215,14 @@ def test_critics_move_with_every_update_and_actor_and_targets_with_every_so_many
         assert all(type(value) is float and math.isfinite(value) for value in metrics.values())
 
 
-def test_many_updates_at_once_tell_all_losses():
+def test_many_updates_at_once_return_all_losses():
     """Also where the last of them, the fifth, was none of the actor's."""
-    learner, told = td3(updates_per_step=5.0, policy_delay=2), []
+    learner, steps = td3(updates_per_step=5.0, policy_delay=2), []
     for seed in range(12):
         learner.observe(transition_of(seed=seed))
-        told.append(learner.update())
+        steps.append(learner.update())
     assert learner.replay.updates == 10
-    assert [set(metrics) for metrics in told[-3:]] == [
+    assert [set(metrics) for metrics in steps[-3:]] == [
         set(),
         *[{"losses/qf_loss", "losses/actor_loss"}] * 2,
     ]
@@ -235,7 +234,7 @@ def test_targets_begin_as_copies_and_follow_by_tau(tau):
     pairs = [(learner.critic_target, learner.critic), (learner.actor_target, learner.actor)]
     for target, source in pairs:
         assert weights_of(target) == weights_of(source) and target is not source
-    learner = estranged(learner)
+    learner = with_other_targets(learner)
     before = [copy.deepcopy(target) for target, _ in pairs]
     learner.train_on_batch(batch_of(16))
     for (target, source), old in zip(pairs, before, strict=True):
@@ -257,14 +256,12 @@ def test_each_optimizer_moves_its_own_network():
 # Acting.
 
 
-def test_it_explores_around_its_action_with_the_spread_asked_for():
+def test_exploration_has_mean_mu_and_std_exploration_noise():
     learner, seen = td3(learning_starts=0, exploration_noise=0.1), np.zeros((4000, 3), np.float32)
     mode, explored = learner.act(seen, explore=False), learner.act(seen, explore=True)
     assert mode.dtype == explored.dtype == np.float32
     assert (mode == mode[0]).all()
-    np.testing.assert_allclose(
-        mode[0], torch.tanh(learner.actor(torch.zeros(3))).detach(), rtol=1e-6
-    )
+    np.testing.assert_allclose(mode[0], learner.actor(torch.zeros(3)).detach(), rtol=1e-6)
     assert explored.mean(0) == pytest.approx(mode[0], abs=0.01)
     assert explored.std(0) == pytest.approx([0.1, 0.1], rel=0.05)
     assert abs(np.corrcoef(explored.T)[0, 1]) < 0.05
@@ -292,7 +289,7 @@ def test_it_warms_up_uniformly_and_then_follows_its_actor():
     assert learner.update() != {}
 
 
-def test_looking_without_exploring_draws_no_chance():
+def test_acting_without_exploring_draws_no_random_numbers():
     one, two, seen = td3(learning_starts=0), td3(learning_starts=0), np.ones((3, 3), np.float32)
     for _ in range(5):
         one.act(seen, explore=False)
@@ -300,8 +297,8 @@ def test_looking_without_exploring_draws_no_chance():
 
 
 @pytest.mark.parametrize("name", ["td3", "sac"])
-def test_what_is_acted_upon_and_what_is_learned_from_is_seen_through_the_same_glasses(name):
-    """Which are made of all that was seen, and change with nothing else."""
+def test_acting_and_learning_use_the_same_observation_statistics(name):
+    """They are those of all observations so far, and nothing else changes them."""
     kind = algos.get_algorithm_class(name)
     spaces = Box(-np.inf, np.inf, (3,), np.float32), Box(-1.0, 1.0, (2,), np.float32)
     learner = kind(
@@ -313,7 +310,7 @@ def test_what_is_acted_upon_and_what_is_learned_from_is_seen_through_the_same_gl
     normalized = torch.from_numpy((seen - seen.mean(0)) / seen.std(0)).float()
     for row in learner.replay.sample().s2:
         assert (row - normalized).abs().amax(-1).min() < 1e-3
-    mode = learner.actor(normalized)[:, :2].tanh().detach()
+    mode = learner.actor.layers(normalized)[:, :2].tanh().detach()
     np.testing.assert_allclose(learner.act(seen, explore=False), mode, rtol=1e-3, atol=1e-4)
     worn = weights_of(learner.replay.normalizer)
     (
@@ -338,7 +335,7 @@ def test_exploring_depends_on_the_seed(name):
 
 @pytest.mark.parametrize("gap", [-0.5, 0.5])
 def test_an_update_of_sac_warms_up_where_it_holds_too_little_entropy_and_cools_where_too_much(gap):
-    """Told by what it held: of two learners that are alike, one wants a little more or less than the other has."""
+    """Of two equal learners, the second targets more or less entropy than the first has."""
     kind = algos.get_algorithm_class("sac")
     spaces = Box(-np.inf, np.inf, (3,), np.float32), Box(-1.0, 1.0, (2,), np.float32)
     held = kind(*spaces, kind.SETTINGS(**SMALL), 0).train_on_batch(batch_of(64))["losses/entropy"]
@@ -349,7 +346,7 @@ def test_an_update_of_sac_warms_up_where_it_holds_too_little_entropy_and_cools_w
 
 def test_networks_are_built_of_what_was_asked_for():
     learner = td3(activation="silu", hidden_sizes=(8, 6), twin_critics=False)
-    for actor in (learner.actor, learner.actor_target):
+    for actor in (learner.actor.layers, learner.actor_target.layers):
         assert [type(layer) for layer in actor] == [
             nn.Linear,
             nn.SiLU,
@@ -358,7 +355,7 @@ def test_networks_are_built_of_what_was_asked_for():
             nn.Linear,
         ]
         assert [layer.out_features for layer in actor if isinstance(layer, nn.Linear)] == [8, 6, 2]
-    for critic in (learner.critic, learner.critic_target):
+    for critic in (learner.critic.ensemble, learner.critic_target.ensemble):
         assert type(critic.activation) is nn.SiLU
         assert [tuple(weight.shape) for weight in critic.weights] == [
             (1, 5, 8),
@@ -374,7 +371,7 @@ def test_orthogonal_actors_begin_in_the_middle():
         < 0.2
         < np.abs(td3().act(seen, explore=False)).max()
     )
-    critic: Ensemble = td3(orthogonal_init=True).critic
+    critic: Ensemble = td3(orthogonal_init=True).critic.ensemble
     for layer, weight in enumerate(critic.weights):
         gain = 1.0 if layer == len(critic.weights) - 1 else math.sqrt(2.0)
         for member in weight.detach():
@@ -407,16 +404,17 @@ def test_it_learns_to_do_what_it_sees(how):
 
 def value(learner: TD3, seen: float) -> float:
     """The mean of the critics over some actions."""
-    pairs = torch.tensor([[seen, action] for action in (-0.5, 0.0, 0.5)])
+    actions = torch.tensor([[-0.5], [0.0], [0.5]])
+    observations = torch.full((3, 1), seen)
     with torch.no_grad():
-        return learner.critic(pairs).mean().item()
+        return learner.critic(observations, actions).mean().item()
 
 
 VALUES: dict[str, Any] = {name: STILL[name] for name in ("gamma", "tau", "hidden_sizes")}
 
 
 @pytest.mark.parametrize("how", [{}, DDPG], ids=["td3", "ddpg"])
-def test_a_time_out_is_not_a_death(how):
+def test_truncation_is_bootstrapped(how):
     learner = school(
         probe("One", **VALUES, **how), "probe/One-v0", 600
     )  # Ended by its time limit every 10 steps.
@@ -426,7 +424,7 @@ def test_a_time_out_is_not_a_death(how):
     )
 
 
-def test_a_death_is_one():
+def test_termination_is_not_bootstrapped():
     learner = probe(
         "OneDies", learning_starts=500, **VALUES
     )  # So that it has seen all actions whose value is asked for.

@@ -3,25 +3,25 @@
 import numpy as np
 import torch
 from poise.algos.base import Learner
-from poise.algos.buffers import Batch
+from poise.algos.off_policy import Batch
 from poise.toolkit.experience import EnvBatch, Transition, collect
 from torch import nn
 
 
 def generator(seed: int = 0) -> torch.Generator:
-    """A stream of chance for torch."""
+    """Return a torch generator of this seed."""
     return torch.Generator().manual_seed(seed)
 
 
 def rows(seed: int, *shape: int) -> torch.Tensor:
-    """Standard normal numbers."""
+    """Return standard normal numbers of this shape."""
     return torch.randn(*shape, generator=generator(seed))
 
 
 def batch_of(
     number: int = 8, observation: int = 3, action: int = 2, terminated: float = 0.0, seed: int = 0
 ) -> Batch:
-    """A batch of made-up transitions."""
+    """Return a batch of random transitions."""
     r, s, s2 = (
         rows(seed, number),
         rows(seed + 1, number, observation),
@@ -33,7 +33,7 @@ def batch_of(
 def transition_of(
     number: int = 1, observation: int = 3, action: int = 2, seed: int = 0, **marks: bool
 ) -> Transition:
-    """A step of `number` environments, made up."""
+    """Return a random step of `number` environments."""
     rng = np.random.default_rng(seed)
 
     def normal(*shape: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def transition_of(
 
 
 def weights(learner: Learner) -> bytes:
-    """Every bit of every network."""
+    """Return the bytes of all weights."""
     tensors = [
         tensor for module in learner.networks.values() for tensor in module.state_dict().values()
     ]
@@ -55,30 +55,30 @@ def weights(learner: Learner) -> bytes:
 
 
 def school(learner: Learner, env_id: str, steps: int, envs: int = 1, seed: int = 0) -> Learner:
-    """Let a learner learn in an environment."""
-    many = EnvBatch(env_id, envs, seed)
+    """Train a learner in an environment, and return it."""
+    env_batch = EnvBatch(env_id, envs, seed)
     for count, transition in enumerate(
-        collect(many, lambda seen: learner.act(seen, explore=True)), 1
+        collect(env_batch, lambda observation: learner.act(observation, explore=True)), 1
     ):
         learner.observe(transition)
         learner.update()
         if count * envs >= steps:
-            many.close()
+            env_batch.close()
             return learner
     raise AssertionError
 
 
 def weights_of(module: nn.Module) -> bytes:
-    """Every bit of one network."""
+    """Return the bytes of one network's weights."""
     return b"".join(tensor.numpy().tobytes() for tensor in module.state_dict().values())
 
 
 # Learning.
 
 
-def greedy(learner: Learner, seen: list[float]) -> np.ndarray:
-    """What a learner does where it sees each of some numbers."""
-    return learner.act(np.array(seen, np.float32)[:, None], explore=False)[:, 0]
+def greedy(learner: Learner, observations: list[float]) -> np.ndarray:
+    """Return the greedy actions for observations of one number each."""
+    return learner.act(np.array(observations, np.float32)[:, None], explore=False)[:, 0]
 
 
 STILL = {
@@ -88,4 +88,4 @@ STILL = {
     "tau": 0.2,
     "hidden_sizes": (32, 32),
 }
-"""Settings under which entropy is worth nothing, so that values can be told in advance."""
+"""Settings under which entropy has no value, so that values are known."""

@@ -1,4 +1,4 @@
-"""Environments with one property each, made for the tests: what should be learned, or refused, can be told in advance.
+"""Environments with one property each: what is to be learned, or refused, is known.
 
 `gymnasium.make("probes:probe/SeeDo-v0")` works wherever this folder is on the path.
 """
@@ -17,7 +17,7 @@ def unit_box(size: int = 1, bound: float = 1.0) -> Box:
 
 
 class Probe(gymnasium.Env):
-    """Sees one number, takes one number, pays nothing; the probes below change one thing each."""
+    """One number as observation and as action, no reward; each probe below changes one thing."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
     observation_space = unit_box()
@@ -47,7 +47,7 @@ class Probe(gymnasium.Env):
 
 
 class SeeDo(Probe):
-    """Do what you see: reward -(a - o)^2, and every step is an episode of its own."""
+    """Reward -(a - o)^2; every step is an episode."""
 
     def see(self) -> Any:
         self.shown = self.np_random.uniform(-0.8, 0.8, 1).astype(np.float32)
@@ -61,14 +61,14 @@ class SeeDo(Probe):
 
 
 class One(Probe):
-    """Pays 1 a step and never ends by itself: under a time limit its value is still 1 / (1 - gamma)."""
+    """Reward 1, never terminal: under a time limit the value is still 1 / (1 - gamma)."""
 
     def pay(self, action: Any) -> float:
         return 1.0
 
 
 class OneDies(One):
-    """Pays 1 a step and dies after its fifth: the value at the start is a finite sum."""
+    """Reward 1, terminal after the fifth step: the value at the start is a finite sum."""
 
     def see(self) -> Any:
         return np.array([self.age / 5.0], np.float32)
@@ -78,7 +78,10 @@ class OneDies(One):
 
 
 class Counter(Probe):
-    """Shows its seed's mark and its age, so that every observation tells where it comes from. Dies at 7 by a strong action."""
+    """Observes its seed's mark and its age, which identify every observation.
+
+    It terminates at age 7 after a positive action.
+    """
 
     observation_space = unit_box(2, 1e6)
 
@@ -99,7 +102,7 @@ class Counter(Probe):
 
 
 class Forgetful(Probe):
-    """Not deterministic: the same seed and actions tell another story in every environment object."""
+    """Not deterministic: each environment object has another trajectory for the same actions."""
 
     made = 0
 
@@ -113,7 +116,7 @@ class Forgetful(Probe):
 
 
 class Breaks(Probe):
-    """Shows or pays something not finite at its `when`-th step."""
+    """An observation or reward that is not finite from step `when` on."""
 
     def __init__(
         self, what: str = "observation", when: int = 5, value: float = float("nan"), **more: Any
@@ -130,19 +133,19 @@ class Breaks(Probe):
 
 
 class BreaksLate(Probe):
-    """Pays something not finite from its 130th step on; evaluations of it are short."""
+    """A reward that is not finite from step 130 on; evaluations are shorter."""
 
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
-        self.lived = 0
+        self.total_steps = 0
 
     def pay(self, action: Any) -> float:
-        self.lived += 1
-        return float("nan") if self.lived >= 130 else 0.0
+        self.total_steps += 1
+        return float("nan") if self.total_steps >= 130 else 0.0
 
 
 class Named(Probe):
-    """Shows a dictionary."""
+    """A dictionary as observation."""
 
     observation_space = Dict({"a": unit_box(2), "b": unit_box(3)})
 
@@ -151,13 +154,13 @@ class Named(Probe):
 
 
 class Boundless(Probe):
-    """Takes any number at all."""
+    """An unbounded action."""
 
     action_space = Box(-np.inf, np.inf, (1,), np.float32)
 
 
 class Uneven(Probe):
-    """Takes numbers in [0, 10]; pays what it was given."""
+    """Actions in [0, 10]; the reward is the action."""
 
     action_space = Box(0.0, 10.0, (1,), np.float32)
 
@@ -166,7 +169,7 @@ class Uneven(Probe):
 
 
 class Picture(Probe):
-    """Shows an image."""
+    """An image as observation."""
 
     observation_space = Box(0, 255, (8, 8, 3), np.uint8)
 
@@ -175,13 +178,13 @@ class Picture(Probe):
 
 
 class Choices(Probe):
-    """Takes one of three choices."""
+    """One of three choices as action."""
 
     action_space = Discrete(3)
 
 
 class SeeChoose(Probe):
-    """Choose what you see: pays 1 for the choice that is shown, and every step is an episode of its own."""
+    """Reward 1 for the choice that is observed; every step is an episode."""
 
     observation_space = Discrete(3)
     action_space = Discrete(3)
@@ -198,13 +201,13 @@ class SeeChoose(Probe):
 
 
 class SeeChooseFromFive(SeeChoose):
-    """The same, but its choices are called 5, 6 and 7."""
+    """SeeChoose with choices 5, 6 and 7."""
 
     action_space = Discrete(3, start=5)
 
 
 class SeeChooseTwo(SeeChoose):
-    """Two things to see and two choices to make, the first of them called 1 and 2; half the pay for each that is right."""
+    """Two observed choices and two to make, the first from 1 on; reward 1/2 for each match."""
 
     observation_space = MultiDiscrete([2, 3])
     action_space = MultiDiscrete([2, 3], start=[1, 0])
@@ -218,14 +221,14 @@ class SeeChooseTwo(SeeChoose):
 
 
 class ReadsFile(Probe):
-    """Pays the number in a file that a setting names."""
+    """The reward is the number in a file that a setting names."""
 
     def __init__(self, path: str, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
-        self.paid = float(Path(path).read_text())
+        self.reward = float(Path(path).read_text())
 
     def pay(self, action: Any) -> float:
-        return self.paid
+        return self.reward
 
 
 PROBES = {

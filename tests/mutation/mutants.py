@@ -1,10 +1,11 @@
-"""Mutants: break the learners on purpose, one small thing at a time, and see whether the tests notice.
+"""Mutation testing: break the learners in one small way at a time, and run the tests.
 
 python tests/mutation/mutants.py [NAME...]
 
-The mutants are listed in mutants.yaml beside this file: what each breaks, the text it replaces and by what. Each is put into a
-copy of the checkout, and the fast tests that judge algos run there: a test that fails has killed it; one that none kills has
-survived, and shows what the tests do not hold. A mutant whose text is no longer found exactly once is stale, and an error.
+The mutants are listed in mutants.yaml: what each breaks, the text it replaces and by what. Each is
+applied to a copy of the checkout, and the fast tests of algos run there. A test that fails has
+killed the mutant; a mutant that survives shows what the tests do not check. A mutant whose text is
+not found exactly once is stale, which is an error.
 """
 
 import os
@@ -28,15 +29,15 @@ from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = ("tests/algos", "tests/toolkit/test_observation.py")
-WANTED = 0.9
-"""The part of all mutants that has to be killed."""
+REQUIRED_FRACTION = 0.9
+"""The fraction of mutants that must be killed."""
 PYTEST_FAILED = 1
-"""How pytest exits when tests ran and some failed; 2 and more say that it could not run them."""
+"""Exit code of pytest where some tests failed; 2 and more: it could not run them."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One small thing done wrong: `old`, which stands once in `file`, becomes `new`."""
+    """A small error: `old`, which occurs once in `file`, becomes `new`."""
 
     name: str
     file: str
@@ -45,23 +46,24 @@ class Mutant:
     new: str
 
     def mutated(self, text: str) -> str:
-        """Return the text of its file with the mutant in it.
+        """Return the text of its file with the mutant applied.
 
-        A text that the formatter has wrapped is found, too.
+        `old` is found even where the formatter has wrapped it.
 
         Raises:
-            UserError: `old` does not stand exactly once in the text, or `new` is the same.
+            UserError: `old` does not occur exactly once in the text, or `new` is the same.
         """
         occurrences = self.occurrences(text)
         if len(occurrences) != 1 or self.old == self.new:
             raise UserError(
-                f"mutant {self.name} is stale: its text stands {len(occurrences)} times in {self.file}"
+                f"mutant {self.name} is stale: "
+                f"its text occurs {len(occurrences)} times in {self.file}"
             )
         start, end = occurrences[0]
         return text[:start] + self.new + text[end:]
 
     def occurrences(self, text: str) -> list[tuple[int, int]]:
-        """Where `old` stands in a text: (start, end) of each occurrence."""
+        """Return (start, end) of each occurrence of `old` in a text."""
         exact = [match.span() for match in re.finditer(re.escape(self.old), text)]
         if exact:
             return exact
@@ -74,7 +76,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the tests said of one mutant: killed, survived, timed out, or broken where they could not even start."""
+    """The result of one mutant: killed, survived, timed out, or broken: tests could not start."""
 
     mutant: Mutant
     word: str
@@ -83,7 +85,7 @@ class Verdict:
 
 
 def read_mutants() -> list[Mutant]:
-    """All mutants of the list."""
+    """Return all mutants of the list."""
     files = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
     return [
         Mutant(name, file, **texts) for file, own in files.items() for name, texts in own.items()
@@ -91,7 +93,7 @@ def read_mutants() -> list[Mutant]:
 
 
 def choose(names: Sequence[str]) -> list[Mutant]:
-    """The mutants of these names, or all of them where none is named."""
+    """Return the mutants of these names, or all of them where none is given."""
     mutants = {mutant.name: mutant for mutant in read_mutants()}
     for name in names:
         if name not in mutants:
@@ -100,7 +102,7 @@ def choose(names: Sequence[str]) -> list[Mutant]:
 
 
 def copy_checkout(folder: Path) -> Path:
-    """Copy all that git knows of or would add, as it stands now: once, so that all mutants are put into the same code."""
+    """Copy all files that git tracks or would add: once, so that all mutants get the same code."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
@@ -111,7 +113,7 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: float) -> Verdict:
-    """Run the tests over a mutant of the checkout, up to the first that fails; over the checkout itself where there is none."""
+    """Run the tests on a mutant, up to the first failure; without a mutant, on the checkout."""
     began = time.monotonic()
     with TemporaryDirectory(prefix="mutant-") as place:
         folder = shutil.copytree(checkout, Path(place) / "poise")
@@ -121,7 +123,8 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
             path = folder / mutant.file
             path.write_text(mutant.mutated(path.read_text()))
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-        # One thread each, as there are as many mutants at once as cores; the copy comes before what is installed.
+        # One thread each, as there is one mutant for each core; the copy precedes an installed
+        # poise.
         environment = {
             **os.environ,
             "PYTHONPATH": place,
@@ -129,7 +132,7 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         try:
-            told = subprocess.run(
+            result = subprocess.run(
                 command,
                 cwd=folder,
                 env=environment,
@@ -142,11 +145,11 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
             return Verdict(mutant, "timed out", "", time.monotonic() - began)
     failed = [
         line.split("::", 1)[1].split(" - ")[0]
-        for line in told.stdout.splitlines()
+        for line in result.stdout.splitlines()
         if line.startswith("FAILED")
     ]
-    word = {0: "survived", PYTEST_FAILED: "killed"}.get(told.returncode, "broken")
-    by = failed[0] if failed else told.stdout[-300:] if word == "broken" else ""
+    word = {0: "survived", PYTEST_FAILED: "killed"}.get(result.returncode, "broken")
+    by = failed[0] if failed else result.stdout[-300:] if word == "broken" else ""
     return Verdict(mutant, word, by, time.monotonic() - began)
 
 
@@ -156,14 +159,14 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
     "--tests",
     multiple=True,
     default=TESTS,
-    help="Test file that judges; may be given again.  [default: those of algos]",
+    help="Test file to run; may be given again.  [default: those of algos]",
 )
 @click.option(
     "--limit", default=300.0, show_default=True, help="Seconds after which a mutant has timed out."
 )
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Mutants at once.")
 def main(names: tuple[str, ...], tests: tuple[str, ...], limit: float, jobs: int) -> None:
-    """Put each mutant, or those named, before the tests; exit 1 where less than 90 % of them are killed."""
+    """Run the tests on each mutant, or those named; exit 1 if less than 90 % are killed."""
     console, verdicts = Console(width=150), []
     with TemporaryDirectory(prefix="checkout-") as place:
         checkout = copy_checkout(Path(place))
@@ -180,7 +183,8 @@ def main(names: tuple[str, ...], tests: tuple[str, ...], limit: float, jobs: int
                 f"without any mutant the tests are not green: {healthy.by or healthy.word}"
             )
         console.print(
-            f"{len(mutants)} mutants, {jobs} at once; without any, the tests take {healthy.seconds:.0f} s"
+            f"{len(mutants)} mutants, {jobs} at once; "
+            f"without any, the tests take {healthy.seconds:.0f} s"
         )
         with ThreadPoolExecutor(jobs) as pool:
             for verdict in pool.map(judged, mutants):
@@ -195,10 +199,11 @@ def main(names: tuple[str, ...], tests: tuple[str, ...], limit: float, jobs: int
     for verdict in verdicts:
         if verdict.word != "killed":
             console.print(
-                f"{verdict.word}: {verdict.mutant.name} in {verdict.mutant.file}: {verdict.mutant.breaks}",
+                f"{verdict.word}: {verdict.mutant.name} in {verdict.mutant.file}: "
+                f"{verdict.mutant.breaks}",
                 soft_wrap=True,
             )
-    sys.exit(killed < WANTED * len(verdicts))
+    sys.exit(killed < REQUIRED_FRACTION * len(verdicts))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The list of mutants fits the code as it stands; that the tests kill them is for `python tests/mutation/mutants.py` to say."""
+"""The mutants fit the code. `python tests/mutation/mutants.py` shows whether tests kill them."""
 
 import ast
 import subprocess
@@ -36,7 +36,7 @@ def test_there_are_many_and_every_name_is_its_own():
             "normalization",
             "optim",
             "networks",
-            "buffers",
+            "off_policy",
         )
     } <= files
 
@@ -53,14 +53,14 @@ def test_a_mutant_that_changes_nothing_is_stale_too():
 
 
 def test_an_unknown_mutant_is_named():
-    told = CliRunner().invoke(mutants.main, ["ppo-max-for-mine"])
-    assert told.exit_code == 2 and "did you mean 'ppo-max-for-min'" in told.output
+    result = CliRunner().invoke(mutants.main, ["ppo-max-for-mine"])
+    assert result.exit_code == 2 and "did you mean 'ppo-max-for-min'" in result.output
 
 
 def test_a_mutant_is_killed_by_a_test_that_fails_and_survives_where_none_does(
     tmp_path, monkeypatch
 ):
-    """A checkout of two files: what is tested, and its test. A mutant that cannot even be read is not killed."""
+    """A checkout of a file and its test. A mutant that Python cannot parse is not killed."""
     (tmp_path / "tests").mkdir()
     (tmp_path / "sums.py").write_text("b = 2\n\n\ndef gap(a):\n    return a - b\n")
     (tmp_path / "tests" / "test_sums.py").write_text(
@@ -77,9 +77,9 @@ def test_a_mutant_is_killed_by_a_test_that_fails_and_survives_where_none_does(
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
     monkeypatch.setattr(mutants, "read_mutants", lambda: listed)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    told = CliRunner().invoke(mutants.main, ["--tests", "tests/test_sums.py"])
-    assert all(f"{word:9}  {word} one" in told.output for word in changes), told.output
-    assert told.exit_code == 1 and "killed 1 of 3" in told.output
+    result = CliRunner().invoke(mutants.main, ["--tests", "tests/test_sums.py"])
+    assert all(f"{word:9}  {word} one" in result.output for word in changes), result.output
+    assert result.exit_code == 1 and "killed 1 of 3" in result.output
     assert (tmp_path / "sums.py").read_text().startswith("b = 2\n"), (
         "the checkout itself is left alone"
     )

@@ -454,4 +454,7 @@ def test_weights_are_equal_whatever_is_evaluated_logged_or_recorded(plain, optio
 
 def test_another_seed_gives_other_weights(plain, tmp_path):
     other = start_run(tmp_path, evaluate_every=0, log_every=1000, seed=1).run
-    assert state_of(other)["policy.actor.0.weight"] != state_of(plain)["policy.actor.0.weight"]
+    assert (
+        state_of(other)["policy.actor.layers.0.weight"]
+        != state_of(plain)["policy.actor.layers.0.weight"]
+    )
