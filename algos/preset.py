@@ -5,35 +5,24 @@
 - `presets/translator.yaml`: differences from the translator's defaults, by environment.
 """
 
-from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 from pydantic import Field
 
 from poise.algos.registry import (
     ALGORITHMS,
     NAMED_PRESETS,
-    PRESETS_DIR,
+    PRESETS,
     get_algorithm_class,
     supporting_algorithms,
 )
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import read_yaml_mapping
+from poise.toolkit.registry import EnvDescription
 from poise.toolkit.settings import Settings
 from poise.toolkit.trainer import TrainSettings
-
-PRESETS = files("poise.algos") / "presets"
-"""The folder of the presets, in a clone or inside a wheel."""
-
-NAMED_PRESETS: dict[str, Traversable] = {
-    file.name.removesuffix(".yaml"): file
-    for file in sorted((PRESETS / "named").iterdir(), key=lambda file: file.name)
-    if file.name.endswith(".yaml")
-}
-"""Variants of an algorithm that are not tied to one environment, by name."""
 
 
 class ExpectedResult(Settings):
@@ -100,7 +89,7 @@ def resolve_preset(
     return chosen, _validate_preset(entry, chosen, str(file))
 
 
-def recommend_algorithm(env_id: str, action_space: gymnasium.Space[Any]) -> str:
+def recommend_algorithm(env: EnvDescription) -> str:
     """Return the default algorithm for an environment.
 
     It is the fastest of those tuned for the environment, or else the first that supports its
@@ -108,13 +97,12 @@ def recommend_algorithm(env_id: str, action_space: gymnasium.Space[Any]) -> str:
     """
     seconds: dict[str, float] = {}
     for name in ALGORITHMS:
-        expected = load_preset(name, env_id).expect
+        expected = load_preset(name, env.env_id).expect
         if expected is not None:
             seconds[name] = expected.seconds
     if seconds:
         return min(seconds, key=lambda name: seconds[name])
-    supporting = (name for name in ALGORITHMS if get_algorithm_class(name).supports(action_space))
-    return next(supporting, next(iter(ALGORITHMS)))
+    return next(iter([*supporting_algorithms(env.action_space), *ALGORITHMS]))
 
 
 def _read_preset_file(file: Traversable) -> dict[str, Any]:

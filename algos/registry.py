@@ -6,14 +6,14 @@ Imports torch only when called.
 import importlib
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
 from poise.toolkit.checkpoint import load as load_groups
 from poise.toolkit.errors import UserError, unknown_name_error
-from poise.toolkit.registry import make_env
+from poise.toolkit.registry import EnvDescription, describe_env
 
 if TYPE_CHECKING:
     from poise.algos.base import Learner, LearnerSettings
@@ -25,10 +25,15 @@ ALGORITHMS = {
     "td3": "poise.algos.td3:TD3",
 }
 
-PRESETS_DIR = Path(str(files("poise.algos"))) / "presets"
+PRESETS = files("poise.algos") / "presets"
+"""The folder of the presets, in a clone or inside a wheel."""
 
-NAMED_PRESETS = {path.stem: path for path in sorted((PRESETS_DIR / "named").glob("*.yaml"))}
-"""Presets that are variants of an algorithm, not tuned for one environment, by name."""
+NAMED_PRESETS: dict[str, Traversable] = {
+    file.name.removesuffix(".yaml"): file
+    for file in sorted((PRESETS / "named").iterdir(), key=lambda file: file.name)
+    if file.name.endswith(".yaml")
+}
+"""Variants of an algorithm that are not tied to one environment, by name."""
 
 CRITIC_GROUPS = ("network_critic", "returns")
 """State groups that values are computed from: the critic's weights, and the scale of rewards."""
@@ -79,18 +84,28 @@ def make_learner(
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    """Return a new learner for an environment, and set torch's threads for its training.
+    """Return a new learner for an environment, ready to be trained: see `build_learner`."""
+    return build_learner(algorithm, describe_env(env_id, env_settings), settings, seed, device)
+
+
+def build_learner(
+    algorithm: str,
+    env: EnvDescription,
+    settings: Mapping[str, Any],
+    seed: int = 0,
+    device: str = "cpu",
+) -> "Learner":
+    """Return a new learner, and set torch's threads for its training.
 
     Raises:
         UserError: the algorithm cannot learn in this environment, or a setting is wrong.
-
     """
     import torch
 
     algorithm_class = get_algorithm_class(algorithm)
     parsed = algorithm_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
     torch.set_num_threads(parsed.threads)  # First: orthogonal initialization depends on it.
-    return _build_learner(algorithm_class, env_id, env_settings, parsed, seed, device)
+    return _build_learner(algorithm_class, env, parsed, seed, device)
 
 
 def restore_learner(
@@ -98,12 +113,13 @@ def restore_learner(
     checkpoint: str | None = None,
     *,
     with_critic: bool = False,
-    env: "EnvDescription | None" = None,
+    env: EnvDescription | None = None,
 ) -> "Learner":
     """Return the learner of a run, ready to act; torch's global state stays unchanged.
 
     It loads the small `policy` of a checkpoint, and `with_critic` its critic too, where the
-    checkpoint still holds one: old checkpoints are reduced to their policy.
+    checkpoint still holds one: old checkpoints are reduced to their policy. `env` is the
+    environment of the run where that is known already.
     """
     config = run.config
     folder, state = run.load_checkpoint(checkpoint, groups=["policy"])
@@ -113,7 +129,8 @@ def restore_learner(
     algorithm = get_algorithm_name(run)
     algorithm_class = get_algorithm_class(algorithm)
     parsed = algorithm_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
-    learner = _build_learner(algorithm_class, config["env"], config["env_settings"], parsed)
+    env = env or describe_env(config["env"], config["env_settings"])
+    learner = _build_learner(algorithm_class, env, parsed)
     learner.load_state_dict(state)
     critic_groups = [name for name in CRITIC_GROUPS if (folder / name).is_dir()]
     learner.has_critic = with_critic and bool(critic_groups)
@@ -125,18 +142,13 @@ def restore_learner(
 
 def _build_learner(
     algorithm_class: "type[Learner]",
-    env_id: str,
-    env_settings: Mapping[str, Any],
+    env: EnvDescription,
     settings: "LearnerSettings",
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    env = make_env(env_id, env_settings)
-    observation_space = env.observation_space
-    action_space = env.action_space
-    env.close()
-    if not algorithm_class.supports(action_space):
-        others = supporting_algorithms(action_space)
+    if not algorithm_class.supports(env.action_space):
+        others = supporting_algorithms(env.action_space)
         advice = f"; --algo {others[0]} takes those" if others else ""
-        algorithm_class.require_support(action_space, advice)
-    return algorithm_class(observation_space, action_space, settings, seed, device)
+        algorithm_class.require_support(env.action_space, advice)
+    return algorithm_class(env.observation_space, env.action_space, settings, seed, device)

@@ -19,9 +19,10 @@ import pymunk
 from gymnasium.utils.env_checker import check_env
 from matplotlib.figure import Figure
 
-from poise.envs2d.canvas import BALL_COLOUR, INK_COLOUR, WOOD_COLOUR, Canvas
+from poise.envs2d.canvas import BALL_COLOUR, WOOD_COLOUR, Canvas
 from poise.envs2d.planar import PlanarEnvironment
 from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.rewards import control_saving, gaussian_tolerance
 from poise.toolkit.spaces import Action, Array, Signal
 from poise.tools.record import record_run
@@ -134,11 +135,11 @@ class BallOnBeam(PlanarEnvironment):
 
     def draw_scene(self, canvas: Canvas) -> None:
         """A post, beam, and the ball with a spoke that shows it roll."""
-        canvas.draw_capsule((0, 0), (0, -2), 0.08, INK_COLOUR)
+        canvas.draw_capsule((0, 0), (0, -2), 0.08, TEXT_COLOUR)
         canvas.draw_box((0, 0), self.tilt, LENGTH, THICK, WOOD_COLOUR, 0.015)
         canvas.draw_disc(self.ball.position, RADIUS, BALL_COLOUR)
         canvas.draw_capsule(
-            self.ball.position, self.ball.local_to_world((0.8 * RADIUS, 0)), 0.015, INK_COLOUR
+            self.ball.position, self.ball.local_to_world((0.8 * RADIUS, 0)), 0.015, TEXT_COLOUR
         )
 
 

@@ -31,7 +31,7 @@ from poise.envs2d.standing import Standing
 from poise.toolkit import checkpoint
 from poise.toolkit.experience import run_episode
 from poise.toolkit.loggers import Metrics
-from poise.toolkit.tape import Tape, tape_from_steps
+from poise.toolkit.tape import Tape
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import resume_training, start_training
 
@@ -115,7 +115,7 @@ rng = np.random.default_rng(0)
 moments = list(
     run_episode(Standing(), lambda seen: rng.uniform(-0.3, 0.3, (1, 4)).astype(np.float32), seed=3)
 )
-tape_from_steps("poise/Standing-v0", {}, 3, moments).save(OUT / "04_episode.tape")
+Tape.from_steps("poise/Standing-v0", {}, 3, moments).save(OUT / "04_episode.tape")
 tape = Tape.load(OUT / "04_episode.tape")
 seen = np.stack([moment.observation for moment in moments])
 assert np.array_equal([moment.observation for moment in tape.replay(tape.make_env())], seen)

@@ -7,7 +7,7 @@ from poise.algos.base import Learner
 from poise.algos.online_translator import OnlineTranslator
 from poise.algos.translator import TranslatorSettings
 from poise.toolkit.errors import UserError
-from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import EnvDescription, describe_env
 from poise.toolkit.spaces import slices
 from poise.tools.translate.load import make_translator, merge_translator_config
@@ -31,7 +31,7 @@ def plan_translator(env: EnvDescription) -> dict[str, Any]:
     Raises:
         UserError: the environment has no poses to read, or its policy observes images itself.
     """
-    if env.poise_class is None or not issubclass(env.poise_class, PoseGoalEnv):
+    if env.poise_class is None or not issubclass(env.poise_class, PoseEnvironment):
         raise UserError(f"--with-translator reads poses, and {env.env_id} has none")
     if not env.is_state_only:
         raise UserError(
