@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["envs2d", "envs3d", "load", "make", "make_vec", "train"]
 
 
-def make(
-    env: str, *, render_mode: str | None = None, **settings: Any
-) -> "gymnasium.Env[Any, Any]":
+def make(env: str, *, render_mode: str | None = None, **settings: Any) -> "gymnasium.Env[Any, Any]":
     """Make a Gymnasium environment.
 
     Args:

@@ -248,6 +248,9 @@ class Learner(ABC):
         They are (N, A) numbers, which environments clip to [-1, 1], or (N,) choices.
         """
 
+    def reset(self, mask: Array | None = None, *, explore: bool) -> None:  # noqa: B027
+        """Clear the policy's memory where `mask` (N,) is true; nothing to do without a memory."""
+
     @abstractmethod
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
         """Return the discounted return to expect (N,) and the std of exploring actions (N, A)."""

@@ -103,6 +103,10 @@ class OnlineTranslator:
         """Return the learner's actions for rows (N, bytes) uint8, or for states (N, O) float32."""
         return self.learner.act(self._extract_state(observation), explore=explore)
 
+    def reset(self, mask: Array | None = None, *, explore: bool) -> None:
+        """Clear the learner's memory where `mask` (N,) is true."""
+        self.learner.reset(mask, explore=explore)
+
     def observe(self, transition: Transition) -> None:
         """Give the states to the learner, and keep the image of one environment, in turn."""
         state = self._extract_state(transition.observation)

@@ -62,7 +62,7 @@ class TrainedPolicy:
 
     def reset(self, mask: Array | None = None) -> None:
         """Forget the episodes of the environments where `mask` (N,) is true; None: of all."""
-        self._learner.reset(mask)
+        self._learner.reset(mask, explore=False)
 
     def _act(self, observations: list[Any]) -> Array:
         """Actions (N, ...) in the environment's own range, for a list of N observations."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from poise.toolkit.experience import Policy
+from poise.toolkit.experience import Policy, PolicyFunction, as_policy
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.spaces import Array
 
@@ -76,8 +76,9 @@ class Evaluator:
         if poise_env := unwrap_poise_env(self.envs[0]):
             self.reward_weights.update(poise_env.REWARD[poise_env.settings.reward])
 
-    def __call__(self, policy: Policy) -> EvaluationResult:
+    def __call__(self, policy: Policy | PolicyFunction) -> EvaluationResult:
         """Run all episodes with `policy`."""
+        policy = as_policy(policy)
         results = []
         for first in range(0, self.num_episodes, MAX_PARALLEL_EPISODES):
             end = min(first + MAX_PARALLEL_EPISODES, self.num_episodes)
@@ -101,12 +102,16 @@ class Evaluator:
             self.envs[index].reset(seed=self.seed + episode)[0]
             for index, episode in enumerate(episodes)
         ]
+        policy.reset()
         running = list(range(num_episodes))
         while running:
-            actions = policy(np.stack([observations[index] for index in running]))
+            # A policy with memory needs every row, those of ended episodes too.
+            actions = policy(np.stack(observations))
             still_running = []
-            for index, action in zip(running, actions, strict=True):
-                observation, reward, terminated, truncated, info = self.envs[index].step(action)
+            for index in running:
+                observation, reward, terminated, truncated, info = self.envs[index].step(
+                    actions[index]
+                )
                 observations[index] = observation
                 returns[index] += float(reward)
                 if len(weights):

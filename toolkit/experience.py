@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -20,8 +20,67 @@ from poise.toolkit.errors import WorkError
 from poise.toolkit.registry import Env, make_env
 from poise.toolkit.spaces import Array
 
-Policy = Callable[[Array], Array]
+PolicyFunction = Callable[[Array], Array]
 """Map observations (N, O) to actions: (N, A) numbers, clipped to [-1, 1], or (N,) discrete ones."""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """A policy, with or without memory. Row i of its observations is always environment i."""
+
+    def __call__(self, observation: Array) -> Array:
+        """Return actions for observations (N, O): (N, A) numbers, or (N,) discrete ones."""
+
+    def reset(self, mask: Array | None = None) -> None:
+        """Clear the memory of the environments where `mask` (N,) is true; of all for None.
+
+        Every rollout loop calls it where episodes start and end.
+        """
+
+
+class Actor(Protocol):
+    """The part of an algorithm that acts (toolkit/trainer.py, Algorithm)."""
+
+    def act(self, observation: Array, *, explore: bool) -> Array:
+        """Return actions for observations (N, O)."""
+
+    def reset(self, mask: Array | None = None, *, explore: bool) -> None:
+        """Clear memory where `mask` (N,) is true: that of exploring or that of acting greedily."""
+
+
+@dataclass(frozen=True)
+class ActorPolicy:
+    """The policy of an algorithm, with or without exploration."""
+
+    actor: Actor
+    explore: bool = False
+
+    def __call__(self, observation: Array) -> Array:
+        """Return actions for observations (N, O)."""
+        return self.actor.act(observation, explore=self.explore)
+
+    def reset(self, mask: Array | None = None) -> None:
+        """Clear memory where `mask` (N,) is true."""
+        self.actor.reset(mask, explore=self.explore)
+
+
+@dataclass(frozen=True)
+class MemorylessPolicy:
+    """A function of the observation as a policy."""
+
+    function: PolicyFunction
+
+    def __call__(self, observation: Array) -> Array:
+        """Return actions for observations (N, O)."""
+        return self.function(observation)
+
+    def reset(self, mask: Array | None = None) -> None:
+        """Do nothing: there is no memory."""
+
+
+def as_policy(policy: Policy | PolicyFunction) -> Policy:
+    """Return a policy as it is, and a function as a policy without memory."""
+    return policy if isinstance(policy, Policy) else MemorylessPolicy(policy)
 
 
 # One episode of one environment.
@@ -39,8 +98,10 @@ class EpisodeStep(NamedTuple):
     info: Mapping[str, Any]
 
 
-def run_episode(env: Env, policy: Policy, seed: int) -> Iterator[EpisodeStep]:
+def run_episode(env: Env, policy: Policy | PolicyFunction, seed: int) -> Iterator[EpisodeStep]:
     """Run one episode; yield its start, then one EpisodeStep per action."""
+    policy = as_policy(policy)
+    policy.reset()
     observation, info = env.reset(seed=seed)
     step = EpisodeStep(observation, None, 0.0, False, False, info)
     yield step
@@ -354,7 +415,13 @@ def make_env_batch(
     return SubprocessEnvBatch(env_id, num_envs, seed, settings, num_workers)
 
 
-def collect(envs: EnvBatch | SubprocessEnvBatch, policy: Policy) -> Iterator[Transition]:
+def collect(
+    envs: EnvBatch | SubprocessEnvBatch, policy: Policy | PolicyFunction
+) -> Iterator[Transition]:
     """Step `envs` with `policy` and yield the transitions, without end."""
+    policy = as_policy(policy)
     while True:
-        yield envs.step(policy(envs.observation))
+        transition = envs.step(policy(envs.observation))
+        if envs.finished_episodes:
+            policy.reset(transition.terminated | transition.truncated)
+        yield transition

@@ -10,6 +10,7 @@ from pydantic import Field
 from poise.toolkit.errors import WorkError
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import (
+    ActorPolicy,
     EnvBatch,
     EpisodeStats,
     SubprocessEnvBatch,
@@ -28,6 +29,13 @@ class Algorithm(Protocol):
         """Return actions for observations (N, O).
 
         Continuous: (N, A), clipped to [-1, 1] by the environments. Discrete: (N,).
+        """
+
+    def reset(self, mask: Array | None = None, *, explore: bool) -> None:
+        """Clear the policy's memory of environments where `mask` (N,) is true; of all for None.
+
+        A policy without memory ignores it. `explore` names which memory: that of the training
+        environments, or that of playing and evaluation.
         """
 
     def observe(self, transition: Transition) -> None:
@@ -174,7 +182,7 @@ def train(
     last_log_step = progress.step
     last_log_seconds = progress.seconds
 
-    for transition in collect(envs, lambda observation: algorithm.act(observation, explore=True)):
+    for transition in collect(envs, ActorPolicy(algorithm, explore=True)):
         algorithm.observe(transition)
         progress.step += num_envs
         progress.accumulate(algorithm.update())
@@ -191,7 +199,7 @@ def train(
             log.write(progress.step, {SPEED: speed, **progress.pop_means()})
 
         if evaluator is not None and progress.is_due(settings.evaluate_every, num_envs):
-            result = evaluator(lambda observation: algorithm.act(observation, explore=False))
+            result = evaluator(ActorPolicy(algorithm))
             metrics = result.metrics()
             progress.seconds = log.seconds
             log.write(progress.step, metrics)

@@ -1,14 +1,18 @@
 """Lesson 1: an environment of your own.
 
-Afterwards you can turn a thought, "a ball that must stay on a beam", into an environment that a robot learns in: check the
-physics against formulas, say what the agent sees, does and is paid for, give the environment a name, train in it, film it.
+Afterwards you can turn a thought, "a ball that must stay on a beam", into an environment that a
+robot learns in: check the physics against formulas, say what the agent sees, does and is paid for,
+give the environment a name, train in it, film it.
 
-    free fall       y = -g t^2 / 2                                                                      Galileo (1638)
-    a hanging rod   T = 2 pi sqrt(I / (m g d)) with I = m L^2 / 3, d = L / 2: T = 2 pi sqrt(2 L / (3 g))  Huygens (1673)
-    the task        the policy with the greatest E[sum_t gamma^t r_t]; we use SAC, arXiv:1812.05905, which lesson 3 explains
+    free fall       y = -g t^2 / 2  Galileo (1638)
+    a hanging rod   T = 2 pi sqrt(I / (m g d)) with I = m L^2 / 3, d = L / 2:
+                    T = 2 pi sqrt(2 L / (3 g))  Huygens (1673)
+    the task        the policy with the greatest E[sum_t gamma^t r_t]; we use SAC, arXiv:1812.05905,
+                    which lesson 3 explains
 """
 
-# %% What we need. Pictures, films and runs go to lessons_out/ in the folder where you start this script.
+# %% What we need. Pictures, films and runs go to lessons_out/ in the folder where you start this
+# script.
 import os
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +29,7 @@ from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.rewards import control_saving, gaussian_tolerance
 from poise.toolkit.spaces import Action, Array, Signal
-from poise.tools.record import record_run
+from poise.tools.record.record_run import record_episode
 from poise.tools.train.command import train_with_view
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import TrainingSession
@@ -45,7 +49,8 @@ TIME = DT * np.arange(
     1, 3201
 )  # Four seconds. DT is the physics step of Poise's environments too, unless they choose another.
 
-# %% Step 1: an empty space. Trust an engine once it has done what you can calculate: a stone falls, a rod of 1 m swings.
+# %% Step 1: an empty space. Trust an engine once it has done what you can calculate: a stone falls,
+# a rod of 1 m swings.
 space, stone, rod = (
     pymunk.Space(),
     pymunk.Body(1, 1),
@@ -59,7 +64,8 @@ for _ in TIME:
     space.step(DT)
     rows.append((stone.position.y, rod.angle))
 fall, swing = np.array(rows).T
-# The engine moves a body with the speed it had before the step: t^2 becomes t (t - dt). A period: from one way up to the next.
+# The engine moves a body with the speed it had before the step: t^2 becomes t (t - dt). A period:
+# from one way up to the next.
 assert np.allclose(fall, -G * TIME * (TIME - DT) / 2)
 assert np.isclose(
     np.diff(TIME[1:][(swing[:-1] < 0) & (swing[1:] >= 0)])[0],
@@ -68,7 +74,8 @@ assert np.isclose(
 )
 
 
-# %% Step 2: the environment. BaseEnvironment has written reset() and step(); we fill in the hooks that they call.
+# %% Step 2: the environment. BaseEnvironment has written reset() and step(); we fill in the hooks
+# that they call.
 class BallOnBeam(PlanarEnvironment):
     """Turn a beam about its middle so that a ball stays on it, best of all in the middle."""
 
@@ -80,12 +87,14 @@ class BallOnBeam(PlanarEnvironment):
     )
     ACTION = (Signal("torque", 1, -TORQUE, TORQUE, "N m", "of the motor in the hinge"),)
     REWARD: ClassVar = {
-        "posture": {"centred": 0.6, "quiet": 0.3, "economy": 0.1},
+        "posture": {"centred": 0.6, "low_velocity": 0.3, "control_saving": 0.1},
         "survival": {"alive": 1.0},
     }
 
     def initialize_episode(self, rng: np.random.Generator) -> None:
-        """The bodies at the start, in the empty self.space that reset_physics() has made; all chance comes from `rng`."""
+        """The bodies at the start, in the empty self.space that reset_physics() has made; all
+        chance comes from `rng`.
+        """
         static, beam, self.ball = self.space.static_body, pymunk.Body(), pymunk.Body()
         beam.angle = rng.normal(0, self.settings.reset_noise_scale)
         self.ball.position = pymunk.Vec2d(rng.uniform(-0.4, 0.4), THICK / 2 + RADIUS).rotated(
@@ -101,14 +110,18 @@ class BallOnBeam(PlanarEnvironment):
         self.add_joint(pymunk.PivotJoint(static, beam, (0, 0)))
 
     def apply_action(self, action: Action) -> None:
-        """Effort in [-1, 1] becomes torque: a motor after a speed out of reach gives all it has, all the time."""
+        """Effort in [-1, 1] becomes torque: a motor after a speed out of reach gives all it has,
+        all the time.
+        """
         self.motor.rate, self.motor.max_force = (
             (-1e6 if action[0] > 0 else 1e6),
             abs(action[0]) * TORQUE,
         )
 
     def read_state(self) -> None:
-        """Read all bodies once: rows of x, y, angle, vx, vy, angular velocity, in the order they were added."""
+        """Read all bodies once: rows of x, y, angle, vx, vy, angular velocity, in the order they
+        were added.
+        """
         super().read_state()
         (_, _, self.tilt, _, _, self.turn), (x, y, _, vx, vy, _) = self.body_states.tolist()
         self.x, self.v = (
@@ -121,8 +134,8 @@ class BallOnBeam(PlanarEnvironment):
         return {
             "alive": 1.0,
             "centred": gaussian_tolerance(self.x, 0.3),
-            "quiet": gaussian_tolerance(self.v, 0.5),
-            "economy": control_saving(action),
+            "low_velocity": gaussian_tolerance(self.v, 0.5),
+            "control_saving": control_saving(action),
         }
 
     def failure_margins(self) -> dict[str, float]:
@@ -143,9 +156,11 @@ class BallOnBeam(PlanarEnvironment):
         )
 
 
-# %% Step 3: a name, a time limit and the score that counts as solved; then train. First: how good is chance?
+# %% Step 3: a name, a time limit and the score that counts as solved; then train. First: how good
+# is chance?
 ID = "lesson/BallOnBeam-v0"
-# (In a file of its own, my_world.py, the environment serves the command too: PYTHONPATH=. poise train my_world:lesson/BallOnBeam-v0)
+# (In a file of its own, my_world.py, the environment serves the command too: PYTHONPATH=. poise
+# train my_world:lesson/BallOnBeam-v0)
 gymnasium.register(ID, BallOnBeam, max_episode_steps=400, reward_threshold=360)
 check_env(gymnasium.make(ID).unwrapped, skip_render_check=True)
 judge, rng = Evaluator(ID, {}, 20), np.random.default_rng(0)
@@ -167,7 +182,7 @@ request = TrainRequest(
 )
 outcome = train_with_view(TrainingSession.create(request))
 assert outcome.metrics["eval/return"] > 2 * chance
-record_run.record_episode(outcome.run, OUT / "01_ball_on_beam.mp4", size=480, hud=True)
+record_episode(outcome.run, OUT / "01_ball_on_beam.mp4", size=480, hud=True)
 left, curve = Figure(figsize=(10, 4), layout="constrained").subplots(1, 2)
 left.plot(TIME, 0.1 * np.cos(np.sqrt(1.5 * G) * TIME), "C0", TIME[::80], swing[::80], "C1.")
 left.set(
@@ -183,7 +198,9 @@ left.figure.savefig(OUT / "01_a_world_of_your_own.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(share: float) -> bool:
-    """1. The engine holds the beam at a tilt; the ball, I = m r^2 / 2, rolls with a share of g sin(tilt). Derive it."""
+    """1. The engine holds the beam at a tilt; the ball, I = m r^2 / 2, rolls with a share of g
+    sin(tilt). Derive it.
+    """
     env = BallOnBeam(reset_noise_scale=0.2)
     env.reset(seed=1)  # apply_action() has told the motor nothing yet: it holds the beam still.
     for _ in range(80):
@@ -200,7 +217,9 @@ def check_exercise_2(k: float) -> bool:
 
 
 def check_exercise_3(gains: tuple[float, float, float, float]) -> bool:
-    """3. Be the learner: find four gains with which the effort gains . (x, v, tilt, turn) earns more than 360."""
+    """3. Be the learner: find four gains with which the effort gains . (x, v, tilt, turn) earns
+    more than 360.
+    """
     return (
         judge(lambda seen: np.clip(seen @ np.array([gains]).T, -1, 1)).metrics()["eval/return"]
         > 360

@@ -1,13 +1,19 @@
 """Lesson 2: what a reward does, or why it sat.
 
-Afterwards you can read a reward as a question, say which behaviours it cannot tell apart, tell a hint (shaping) from a
-new task, and measure what a trained body does, not only how many points it has.
+Afterwards you can read a reward as a question, say which behaviours it cannot tell apart, tell a
+hint (shaping) from a new task, and measure what a trained body does, not only how many points it
+has.
 
-    return     R = sum_t gamma^t r_t over the T steps of an episode                   Sutton and Barto (2018), section 3.3
-    survival   r = 1, so R = 1 + gamma + ... + gamma^(T-1) = (1 - gamma^T) / (1 - gamma): it knows T and nothing else
-    posture    r = sum_k w_k c_k with c_k = exp(-(d_k / scale_k)^2): how close to upright, to full height, to rest
-    shaping    adds F = gamma phi(s2) - phi(s) to r; sum_t gamma^t F_t = gamma^T phi(s_T) - phi(s_0)    Ng et al. (1999)
-    SAC        maximises R + alpha * entropy: of two policies with one R it takes the more fidgety      arXiv:1812.05905
+    return     R = sum_t gamma^t r_t over the T steps of an episode
+               Sutton and Barto (2018), section 3.3
+    survival   r = 1, so R = 1 + gamma + ... + gamma^(T-1) = (1 - gamma^T) / (1 - gamma): it knows T
+               and nothing else
+    posture    r = sum_k w_k c_k with c_k = exp(-(d_k / scale_k)^2): how close to upright, to full
+               height, to rest
+    shaping    adds F = gamma phi(s2) - phi(s) to r; sum_t gamma^t F_t = gamma^T phi(s_T) - phi(s_0)
+               Ng et al. (1999)
+    SAC        maximises R + alpha * entropy: of two policies with one R it takes the more fidgety
+               arXiv:1812.05905
 """
 
 # %% What we need.
@@ -24,7 +30,7 @@ from poise import algos
 from poise.envs2d.figure import STRAIGHT_HEIGHT
 from poise.envs2d.standing import DROP_LIMIT, Standing
 from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
-from poise.toolkit.experience import Policy, run_episode
+from poise.toolkit.experience import PolicyFunction, run_episode
 from poise.toolkit.media.video import VideoRecorder
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.rewards import control_cost, gaussian_tolerance
@@ -46,13 +52,16 @@ LIMBS, PARENTS = (
 )
 
 
-# %% Step 1: two bodies made by hand. Springs hold hips and knees at a fixed bend, a little in one and much in the other.
+# %% Step 1: two bodies made by hand. Springs hold hips and knees at a fixed bend, a little in one
+# and much in the other.
 def columns(names: tuple[str, ...], what: str) -> list[int]:
-    """Where the observation holds a number of each named part: environments name their signals, so nobody counts."""
+    """Where the observation holds a number of each named part: environments name their signals, so
+    nobody counts.
+    """
     return [slices(Standing.OBSERVATION)[f"{name} {what}"].start for name in names]
 
 
-def crouch(bend: float) -> Policy:
+def crouch(bend: float) -> PolicyFunction:
     """The policy that pulls all joints towards `bend` (rad) like springs with dampers."""
 
     def act(seen: Array) -> Array:
@@ -80,13 +89,15 @@ for bend in (0.6, 0.9):
     )  # because survival counts steps and sees nothing else.
     a_step.append(posture.returns[posture.successes].mean() / 400)
 print(
-    f"survival pays 1 a step for each; posture pays {a_step[0]:.2f} for bent knees and {a_step[1]:.2f} for a deep crouch"
+    f"survival pays 1 a step for each; posture pays {a_step[0]:.2f} for bent knees"
+    f" and {a_step[1]:.2f} for a deep crouch"
 )
 assert a_step[0] > a_step[1] + 0.1
 
-# %% Step 2: R under survival. A body that never falls has 1 / (1 - gamma) = 100 points, however it stays up. So the best
-# policies are a crowd, sitting ones among them; between them the slope is zero, and the learner keeps whichever it meets
-# first. It starts by falling: what it meets first is a slower fall, then a low pose, on its shins perhaps.
+# %% Step 2: R under survival. A body that never falls has 1 / (1 - gamma) = 100 points, however it
+# stays up. So the best policies are a crowd, sitting ones among them; between them the slope is
+# zero, and the learner keeps whichever it meets first. It starts by falling: what it meets first is
+# a slower fall, then a low pose, on its shins perhaps.
 steps = np.arange(400)
 assert np.isclose((GAMMA**steps).sum(), (1 - GAMMA**400) / (1 - GAMMA))
 assert (GAMMA**steps).sum() > 0.98 / (
@@ -94,9 +105,12 @@ assert (GAMMA**steps).sum() > 0.98 / (
 )  # Even a fall after 8 s costs only 2 %: far away counts little.
 
 
-# %% Step 3: would a hint help, some potential phi, the torso's height perhaps? Watch an episode and add up the hints.
-def watch(env: Env, act: Policy, seed: int = EVALUATION_SEED) -> dict[str, Array]:
-    """An episode as columns, one number for each step: the reward terms, the torso's height (m) and lean (rad), the effort."""
+# %% Step 3: would a hint help, some potential phi, the torso's height perhaps? Watch an episode and
+# add up the hints.
+def watch(env: Env, act: PolicyFunction, seed: int = EVALUATION_SEED) -> dict[str, Array]:
+    """An episode as columns, one number for each step: the reward terms, the torso's height (m) and
+    lean (rad), the effort.
+    """
     rows, body = [], unwrap_poise_env(env)
     assert isinstance(body, Standing)
     for moment in run_episode(env, act, seed):
@@ -111,17 +125,21 @@ def watch(env: Env, act: Policy, seed: int = EVALUATION_SEED) -> dict[str, Array
 
 
 def hints(phi: Array) -> float:
-    """The discounted sum of F = gamma phi(s2) - phi(s), from the potentials of an episode's moments."""
+    """The discounted sum of F = gamma phi(s2) - phi(s), from the potentials of an episode's
+    moments.
+    """
     return float((GAMMA ** np.arange(len(phi) - 1) * (GAMMA * phi[1:] - phi[:-1])).sum())
 
 
 phi = watch(make_env(ID), crouch(0.9))["torso"]
 assert np.isclose(hints(phi), GAMMA ** (len(phi) - 1) * phi[-1] - phi[0])
-# The sum forgets the way; start and end are left, and for bodies that never fall the end fades too. So a hint may make
-# learning quicker but cannot tell sitting from standing. `posture` is no hint: it asks for something else.
+# The sum forgets the way; start and end are left, and for bodies that never fall the end fades too.
+# So a hint may make learning quicker but cannot tell sitting from standing. `posture` is no hint:
+# it asks for something else.
 
-# %% Step 4: the same learner, asked both questions. The score of each is taken from its best moment in training.
-policies: dict[str, Policy] = {}
+# %% Step 4: the same learner, asked both questions. The score of each is taken from its best moment
+# in training.
+policies: dict[str, PolicyFunction] = {}
 for reward in REWARDS:
     request = TrainRequest(
         env=ID,
@@ -131,7 +149,8 @@ for reward in REWARDS:
         env_settings={"reward": reward},
         runs_dir=OUT / "runs",
     )
-    learner = algos.restore_learner(train_with_view(TrainingSession.create(request)).run)
+    result = train_with_view(TrainingSession.create(request))
+    learner = algos.restore_learner(result.run)
     policies[reward] = partial(learner.act, explore=False)
 
 # %% Step 5: do not ask how many points it has; look at what it does.
@@ -145,7 +164,8 @@ for reward, panel in zip(REWARDS, panels, strict=True):
     print(
         f"{reward}: "
         + ", ".join(
-            f"mean {name} {mean[reward][name]:.2f}" for name in ("torso", "lean", "effort", "quiet")
+            f"mean {name} {mean[reward][name]:.2f}"
+            for name in ("torso", "lean", "effort", "low_velocity")
         )
     )
     terms = [weight * lived[0][term] for term, weight in Standing.REWARD["posture"].items()]
@@ -189,20 +209,26 @@ with VideoRecorder(OUT / "02_survival_and_posture.mp4", 50) as film:
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(gamma: float) -> bool:
-    """1. A learner should care for the first second (50 steps) as much as for all that follows. Which gamma is that?"""
+    """1. A learner should care for the first second (50 steps) as much as for all that follows.
+    Which gamma is that?
+    """
     return bool(
         np.isclose((gamma ** np.arange(50)).sum(), (gamma ** np.arange(50, 5000)).sum(), rtol=1e-3)
     )
 
 
 def check_exercise_2(term: Callable[[float], float]) -> bool:
-    """2. Write a term, from the torso's height to [0, 1], that pays for kneeling 0.2 m below straight legs, and for no more."""
+    """2. Write a term, from the torso's height to [0, 1], that pays for kneeling 0.2 m below
+    straight legs, and for no more.
+    """
     values = [term(STRAIGHT_HEIGHT - drop) for drop in (0.2, 0.1, 0.0, 0.3)]
     return values[0] > 0.99 and max(values[1:]) < 0.5 and min(values) >= 0
 
 
 def check_exercise_3(total: Callable[[Array], float]) -> bool:
-    """3. Let the potential be 10 times the torso's height y. Write what the hints of an episode sum to, without a sum."""
+    """3. Let the potential be 10 times the torso's height y. Write what the hints of an episode sum
+    to, without a sum.
+    """
     return bool(np.isclose(total(phi), hints(10 * phi)))
 
 

@@ -1,13 +1,18 @@
 """Lesson 4: stop and go on.
 
-Afterwards you can stop a training at any moment, go on as if nothing had happened and prove it byte by byte, tell damaged
-checkpoints from sound ones, keep an episode in a kilobyte, and say what determinism promises and what it does not.
+Afterwards you can stop a training at any moment, go on as if nothing had happened and prove it byte
+by byte, tell damaged checkpoints from sound ones, keep an episode in a kilobyte, and say what
+determinism promises and what it does not.
 
-    a run           x_(t+1) = f(x_t): 2N steps are N steps twice, if x holds all: the weights, Adam's means (arXiv:1412.6980),
-                    the replay buffer, the counters, where the environments stand, the state of every random generator
-    a fingerprint   sha256 has 256 bits: a changed file goes unnoticed with chance 2^-256                      FIPS 180-4
-    a rename        gives a finished file its name in one step: one sees it whole or not at all                     POSIX
-    a sum           is rounded to 53 bits after each addition: (a + b) + c is not a + (b + c)    Goldberg (1991), IEEE 754
+    a run           x_(t+1) = f(x_t): 2N steps are N steps twice, if x holds all: the weights,
+                    Adam's means (arXiv:1412.6980), the replay buffer, the counters, where the
+                    environments stand, the state of every random generator
+    a fingerprint   sha256 has 256 bits: a changed file goes unnoticed with chance 2^-256
+                    FIPS 180-4
+    a rename        gives a finished file its name in one step: one sees it whole or not at all
+                    POSIX
+    a sum           is rounded to 53 bits after each addition: (a + b) + c is not a + (b + c)
+                    Goldberg (1991), IEEE 754
 """
 
 # %% What we need.
@@ -42,7 +47,8 @@ STOP = random.randrange(
 )  # A step that nobody chose; each time you run this lesson it is another.
 
 
-# %% Step 1: train once without a break; then again, but press Ctrl-C at step STOP and go on from there.
+# %% Step 1: train once without a break; then again, but press Ctrl-C at step STOP and go on from
+# there.
 def press_ctrl_c(step: int, seconds: float, metrics: Metrics) -> None:
     """A listener that stops the training as Ctrl-C would."""
     if step == STOP and "charts/SPS" in metrics:
@@ -80,7 +86,8 @@ stories = [
 ]
 assert np.array_equal(stories[0], stories[1])
 
-# %% Step 2: damage one bit of the newest checkpoint. The manifest holds the fingerprint of every file, so it is noticed.
+# %% Step 2: damage one bit of the newest checkpoint. The manifest holds the fingerprint of every
+# file, so it is noticed.
 victim = b / "policy" / "arrays.safetensors"
 content = victim.read_bytes()
 victim.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -91,7 +98,8 @@ except checkpoint.DamagedCheckpointError as error:
     print(f"noticed: {error}")
 assert rest.run.load_checkpoint("latest")[0] < b  # The run warns, and takes the one before.
 
-# %% Step 3: whole or not at all. A process saves without a pause and we kill it, like a power cut, at any moment.
+# %% Step 3: whole or not at all. A process saves without a pause and we kill it, like a power cut,
+# at any moment.
 program = """
 import itertools, numpy, pathlib, sys, poise.toolkit.checkpoint
 for number in itertools.count():
@@ -109,8 +117,9 @@ for _ in range(3 if QUICK else 20):
         for folder in Path(place).glob("step_*"):
             assert checkpoint.load(folder)["policy"]["w"][-1] == int(folder.name[5:])
 
-# %% Step 4: an episode is its seed and its actions. A tape keeps these: played again, all is the same to the last bit. Places
-# and speeds of all bodies would not be enough: the engine also remembers the forces of the step before.
+# %% Step 4: an episode is its seed and its actions. A tape keeps these: played again, all is the
+# same to the last bit. Places and speeds of all bodies would not be enough: the engine also
+# remembers the forces of the step before.
 rng = np.random.default_rng(0)
 moments = list(
     run_episode(Standing(), lambda seen: rng.uniform(-0.3, 0.3, (1, 4)).astype(np.float32), seed=3)
@@ -133,7 +142,8 @@ for x, y in zip(env.space.bodies, copy.space.bodies, strict=True):
 gap = [np.abs(env.step(action)[0] - copy.step(action)[0]).max() for action in tape.actions[20:]]
 assert max(gap) > 0
 
-# %% Step 5: what is not promised. The order of a sum, and so its rounding, is up to threads, versions and the machine.
+# %% Step 5: what is not promised. The order of a sum, and so its rounding, is up to threads,
+# versions and the machine.
 assert (0.1 + 0.2) + 0.3 != 0.1 + (0.2 + 0.3)
 terms = torch.randn(1_000_000)
 alone = torch.dot(
@@ -141,7 +151,8 @@ alone = torch.dot(
 )  # One thread, as the run says in its settings; it notes all versions too.
 torch.set_num_threads(2)
 print(
-    f"the same million products summed by one thread and by two: {alone:.2f} and {torch.dot(terms, terms):.2f}"
+    "the same million products summed by one thread and by two:"
+    f" {alone:.2f} and {torch.dot(terms, terms):.2f}"
 )
 left, right = Figure(figsize=(10, 4), layout="constrained").subplots(1, 2)
 left.plot(*stories[0].T, label="without a break")
@@ -165,14 +176,18 @@ def check_exercise_1(numbers: list[float]) -> bool:
 
 
 def check_exercise_2(cut: Callable[[Tape, int], Tape]) -> bool:
-    """2. Write cut(tape, k): the tape of its first k steps (a Tape is frozen; dataclasses.replace makes another)."""
+    """2. Write cut(tape, k): the tape of its first k steps (a Tape is frozen; dataclasses.replace
+    makes another).
+    """
     return np.array_equal(
         [moment.observation for moment in cut(tape, 10).replay(Standing())], seen[:11]
     )
 
 
 def check_exercise_3(groups: set[str]) -> bool:
-    """3. A checkpoint has a folder for each group of the state. Which groups must one load to play, but not to train on?"""
+    """3. A checkpoint has a folder for each group of the state. Which groups must one load to play,
+    but not to train on?
+    """
     player, s = (
         algos.make_learner("sac", "poise/Cartpole-v0", {}, whole.run.config["settings"]),
         np.eye(4, dtype=np.float32),

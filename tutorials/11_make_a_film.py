@@ -1,13 +1,17 @@
 """Lesson 11: make a film, and find out why it fell.
 
-Afterwards you can film an episode frame by frame and write over it, turn a run into a captioned time-lapse of how it learned, say
-which margin, which motor and which moment a fall hangs on, and test by experiment whether what you saw was the cause.
+Afterwards you can film an episode frame by frame and write over it, turn a run into a captioned
+time-lapse of how it learned, say which margin, which motor and which moment a fall hangs on, and
+test by experiment whether what you saw was the cause.
 
-    a film       frame k shows the moment t_k = k / f; T steps are T + 1 moments, at a part s of their speed (T + 1) / (s f) long
+    a film       frame k shows the moment t_k = k / f; T steps are T + 1 moments, at a part s of
+                 their speed (T + 1) / (s f) long
     a margin     1 at rest, 0 where the episode ends: the first one that is used up says how it fell
-    a critic     V(s) = E[ r_1 + gamma r_2 + gamma^2 r_3 + ... ]; for 1 a step and n steps left (1 - gamma^n) / (1 - gamma)
-    who teaches  PPO, whose V we ask here when it noticed                                                  arXiv:1707.06347
-    a cause      is what changes the end when it is changed: rescue the body at t, and see from when on it is too late
+    a critic     V(s) = E[ r_1 + gamma r_2 + gamma^2 r_3 + ... ]; for 1 a step and n steps left
+                 (1 - gamma^n) / (1 - gamma)
+    who teaches  PPO, whose V we ask here when it noticed  arXiv:1707.06347
+    a cause      is what changes the end when it is changed: rescue the body at t, and see from when
+                 on it is too late
 """
 
 # %% What we need.
@@ -40,7 +44,8 @@ QUICK, OUT, STANDING, RATE = (
 )
 EVERY, EPISODES, SIZE = (8192, 10, 128) if QUICK else (4096, 40, 240)
 
-# %% Step 1: a film is nothing but pictures and a clock. We ask the environment for a picture at every moment of an episode.
+# %% Step 1: a film is nothing but pictures and a clock. We ask the environment for a picture at
+# every moment of an episode.
 env = make_env(STANDING, {"width": SIZE, "height": SIZE}, render_mode="rgb_array")
 moments = []
 with VideoRecorder(OUT / "by_hand.mp4", RATE) as film:
@@ -49,7 +54,8 @@ with VideoRecorder(OUT / "by_hand.mp4", RATE) as film:
         moments.append(moment)
 frames = list(read_video(OUT / "by_hand.mp4"))
 print(
-    f"{len(moments) - 1} steps, {len(frames)} frames, {len(frames) / RATE:.2f} s; its end: {moments[-1].info['failure']}"
+    f"{len(moments) - 1} steps, {len(frames)} frames, {len(frames) / RATE:.2f} s;"
+    f" its end: {moments[-1].info['failure']}"
 )
 assert (
     len(frames) == len(moments) and np.abs(frames[-1].astype(int) - env.render()).mean() < 3.0
@@ -68,12 +74,14 @@ outcome = resume_training(run, {"steps": 200_000})
 good = algos.restore_learner(run)
 score = outcome.metrics
 print(
-    f"after {outcome.progress.step:,} steps: return {score['eval/return']:.0f}, length {score['eval/length']:.0f}"
+    f"after {outcome.progress.step:,} steps: return {score['eval/return']:.0f},"
+    f" length {score['eval/length']:.0f}"
 )
 assert score["eval/success"] > 0.8
 
-# %% Step 3: the time-lapse. The run has kept its policies, from the one that knew nothing on. Each is filmed from the same start
-# and captioned with its step, episode and return; then all are put on one page. In the shell:
+# %% Step 3: the time-lapse. The run has kept its policies, from the one that knew nothing on. Each
+# is filmed from the same start and captioned with its step, episode and return; then all are put on
+# one page. In the shell:
 #     poise record RUN --checkpoint all --montage learned.mp4
 *films, montage = record_checkpoints(run, OUT / "films", OUT / "learned.mp4", size=SIZE)
 firsts = [next(read_video(path))[-SIZE:].astype(int) for path in films]
@@ -84,7 +92,8 @@ assert len(list(read_video(montage))) == max(
     len(list(read_video(path))) for path in films
 )  # The last picture is held.
 
-# %% Step 4: why did the early policy fall? A story keeps all that an episode tells; `analyze_failure` reads its end.
+# %% Step 4: why did the early policy fall? A story keeps all that an episode tells;
+# `analyze_failure` reads its end.
 stories = [trace_episode(env, early, EVALUATION_SEED + number, RATE) for number in range(EPISODES)]
 falls = [fall for story in stories if (fall := analyze_failure(story))]
 print(*(describe_failure(fall) for fall in falls[:3]), sep="\n")
@@ -92,7 +101,8 @@ busy = sorted(name for fall in falls for name in fall.saturated_actions)
 print(f"{len(falls)} of {EPISODES} fell; at their limit: {', '.join(busy) or 'nothing'}")
 assert len(falls) > EPISODES / 2
 story, fall = next((story, fall) for story in stories if (fall := analyze_failure(story)))
-# Nothing of this is magic. By hand: the margin, from its meaning; and the moment after which V stays below half its median.
+# Nothing of this is magic. By hand: the margin, from its meaning; and the moment after which V
+# stays below half its median.
 margin, value = (
     story.get_group("margin")["height"].values,
     story.get_group("value")["value"].values[:-1],
@@ -104,10 +114,11 @@ assert fall.value_drop_time == (
 )
 
 
-# %% Step 5: what you saw need not be the cause. The experiment: let the early policy act until t, then hand the body to the good
-# one. The last t from which it is saved is the point of no return for this rescuer: what made it fall has happened by then.
+# %% Step 5: what you saw need not be the cause. The experiment: let the early policy act until t,
+# then hand the body to the good one. The last t from which it is saved is the point of no return
+# for this rescuer: what made it fall has happened by then.
 def saved(seed: int, step: int) -> bool:
-    """Whether the good policy keeps it up, given the body that the early one has led until `step`."""
+    """Whether the good policy keeps up the body that the early one has led until `step`."""
     turns = chain(repeat(early, step), repeat(good))
     *_, last = run_episode(
         env, lambda observation: next(turns).act(observation, explore=False), seed
@@ -122,15 +133,17 @@ narrow, noticed = (
     for before in (fall.narrow_margin_time, fall.value_drop_time)
 )
 print(
-    f"saved up to {too_late:.2f} s; the critic noticed at {noticed:.2f} s; margin narrow at {narrow:.2f} s; end {fall.time:.2f} s"
+    f"saved up to {too_late:.2f} s; the critic noticed at {noticed:.2f} s;"
+    f" margin narrow at {narrow:.2f} s; end {fall.time:.2f} s"
 )
 assert (
     rescued[0] and not rescued[max(rescued)] and too_late < narrow
 )  # When one sees it fall, it has long been decided.
 
 
-# %% Step 6: a film that says so. An overlay takes a picture and its moment and gives a picture; here it paints what is left of
-# the margin as a bar, red once it is too late. In slow motion; `poise record --annotate --slow 0.25` draws much more.
+# %% Step 6: a film that says so. An overlay takes a picture and its moment and gives a picture;
+# here it paints what is left of the margin as a bar, red once it is too late. In slow motion;
+# `poise record --annotate --slow 0.25` draws much more.
 def bar(frame: Array, moment: EpisodeStep) -> Array:
     """Along the lower edge of each frame: the margin that is left."""
     (step, part), frame = next(clock), frame.copy()
@@ -166,17 +179,23 @@ figure.savefig(OUT / "11_make_a_film.png")
 
 # %% Three exercises. Each has a check that takes your answer and says whether it is right.
 def check_exercise_1(seconds: float) -> bool:
-    """1. An episode of 8 s, 50 moments a second and one for its start, at a quarter of its speed: how long is the film (s)?"""
+    """1. An episode of 8 s, 50 moments a second and one for its start, at a quarter of its speed:
+    how long is the film (s)?
+    """
     return abs(seconds - 32.08) < 0.005
 
 
 def check_exercise_2(steps: float) -> bool:
-    """2. Reward 1 a step, gamma 0.99. How many steps before a sure end is V half of what it is far from any end?"""
+    """2. Reward 1 a step, gamma 0.99. How many steps before a sure end is V half of what it is far
+    from any end?
+    """
     return abs(steps - 68.97) < 0.1
 
 
 def check_exercise_3(noticed: Callable[[Array], int]) -> bool:
-    """3. Write noticed(values): the index from which on all are below half their median; their number where there is none."""
+    """3. Write noticed(values): the index from which on all are below half their median; their
+    number where there is none.
+    """
     return [
         noticed(np.array(v)) for v in ([9, 9, 9, 4, 9, 9], [9, 9, 9, 9, 4, 4], [9, 1, 9, 9, 9, 1])
     ] == [6, 4, 5]

@@ -22,7 +22,7 @@ from poise import algos
 from poise.algos.sac import SAC
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.experience import EnvBatch, EpisodeStats, collect, make_env_batch
+from poise.toolkit.experience import ActorPolicy, EnvBatch, EpisodeStats, collect, make_env_batch
 from poise.toolkit.loggers import SPEED, CsvLogger, TrainingLog
 from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run
@@ -231,7 +231,7 @@ def measure_poise_speed(
     env_batch = make_env_batch(env_id, envs, 0, {}, workers)
     warmup_steps = count_warmup_steps(algorithm, envs, settings.get("rollout_steps", 1))
     start_time = 0.0
-    transitions = collect(env_batch, lambda observation: learner.act(observation, explore=True))
+    transitions = collect(env_batch, ActorPolicy(learner, explore=True))
     for count, transition in enumerate(transitions, 1):
         learner.observe(transition)
         learner.update()
@@ -255,7 +255,7 @@ def measure_update_times(rounds: int) -> tuple[float, float]:
     """
     learner = algos.make_learner("sac", "poise/Cartpole-v0", {}, {"threads": 1})
     envs = EnvBatch("poise/Cartpole-v0", 1, seed=0)
-    transitions = collect(envs, lambda observation: learner.act(observation, explore=True))
+    transitions = collect(envs, ActorPolicy(learner, explore=True))
     for _, transition in zip(range(600), transitions, strict=False):
         learner.observe(transition)
     assert isinstance(learner, SAC)

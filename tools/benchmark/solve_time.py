@@ -13,7 +13,7 @@ from typing import Any
 
 from poise import algos
 from poise.algos.preset import load_preset
-from poise.toolkit.experience import EnvBatch, collect
+from poise.toolkit.experience import ActorPolicy, EnvBatch, collect
 from poise.tools.benchmark.sb3 import plan_peer
 
 IMPULSE_ENV_SETTINGS = {"actuation": "impulse", "reward": "survival", "reset_noise_scale": 0.0}
@@ -136,7 +136,7 @@ def count_episodes_to_balance(
     episodes = 0
     balanced_in_a_row = 0
     steps = 0
-    for transition in collect(envs, lambda observation: learner.act(observation, explore=True)):
+    for transition in collect(envs, ActorPolicy(learner, explore=True)):
         learner.observe(transition)
         learner.update()
         steps += len(transition.reward)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from poise import algos
 from poise.toolkit.console import make_table
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.experience import ActorPolicy
 from poise.toolkit.registry import make_env, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -175,7 +175,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     learner = algos.restore_learner(run, checkpoint)
     evaluator = Evaluator(env_id, settings, episodes)
-    result = evaluator(partial(learner.act, explore=False))
+    result = evaluator(ActorPolicy(learner))
     evaluator.close()
     return {
         "run": run.path.name,

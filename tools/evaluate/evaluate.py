@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from poise import algos
 from poise.toolkit.console import make_table
 from poise.toolkit.evaluation import EVALUATION_SEED, EvaluationResult, Evaluator
-from poise.toolkit.experience import Policy
+from poise.toolkit.experience import ActorPolicy, Policy, PolicyFunction
 from poise.toolkit.registry import make_random_policy
 from poise.toolkit.run import Run
 
@@ -36,8 +35,8 @@ def evaluate_run(
     settings = {**run.config["env_settings"], **(env_settings or {})}
     learner = algos.restore_learner(run, checkpoint)
     evaluator = Evaluator(env_id, settings, episodes, max_steps=steps)
-    policies: dict[str, Policy] = {
-        "policy": partial(learner.act, explore=False),
+    policies: dict[str, Policy | PolicyFunction] = {
+        "policy": ActorPolicy(learner),
         "random": make_random_policy(evaluator.envs[0], EVALUATION_SEED),
     }
     statistics = {name: _summarize(evaluator(policy)) for name, policy in policies.items()}

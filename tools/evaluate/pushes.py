@@ -9,7 +9,7 @@ import numpy as np
 
 from poise.envs2d.planar import PlanarEnvironment
 from poise.toolkit.evaluation import EVALUATION_SEED, Evaluator
-from poise.toolkit.experience import Policy
+from poise.toolkit.experience import Policy, PolicyFunction
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.spaces import Array
 
@@ -111,7 +111,7 @@ class PushWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
 def measure_push_limits(
     env_id: str,
     settings: Mapping[str, Any],
-    policy: Policy,
+    policy: Policy | PolicyFunction,
     num_starts: int,
     on_progress: ProgressCallback,
 ) -> PushLimits:

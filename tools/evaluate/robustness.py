@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from poise import algos
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED, EvaluationResult, Evaluator
-from poise.toolkit.experience import Policy
+from poise.toolkit.experience import ActorPolicy, Policy, PolicyFunction
 from poise.toolkit.registry import make_env, make_random_policy, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -167,7 +166,7 @@ def measure_robustness(
     env_id = run.config["env"]
     settings = {**run.config["env_settings"], **(env_settings or {})}
     learner = algos.restore_learner(run, checkpoint)
-    policy = partial(learner.act, explore=False)
+    policy = ActorPolicy(learner)
     pushes = None
     if has_push_target(run):
         pushes = measure_push_limits(env_id, settings, policy, episodes, on_progress)
@@ -184,7 +183,7 @@ def measure_robustness(
 def measure_dynamics_changes(
     env_id: str,
     settings: Mapping[str, Any],
-    policy: Policy,
+    policy: Policy | PolicyFunction,
     episodes: int,
     on_progress: Callable[[int], None],
 ) -> DynamicsChanges | None:
@@ -197,7 +196,7 @@ def measure_dynamics_changes(
         changed_settings: Mapping[str, Any], *, use_random_policy: bool = False
     ) -> EvaluationResult:
         evaluator = Evaluator(env_id, {**settings, **changed_settings}, episodes)
-        evaluated = policy
+        evaluated: Policy | PolicyFunction = policy
         if use_random_policy:
             evaluated = make_random_policy(evaluator.envs[0], EVALUATION_SEED)
         result = evaluator(evaluated)

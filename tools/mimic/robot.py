@@ -108,6 +108,7 @@ class Robot(ABC):
 
     def reset(self, seed: int) -> None:
         """Start a new episode, with the initial pose as the target."""
+        self.learner.reset(explore=False)
         self.observation: Array = self.env.reset(seed=seed)[0]
         self.set_target(self.pose)
 

@@ -56,6 +56,10 @@ class PolicyActor:
         action: Array = self.learner.act(observation[None], explore=False)[0]
         return action
 
+    def reset(self) -> None:
+        """Clear the policy's memory before an episode."""
+        self.learner.reset(explore=False)
+
     def _load_checkpoint(self, name: str) -> None:
         self.learner = algos.restore_learner(self.run, name.removeprefix("step_"))
         self.checkpoint_name = name

@@ -91,6 +91,8 @@ class PlaySession:
     def start_episode(self, seed: int) -> None:
         """Start the episode of a seed."""
         self.seed = seed
+        if self.policy is not None:
+            self.policy.reset()
         self.observation: Array = self.env.reset(seed=seed)[0]
         self.action: Array = np.zeros_like(self.keyboard.action)  # (A,)
         self.steps = 0

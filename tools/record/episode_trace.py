@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from gymnasium.spaces import Box
 
 from poise.algos.base import Learner
 from poise.toolkit.environment import BaseEnvironment, HasGroundContacts, HasJoints
-from poise.toolkit.experience import EpisodeStep, run_episode
+from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.spaces import Array, component_names, slices
 
@@ -85,7 +84,7 @@ def trace_episode(env: Env, learner: Learner, seed: int, steps_per_second: float
     """Run one episode of a learner without exploration and return its trace."""
     steps: list[EpisodeStep] = []
     rows: list[dict[tuple[str, str], TraceSample]] = []
-    for step in run_episode(env, partial(learner.act, explore=False), seed):
+    for step in run_episode(env, ActorPolicy(learner), seed):
         samples = _read_samples(env, step)
         steps.append(step)
         rows.append({(sample.group, sample.name): sample for sample in samples})

@@ -10,7 +10,7 @@ import pygame
 from poise import algos
 from poise.algos.base import Learner
 from poise.toolkit.errors import UserError
-from poise.toolkit.experience import EpisodeStep, run_episode
+from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.media.image import CARD_COLOUR, surface_to_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import Run
@@ -121,9 +121,7 @@ class GhostOverlay:
         if isinstance(followed_env, HasCameraTarget) and isinstance(camera_env, HasCameraTarget):
             camera_env.camera_target_override = followed_env.camera_target
         self.ghost_env = ghost_env
-        self._steps = run_episode(
-            ghost_env, lambda observation: learner.act(observation, explore=False), seed
-        )
+        self._steps = run_episode(ghost_env, ActorPolicy(learner), seed)
 
     def __call__(self, frame: Array, step: EpisodeStep) -> Array:
         """Return the frame (H, W, 3) uint8 with the ghost.

@@ -11,7 +11,7 @@ import numpy as np
 from poise import algos
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
-from poise.toolkit.experience import EpisodeStep, run_episode
+from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.media.video import open_atomic_recorder
 from poise.toolkit.media.window import DISPLAY_VARIABLES
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
@@ -58,7 +58,7 @@ def record_episode(
     render_settings = {**make_render_settings(size, hud), **overrides}
     learner = algos.restore_learner(run, checkpoint, with_critic=annotate)
     env = make_render_env(env_id, settings, render_settings)
-    steps = run_episode(env, lambda observation: learner.act(observation, explore=False), seed)
+    steps = run_episode(env, ActorPolicy(learner), seed)
     with ExitStack() as stack:
         all_overlays: list[Overlay] = []
         if ghost is not None:

@@ -6,7 +6,6 @@
 import runpy
 import sys
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from poise import algos
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
-from poise.toolkit.experience import EpisodeStep, run_episode
+from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.loggers import read_columns
 from poise.toolkit.media.image import add_caption
 from poise.toolkit.media.video import get_recorder_class
@@ -96,7 +95,7 @@ def record_checkpoints(
         if learner.checkpoint != policy.name:
             # The policy is damaged, which has been reported; an earlier one was loaded instead.
             continue
-        episode = run_episode(env, partial(learner.act, explore=False), seed)
+        episode = run_episode(env, ActorPolicy(learner), seed)
         episode_return = sum(episode_step.reward for episode_step in episode)
         num_episodes = np.count_nonzero(episode_ends <= step)
         caption = f"step {step:,}, episode {num_episodes:,}, return {episode_return:z.0f}"

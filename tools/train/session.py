@@ -8,7 +8,7 @@ from typing import Any, Self
 from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import Evaluator
-from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batch
+from poise.toolkit.experience import ActorPolicy, EnvBatch, SubprocessEnvBatch, make_env_batch
 from poise.toolkit.loggers import MetricLogger, open_file_loggers
 from poise.toolkit.process import catch_signals
 from poise.toolkit.registry import EnvDescription, describe_env
@@ -173,7 +173,7 @@ class TrainingSession:
         if not self.caught_signals:
             best_step = self.progress.best_step or self.progress.step
             best = restore_learner(self.run_folder, str(best_step), env=self.env)
-            result = self.evaluator(lambda observation: best.act(observation, explore=False))
+            result = self.evaluator(ActorPolicy(best))
             metrics = result.metrics()
         interrupt_signal = self.caught_signals[0] if self.caught_signals else None
         summary = self.progress.summarize(metrics, interrupt_signal)

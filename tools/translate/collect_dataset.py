@@ -203,18 +203,26 @@ def _collect_episode(
     reset_seed = plan["seed"] * SEED_STRIDE + episode
     poise_env = unwrap_poise_env(env)
     assert poise_env is not None
-    observation, _ = env.reset(seed=reset_seed)
+    learner = None if plan["policy"] == RANDOM_POLICY else _load_policy(plan["policy"])
+
+    def reset() -> Array:
+        if learner is not None:
+            learner.reset(explore=True)
+        start: Array = env.reset(seed=reset_seed)[0]
+        return start
+
+    observation = reset()
     for step in range(plan["sequence"]):
         poise_env.appearance = sample_appearance(plan, episode, step)
         yield np.asarray(env.render()), observation
-        if plan["policy"] != RANDOM_POLICY:
-            action = _load_policy(plan["policy"]).act(observation[None], explore=True)[0]
+        if learner is not None:
+            action = learner.act(observation[None], explore=True)[0]
         elif step % ACTION_REPEAT == 0:
             action = rng.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
         if step + 1 < plan["sequence"]:
             observation, _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
-                observation, _ = env.reset(seed=reset_seed)
+                observation = reset()
 
 
 @functools.cache
