@@ -97,9 +97,9 @@ def test_the_mimic_needs_no_second_run(runs):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("train", "cartpole", "--with-translator"), "takes none"),
+    (("train", "cartpole", "--with-translator"), "has none"),
     (("train", "reacher2d", "--with-translator", "--env-set", "observation=pixels"), "leave observation=state"),
-    (("train", "--resume", "watched", "--with-translator"), "--resume goes on as the run began"),
+    (("train", "--resume", "watched", "--with-translator"), "--resume continues the run as it began"),
     (("mimic", "alone", "--random", "1"), "--translator RUN names what reads them"),
 ])  # fmt: skip
 def test_bad_words_are_told_in_one_line(runs, words, message):

@@ -290,7 +290,11 @@ def test_every_frame_of_an_episode_has_a_look_of_its_own(tmp_path):
 
 
 def test_with_no_variation_a_plan_is_what_it_always_was():
-    assert plan(randomize_appearance={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
+    assert (
+        plan(randomize_appearance={})
+        == plan()
+        == plan(randomize_appearance={"pixel_noise": 0, "colours": 0.0})
+    )
     assert "variation" not in plan()
 
 
