@@ -299,8 +299,12 @@ def test_every_frame_of_an_episode_has_its_own_appearance(tmp_path):
     assert len(np.unique(load(tmp_path, "shard")[:, 0, 0], axis=0)) == 8
 
 
-def test_plan_without_randomization_does_not_mention_it():
-    assert plan(randomize_appearance={}) == plan() == plan(vary={"pixel_noise": 0, "colours": 0.0})
+def test_with_no_variation_a_plan_is_what_it_always_was():
+    assert (
+        plan(randomize_appearance={})
+        == plan()
+        == plan(randomize_appearance={"pixel_noise": 0, "colours": 0.0})
+    )
     assert "variation" not in plan()
 
 
