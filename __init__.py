@@ -1,6 +1,7 @@
 """Poise: reinforcement learning for motor control, from scratch.
 
-Importing it registers the environments with Gymnasium (`poise/Cartpole-v0`, ...) and loads neither torch nor pygame.
+Importing it registers the environments with Gymnasium (`poise/Cartpole-v0`, ...); it loads neither
+torch nor pygame.
 
     env = poise.make("standing", reward="survival")      # a Gymnasium environment
     envs = poise.make_vec("standing", num_envs=8)        # a Gymnasium vector environment
@@ -34,7 +35,7 @@ def make(env: str, *, render_mode: str | None = None, **settings: Any) -> "gymna
         settings: settings of the environment; `poise inspect ENV` lists them.
 
     Raises:
-        UserError: the environment or one of its settings is unknown, or a package that it needs is missing.
+        UserError: the environment or one of its settings is unknown, or a package is missing.
     """
     from poise.toolkit.registry import make_unwrapped_env, resolve_env_id
 
@@ -55,7 +56,8 @@ def make_vec(
         env: a short name from `poise list`, or any Gymnasium id.
         num_envs: how many.
         vectorization_mode: "sync" steps them in this process, "async" each in a process of its own.
-        vector_kwargs: arguments of `gymnasium.vector.SyncVectorEnv` or `AsyncVectorEnv`, such as `autoreset_mode`.
+        vector_kwargs: arguments of `gymnasium.vector.SyncVectorEnv` or `AsyncVectorEnv`, such as
+            `autoreset_mode`.
         settings: settings of each environment.
 
     Raises:
@@ -108,7 +110,7 @@ def train(
         settings: settings of the algorithm and of the training, over the preset's.
         env_settings: settings of the environment.
         preset: a YAML file, or the name of a variant.
-        stop_when_solved: end at the evaluation that reaches the environment's reward threshold.
+        stop_when_solved: end at the evaluation that reaches the reward threshold.
         device: "auto", "cpu", "cuda" or "mps".
         run: name of the run; None: `<env>-<algo>-<seed>`.
         runs_dir: folder of the runs.

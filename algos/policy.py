@@ -1,4 +1,4 @@
-"""A trained policy: observations of its environment in, actions of its environment out, both numpy."""
+"""A trained policy: observations of its environment in, actions for it out, both numpy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,9 @@ WRAPPERS = (gymnasium.ObservationWrapper, gymnasium.ActionWrapper)
 class TrainedPolicy:
     """The policy of a run, acting without exploration.
 
-    A learner acts on flat observations and in [-1, 1] (toolkit/registry.py, make_env). This class converts between those and
-    the spaces of the environment as `poise.make` and `gymnasium.make` give it: images, Dicts and other ranges of actions.
+    A learner acts on flat observations and in [-1, 1] (toolkit/registry.py, make_env). This class
+    converts between those and the spaces of the environment as `poise.make` and `gymnasium.make`
+    give it: images, Dicts and other ranges of actions.
 
     Args:
         run: the run that holds the policy.
@@ -48,7 +49,8 @@ class TrainedPolicy:
         """Return the action for one observation, or the actions (N, ...) for N of them.
 
         Args:
-            observation: one element of `observation_space`, or N of them stacked (for a Dict: each value stacked).
+            observation: one element of `observation_space`, or N of them stacked; of a Dict, each
+                value is stacked.
         """
         if self._is_single(observation):
             action: Array = self._act([observation])[0]

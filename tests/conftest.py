@@ -1,4 +1,4 @@
-"""What all tests share: no display, no slow tests unless asked for, and a few helpers that say what they do."""
+"""Shared by all tests: no display, and slow tests only on request."""
 
 import os
 
@@ -17,7 +17,7 @@ import poise  # noqa: F401  (registers the environments)
 import probes  # noqa: F401  (registers the probe environments)
 import pytest
 
-# Ctrl-C is tested too, even where tests are run in the background and a shell has let it be ignored.
+# Ctrl-C is tested even where a shell ignores it, as it does for background jobs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile(
@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("poise")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked slow run only when asked for: `-m slow`, or by their name."""
+    """Run tests marked slow only when asked for: `-m slow`, or by their name."""
     if config.getoption("markexpr") or any("::" in word for word in config.args):
         return
     slow = [item for item in items if "slow" in item.keywords]
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_disk() -> Iterator[None]:
-    """Waiting for the disk makes no test stricter; that checkpoints do wait is tested where they are."""
+    """Skip waiting for the disk; tests/toolkit/test_checkpoint.py tests that checkpoints do wait."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield

@@ -1,4 +1,4 @@
-"""What a benchmark shows: a live table of the runs at work, or plain lines where there is no terminal; and how it ended."""
+"""Terminal output of a benchmark: progress of the running trainings, and the final report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,25 +57,25 @@ class SuiteView(LiveView):
             if trial is None
             else f"return {trial.final_return:,.1f} at step {trial.get_column('step')[-1]:,.0f}"
         )
-        self.print_line(
-            f"{'FAILED ' * bool(error_message)}{process.job.name}: {result}, {process.elapsed_seconds:.0f} s"
-        )
+        prefix = "FAILED " if error_message else ""
+        seconds = f"{process.elapsed_seconds:.0f} s"
+        self.print_line(f"{prefix}{process.job.name}: {result}, {seconds}")
 
 
 def _format_row(process: RunProcess) -> tuple[str, ...]:
+    """Format a row of COLUMNS."""
     process.update_progress()
     config = process.job.config
-    score = process.latest_return
     training = config["training"]
-    name = format_label(config["algorithm"], process.job.variant)
+    latest_return = process.latest_return
     return (
-        *(short_name(config["env"]), name, str(training["seed"])),
-        *(
-            f"{process.step:,}",
-            f"{training['steps']:,}",
-            f"{float(score):.1f}" if score else "-",
-            f"{process.elapsed_seconds:.0f}",
-        ),
+        short_name(config["env"]),
+        format_label(config["algorithm"], process.job.variant),
+        str(training["seed"]),
+        f"{process.step:,}",
+        f"{training['steps']:,}",
+        f"{float(latest_return):.1f}" if latest_return else "-",
+        f"{process.elapsed_seconds:.0f}",
     )
 
 
@@ -87,27 +87,37 @@ def print_report(
     failed: Mapping[str, str],
     stop_signal: int | None,
 ) -> int:
-    """Say how a benchmark ended: its summary, where everything lies, and what went wrong; the command's exit code."""
+    """Print the summary, the paths of the results, and the failures; return the exit code.
+
+    Args:
+        console: where to print.
+        plan: all runs of the suite.
+        out: folder of the suite.
+        trials: evaluations by the name of the run.
+        failed: error messages by the name of the run.
+        stop_signal: signal that stopped the benchmark, or None.
+    """
     if trials:
         rows = summarize([trials[job.name] for job in plan.jobs if job.name in trials])
-        (console if console.is_terminal else Console(width=110)).print(
-            make_table("", SUMMARY_COLUMNS, rows)
-        )
+        table_console = console if console.is_terminal else Console(width=PLAIN_TABLE_WIDTH)
+        table_console.print(make_table("", SUMMARY_COLUMNS, rows))
         console.print(
-            "to solved: medians (-: half of the runs were not); final return: interquartile mean and 95 % interval"
+            "to solved: median over runs (-: at least half are unsolved); "
+            "final return: interquartile mean and 95 % interval"
         )
         console.print(f"results: {out / RESULTS_FILE}\nplot:    poise plot {out}", markup=False)
-    for name, problem in failed.items():
-        console.print(
-            f"failed:  {name}: {problem} (log: {out / 'logs' / f'{name}.log'})", markup=False
-        )
+    for name, error_message in failed.items():
+        log_path = out / "logs" / f"{name}.log"
+        console.print(f"failed:  {name}: {error_message} (log: {log_path})", markup=False)
     if failed:
         console.print(
-            "The same command tries again where they stopped; to train one afresh, remove its folder first."
+            "Run the same command to resume the failed runs; "
+            "to train a run from the start, remove its folder first."
         )
     if stop_signal is not None:
         console.print(
-            f"stopped; {len(trials)} of {len(plan.jobs)} runs have ended, the same command goes on with the others"
+            f"stopped: {len(trials)} of {len(plan.jobs)} runs have ended; "
+            "run the same command to resume the others"
         )
         return 128 + stop_signal
     return 1 if failed else 0
