@@ -443,7 +443,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     # presets
     "missing preset": ((*TRAIN, "--preset", "none.yaml"), "none.yaml cannot be read"),
     "preset that is a folder": ((*TRAIN, "--preset", "runs"), "runs cannot be read"),
-    "preset that is not YAML": ((*TRAIN, "--preset", "broken.yaml"), "broken.yaml is no YAML"),
+    "preset that is not YAML": ((*TRAIN, "--preset", "broken.yaml"), "broken.yaml is not YAML"),
     "preset that is a list": ((*TRAIN, "--preset", "list.yaml"), "list.yaml should hold"),
     "preset that is no text": ((*TRAIN, "--preset", "binary.yaml"), "it is not a text file"),
     "misspelt preset key": ((*TRAIN, "--preset", "key.yaml"), "did you mean 'training'"),
