@@ -237,7 +237,8 @@ class CoordConvNet(nn.Sequential):
         is_uint8: bool = False,
     ) -> None:
         height, width = image_size
-        kernel, stride = (patch_size, patch_size) if patch_size else (3, 2)
+        kernel = patch_size or 3
+        stride = patch_size or 2
         padding = (1, 1)
         if patch_size:
             # Pad to a multiple of the patch size, so that no pixel is left out.
