@@ -1,11 +1,11 @@
 """Poise: reinforcement learning for motor control, from scratch.
 
-Importing it registers the environments with Gymnasium (`poise/Cartpole-v0`, ...); it loads neither
+Importing it registers the environments with Gymnasium (`poise/Cartpole-v0`, ...) and loads neither
 torch nor pygame.
 
     env = poise.make("standing", reward="survival")      # a Gymnasium environment
     envs = poise.make_vec("standing", num_envs=8)        # a Gymnasium vector environment
-    run = poise.train("standing", algo="ppo", seed=0)    # what `poise train` does, without its console
+    run = poise.train("standing", algo="ppo", seed=0)    # what `poise train` does, silently
     policy = poise.load("standing-ppo-0")
     action = policy(observation)                         # numpy in, numpy out, one or N
 """
@@ -98,7 +98,7 @@ def train(
     run: str | None = None,
     runs_dir: str | Path = "runs",
 ) -> "Run":
-    """Train a policy into a new run folder, as `poise train` does, without its console and its film.
+    """Train a policy into a new run folder, as `poise train` does, without console and video.
 
     Args:
         env: a short name from `poise list`, or any Gymnasium id.

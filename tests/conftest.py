@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_disk() -> Iterator[None]:
-    """Skip waiting for the disk; tests/toolkit/test_checkpoint.py tests that checkpoints do wait."""
+    """Skip waiting for the disk; that checkpoints do wait is tested in test_checkpoint.py."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield

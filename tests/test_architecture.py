@@ -1,4 +1,4 @@
-"""Architecture: which folder may import which, and what may never be written, read from the source."""
+"""Architecture: which folder may import which, and what may never be written."""
 
 import ast
 import graphlib

@@ -286,7 +286,9 @@ class SubprocessEnvBatch:
         self._processes = []
         # Spawned, not forked: a fork would inherit torch's thread pool without its threads.
         context = multiprocessing.get_context("spawn")
-        spec = gymnasium.spec(env_id)
+        if env_id not in gymnasium.registry:
+            make_env(env_id, settings).close()  # `module:id` is registered by importing its module.
+        spec = gymnasium.spec(env_id.rpartition(":")[2])
         for part in parts:
             connection, worker_connection = context.Pipe()
             process = context.Process(

@@ -117,7 +117,7 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "hidden_dims": ("hidden_sizes",),
     "num_threads": ("threads",),
 }
-"""Names in other libraries, and the settings here that do the same: the first that exists counts."""
+"""Names in other libraries, and the settings here that do the same: the first that exists."""
 
 
 class Settings(BaseModel):

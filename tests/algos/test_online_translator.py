@@ -34,7 +34,7 @@ def train(folder, name, steps=STEPS, **options):
         name=name,
         **options,
     )
-    return start_training(request, record_video=False).run
+    return start_training(request).run
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_buffered_poses_render_to_the_buffered_images(runs):
 
 def test_resumed_training_equals_uninterrupted_training(runs, tmp_path):
     resumed = train(tmp_path, "both", steps=STEPS - 16, with_translator=True)
-    resume_training(resumed, {"steps": STEPS}, record_video=False)
+    resume_training(resumed, {"steps": STEPS})
     expected_state = Run.open(runs, "both").load_checkpoint("latest")[1]
     state = resumed.load_checkpoint("latest")[1]
     assert expected_state.keys() == state.keys()
@@ -100,12 +100,12 @@ def test_mimic_uses_the_translator_beside_the_policy(runs):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (("train", "cartpole", "--with-translator"), "takes none"),
+    (("train", "cartpole", "--with-translator"), "poise/Cartpole-v0 has none"),
     (
         ("train", "reacher2d", "--with-translator", "--env-set", "observation=pixels"),
         "leave observation=state",
     ),
-    (("train", "--resume", "both", "--with-translator"), "--resume goes on as the run began"),
+    (("train", "--resume", "both", "--with-translator"), "--resume continues the run as it began"),
     (("mimic", "alone", "--random", "1"), "--translator RUN reads it from images"),
 ])  # fmt: skip
 def test_invalid_arguments_are_one_line_errors(runs, arguments, message):

@@ -78,7 +78,7 @@ def test_convolutions_halve_the_image_and_get_its_coordinates():
     estimator = ConvPoseEstimator((20, 30), 4, conv_channels=(4, 8), hidden_size=16)
     first = next(layer for layer in estimator.convolutions if isinstance(layer, nn.Conv2d))
     assert first.in_channels == 3 + 2, "three colours, and two coordinates"
-    column, row = estimator.convolutions.get_buffer("always")[0, 3:]
+    column, row = first.get_buffer("constant_input")[0, 3:]
     assert column.shape == row.shape == (20, 30)
     assert column[:, 0].tolist() == [-1.0] * 20
     assert column[:, -1].tolist() == [1.0] * 20
@@ -320,7 +320,12 @@ def test_trained_translator_beats_the_baseline_and_its_evaluation_is_consistent(
     held_out_poses = poses[held_out_rows]
     baseline = np.square(held_out_poses - poses[training_rows].mean(0)).mean()
     assert evaluation.baseline == pytest.approx(baseline, rel=1e-4)
-    assert [row.name for row in evaluation.errors] == ["pose 1", "pose 2", "pose 3", "pose 4"]
+    assert [row.name for row in evaluation.errors] == [
+        "pose elbow x",
+        "pose elbow y",
+        "pose hand x",
+        "pose hand y",
+    ]
     assert {row.unit for row in evaluation.errors} == {"mm"}
     mean_square = np.mean([row.error**2 for row in evaluation.errors])
     assert mean_square == pytest.approx(1e6 * evaluation.mse, rel=1e-4)
@@ -428,7 +433,7 @@ def test_train_evaluate_and_resume_commands(data, elsewhere):
         "translate", "evaluate", "reacher2d-translator-0", data.folder, "--worst", "worst.png"
     )
     assert result.exit_code == 0, result.output
-    for text in ("pose 4", " mm", "permuted colours"):
+    for text in ("pose hand y", " mm", "permuted colours"):
         assert text in result.output
     assert Path("worst.png").stat().st_size > 1000
     config = json.loads(Path("runs/reacher2d-translator-0/config.json").read_text())

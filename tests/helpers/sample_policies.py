@@ -12,6 +12,9 @@ class Hand:
     def __init__(self, strength: float) -> None:
         self.strength = strength
 
+    def reset(self, mask: np.ndarray | None = None, *, explore: bool) -> None:
+        """Do nothing: there is no memory."""
+
     def act(self, observation: np.ndarray, *, explore: bool) -> np.ndarray:
         gains = np.array([[-0.3], [-0.5], [4.0], [1.0]])
         return np.clip(-self.strength * observation @ gains, -1.0, 1.0)
@@ -19,6 +22,9 @@ class Hand:
 
 class Hands:
     """Policy of the reacher: springs pull elbow and hand to their targets."""
+
+    def reset(self, mask: np.ndarray | None = None, *, explore: bool) -> None:
+        """Do nothing: there is no memory."""
 
     def act(self, observation, *, explore):
         _, elbow, hand, pull, tug, speed = np.split(observation, [4, 6, 8, 10, 12], axis=1)

@@ -120,5 +120,6 @@ def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
 
 
 JUDGED = {f"eval/{name}" for name in ("return", "length", "success", "return_std")}
-JUDGED |= {f"eval/reward/{term}" for term in ("upright", "centred", "quiet", "economy")}
+CARTPOLE_TERMS = ("upright", "centred", "low_velocity", "control_saving")
+JUDGED |= {f"eval/reward/{term}" for term in CARTPOLE_TERMS}
 """Names of the metrics of a cart-pole evaluation."""

@@ -324,7 +324,7 @@ def test_strength_of_all_is_default_of_the_others():
 ])  # fmt: skip
 def test_invalid_strength_is_refused_in_one_line(elsewhere, assignment, message):
     result = CliRunner().invoke(
-        main, ["dataset", "reacher2d", "--out", "pictures", "--vary", assignment]
+        main, ["dataset", "reacher2d", "--out", "pictures", "--randomize-appearance", assignment]
     )
     assert result.exit_code == 2
     assert message in result.output and len(result.output.strip().splitlines()) == 1

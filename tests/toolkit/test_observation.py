@@ -96,7 +96,7 @@ def test_goal_image_in_space_needs_target_given_by_angles(env_id):
     env = bare(env_id, observation="pixels", goal="pixels", **SMALL)
     pixels, _ = env.reset(seed=1)
     assert not np.array_equal(pixels[..., -6:-3], pixels[..., -3:])
-    env.set_joint_angles(env.arms.target_angles)
+    env.set_joint_angles(env.target_angles)
     np.testing.assert_array_equal(env.render_observation(16), pixels[..., -3:])
     assert env.agent_view.goal_image.image_distance() == 0.0
     env.set_target(np.array(env.pose).ravel())
@@ -119,7 +119,7 @@ def test_image_distance_grows_with_angle_between_arms():
     assert distances == sorted(distances) and distances[0] == 0.0 < distances[1]
 
 
-@pytest.mark.parametrize("reward", ["likeness", "both"])
+@pytest.mark.parametrize("reward", ["image_similarity", "both"])
 def test_image_similarity_sums_to_gain_and_is_zero_at_new_target(reward):
     env = reacher(reward=reward)
     env.reset(seed=0)

@@ -30,6 +30,9 @@ class RecordingAlgorithm:
         self.calls: list[str] = []
         self.transitions: list[Transition] = []
 
+    def reset(self, mask: np.ndarray | None = None, *, explore: bool) -> None:
+        """Do nothing: there is no memory."""
+
     def act(self, observation: np.ndarray, *, explore: bool) -> np.ndarray:
         self.calls.append("act" if explore else "exploit")
         return np.full((len(observation), 1), self.action, np.float32)

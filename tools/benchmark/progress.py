@@ -14,7 +14,8 @@ from poise.tools.plot.curves import SUMMARY_COLUMNS, summarize
 from poise.tools.plot.results import RESULTS_FILE, Trial, format_label
 
 PLAIN_LINE_INTERVAL = 30.0
-
+PLAIN_TABLE_WIDTH = 110
+"""Columns of the summary where there is no terminal."""
 
 COLUMNS = ("env", "algorithm", "seed", "step", "of", "return", "seconds")
 PLAIN_LINE = "{} {} {}: step {} of {}, return {}, {} s"

@@ -66,7 +66,7 @@ class Robot(ABC):
     image_env_settings: Mapping[str, Any]
     """Settings of an environment that renders such images."""
     poise_env: Any
-    """The unwrapped environment: a BaseEnvironment that is a PoseGoalEnv."""
+    """The unwrapped environment: a BaseEnvironment that is a PoseEnvironment."""
 
     def __init__(self, policy: Run, size: int, **render_settings: Any) -> None:
         self.env_id: str = policy.config["env"]

@@ -244,5 +244,5 @@ def test_env_of_another_package_is_recorded_at_its_frame_rate():
 
 
 def test_env_without_rendering_is_user_error():
-    with pytest.raises(UserError, match="cannot draw itself"):
+    with pytest.raises(UserError, match="cannot be rendered: it has no rgb_array mode"):
         make_render_env("probe/Counter-v0", {}, {})

@@ -11,7 +11,7 @@ from poise.cli import main
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.video import open_recorder, read_video
-from poise.toolkit.pose_task import PoseGoalEnv
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import slices
 from poise.tools.mimic.mimic import LEAD_TIME, GoalImageRobot, Mimic
@@ -88,7 +88,7 @@ def train_policy(folder, name, env, steps, settings, env_settings=None):
         runs_dir=folder,
         name=name,
     )
-    start_training(request, record_video=False)
+    start_training(request)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_target_of_an_environment_is_set_to_the_pose_of_another_body(env_id):
     needs_pybullet(env_id)
     other = bare(env_id)
     env = bare(env_id)
-    assert isinstance(env, PoseGoalEnv)
+    assert isinstance(env, PoseEnvironment)
     signals = slices(env.OBSERVATION)
     pose = other.reset(seed=5)[0][signals["pose"]]
     env.reset(seed=9)
@@ -600,7 +600,12 @@ def test_goal_image_stays_after_the_environment_counts_a_success(goal_robot):
     [target] = sample_own_targets(goal_robot, 1)
     zero_action = np.zeros((1, 2), np.float32)
     goal_robot.learner = type(
-        "Still", (), {"act": staticmethod(lambda observation, explore: zero_action)}
+        "Still",
+        (),
+        {
+            "act": staticmethod(lambda observation, explore: zero_action),
+            "reset": staticmethod(lambda mask=None, *, explore: None),
+        },
     )
     goal_robot.reset(3)
     # Without a true pose, the environment's target is the current pose: it is achieved at once.

@@ -180,7 +180,7 @@ def test_gif_has_the_duration_of_the_videos(videos):
 
 def test_combine_command_and_module_write_the_same_file(videos):
     options = ("--caption", "a", "--caption", "b", "--caption", "", "--columns", "3")
-    assert said(invoke("combine", *videos, "--out", "one.mp4", *options)) == "film: one.mp4\n"
+    assert said(invoke("combine", *videos, "--out", "one.mp4", *options)) == "video: one.mp4\n"
     inputs = [path.resolve() for path in videos]
     out = Path("two.mp4").resolve()
     module = "poise.tools.record.combine_recordings"
@@ -288,7 +288,7 @@ def test_images_to_video_module_runs_the_command(elsewhere):
     folder = Path("shots").resolve()
     out = Path("all.gif").resolve()
     process = python("-m", "poise.tools.record.images_to_video", folder, "--out", out)
-    assert process.returncode == 0 and process.stdout.startswith("film: "), process.stderr
+    assert process.returncode == 0 and process.stdout.startswith("video: "), process.stderr
     assert len(list(read_video(Path("all.gif")))) == 1
 
 
@@ -334,7 +334,7 @@ def frames_of(path: Path) -> list[bytes]:
 
 
 def test_replayed_tape_gives_the_recorded_frames(tape):
-    assert said(invoke("replay", tape, "--size", "64")) == "film: one.mp4\n"
+    assert said(invoke("replay", tape, "--size", "64")) == "video: one.mp4\n"
     assert frames_of(Path("one.mp4")) == frames_of(Path("first.mp4"))
 
 
@@ -355,8 +355,7 @@ def test_tape_with_deviating_replay_fails_in_one_line_without_video(tape):
     assert_one_line(
         invoke("replay", tape),
         1,
-        "from step 0 on the environment tells another story than the tape, "
-        "which was recorded with python",
+        "the replay differs from the tape from step 0 on; the tape was recorded with python",
     )
     assert snapshot(Path()) == before
 
@@ -527,7 +526,7 @@ def test_all_policies_are_recorded_from_one_start_and_combined(history):
     printed = said(invoke("record", "mine", *options))
     names = [f"step_{step:09d}-seed{EVALUATION_SEED}.mp4" for step in (0, 50, 100, 150, 200)]
     paths = [*(f"films/{name}" for name in names), "all.mp4"]
-    assert printed.splitlines() == [f"film: {path}" for path in paths]
+    assert printed.splitlines() == [f"video: {path}" for path in paths]
     videos = [list(read_video(Path("films", name))) for name in names]
     first = videos[0][0]
     strip = first.shape[0] - 96
@@ -641,6 +640,6 @@ def test_failed_video_leaves_the_previous_file(videos, monkeypatch, name):
         lambda *_: iter([np.zeros((64, 100, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)]),
     )
     before = snapshot(Path())
-    with pytest.raises(ValueError, match="in a film of"):
+    with pytest.raises(ValueError, match="in a video of"):
         combine(videos, Path(name), layout="sequence", captions=[""])
     assert snapshot(Path()) == before

@@ -384,7 +384,9 @@ def test_env_without_rendering_and_margins_has_a_page(elsewhere):
     read = Reader(Path("page.html").read_text())
     assert (
         not read.all("video")
-        and "There is no video: environment 'probe/OneDies-v0' cannot draw itself" in read.words
+        and "There is no video: environment 'probe/OneDies-v0' cannot be rendered: "
+        "it has no rgb_array mode."
+        in read.words
     )
     assert "the environment reports no margin" in read.words
 

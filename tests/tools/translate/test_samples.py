@@ -1,9 +1,12 @@
 """Samples and errors of a translator: sequences, rates of change, arms, and rate comparison."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from poise.algos.translator import TranslatorSettings
-from poise.toolkit.dataset import Dataset
+from poise.toolkit.dataset import CARD, Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.spaces import Signal
 from poise.tools.translate.collect_dataset import collect_dataset, plan_dataset
@@ -63,11 +66,14 @@ def test_rate_signal_has_the_unit_per_second():
     assert (rate.name, rate.unit, rate.size) == ("point rate", "m/s", 2)
 
 
-def test_dataset_without_frame_rate_is_refused(data):
-    without_rate = Dataset(data.folder)
-    del without_rate.card["rate"]
-    with pytest.raises(UserError, match="collect it anew"):
-        without_rate.time_derivatives(["pose"])
+def test_dataset_without_frame_rate_is_refused(data, tmp_path):
+    folder = tmp_path / "without-rate"
+    shutil.copytree(data.folder, folder)
+    card = json.loads((folder / CARD).read_text())
+    del card["rate"]
+    (folder / CARD).write_text(json.dumps(card))
+    with pytest.raises(UserError, match=f"cannot be read: {CARD} has no 'rate'"):
+        Dataset(folder)
 
 
 def test_rates_are_unknown_in_the_first_frame_of_a_sequence(data):
