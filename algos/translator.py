@@ -31,7 +31,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from poise.algos.base import LayerSize, State, load_state_dict, state_dict
+from poise.algos.base import LayerSize, State, fork_torch_rng, load_state_dict, state_dict
 from poise.algos.networks import CoordConvNet
 from poise.algos.optim import Adam, gradient_step, scheduled_lr
 from poise.toolkit.settings import Settings
@@ -129,13 +129,12 @@ class Translator:
         self.settings = settings
         self.image_size = image_size
         self.device = torch.device(device)
-        torch.set_num_threads(settings.threads)
         # Initial weights and minibatches draw from two streams of one seed.
         weight_seed, sample_seed = np.random.SeedSequence(seed).spawn(2)
-        torch.manual_seed(int(weight_seed.generate_state(1)[0]))
         self.rng = np.random.default_rng(sample_seed)
         self.generator = torch.Generator(self.device)
-        self._build_networks(num_outputs)
+        with fork_torch_rng(int(weight_seed.generate_state(1)[0])):
+            self._build_networks(num_outputs)
         self.optimizers = {"eye": Adam(settings.learning_rate, *self.networks.values())}
         self.stateful: dict[str, Any] = {}
         self.reset()

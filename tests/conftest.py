@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
-import poise  # noqa: F401  (registers the environments)
 import probes  # noqa: F401  (registers the probe environments)
 import pytest
+
+import poise  # noqa: F401  (registers the environments)
 
 # Ctrl-C is tested even where a shell ignores it, as it does for background jobs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -192,6 +192,7 @@ def test_every_package_is_listed_in_the_setup():
 
 def test_reset_step_and_render_are_written_once():
     import gymnasium
+
     from poise.toolkit.environment import BaseEnvironment
 
     for env_id in OUR_IDS:

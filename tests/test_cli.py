@@ -18,6 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said, snapshot
+from processes import HELPERS, ROOT, python
+from rich.console import Console
+from sample_envs import OUR_IDS
+from sample_runs import records_of, start_run
+
 from poise.algos.preset import resolve_preset
 from poise.algos.registry import ALGORITHMS, NAMED_PRESETS
 from poise.toolkit import checkpoint, console
@@ -28,10 +33,6 @@ from poise.toolkit.media.video import read_video
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.tape import Tape
-from processes import HELPERS, ROOT, python
-from rich.console import Console
-from sample_envs import OUR_IDS
-from sample_runs import records_of, start_run
 
 QUICK = [
     *(

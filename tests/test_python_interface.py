@@ -8,12 +8,13 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-import poise
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
-from poise.toolkit.errors import UserError
 from processes import python
 from sample_envs import OUR_IDS
+
+import poise
+from poise.toolkit.errors import UserError
 
 SMALL = {"hidden_sizes": [8], "learning_starts": 30, "batch_size": 8, "buffer_size": 500}
 SHORT = {"evaluate_every": 0, "evaluate_episodes": 1}

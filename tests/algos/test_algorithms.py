@@ -23,6 +23,9 @@ from learners import (
     weights,
     weights_of,
 )
+from sample_envs import make
+from torch import distributions, nn
+
 from poise import algos
 from poise.algos.base import Learner
 from poise.algos.distributions import SquashedGaussian
@@ -34,8 +37,6 @@ from poise.algos.sac import SAC, SACSettings
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import Transition
 from poise.toolkit.run import Run
-from sample_envs import make
-from torch import distributions, nn
 
 SMALL = {"hidden_sizes": (16, 16), "batch_size": 16, "buffer_size": 1000, "learning_starts": 10}
 

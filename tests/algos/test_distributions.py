@@ -10,6 +10,9 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from hypothesis import given
 from hypothesis import strategies as st
 from learners import generator, greedy, rows, school
+from torch import distributions
+from torch.nn import functional
+
 from poise import algos
 from poise.algos.distributions import (
     HEADS,
@@ -28,8 +31,6 @@ from poise.algos.distributions import (
     make_head,
 )
 from poise.toolkit.errors import UserError
-from torch import distributions
-from torch.nn import functional
 
 KINDS = [
     "gaussian",

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sample_envs import make
+
 from poise.algos.online_translator import LEARNING_STARTS, UPDATE_EVERY, ImageBuffer
 from poise.cli import main
 from poise.toolkit.run import Run
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import resume_training, start_training
 from poise.tools.translate.load import load_translator
-from sample_envs import make
 
 SMALL_SETTINGS = {"hidden_sizes": [8], "rollout_steps": 16, "batch_size": 32}
 NUM_ENVS = 4

@@ -14,13 +14,14 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from hypothesis import given
 from hypothesis import strategies as st
 from learners import generator, greedy, rows, school, weights
+from torch import distributions, nn
+
 from poise import algos
 from poise.algos.distributions import HEADS
 from poise.algos.normalization import Normalizer, RewardNormalizer
 from poise.algos.optim import Adam, gradient_step, scheduled_lr
 from poise.algos.ppo import PPO, PPOSettings, Rollout, RolloutBuffer, compute_gae
 from poise.toolkit.experience import Transition
-from torch import distributions, nn
 
 STEPS, ENVS = 6, 3
 SMALL = {

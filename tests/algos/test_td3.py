@@ -9,12 +9,13 @@ import pytest
 import torch
 from gymnasium.spaces import Box
 from learners import STILL, batch_of, greedy, rows, school, transition_of, weights, weights_of
+from torch import nn
+
 from poise import algos
 from poise.algos.networks import Ensemble
 from poise.algos.off_policy import Batch
 from poise.algos.optim import gradient_step, soft_update
 from poise.algos.td3 import TD3, TD3Settings
-from torch import nn
 
 SMALL = {"hidden_sizes": (16, 16), "batch_size": 16, "buffer_size": 1000, "learning_starts": 10}
 DDPG = {"twin_critics": False, "policy_noise": 0.0, "policy_delay": 1}

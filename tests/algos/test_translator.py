@@ -9,6 +9,9 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from torch import nn
+from torch.nn.functional import conv2d
+
 from poise.algos.preset import PRESETS, load_translator_preset
 from poise.algos.translator import (
     MAX_FRAMES_PER_BATCH,
@@ -34,8 +37,6 @@ from poise.tools.translate.train import (
     make_translator_config,
     train_translator,
 )
-from torch import nn
-from torch.nn.functional import conv2d
 
 SMALL = {"conv_channels": [4, 8], "hidden_size": 16, "batch_size": 16}
 CONVLSTM = {"kind": "convlstm", "lstm_channels": 4, "batch_size": 4, "next_frame_coef": 0.1}
@@ -72,6 +73,16 @@ def random_values(number=6):
 
 
 # The network.
+
+
+def test_making_a_translator_changes_no_global_state():
+    threads = torch.get_num_threads()
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    make_translator(threads=threads + 1)
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.get_num_threads() == threads
 
 
 def test_convolutions_halve_the_image_and_get_its_coordinates():

@@ -9,12 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
-from poise.envs2d.bolla_rolla import PLANK_LENGTH
-from poise.envs2d.cartpole import POLE_ANGLE_LIMIT, POLE_LENGTH, POLE_MASS, POLE_WIDTH, RAIL_END
-from poise.envs2d.figure import MAX_IMPULSE
-from poise.envs2d.planar import PlanarEnvironment
-from poise.envs2d.reacher import LINK_LENGTH, MAX_TORQUE, Reacher2D
-from poise.envs2d.standing import DROP_LIMIT
 from sample_envs import (
     ACTING,
     BALANCING,
@@ -26,6 +20,13 @@ from sample_envs import (
     make,
     zero_actions,
 )
+
+from poise.envs2d.bolla_rolla import PLANK_LENGTH
+from poise.envs2d.cartpole import POLE_ANGLE_LIMIT, POLE_LENGTH, POLE_MASS, POLE_WIDTH, RAIL_END
+from poise.envs2d.figure import MAX_IMPULSE
+from poise.envs2d.planar import PlanarEnvironment
+from poise.envs2d.reacher import LINK_LENGTH, MAX_TORQUE, Reacher2D
+from poise.envs2d.standing import DROP_LIMIT
 
 GRAVITY = 9.81
 STEP = 1.0 / 50.0

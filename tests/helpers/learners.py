@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
+from torch import nn
+
 from poise.algos.base import Learner
 from poise.algos.off_policy import Batch
 from poise.toolkit.experience import EnvBatch, Transition, collect
-from torch import nn
 
 
 def generator(seed: int = 0) -> torch.Generator:

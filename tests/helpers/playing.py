@@ -2,6 +2,7 @@
 
 import pygame
 import pytest
+
 from poise.toolkit.media.window import Window
 from poise.tools.play.playground import Playground
 from poise.tools.play.session import PlaySession

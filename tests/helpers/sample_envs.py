@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import gymnasium
 import numpy as np
-import poise  # noqa: F401  (registers the environments)
 import pytest
+
+import poise  # noqa: F401  (registers the environments)
 from poise.toolkit.registry import registered_ids
 
 IN_SPACE = [

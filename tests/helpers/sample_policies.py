@@ -1,6 +1,7 @@
 """Policies written by hand."""
 
 import numpy as np
+
 import poise  # noqa: F401  (registers the environments)
 
 

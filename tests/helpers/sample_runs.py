@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import poise  # noqa: F401  (registers the environments)
 from sample_envs import bare
+
+import poise  # noqa: F401  (registers the environments)
 
 SMALL_SETTINGS = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 30, "buffer_size": 500}
 

@@ -23,9 +23,10 @@ from tempfile import TemporaryDirectory
 
 import click
 import yaml
+from rich.console import Console
+
 from poise.toolkit.console import make_table
 from poise.toolkit.errors import UserError, unknown_name_error
-from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = ("tests/algos", "tests/toolkit/test_observation.py")
@@ -112,6 +113,17 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
+def order_tests(file: str, folder: Path, tests: Sequence[str]) -> list[str]:
+    """Return the test files, the one that mirrors `file` first: it kills a mutant soonest."""
+    paths: list[Path] = []
+    for test in tests:
+        path = folder / test
+        paths += sorted(path.glob("test_*.py")) if path.is_dir() else [path]
+    mirror = f"test_{Path(file).stem}.py"
+    paths.sort(key=lambda path: path.name != mirror)  # stable: the others keep their order
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
 def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: float) -> Verdict:
     """Run the tests on a mutant, up to the first failure; without a mutant, on the checkout."""
     began = time.monotonic()
@@ -122,7 +134,8 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
         else:
             path = folder / mutant.file
             path.write_text(mutant.mutated(path.read_text()))
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        files = order_tests(mutant.file, folder, tests)
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
         # One thread each, as there is one mutant for each core; the copy precedes an installed
         # poise.
         environment = {

@@ -7,8 +7,9 @@ import mutants
 import pytest
 from click.testing import CliRunner
 from mutants import Mutant, read_mutants
-from poise.toolkit.errors import UserError
 from processes import ROOT
+
+from poise.toolkit.errors import UserError
 
 MUTANTS = read_mutants()
 

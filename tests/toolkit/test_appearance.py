@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sample_envs import IN_SPACE, OUR_IDS, bare
+
 from poise.cli import main
 from poise.envs2d import canvas
 from poise.toolkit.appearance import (
@@ -30,7 +32,6 @@ from poise.tools.translate import collect_dataset as collecting
 from poise.tools.translate.collect_dataset import collect_dataset, collect_shard, plan_dataset
 from poise.tools.translate.load import load_translator
 from poise.tools.translate.train import create_translator_run, train_translator
-from sample_envs import IN_SPACE, OUR_IDS, bare
 
 KINDS = list(AppearanceRandomization.model_fields)
 EVERY_ENV = pytest.mark.parametrize("env_id", OUR_IDS)

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from processes import HELPERS, python
+
 from poise.toolkit import checkpoint
 from poise.toolkit.checkpoint import DamagedCheckpointError
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.run import MAX_POLICIES, Run, parse_step
-from processes import HELPERS, python
 
 STATE: dict[str, dict[str, Any]] = {
     "policy": {

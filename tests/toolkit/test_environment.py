@@ -4,10 +4,6 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from poise.envs2d.planar import PlanarEnvironment
-from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError
-from poise.toolkit.spaces import box_space, slices
 from processes import python
 from sample_envs import (
     ACTING,
@@ -21,6 +17,11 @@ from sample_envs import (
     make,
     random_actions,
 )
+
+from poise.envs2d.planar import PlanarEnvironment
+from poise.toolkit.environment import BaseEnvironment
+from poise.toolkit.errors import UserError
+from poise.toolkit.spaces import box_space, slices
 
 EVERY = pytest.mark.parametrize("env_id", OUR_IDS)
 BALANCED = pytest.mark.parametrize("env_id", BALANCING)

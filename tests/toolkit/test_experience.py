@@ -6,6 +6,9 @@ from dataclasses import replace
 import gymnasium
 import numpy as np
 import pytest
+from processes import python
+from sample_envs import FALLING, OUR_IDS, bang_bang_actions, make
+
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import EnvBatch, collect, run_episode
@@ -17,8 +20,6 @@ from poise.toolkit.registry import (
     unwrap_poise_env,
 )
 from poise.toolkit.tape import Tape
-from processes import python
-from sample_envs import FALLING, OUR_IDS, bang_bang_actions, make
 
 
 def random_policy(envs: EnvBatch, seed: int = 0):

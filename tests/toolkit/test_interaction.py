@@ -3,8 +3,9 @@
 import numpy as np
 import pymunk
 import pytest
-from poise.envs2d.interaction import FLIGHT_TIME, GRAB_FORCE_PER_KG, GRAB_LAG, MAX_BALLS
 from sample_envs import FIGURES, IN_SPACE, OUR_IDS, bare, needs_pybullet
+
+from poise.envs2d.interaction import FLIGHT_TIME, GRAB_FORCE_PER_KG, GRAB_LAG, MAX_BALLS
 
 IN_PLANE = [env_id for env_id in OUR_IDS if env_id not in IN_SPACE]
 STEP = 1.0 / 50.0

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sample_envs import FIGURES, OUR_IDS, bare, needs_pybullet, random_actions
+
 from poise.toolkit.environment import HasGroundContacts, HasJoints
 from poise.toolkit.spaces import component_names
-from sample_envs import FIGURES, OUR_IDS, bare, needs_pybullet, random_actions
 
 JOINTED = [env_id for env_id in OUR_IDS if env_id != "poise/Cartpole-v0"]
 

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from sample_envs import IN_SPACE, OUR_IDS, bare, make
+from torch.nn import functional
+
 from poise import algos
 from poise.algos.frame_store import FrameStore
 from poise.algos.networks import CoordConvNet, PixelEncoder, make_encoders
@@ -18,8 +21,6 @@ from poise.toolkit.observation import GoalImage
 from poise.toolkit.registry import make_env
 from poise.toolkit.spaces import slices
 from poise.toolkit.wrappers import FLOAT32_BYTES, FlattenPixels, PixelVectorSpace
-from sample_envs import IN_SPACE, OUR_IDS, bare, make
-from torch.nn import functional
 
 REACHER = "poise/Reacher2D-v0"
 SMALL = {"image_size": 16}

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sample_envs import make
+
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import (
     ActorPolicy,
@@ -11,7 +13,6 @@ from poise.toolkit.experience import (
     collect,
     run_episode,
 )
-from sample_envs import make
 
 CARTPOLE = "poise/Cartpole-v0"
 FALLS = {"reward": "survival"}

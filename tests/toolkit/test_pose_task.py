@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_envs import TAKING, bare, needs_pybullet
+
 from poise.toolkit.pose_task import InverseKinematics, PoseTask
 from poise.toolkit.spaces import slices
-from sample_envs import TAKING, bare, needs_pybullet
 
 NUMBERS = st.floats(-1.0, 1.0)
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from poise.toolkit.rewards import (
     control_cost,
     control_saving,

@@ -3,9 +3,10 @@
 import numpy as np
 import pymunk
 import pytest
+from sample_envs import IN_SPACE, OUR_IDS, bare, needs_pybullet, random_actions
+
 from poise.envs2d.planar import PlanarEnvironment
 from poise.envs2d.standing import Standing
-from sample_envs import IN_SPACE, OUR_IDS, bare, needs_pybullet, random_actions
 
 SCALES = ("mass_scale", "friction_scale")
 EVERY = pytest.mark.parametrize("env_id", OUR_IDS)

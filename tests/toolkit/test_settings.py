@@ -5,6 +5,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, ValidationError
+
 from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.settings import (
@@ -14,7 +16,6 @@ from poise.toolkit.settings import (
     unknown_setting_error,
 )
 from poise.toolkit.trainer import TrainSettings
-from pydantic import Field, ValidationError
 
 
 class Recipe(Settings):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from poise.toolkit.spaces import Signal, box_space, component_names, flatten, slices
 
 POSE = (

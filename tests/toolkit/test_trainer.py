@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processes import python
+from sample_runs import JUDGED, records_of, start_run, state_of
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import EVALUATION_SEED, RETURN_STD, REWARD_PREFIX, Evaluator
 from poise.toolkit.experience import EnvBatch, Transition
@@ -15,9 +19,6 @@ from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, CsvLogger
 from poise.toolkit.registry import make_random_policy
 from poise.toolkit.run import Run
 from poise.toolkit.trainer import Progress, TrainSettings, train
-from processes import python
-from sample_runs import JUDGED, records_of, start_run, state_of
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
 class RecordingAlgorithm:

@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batch
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from poise.algos.preset import load_translator_preset
@@ -102,6 +103,7 @@ def train_translator(
     """
     training = TranslatorTrainingSettings.parse(run.config["training"])
     translator = make_translator(get_translator_config(run))
+    torch.set_num_threads(translator.settings.threads)
     samples = TranslatorSamples(data, translator.settings)
     sequences = samples.get_training_sequences(translator.settings.sequence_length)
     translator.fit_normalization(samples.values[data.split()[0]], samples.sizes)

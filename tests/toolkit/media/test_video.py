@@ -10,13 +10,14 @@ import av
 import numpy as np
 import pytest
 from frames import frame
+from processes import HELPERS, ROOT
+from sample_envs import make
+from sample_runs import start_run
+
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.media.video import MAX_PENDING_FRAMES, VideoRecorder, open_recorder, read_video
 from poise.tools.record.record_run import get_frame_rate, make_render_env, record_episode
-from processes import HELPERS, ROOT
-from sample_envs import make
-from sample_runs import start_run
 
 
 def write_video(path, frames, rate=25):

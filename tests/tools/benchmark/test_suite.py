@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import yaml
 from commands import assert_one_line, invoke, said, snapshot
+from processes import HELPERS, ROOT
+from sample_runs import JUDGED, records_of
+
 from poise.toolkit.run import Run
 from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer
@@ -20,8 +23,6 @@ from poise.tools.benchmark.jobs import RunProcess
 from poise.tools.benchmark.progress import SuiteView
 from poise.tools.benchmark.suite import SUITE_FILES, Job, plan_suite
 from poise.tools.plot.results import REQUIRED_COLUMNS, read_trial
-from processes import HELPERS, ROOT
-from sample_runs import JUDGED, records_of
 
 SMALL = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 20, "buffer_size": 500}
 TRAINING = {"steps": 120, "evaluate_every": 40, "evaluate_episodes": 2, "log_every": 20}

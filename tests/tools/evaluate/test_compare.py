@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said
+from sample_policies import Hand
+from sample_runs import start_run
+
 from poise import algos
 from poise.toolkit.run import Run
 from poise.tools.evaluate.compare import compare_runs, describe_difference
 from poise.tools.evaluate.evaluate import evaluate_run
-from sample_policies import Hand
-from sample_runs import start_run
 
 
 @pytest.fixture(scope="module")

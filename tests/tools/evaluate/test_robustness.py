@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke
+from sample_envs import needs_pybullet
+from sample_policies import Hand
+from sample_runs import start_run
+
 from poise import algos
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.registry import make_env, unwrap_poise_env
@@ -32,9 +36,6 @@ from poise.tools.evaluate.robustness import (
     measure_robustness,
 )
 from poise.tools.evaluate.robustness_plot import plot_robustness
-from sample_envs import needs_pybullet
-from sample_policies import Hand
-from sample_runs import start_run
 
 CARTPOLE = "poise/Cartpole-v0"
 HUMANOID = "poise/Humanoid3D-v0"

@@ -7,15 +7,16 @@ import numpy as np
 import pygame
 import pytest
 from click.testing import CliRunner
+from sample_envs import TAKING, make, needs_pybullet
+from sample_policies import Hands
+from sample_runs import seeing_runs
+
 from poise.cli import main
 from poise.toolkit.media.video import read_video
 from poise.toolkit.media.window import Window
 from poise.toolkit.run import Run
 from poise.tools.mimic.duel import make_duel
 from poise.tools.play.playground import Playground
-from sample_envs import TAKING, make, needs_pybullet
-from sample_policies import Hands
-from sample_runs import seeing_runs
 
 TIME_STEP = 0.02
 SIZE = 96

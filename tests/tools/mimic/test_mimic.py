@@ -7,6 +7,10 @@ import numpy as np
 import pygame
 import pytest
 from click.testing import CliRunner
+from sample_envs import TAKING, bare, make, needs_pybullet
+from sample_policies import Hands
+from sample_runs import seeing_runs
+
 from poise.cli import main
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
@@ -30,9 +34,6 @@ from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import start_training
 from poise.tools.translate.collect_dataset import collect_dataset, plan_dataset
 from poise.tools.translate.train import create_translator_run, train_translator
-from sample_envs import TAKING, bare, make, needs_pybullet
-from sample_policies import Hands
-from sample_runs import seeing_runs
 
 REACHER = "poise/Reacher2D-v0"
 SIZE = (32, 32)

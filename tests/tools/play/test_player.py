@@ -8,6 +8,8 @@ import pygame
 import pytest
 from gymnasium.spaces import Box, Discrete
 from playing import TICK, key, make, mouse, post_mouse_event, press
+from sample_envs import OUR_IDS, needs_pybullet
+
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.video import read_video
 from poise.toolkit.media.window import SIDEBAR_WIDTH, Window
@@ -26,7 +28,6 @@ from poise.tools.play.session import (
     TapeRecorder,
 )
 from poise.tools.record.record_run import make_render_env
-from sample_envs import OUR_IDS, needs_pybullet
 
 CARTPOLE = "poise/Cartpole-v0"
 STANDING = "poise/Standing-v0"

@@ -8,6 +8,7 @@ import pymunk
 import pytest
 from gymnasium.spaces import MultiDiscrete, Text
 from playing import SMALL, TICK, key, make, mouse, press
+
 from poise.envs2d.cartpole import CART_HEIGHT, CART_WIDTH
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.media.window import Window

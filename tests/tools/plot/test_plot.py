@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said
+from sample_runs import start_run
+
 from poise.toolkit.errors import WorkError
 from poise.toolkit.evaluation import RETURN_STD, REWARD_PREFIX
 from poise.toolkit.loggers import MetricSeries, read_metrics
@@ -33,7 +35,6 @@ from poise.tools.plot.results import (
     write_results,
 )
 from poise.tools.plot.trial_plots import plot_trials
-from sample_runs import start_run
 
 PNG = b"\x89PNG"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from poise.tools.plot.statistics import (
     bootstrap_interval,
     improvement_interval,

@@ -12,6 +12,10 @@ import numpy as np
 import pygame
 import pytest
 from commands import assert_one_line, invoke, said, snapshot
+from processes import python
+from sample_envs import OUR_IDS, make, needs_pybullet
+from sample_runs import start_run
+
 from poise import algos
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.experience import run_episode
@@ -30,9 +34,6 @@ from poise.tools.record.combine_recordings import GRID_GAP, TITLE_SECONDS, combi
 from poise.tools.record.images_to_video import images_to_video
 from poise.tools.record.overlays import GhostOverlay, HasCameraTarget, StripChartOverlay
 from poise.tools.record.record_run import make_render_env, make_render_settings, record_episode
-from processes import python
-from sample_envs import OUR_IDS, make, needs_pybullet
-from sample_runs import start_run
 
 RED = (200, 40, 40)
 GREEN = (40, 200, 40)

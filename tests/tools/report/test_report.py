@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said
+from processes import ROOT
+from sample_runs import start_run
+
 from poise import algos
 from poise.toolkit.registry import make_env
 from poise.tools.record.episode_trace import EpisodeTrace, TraceChannel, trace_episode
@@ -20,8 +23,6 @@ from poise.tools.report import report
 from poise.tools.report.episodes import analyze_failure, describe_failure
 from poise.tools.report.glossary import METRICS, TRACE_GROUPS
 from poise.tools.report.html import Line, make_element, render_chart, to_html
-from processes import ROOT
-from sample_runs import start_run
 
 CHROMIUM = next(
     (

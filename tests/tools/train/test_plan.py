@@ -4,12 +4,13 @@ import signal
 
 import gymnasium
 import pytest
+from sample_envs import OUR_IDS, bare
+
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
 from poise.toolkit.process import catch_signals
 from poise.toolkit.registry import describe_env, make_env
 from poise.tools.train.plan import TrainRequest, plan
-from sample_envs import OUR_IDS, bare
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_runs import SMALL_SETTINGS, SMALL_TRAINING, records_of, start_run, state_of
+
 from poise.toolkit import checkpoint
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.run import Run
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import TrainingResult, resume_training, start_training
-from sample_runs import SMALL_SETTINGS, SMALL_TRAINING, records_of, start_run, state_of
 
 STEPS = 200
 

@@ -6,10 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+from sample_envs import make
+
 from poise.toolkit.dataset import CARD, Dataset
 from poise.toolkit.errors import UserError
 from poise.tools.translate.collect_dataset import PLAN_FILE, collect_dataset, plan_dataset
-from sample_envs import make
 
 SHARD_FRAMES = "poise.tools.translate.collect_dataset.SHARD_FRAMES"
 SEED = 3

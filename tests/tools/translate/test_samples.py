@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from sample_envs import bare
+
 from poise.algos.translator import TranslatorSettings
 from poise.toolkit.dataset import CARD, Dataset
 from poise.toolkit.errors import UserError
@@ -20,7 +22,6 @@ from poise.tools.translate.pose_errors import (
 )
 from poise.tools.translate.samples import TranslatorSamples, make_rate_signal
 from poise.tools.translate.train import create_translator_run, train_translator
-from sample_envs import bare
 
 POINT = Signal("point", 2, -1.0, 1.0, "m", "position of a point")
 
