@@ -57,7 +57,7 @@ try:
 except ModuleNotFoundError:
     raise UserError(
         "environments in space need pybullet: pip install -e '.[3d]'"
-        " (Python 3.11; elsewhere from conda-forge)"
+        " on Linux, from conda-forge on macOS and Windows"
     ) from None
 
 

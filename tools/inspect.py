@@ -61,9 +61,10 @@ def show_env(env_name: str, settings: Mapping[str, Any]) -> None:
     """Print the signals, rewards and settings of an environment; its spaces if not Poise's."""
     console = Console()
     env = describe_env(resolve_env_id(env_name), settings)
+    threshold = env.spec.reward_threshold
+    solved = "" if threshold is None else f", solved at {threshold}"
     console.print(
-        f"[bold]{env.env_id}[/bold]  "
-        f"time limit {env.spec.max_episode_steps} steps, solved at {env.spec.reward_threshold}"
+        f"[bold]{env.env_id}[/bold]  time limit {env.spec.max_episode_steps} steps{solved}"
     )
     if env.poise_class is None:
         console.print(f"observation {env.observation_space}\naction {env.action_space}")

@@ -467,7 +467,7 @@ def test_evaluate_command_compares_rates_with_differences(data, elsewhere):
     result = poise("translate", "evaluate", "film", data.folder, "--beside", "eye", *figures)
     assert result.exit_code == 0, result.output
     for text in (
-        "pose rate 4",
+        "pose rate hand y",
         "mm/s",
         "deg/s",
         "differences of film",

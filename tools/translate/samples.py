@@ -100,6 +100,7 @@ def make_rate_signal(signal: Signal) -> Signal:
         math.inf,
         f"{signal.unit}/s",
         f"rate of change of the {signal.name}",
+        signal.components,
     )
 
 
