@@ -60,8 +60,8 @@ class PoseHumanoid3D(SpatialPoseEnvironment):
     """
 
     OBSERVATION = (
-        Signal("pose", 12, -1.0, 1.0, "m", "positions of elbows and hands", POINT_NAMES),
         Signal("target", 12, -1.0, 1.0, "m", "target positions of elbows and hands", POINT_NAMES),
+        Signal("pose", 12, -1.0, 1.0, "m", "positions of elbows and hands", POINT_NAMES),
         Signal("difference", 12, -2.0, 2.0, "m", "target minus pose", POINT_NAMES),
         Signal("speed", 6, -100.0, 100.0, "rad/s", "angular velocity of each joint", JOINT_NAMES),
     )

@@ -71,8 +71,8 @@ class Reacher3D(Reacher):
     """
 
     OBSERVATION = (
-        Signal("pose", 6, -0.5, 0.5, "m", "positions of elbow and hand", POINT_NAMES),
         Signal("target", 6, -0.5, 0.5, "m", "target positions of elbow and hand", POINT_NAMES),
+        Signal("pose", 6, -0.5, 0.5, "m", "positions of elbow and hand", POINT_NAMES),
         Signal("difference", 6, -1.0, 1.0, "m", "target minus pose", POINT_NAMES),
         Signal("speed", 3, -100.0, 100.0, "rad/s", "angular velocity of each joint", JOINT_NAMES),
     )

@@ -198,8 +198,8 @@ class PoseEnvironment(BaseEnvironment):
     """An environment whose task is to take one pose after another; mixed with a physics.
 
     A pose is the positions of elbows and hands (m). When it is achieved, a new target appears.
-    The environment never fails. OBSERVATION holds the signals `pose`, `target`, `difference` and
-    `speed`, in any order. `read_state` sets `angles`, `speeds` and `pose`. From the first reset on
+    The environment never fails. OBSERVATION holds the signals `target`, `pose`, `difference` and
+    `speed`, in this order. `read_state` sets `angles`, `speeds` and `pose`. From the first reset on
     the PoseTask is `task`.
     """
 
@@ -266,16 +266,10 @@ class PoseEnvironment(BaseEnvironment):
             self.sample_target(self.np_random)
 
     def get_observation(self) -> Array:
-        """Return pose, target, their difference and joint speeds, in the order of OBSERVATION."""
+        """Return target, pose, their difference and the joint speeds."""
         pose = self._flatten_points(self.pose)
         target = self._flatten_points(self.task.target)
-        values = {
-            "pose": pose,
-            "target": target,
-            "difference": target - pose,
-            "speed": self.speeds,
-        }
-        return np.concatenate([values[signal.name] for signal in self.OBSERVATION])
+        return np.concatenate((target, pose, target - pose, self.speeds))
 
     def sample_target(self, rng: np.random.Generator) -> None:
         """Set a random target."""
