@@ -331,7 +331,8 @@ class PPO(Learner):
         metrics = {**self.diagnostics(rollout), "charts/learning_rate": optimizer.learning_rate}
 
         # Update the observation statistics last: log pi_old must use the statistics used while
-        # acting.
+        # acting. Only in the first rollout it does not: that one was acted without statistics, and
+        # is learned from with its own, for both pi and pi_old.
         if not is_first:
             self.net.normalizer.update(observation.flatten(0, 1))
         return metrics

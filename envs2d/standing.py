@@ -1,4 +1,4 @@
-"""Standing: a torso on two legs without feet, 50 kg, that must not sink to its knees."""
+"""Standing: a torso on two legs without feet, 50 kg, that must not fall; kneeling is allowed."""
 
 from typing import ClassVar
 
@@ -27,7 +27,8 @@ DROP_LIMIT = 0.32
 class Standing(FigureEnvironment, PlanarEnvironment):
     """Stand on two legs without feet.
 
-    The episode ends when the torso's centre has dropped 0.32 m below its start.
+    The episode ends when the torso's centre has dropped 0.32 m below its start. Kneeling, a drop of
+    0.30 m, does not end it: `survival` pays for it as for standing, `posture` pays less.
 
     Without actions it falls after 66 steps of 20 ms, under random actions after 36 (medians of 50
     seeds).

@@ -35,6 +35,8 @@ def progress(potential: float, previous: float) -> float:
 
     The gains of an episode sum to its last potential minus its first, so that moving in circles
     gains nothing. Source: Ng, Harada and Russell (1999), Policy invariance under reward
-    transformations, with gamma = 1.
+    transformations, with gamma = 1. A learner that discounts by gamma < 1 sees their shaping,
+    gamma * potential - previous, plus (1 - gamma) * potential in every step: it also prefers to be
+    at a high potential early.
     """
     return potential - previous

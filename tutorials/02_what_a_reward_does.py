@@ -8,10 +8,11 @@ has.
                Sutton and Barto (2018), section 3.3
     survival   r = 1, so R = 1 + gamma + ... + gamma^(T-1) = (1 - gamma^T) / (1 - gamma): it knows T
                and nothing else
-    posture    r = sum_k w_k c_k with c_k = exp(-(d_k / scale_k)^2): how close to upright, to full
-               height, to rest
+    posture    r = sum_k w_k c_k; c_k = exp(-(d_k / scale_k)^2) of the distances d_k from upright,
+               from full height and from rest, and 1 - mean(a^2) for effort saved
     shaping    adds F = gamma phi(s2) - phi(s) to r; sum_t gamma^t F_t = gamma^T phi(s_T) - phi(s_0)
-               Ng et al. (1999)
+               Ng et al. (1999), with phi = 0 in terminal states: then it is -phi(s_0) for every
+               policy
     SAC        maximises R + alpha * entropy: of two policies with one R it takes the more fidgety
                arXiv:1812.05905
 """
@@ -136,6 +137,17 @@ assert np.isclose(hints(phi), GAMMA ** (len(phi) - 1) * phi[-1] - phi[0])
 # The sum forgets the way; start and end are left, and for bodies that never fall the end fades too.
 # So a hint may make learning quicker but cannot tell sitting from standing. `posture` is no hint:
 # it asks for something else.
+#
+# A fall ends the episode early, where gamma^T is not small. If phi of the fallen body is not 0, the
+# fall is paid gamma^T phi(s_T), and the hint favours falling soon. So phi must be 0 in terminal
+# states: then the sum is -phi(s_0), whatever the policy does.
+fallen = watch(make_env(ID), lambda seen: np.zeros((len(seen), 4)))["torso"]
+paid_for_the_fall = hints(fallen) + fallen[0]
+print(f"a fall after {len(fallen)} steps is paid {paid_for_the_fall:.2f} by a hint that is not 0")
+assert np.isclose(paid_for_the_fall, GAMMA ** (len(fallen) - 1) * fallen[-1])
+assert paid_for_the_fall > 5 * GAMMA**400 * STRAIGHT_HEIGHT  # What the end of a whole episode pays.
+fallen[-1] = 0.0
+assert np.isclose(hints(fallen), -fallen[0])
 
 # %% Step 4: the same learner, asked both questions. The score of each is taken from its best moment
 # in training.

@@ -12,7 +12,8 @@ algos/sac.py.
                  TD3, arXiv:1802.09477
     actor        L_pi = E[ alpha log pi(a|s) - min_j Q_j(s, a) ]  arXiv:1801.01290
     temperature  L_alpha = -log(alpha) E[ log pi(a|s) + H ], which holds the entropy at H = -dim(A)
-                 arXiv:1812.05905
+                 arXiv:1812.05905, which has alpha in place of log(alpha); the authors' code has the
+                 logarithm: alpha stays positive, and the sign of the gradient is the same
     targets      Q' <- (1 - tau) Q' + tau Q  DDPG, arXiv:1509.02971
 """
 
@@ -88,6 +89,9 @@ assert all(
     torch.isclose(torch.trapezoid(p, grid), torch.ones(()), atol=1e-2) for p in density
 )  # All chances sum to 1.
 assert log_density(far, far, zero).isfinite() and (1 - torch.tanh(far) ** 2).log().isinf()
+# The entropy of tanh(u), u ~ N(0, 1), is 0.67 nats: a new policy is above the target H = -1.
+log_p = log_density(torch.atanh(grid)[:, None], torch.tensor(0.0), torch.tensor(0.0))
+assert abs(-torch.trapezoid(log_p.exp() * log_p, grid) - 0.67) < 0.01
 
 # %% Step 2: why two critics? Let ten actions be worth 0, and let critics see that but for noise of
 # size 1: to one critic the best action seems worth 1.5, to the smaller of two 0.7. The actor looks
@@ -131,7 +135,9 @@ assert torch.isclose(
     losses(Batch(s, a, r, s, r))[0], ((critics(torch.cat((s, a), -1)) - 1) ** 2).sum()
 )  # The end: y = r.
 
-# %% Step 4: act, remember, descend, let the targets follow. That is all of SAC.
+# %% Step 4: act, remember, descend, let the targets follow. That is all of SAC. (Here all three
+# gradients are taken at the same weights; algos/sac.py steps the critics first, and the actor's
+# gradient is that of the new critics.)
 envs, buffer = (
     EnvBatch("poise/Cartpole-v0", 1, seed=0),
     ReplayBuffer(6000, box_space(Cartpole.OBSERVATION), box_space(Cartpole.ACTION)),
@@ -158,7 +164,7 @@ chance, learnt = returns[steps < WARMUP].mean(), returns[-3:].mean()
 print(f"return of chance {chance:.0f}, of our SAC {learnt:.0f} (at most 400)")
 assert (
     learnt > (3 if QUICK else 8) * chance and log_alpha < 0
-)  # Knowing more, it needs less chance: alpha < 1.
+)  # alpha < 1: it falls for as long as the entropy, 0.67 at first, is above the target, -1.
 
 # %% Step 5: algos/sac.py computes the same, faster. Give it our weights and the same noise, and
 # compare losses and slopes.

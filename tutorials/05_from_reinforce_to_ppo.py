@@ -5,8 +5,10 @@ and read algos/ppo.py.
 
     REINFORCE  grad E[R] = E[ sum_t R grad log pi(a_t|s_t) ], R = r_0 + r_1 + ... of the episode
                Williams (1992)
-    credit     R_t - V(s_t) for R, where R_t = r_t + r_(t+1) + ..., V(s_t) = E[R_t | s_t]:
-               less noise  Williams (1992)
+    credit     R_t = r_t + r_(t+1) + ... for R, the reward-to-go: less variance, the same mean
+               Sutton et al. (2000), Policy gradient methods for RL with function approximation
+    baseline   R_t - V(s_t) for R_t, where V(s_t) = E[R_t | s_t]: less variance, the same mean
+               Greensmith, Bartlett and Baxter (2004)
     GAE        A_t = sum_k (gamma lambda)^k delta_(t+k), delta_t = r_t + gamma V(s_(t+1)) - V(s_t)
                arXiv:1506.02438
     ratio      E[ ratio A ], ratio = pi(a|s) / pi_old(a|s): the same slope at pi_old, and of use
@@ -40,7 +42,7 @@ QUICK, OUT, SCALE = (
 )
 OUT.mkdir(exist_ok=True)
 SEEDS, STEPS, MANY, EPS = (1, 14_000, 150, 0.2) if QUICK else (4, 20_000, 400, 0.2)
-KINDS = ("REINFORCE", "5 epochs, log pi", "5 epochs, ratio", "5 epochs, clipped: PPO")
+KINDS = ("reward-to-go", "5 epochs, log pi", "5 epochs, ratio", "5 epochs, clipped: PPO")
 beginner = partial(PPO, box_space(Cartpole.OBSERVATION), box_space(Cartpole.ACTION))
 settings = partial(PPOSettings, rollout_steps=64, learning_rate=3e-3, normalize_observations=False)
 
@@ -60,11 +62,20 @@ def live(pupil: PPO, envs: EnvBatch, returns: list[float]) -> list[Tensor]:
     return pupil.buffer.drain(pupil.device)
 
 
-# %% Step 1: REINFORCE. As grad p = p grad log p, grad E[f] = E[f grad log p], even of an f that one
-# can only try. Of an episode's log p only log pi has a slope: the environment's own chances hold no
-# weights. Right on average, but how noisy! Step 2: whose merit? No action made all that an episode
-# was paid. What is left without V is merit or luck; lambda says how soon to believe V (which errs)
-# instead of what came (which is luck, too). A time-out is no death: what would follow counts.
+# %% Step 1: the policy gradient. Let x be an episode, with probability p(x) and return R(x). Then
+#     grad E[R] = sum_x R(x) grad p(x)               only p depends on the weights
+#               = sum_x p(x) R(x) grad log p(x)      as grad log p = grad p / p
+#               = E[ R grad log p ],                 a mean over episodes: one can sample it
+#     log p(x)  = log p(s_0) + sum_t [ log pi(a_t|s_t) + log p(s_(t+1)|s_t, a_t) ]
+# Only log pi depends on the weights, so grad E[R] = E[ R sum_t grad log pi(a_t|s_t) ]: REINFORCE.
+# The mean is right, the variance large.
+#
+# Step 2: less variance. At every state the mean of grad log pi over actions is
+#     sum_a pi(a|s) grad log pi(a|s) = sum_a grad pi(a|s) = grad 1 = 0.
+# So whatever does not depend on a_t may be taken from its factor R, and the mean stays: the rewards
+# before t, which leaves R_t, and any function of s_t, which leaves R_t - V(s_t). lambda mixes V,
+# which errs (bias), and the rewards that came (variance). A truncated episode is bootstrapped with
+# V.
 def gae(
     r: Tensor, v: Tensor, v2: Tensor, end: Tensor, cut: Tensor, gamma: float, lam: float
 ) -> Tensor:
@@ -153,9 +164,9 @@ def train(kind: str, seed: int) -> Array:
     """(Rollouts, 2): the mean return of the last 20 episodes, and how far log pi went from log
     pi_old.
     """
-    lam, epochs, rows = (
-        (1, 1, 1024) if kind == KINDS[0] else (0.95, 5, 128)
-    )  # At lam = 1, b.R is R_t. 128: 8 steps an epoch.
+    # At lam = 1, b.R is R_t: discounted, and bootstrapped with V where the rollout cuts an episode
+    # off. So the first kind is not quite REINFORCE, which waits for the end. 128: 8 steps an epoch.
+    lam, epochs, rows = (1, 1, 1024) if kind == KINDS[0] else (0.95, 5, 128)
     pupil, envs = beginner(settings(gae_lambda=lam), seed), EnvBatch("poise/Cartpole-v0", 16, seed)
     optimizer, story, returns = pupil.optimizers["all"], [], list[float]()
     for _ in range(STEPS // 1024):
@@ -247,11 +258,12 @@ def check_exercise_1(slope: Callable[[Tensor, Tensor, float], Tensor]) -> bool:
 
 
 def check_exercise_2(delta: Callable[[float, float, float, bool, bool], float]) -> bool:
-    """2. Paid 1 for ever, V is 100. Write delta(r, v, v2, terminated, truncated) for gamma = 0.99:
-    what do the ends change?
+    """2. Write delta(r, v, v2, terminated, truncated) for gamma = 0.99, with v = V(s_t) and
+    v2 = V(s_(t+1)). What does each of the two ends change?
     """
     return all(
-        abs(delta(1, 100, 100, end, cut) - (-99 if end else 0)) < 1e-6
+        abs(delta(r, v, v2, end, cut) - (r - v if end else r - v + 0.99 * v2)) < 1e-6
+        for r, v, v2 in ((1.0, 100.0, 100.0), (1.0, 100.0, 90.0), (3.0, -7.0, 20.0))
         for end in (False, True)
         for cut in (False, True)
     )
@@ -274,6 +286,8 @@ assert check_exercise_1(lambda a, f, m: (f * (a - m)).mean()) and not check_exer
 )
 assert check_exercise_2(lambda r, v, v2, end, cut: r + 0.99 * (1 - end) * v2 - v)
 assert not check_exercise_2(lambda r, v, v2, end, cut: r + 0.99 * (1 - max(end, cut)) * v2 - v)
+assert not check_exercise_2(lambda r, v, v2, end, cut: r + 0.99 * (1 - end) * v - v2)
+assert not check_exercise_2(lambda r, v, v2, end, cut: -99 * end)
 assert check_exercise_3(lambda x, A: A * ((x - 1) * A.sign() < EPS)) and not check_exercise_3(
     lambda x, A: A * (abs(x - 1) < EPS)
 )

@@ -3,10 +3,10 @@
 Afterwards you can derive the deterministic policy gradient, measure how much a critic flatters its
 actor, cure that in three ways, read algos/td3.py, and say where SAC goes another way.
 
-    gradient   grad_theta Q(s, mu(s)) = grad_a Q(s, a) at a = mu(s), times grad_theta mu(s)
-               arXiv:1509.02971
+    gradient   grad J = E[ grad_theta mu(s) grad_a Q(s, a) ] at a = mu(s), over the states that mu
+               visits  Silver et al. (2014), Deterministic policy gradient algorithms
     DDPG       L_Q = E[ (Q(s, a) - y)^2 ], y = r + gamma (1 - terminated) Q'(s2, a2), a2 = mu'(s2);
-               L_mu = -E[ Q(s, mu(s)) ]
+               L_mu = -E[ Q(s, mu(s)) ]  arXiv:1509.02971
     twin       y with min_j Q'_j(s2, a2) of two critics: where they quarrel, believe the lower
                arXiv:1802.09477
     smoothing  a2 = clip(mu'(s2) + clip(epsilon, -c, c), -1, 1), epsilon ~ N(0, sigma^2)  (the same)
@@ -58,9 +58,16 @@ PLAIN, SPACES = (
 )
 KINDS = [["DDPG", "with twin critics", "and smoothing", "and delay: TD3", "SAC"][k] for k in TRIED]
 
-# %% Step 1: the gradient. The critic says which way a better action lies; the actor, which way its
-# weights move the action. Let mu(s) = tanh(s w), so that grad_w mu(s) = (1 - a^2) s, and compare
-# the chain with many small nudges of w.
+# %% Step 1: the gradient. Let V(s) = Q(s, mu(s)), with s2 the state after s under a = mu(s). Then
+#     grad V(s) = grad mu(s) grad_a Q(s, a) + [ grad Q(s, a) at a fixed a ]   the chain rule
+#               = grad mu(s) grad_a Q(s, a) + gamma E[ grad V(s2) ]   as Q(s, a) = E[ r + gamma V(s2) ]
+# and with the same for s2, and so on,
+#     grad V(s_0) = E[ sum_t gamma^t grad mu(s_t) grad_a Q(s_t, a_t) ].
+# No gradient of the state distribution is left: the critic says which way a better action lies; the
+# actor, which way its weights move the action. (DDPG and TD3 take the states from the replay buffer
+# instead, and for Q a network: an approximation.)
+# Let mu(s) = tanh(s w), so that grad_w mu(s) = (1 - a^2) s, and compare the chain with many small
+# nudges of w.
 s, w = (
     torch.randn(100, 4, dtype=torch.float64),
     torch.randn(4, 1, dtype=torch.float64, requires_grad=True),
@@ -103,7 +110,10 @@ assert (
 # %% Step 3: does a critic tell the truth? Ask it all along the actor's way, and add up what really
 # came.
 def look(p: TD3 | SAC) -> tuple[float, float]:
-    """Mean of Q(s, mu(s)) less the discounted return from s on; mean return of an episode."""
+    """Mean of Q_1(s, mu(s)) less the discounted return from s on; mean return of an episode.
+
+    Of the first critic for all: the minimum of two would be lower without any cure.
+    """
     gap, returns, env = [], [], make_env(ID)
     for seed in range(LIVES):
         moments = list(run_episode(env, lambda seen: p.act(seen, explore=False), seed))
@@ -113,8 +123,10 @@ def look(p: TD3 | SAC) -> tuple[float, float]:
         )
         came = np.array([*accumulate(r[::-1], lambda later, now: now + GAMMA * later)])[::-1]
         told = p.critic(
-            p.replay.normalizer(p.to_tensor(seen)), p.to_tensor(p.act(seen, explore=False))
-        ).amin(0)
+            p.replay.normalizer(p.to_tensor(seen)),
+            p.to_tensor(p.act(seen, explore=False)),
+            members=1,
+        ).squeeze(0)
         gap += (told.detach().numpy() - came)[
             : None if moments[-1].terminated else -200
         ].tolist()  # A time-out cuts off

@@ -7,7 +7,7 @@ test by experiment whether what you saw was the cause.
     a film       frame k shows the moment t_k = k / f; T steps are T + 1 moments, at a part s of
                  their speed (T + 1) / (s f) long
     a margin     1 at rest, 0 where the episode ends: the first one that is used up says how it fell
-    a critic     V(s) = E[ r_1 + gamma r_2 + gamma^2 r_3 + ... ]; for 1 a step and n steps left
+    a critic     V(s_t) = E[ r_t + gamma r_(t+1) + ... ]; for 1 a step and n steps left
                  (1 - gamma^n) / (1 - gamma)
     who teaches  PPO, whose V we ask here when it noticed  arXiv:1707.06347
     a cause      is what changes the end when it is changed: rescue the body at t, and see from when
