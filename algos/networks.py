@@ -9,7 +9,7 @@ x = (vector, tanh(LayerNorm(W h)))                                 as in DrQ, ar
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from typing import Generic, TypeVar, cast
@@ -123,12 +123,21 @@ class TwinCritic(nn.Module):
         """Return the values (members, B) of all members, or of the first `members`."""
         return self.ensemble(torch.cat((self.encoder(s), a), -1), members)
 
-    def frozen_encoder(self) -> AbstractContextManager[None]:
-        """Return a block in which an actor that shares the encoder reuses the same features of s.
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within this block the critic is a fixed function: no gradient of its weights is computed.
 
-        Images are encoded once, without gradients. The encoder's weights must not change within it.
+        An actor that shares the encoder gets the same features of s, which are computed once. The
+        weights must not change within the block.
         """
-        return self.encoder.frozen() if isinstance(self.encoder, PixelEncoder) else nullcontext()
+        encoder = self.encoder
+        is_trained = self.ensemble.weights[0].requires_grad
+        self.ensemble.requires_grad_(False)
+        try:
+            with encoder.frozen() if isinstance(encoder, PixelEncoder) else nullcontext():
+                yield
+        finally:
+            self.ensemble.requires_grad_(is_trained)
 
 
 class Actor(nn.Module, Generic[Output]):

@@ -128,7 +128,7 @@ class SAC(Learner):
         critic_loss = self.critic_loss(batch, alpha)
         gradient_step(self.optimizers["critic"], critic_loss)
 
-        with self.critic.frozen_encoder():
+        with self.critic.frozen():
             a, log_pi = self.actor(batch.s).sample(self.generator)
             actor_loss = self.actor_loss(batch.s, a, log_pi, alpha)
         gradient_step(self.optimizers["policy"], actor_loss)

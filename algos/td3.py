@@ -132,7 +132,7 @@ class TD3(Learner):
         metrics = {"losses/qf_loss": critic_loss.item()}
 
         if self.replay.updates % self.settings.policy_delay == 0:
-            with self.critic.frozen_encoder():
+            with self.critic.frozen():
                 actor_loss = self.actor_loss(batch.s, self.actor(batch.s))
             gradient_step(self.optimizers["policy"], actor_loss)
             metrics["losses/actor_loss"] = actor_loss.item()
@@ -143,7 +143,7 @@ class TD3(Learner):
     def critic_loss(self, batch: Batch) -> Tensor:
         """Return L_Q, summed over the critics."""
         cfg = self.settings
-        with torch.no_grad(), self.critic_target.frozen_encoder():
+        with torch.no_grad(), self.critic_target.frozen():
             epsilon = cfg.policy_noise * self.sample_noise(batch.a)  # (B, A)
             noise = epsilon.clamp(-cfg.noise_clip, cfg.noise_clip)
             a2 = (self.actor_target(batch.s2) + noise).clamp(-1.0, 1.0)

@@ -60,7 +60,7 @@ KINDS = [["DDPG", "with twin critics", "and smoothing", "and delay: TD3", "SAC"]
 
 # %% Step 1: the gradient. Let V(s) = Q(s, mu(s)), with s2 the state after s under a = mu(s). Then
 #     grad V(s) = grad mu(s) grad_a Q(s, a) + [ grad Q(s, a) at a fixed a ]   the chain rule
-#               = grad mu(s) grad_a Q(s, a) + gamma E[ grad V(s2) ]   as Q(s, a) = E[ r + gamma V(s2) ]
+#               = grad mu(s) grad_a Q(s, a) + gamma E[ grad V(s2) ]   as Q = E[ r + gamma V(s2) ]
 # and with the same for s2, and so on,
 #     grad V(s_0) = E[ sum_t gamma^t grad mu(s_t) grad_a Q(s_t, a_t) ].
 # No gradient of the state distribution is left: the critic says which way a better action lies; the

@@ -404,6 +404,19 @@ def test_the_actors_step_leaves_the_critics_weights_alone():
     assert all(parameter.grad is None for parameter in learner.critic.parameters())
 
 
+def test_a_frozen_critic_has_the_same_gradient_in_the_action_and_none_in_its_weights():
+    critic = sac().critic
+    s = torch.randn(5, 3)
+    a = torch.randn(5, 2, requires_grad=True)
+    (expected,) = torch.autograd.grad(critic(s, a).amin(0).mean(), a)
+    with critic.frozen():
+        loss = critic(s, a).amin(0).mean()
+    loss.backward()
+    assert torch.equal(a.grad, expected)
+    assert all(weight.grad is None for weight in critic.parameters())
+    assert all(weight.requires_grad for weight in critic.parameters())
+
+
 @pytest.mark.parametrize(("log_pi", "grows"), [(-5.0, False), (5.0, True)])
 def test_the_temperature_rises_when_there_is_too_little_entropy_and_falls_when_too_much(
     log_pi, grows
