@@ -32,9 +32,9 @@ EVALUATE_EVERY = 50
 EVALUATION_BATCHES = 4
 """Size of an evaluation, in minibatches."""
 
-GROUP_PREFIX = "eye_"
-COUNTERS_GROUP = "watched"
-BUFFER_GROUP = "album"
+GROUP_PREFIX = "translator_"
+COUNTERS_GROUP = "online_counters"
+BUFFER_GROUP = "image_buffer"
 """In a saved state: the prefix of the translator's groups, and two groups of its own."""
 
 
@@ -63,14 +63,14 @@ class ImageBuffer:
         """Return the content, without unused memory."""
         return {
             "count": self.count,
-            "pictures": self.images[: self.size],
+            "images": self.images[: self.size],
             "values": self.values[: self.size],
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Restore a saved state."""
         self.count = state["count"]
-        self.images[: self.size] = state["pictures"]
+        self.images[: self.size] = state["images"]
         self.values[: self.size] = state["values"]
 
 

@@ -152,7 +152,7 @@ class Translator:
         if cfg.next_frame_coef:
             features = cfg.conv_channels[-1] + cfg.lstm_channels
             self.frame_decoder = FrameDecoder((features, *reversed(cfg.conv_channels[:-1])))
-            self.networks["painter"] = self.frame_decoder
+            self.networks["frame_decoder"] = self.frame_decoder
         # Images keep the colours of a pixel side by side; in that layout (channels_last),
         # convolutions take two thirds of the time.
         for network in self.networks.values():

@@ -62,10 +62,10 @@ def test_translator_is_trained_and_its_losses_are_logged_beside_the_policys(runs
     assert "losses/translation" in metrics
     assert "losses/policy_loss" in metrics
     assert "losses/translation" not in (Run.open(runs, "alone").path / "metrics.csv").read_text()
-    state = run.load_checkpoint("latest", ["watched", "album"])[1]
+    state = run.load_checkpoint("latest", ["online_counters", "image_buffer"])[1]
     num_updates = 1 + (STEPS // NUM_ENVS - LEARNING_STARTS) // UPDATE_EVERY
-    assert state["watched"]["minibatches"] == num_updates
-    images = state["album"]["pictures"]
+    assert state["online_counters"]["minibatches"] == num_updates
+    images = state["image_buffer"]["images"]
     assert len(images) == STEPS // NUM_ENVS
     pose = load_translator(run).translate(images[:1])
     assert pose.shape == (1, 4)
@@ -73,10 +73,10 @@ def test_translator_is_trained_and_its_losses_are_logged_beside_the_policys(runs
 
 
 def test_buffered_poses_render_to_the_buffered_images(runs):
-    buffer = Run.open(runs, "both").load_checkpoint("latest", ["album"])[1]["album"]
+    buffer = Run.open(runs, "both").load_checkpoint("latest", ["image_buffer"])[1]["image_buffer"]
     env = make("poise/Reacher2D-v0", "rgb_array", width=64, height=64, show_markers=False).unwrapped
     env.reset(seed=0)
-    samples = list(zip(buffer["pictures"], buffer["values"], strict=True))
+    samples = list(zip(buffer["images"], buffer["values"], strict=True))
     for image, pose in samples[::100]:
         env.pose = tuple(map(tuple, pose.reshape(2, 2).tolist()))
         difference = np.abs(env.render().astype(int) - image).max()

@@ -481,7 +481,7 @@ def test_evaluate_command_compares_rates_with_differences(data, elsewhere):
     assert Path("worst.png").stat().st_size > 1000
     run = Run.open(Path("runs"), "film")
     decoder = load_translator(run).frame_decoder.state_dict()
-    saved = run.load_checkpoint("latest", ["network_painter"])[1]["network_painter"]
+    saved = run.load_checkpoint("latest", ["network_frame_decoder"])[1]["network_frame_decoder"]
     assert decoder
     for name, value in decoder.items():
         np.testing.assert_array_equal(value, saved[name], "the trained decoder is loaded")

@@ -265,7 +265,7 @@ def test_randomized_dataset_is_reproducible_and_keeps_states(monkeypatch, tmp_pa
     monkeypatch.setattr(collecting, "SHARD_FRAMES", 16)
     varied = plan(randomize_appearance={"all": 1})
     many = collect_dataset(varied, tmp_path / "many", jobs=2)
-    assert many.card["variation"] == {**dict.fromkeys(KINDS, 1.0), "lighting": 0.0}
+    assert many.card["randomize_appearance"] == {**dict.fromkeys(KINDS, 1.0), "lighting": 0.0}
     for name, how in (
         ("varied", varied),
         ("plain", plan()),
@@ -306,11 +306,13 @@ def test_with_no_variation_a_plan_is_what_it_always_was():
         == plan()
         == plan(randomize_appearance={"pixel_noise": 0, "colours": 0.0})
     )
-    assert "variation" not in plan()
+    assert "randomize_appearance" not in plan()
 
 
 def test_strength_of_all_is_default_of_the_others():
-    randomization = plan(randomize_appearance={"all": 0.5, "pixel_noise": 0})["variation"]
+    randomization = plan(randomize_appearance={"all": 0.5, "pixel_noise": 0})[
+        "randomize_appearance"
+    ]
     assert randomization == {**dict.fromkeys(KINDS, 0.5), "pixel_noise": 0.0, "lighting": 0.0}
 
 
@@ -349,7 +351,7 @@ def test_dataset_command_randomizes_and_help_lists_all_names(elsewhere):
     ]
     result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *options])
     assert result.exit_code == 0, result.output
-    randomization = json.loads(Path("pictures", CARD).read_text())["variation"]
+    randomization = json.loads(Path("pictures", CARD).read_text())["randomize_appearance"]
     assert {name: strength for name, strength in randomization.items() if strength} == {
         "colours": 1.0,
         "occluders": 0.5,

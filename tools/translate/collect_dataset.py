@@ -94,7 +94,7 @@ def plan_dataset(
         "seed": seed,
     }
     if any(randomization.values()):
-        plan["variation"] = randomization
+        plan["randomize_appearance"] = randomization
     return {**plan, "versions": get_versions()}
 
 
@@ -150,7 +150,7 @@ def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:
 
 def sample_appearance(plan: Mapping[str, Any], episode: int, step: int) -> Appearance:
     """Return the appearance of the environment in one frame, given a dataset's plan or card."""
-    randomization = AppearanceRandomization.parse(plan.get("variation", {}))
+    randomization = AppearanceRandomization.parse(plan.get("randomize_appearance", {}))
     # The episode's actions draw from [seed, episode].
     return randomization.sample_appearance(np.random.default_rng([plan["seed"], episode, 1 + step]))
 
