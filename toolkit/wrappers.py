@@ -1,13 +1,19 @@
-"""FlattenPixels: observations with an image as one byte vector, which learners store and batch."""
+"""Wrappers that every environment gets where it is used.
+
+FlattenPixels: observations with an image as one byte vector, which learners store and batch.
+ErrorReports: whatever an environment raises, as one WorkError that names it.
+"""
 
 import math
-from typing import Any
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, flatdim, flatten
 
-from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.errors import UserError, WorkError, describe_error
 from poise.toolkit.spaces import Array
 
 FLOAT32_BYTES = 4
@@ -57,6 +63,59 @@ class FlattenPixels(gymnasium.ObservationWrapper[Any, Any, Any]):
             raise WorkError("a number beside the image in the observation is not finite")
         number_bytes = [values.view(np.uint8) for values in numbers]
         return np.concatenate([*number_bytes, parts[self._image_key].ravel()])
+
+
+class ErrorReports(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Raises what an environment raises as a WorkError with its id, the method and the cause.
+
+    An environment may be the user's own or another package's, and may raise anything, SystemExit
+    included. Errors that Poise raises itself pass unchanged. A failure to close is only printed:
+    what the environment was needed for is done by then.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], env_id: str) -> None:
+        super().__init__(env)
+        self.env_id = env_id
+        if not isinstance(env.metadata, Mapping):
+            self.metadata = {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment."""
+        try:
+            return self.env.reset(seed=seed, options=options)
+        except (Exception, SystemExit) as error:
+            self._raise_work_error("reset", error)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step the environment."""
+        try:
+            return self.env.step(action)
+        except (Exception, SystemExit) as error:
+            self._raise_work_error("step", error)
+
+    def render(self) -> Any:
+        """Render the environment."""
+        try:
+            return self.env.render()
+        except (Exception, SystemExit) as error:
+            self._raise_work_error("render", error)
+
+    def close(self) -> None:
+        """Close the environment."""
+        try:
+            self.env.close()
+        except (Exception, SystemExit) as error:
+            cause = describe_error(error)
+            print(f"warning: environment {self.env_id!r} failed in close: {cause}", file=sys.stderr)
+
+    def _raise_work_error(self, method: str, error: BaseException) -> NoReturn:
+        if isinstance(error, UserError | WorkError):
+            raise error
+        raise WorkError(
+            f"environment {self.env_id!r} failed in {method}: {describe_error(error)}"
+        ) from error
 
 
 def is_image_space(space: gymnasium.Space[Any]) -> bool:
