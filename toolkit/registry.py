@@ -18,7 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, WorkError, describe_error, printable, unknown_name_error
 from poise.toolkit.spaces import Array, Signal
-from poise.toolkit.wrappers import ErrorReports, FlattenPixels, has_image_space
+from poise.toolkit.wrappers import LearnerEnv
 
 NAMESPACE = "poise"
 
@@ -110,35 +110,29 @@ def resolve_env_id(name: str) -> str:
 def make_env(
     env_id: str, settings: Mapping[str, Any] | None = None, render_mode: str | None = None
 ) -> Env:
-    """Make one environment of any id in the form that every learner expects.
+    """Make one environment of any id in the form that every learner expects: a LearnerEnv.
 
-    Observations are a Box: a Dict, a Tuple or a Discrete space is flattened, an image becomes a
-    row of bytes (PixelVectorSpace). Actions are Discrete or a Box of [-1, 1], clipped to it.
+    Observations are a Box: spaces of any form are flattened, an image becomes a row of bytes
+    (PixelVectorSpace). Actions are Discrete, MultiDiscrete or a Box of [-1, 1], clipped to it.
+    Around it is the time limit.
 
     Raises:
-        UserError: the environment cannot be made with these settings, or its actions are unbounded.
+        UserError: the environment cannot be made with these settings, or a space is not supported.
     """
     env = make_unwrapped_env(env_id, settings, render_mode)
+    max_steps = env.spec.max_episode_steps if env.spec is not None else None
+    if isinstance(env, gymnasium.wrappers.TimeLimit):
+        env = env.env  # The limit goes around the checks: it unpacks what a step returns.
+    elif max_steps is None and unwrap_poise_env(env) is None:
+        max_steps = DEFAULT_MAX_EPISODE_STEPS
+    else:
+        max_steps = None  # There is none, or another wrapper lies around it.
     try:
-        return ErrorReports(_adapt_spaces(env, env_id), env_id)
-    except UserError:
-        raise
+        env = LearnerEnv(env)
     except Exception as error:  # The code of another package may raise anything.
+        env.close()
         raise UserError(_format_make_error(env_id, error)) from error
-
-
-def _adapt_spaces(env: Env, env_id: str) -> Env:
-    if has_image_space(env.observation_space):
-        env = FlattenPixels(env)
-    if unwrap_poise_env(env):
-        return env
-    if env.spec is not None and env.spec.max_episode_steps is None:
-        env = gymnasium.wrappers.TimeLimit(env, DEFAULT_MAX_EPISODE_STEPS)
-    if not isinstance(env.observation_space, gymnasium.spaces.Box):
-        env = gymnasium.wrappers.FlattenObservation(env)
-    if isinstance(env.action_space, gymnasium.spaces.Box):
-        env = _normalize_actions(env, env.action_space, env_id)
-    return env
+    return env if max_steps is None else gymnasium.wrappers.TimeLimit(env, max_steps)
 
 
 def make_unwrapped_env(
@@ -170,6 +164,8 @@ def make_unwrapped_env(
 
 
 def _format_make_error(env_id: str, error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
     is_explained = isinstance(error, gymnasium.error.Error | TypeError | ValueError)
     reason = printable(error) if is_explained else describe_error(error)
     return f"environment {env_id!r} cannot be made: {reason}"
@@ -256,19 +252,6 @@ def unwrap_poise_env(env: Env) -> BaseEnvironment | None:
     """Return the BaseEnvironment inside `env`; None where it is not one of Poise."""
     inner = env.unwrapped
     return inner if isinstance(inner, BaseEnvironment) else None
-
-
-def _normalize_actions(env: Env, box: gymnasium.spaces.Box, env_id: str) -> Env:
-    if not box.is_bounded():
-        raise UserError(
-            f"environment {env_id!r} has an action without bounds; "
-            "wrap it so that its bounds are finite"
-        )
-    if not (np.all(box.low == -1.0) and np.all(box.high == 1.0)):
-        env = gymnasium.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
-    return gymnasium.wrappers.TransformAction(
-        env, lambda action: np.clip(action, -1.0, 1.0), env.action_space
-    )
 
 
 def _smoke_test(env: Env, env_id: str) -> None:
