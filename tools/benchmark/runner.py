@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from poise.toolkit.console import Console
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.files import parse_json, read_json_mapping
 from poise.toolkit.process import count_cores
