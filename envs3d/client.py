@@ -70,6 +70,8 @@ class Client(BulletClient):  # type: ignore[misc]
 
     def __init__(self, mass_scale: float, friction_scale: float) -> None:
         super().__init__(pybullet.DIRECT)
+        self.num_pushes = 0
+        """Pushes since the last reset: their forces act in the next step, and cannot be read."""
         self.mass_scale = mass_scale
         self.friction_scale = friction_scale
 
