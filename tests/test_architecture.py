@@ -338,6 +338,18 @@ def test_files_are_read_through_the_readers_with_limits_only(path):
 
 
 @EVERY_LIBRARY_FILE
+def test_modules_are_imported_by_name_in_known_places_only(path):
+    """To import a module is to run it: SECURITY.md says whose."""
+    places = {
+        "importlib.import_module": ("toolkit/experience.py", "algos/registry.py"),
+        "gymnasium.make": ("toolkit/registry.py",),
+    }
+    for name, node in calls_in(path):
+        if name in places:
+            assert path.relative_to(ROOT).as_posix() in places[name], f"line {node.lineno}: {name}"
+
+
+@EVERY_LIBRARY_FILE
 def test_nothing_reaches_the_terminal_but_through_the_console_or_as_printable_text(path):
     """A file's name, an environment's message: a terminal obeys no escape code in them."""
     tree = tree_of(path)

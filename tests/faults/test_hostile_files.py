@@ -1,5 +1,6 @@
 """Files from elsewhere or edited by hand: one line names the file, and no code runs unasked."""
 
+import contextlib
 import copy
 import json
 import os
@@ -18,7 +19,9 @@ from sample_runs import start_run
 
 import poise
 from poise.toolkit import registry
-from poise.toolkit.errors import UserError
+from poise.toolkit.dataset import Dataset, Shard, write_card
+from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.spaces import Signal
 
 DELETED = object()
 OTHER_KINDS = (None, -1, 2.5, 10**30, "x", [1], {"a": 1}, DELETED)
@@ -159,6 +162,47 @@ def test_edited_preset_or_suite_is_one_line(values, command, elsewhere, monkeypa
         result = invoke(*words, "file.yaml")
         assert isinstance(result.exception, SystemExit) and result.exit_code == 2, content
         assert result.stderr.startswith("poise: ") and result.stderr.count("\n") == 1
+
+
+def test_edited_card_or_shard_of_a_dataset_is_one_line(tmp_path):
+    signals = [Signal("angle", 2, -1.0, 1.0, "rad", "joint angles", ("left", "right"))]
+    shard = Shard(
+        np.zeros((4, 8, 8, 3), np.uint8), np.zeros((4, 2), np.float32), np.repeat([0, 1], 2)
+    )
+    shard.save(tmp_path / "shard_0000")
+    metadata = {"env": "poise/Reacher2D-v0", "env_settings": {}, "rate": 50, "sequence": 2}
+    write_card(tmp_path, {**metadata, "seed": 0}, signals, ["shard_0000"])
+    assert len(Dataset(tmp_path)) == 4
+    path = tmp_path / "card.json"
+    content = json.loads(path.read_text())
+    refused = 0
+    for card in list_edits(content, seed=3, number=300):
+        path.write_text(json.dumps(card))
+        try:
+            Dataset(tmp_path)
+        except UserError as error:
+            refused += "card.json" in str(error) and "\n" not in str(error)
+    assert refused > 100, "most edits are errors that name the file"
+    path.write_text(json.dumps(edited(content, ("shards",), {"../x": {}})))
+    with pytest.raises(UserError, match=r"card\.json: key shards"):
+        Dataset(tmp_path)
+    path.write_text(json.dumps(content))
+    np.save(tmp_path / "shard_0000" / "signals.npy", np.zeros((4, 3), np.float32))
+    with pytest.raises(UserError, match=r"signals\.npy"):
+        Dataset(tmp_path)
+
+
+def test_edited_suite_of_a_benchmark_is_one_line(tmp_path):
+    from poise.tools.benchmark.runner import SUITE_FILE, _check_and_save_plan
+    from poise.tools.benchmark.suite import SuitePlan
+
+    plan = SuitePlan("mine", [0], {"cartpole-ppo": {"env": "poise/Cartpole-v0"}}, [])
+    _check_and_save_plan(plan, tmp_path)
+    content = json.loads((tmp_path / SUITE_FILE).read_text())
+    for values in list_edits(content, seed=4, number=60):
+        (tmp_path / SUITE_FILE).write_text(json.dumps(values))
+        with contextlib.suppress(UserError, WorkError):
+            _check_and_save_plan(plan, tmp_path)
 
 
 @pytest.mark.parametrize(
