@@ -40,7 +40,7 @@ CHOICE_SPACES = (Discrete, MultiDiscrete, MultiBinary)
 MAX_OBSERVATION_SIZE = 10_000_000
 """Numbers of an observation at most: a Discrete space of n values becomes n numbers."""
 
-MAX_REASON_LENGTH = 500
+MAX_REASON_LENGTH = 200
 """Characters of an environment's own error message that are repeated."""
 
 
@@ -224,14 +224,12 @@ class ObservationEncoder:
         return Box(low, high, dtype=self.dtype.type)
 
     def _require_finite(self, flat: Array) -> None:
-        # The squares' sum is the cheapest test. It can overflow though all values are finite.
-        if flat.dot(flat) <= FLOAT32_MAX:
+        # NaN is in no order: the comparison is false.
+        if not flat.size or (flat.max() <= FLOAT32_MAX and flat.min() >= -FLOAT32_MAX):
             return
-        is_finite = np.abs(flat) <= FLOAT32_MAX
-        if not is_finite.all():
-            index = int(np.flatnonzero(~is_finite)[0])
-            detail = f"observation{self._name_component(index)} is {flat[index]}"
-            raise InvalidValueError("observation", "is not finite", detail)
+        index = int(np.flatnonzero(~(np.abs(flat) <= FLOAT32_MAX))[0])
+        detail = f"observation{self._name_component(index)} is {flat[index]}"
+        raise InvalidValueError("observation", "is not finite", detail)
 
     def _name_component(self, index: int) -> str:
         """Return the index expression of a number of the flat array."""
@@ -551,6 +549,7 @@ def _to_box(space: Box, values: Array) -> Array:
     low = space.low.astype(np.float64)
     high = space.high.astype(np.float64)
     scaled = np.asarray((0.5 * low + 0.5 * high) + (0.5 * high - 0.5 * low) * share)
+    scaled = np.where(np.abs(share) == 1.0, np.where(share > 0.0, high, low), scaled)
     if space.dtype.kind == "f":
         with np.errstate(over="ignore"):  # Beyond the end of the type is beyond the high end.
             rounded = scaled.astype(space.dtype)
