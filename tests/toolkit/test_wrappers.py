@@ -26,19 +26,20 @@ from sample_runs import start_run
 import poise
 from poise import algos
 from poise.algos.networks import make_encoders
+from poise.algos.normalization import decode_vector
+from poise.toolkit.conversion import (
+    ActionDecoder,
+    ObservationEncoder,
+    PixelVectorSpace,
+    find_image_axes,
+)
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import EnvBatch, make_env_batch, run_episode
 from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run, parse_step
 from poise.toolkit.tape import Tape
-from poise.toolkit.wrappers import (
-    ActionDecoder,
-    LearnerEnv,
-    ObservationEncoder,
-    PixelVectorSpace,
-    find_image_axes,
-)
+from poise.toolkit.wrappers import LearnerEnv
 from poise.tools.train.session import resume_training
 
 UNIT = Box(-1.0, 1.0, (2,), np.float32)
@@ -207,15 +208,29 @@ def test_environment_that_changes_its_action_changes_no_transition():
 
 
 @pytest.mark.parametrize(
-    ("action", "message"),
-    [([np.nan, 0.0], "is not finite"), ([0.0], "has the wrong size"), ([1.0] * 3, "wrong size")],
+    ("space", "action", "problem"),
+    [
+        (UNIT, [np.nan, 0.0], "is not finite"),
+        (UNIT, [0.0, -np.inf], "is not finite"),
+        (UNIT, [0.0], "has the wrong size"),
+        (UNIT, [0.0] * 3, "has the wrong size"),
+        (Discrete(3, start=2), 1, "is outside of its space"),
+        (MultiBinary(2), [0, 2], "is outside of its space"),
+    ],
 )
-def test_action_that_does_not_fit_is_named_and_never_given(action, message):
-    env = LearnerEnv(Scripted())
+def test_action_that_does_not_fit_is_named_and_never_given(space, action, problem):
+    env = LearnerEnv(Scripted(action_space=space))
     env.reset(seed=0)
-    with pytest.raises(WorkError, match=rf"the action of Scripted {message}|{message}"):
+    with pytest.raises(WorkError, match=f"the action of Scripted {problem} at step 1 of episode 0"):
         env.step(np.array(action))
     assert not env.env.actions
+
+
+def test_action_of_a_poise_environment_that_is_not_finite_is_an_error_of_the_work():
+    env = make_env("poise/Cartpole-v0")
+    env.reset(seed=0)
+    with pytest.raises(WorkError, match=r"poise/Cartpole-v0 failed at step 1 .*not finite"):
+        env.step(np.array([np.nan]))
 
 
 # Observations.
@@ -602,6 +617,32 @@ def test_image_of_two_axes_has_one_channel():
 
 
 # Learning in them.
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac", "td3"])
+@pytest.mark.parametrize("layout", [(7, 7, 3), (3, 7, 7), (7, 5), (2, 5, 7, 3), (8, 8, 3)])
+@pytest.mark.parametrize("size", [0, 2])
+def test_values_of_images_of_any_size_are_equal_for_one_row_and_for_many(algo, layout, size):
+    """Rows of most of these images are no whole number of float32 numbers long."""
+    numbers = {"speed": UNIT} if size else {}
+    parts = {"image": Box(shape=layout, **BYTES), **numbers}
+    encoder = ObservationEncoder(Dict(parts))
+    settings = {"hidden_sizes": [4], "feature_dim": 4, "normalize_observations": True}
+    learner_class = algos.get_algorithm_class(algo)
+    buffer = {} if algo == "ppo" else {"buffer_size": 9}
+    learner = learner_class(
+        encoder.space,
+        ActionDecoder(UNIT).space,
+        learner_class.SETTINGS.parse({**settings, **buffer}),
+        seed=0,
+    )
+    image = np.random.default_rng(0).integers(0, 256, layout, np.uint8)
+    row = encoder.encode({"image": image, "speed": GOOD})
+    for rows in (row[None], np.stack([row] * 3)):
+        value, _ = learner.value_and_std(rows)
+        np.testing.assert_allclose(value, value[0], atol=1e-6)
+        vectors = decode_vector(torch.from_numpy(rows), size)
+        assert vectors.tolist() == [GOOD[:size].tolist()] * len(rows)
 
 
 @functools.cache
