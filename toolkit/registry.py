@@ -13,9 +13,9 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.errors import UserError, WorkError, unknown_name_error
 from poise.toolkit.spaces import Array, Signal
-from poise.toolkit.wrappers import LearnerEnv
+from poise.toolkit.wrappers import LearnerEnv, describe_error
 
 NAMESPACE = "poise"
 
@@ -104,7 +104,7 @@ def make_unwrapped_env(
         kwargs["render_mode"] = render_mode
     try:
         env: Env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
-    except UserError:
+    except (UserError, WorkError):
         raise
     except ModuleNotFoundError as error:
         module_of_id = env_id.partition(":")[0]
@@ -115,6 +115,9 @@ def make_unwrapped_env(
         ) from None
     except (gymnasium.error.Error, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
+        raise UserError(f"environment {env_id!r} cannot be made: {reason}") from None
+    except (Exception, SystemExit) as error:  # Code of another package may raise anything.
+        reason = describe_error(error)
         raise UserError(f"environment {env_id!r} cannot be made: {reason}") from None
     return env
 

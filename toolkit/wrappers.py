@@ -109,7 +109,7 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         is_interrupt = isinstance(error, KeyboardInterrupt) and _is_interruptible()
         if is_users_error or is_interrupt or isinstance(error, WorkError):
             raise error
-        raise WorkError(f"{self.label} failed {place}: {_describe_error(error)}") from error
+        raise WorkError(f"{self.label} failed {place}: {describe_error(error)}") from error
 
 
 def unwrap_learner_env(env: gymnasium.Env[Any, Any]) -> LearnerEnv:
@@ -120,7 +120,7 @@ def unwrap_learner_env(env: gymnasium.Env[Any, Any]) -> LearnerEnv:
     return env
 
 
-def _describe_error(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return type, message and place of an exception, on one line."""
     message = " ".join(traceback.format_exception_only(error)[-1].split())[:MAX_REASON_LENGTH]
     frames = traceback.extract_tb(error.__traceback__)

@@ -436,6 +436,21 @@ def test_exit_or_error_of_an_environment_is_its_error(what, at_step):
             envs.step(np.zeros((1, 1), np.float32))
 
 
+@pytest.mark.parametrize("error", [SystemExit(0), ZeroDivisionError("no wheel turns")])
+def test_exit_or_error_while_an_environment_is_made_is_one_line(error):
+    def raise_error(**_):
+        raise error
+
+    gymnasium.register("probe/Unmade-v0", entry_point=raise_error)
+    try:
+        with pytest.raises(UserError, match="'probe/Unmade-v0' cannot be made") as refused:
+            make_env("probe/Unmade-v0")
+        assert type(error).__name__ in str(refused.value)
+        assert "\n" not in str(refused.value)
+    finally:
+        del gymnasium.registry["probe/Unmade-v0"]
+
+
 def test_interrupt_is_the_users_unless_signals_are_handled():
     env = make_env("probe/Glitch-v0", {"what": "interrupt", "episode": 1})
     with pytest.raises(KeyboardInterrupt):
@@ -562,6 +577,18 @@ def test_steps_of_an_episode_are_kept_though_the_environment_reuses_its_arrays(w
     assert [step.info["age"] for step in steps] == ages.tolist()
     tape = Tape.from_steps("probe/None-v0", {}, 0, steps)
     assert len(list(tape.replay(wrap(OneArray())))) == 5
+
+
+def test_restored_state_changes_no_transition_and_no_state():
+    envs = EnvBatch("probe/Typed-v0", 2, 0)
+    for _ in range(3):
+        transition = envs.step(np.zeros((2, 1), np.float32))
+    state = envs.get_state()
+    kept = transition.next_observation.copy()
+    other = EnvBatch("probe/Typed-v0", 2, 0).get_state()
+    envs.set_state(other)
+    assert np.array_equal(transition.next_observation, kept)
+    assert np.array_equal(state["observation"], kept)
 
 
 # Images.
