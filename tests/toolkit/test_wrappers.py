@@ -252,6 +252,8 @@ def test_action_of_a_poise_environment_that_is_not_finite_is_an_error_of_the_wor
         (Discrete(3), 2, [0, 0, 1]),
         (Discrete(3, start=5), np.array([5]), [1, 0, 0]),
         (MultiDiscrete([2, 3]), [1, 0], [0, 1, 1, 0, 0]),
+        (MultiDiscrete([2, 3], start=[5, -1]), [6, -1], [0, 1, 1, 0, 0]),
+        (MultiDiscrete([[2], [3]]), [[1], [0]], [0, 1, 1, 0, 0]),
         (MultiBinary((2, 2)), [[True, False], [0, 1]], [1, 0, 0, 1]),
         (Tuple([Discrete(2), UNIT]), (1, GOOD), [0, 1, 0.5, -0.5]),
         (
@@ -521,7 +523,8 @@ def test_training_with_a_reset_that_is_not_finite_keeps_finite_checkpoints(what,
 
 def test_evaluation_of_a_value_that_is_not_finite_is_refused_with_its_seed():
     evaluator = Evaluator("probe/Glitch-v0", {"what": "nan", "episode": 1, "at_step": 3}, 2)
-    message = r"the observation of probe/Glitch-v0 is not finite at step 3 of episode 0 \(seed 100"
+    subject = "the observation of environment 0 of the evaluation"
+    message = rf"{subject} is not finite at step 3 of episode 0 \(seed 1000000\)"
     with pytest.raises(WorkError, match=message):
         evaluator(lambda rows: np.zeros((len(rows), 1)))
 
