@@ -6,16 +6,21 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 Command = Callable[..., Any]
+
+
+MAX_ERROR_LENGTH = 2000
+"""Characters of an error; some list all names that could be meant."""
 
 
 SECTIONS = {
@@ -105,6 +110,13 @@ RANDOMIZE_APPEARANCE = click.option(
 )
 
 
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Run the code of modules that files from elsewhere name (SECURITY.md).",
+)
+
+
 ASSIGNMENT_OPTIONS = {
     "env_set": "--env-set",
     "settings": "--set",
@@ -116,7 +128,7 @@ ASSIGNMENT_OPTIONS = {
 def evaluation_options(command: Command) -> Command:
     """Add the options of the commands that evaluate runs."""
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    return RUNS_DIR(ENV_SET(as_json(command)))
+    return RUNS_DIR(ENV_SET(TRUST(as_json(command))))
 
 
 def render_options(command: Command) -> Command:
@@ -145,7 +157,7 @@ def render_options(command: Command) -> Command:
 
 
 def report_errors(command: Command) -> Command:
-    """Parse KEY=VALUE options, and turn errors into one line and an exit code.
+    """Parse KEY=VALUE options and --trust, and turn errors into one line and an exit code.
 
     2: the user's input is wrong. 1: the work failed. 130: interrupted.
     """
@@ -155,7 +167,8 @@ def report_errors(command: Command) -> Command:
         from poise.toolkit.errors import UserError, WorkError
 
         try:
-            return command(*args, **_parse_assignment_options(kwargs))
+            with _deciding_trust(kwargs):
+                return command(*args, **_parse_assignment_options(kwargs))
         except UserError as error:
             _exit_with_error(error, 2)
         except (WorkError, FloatingPointError) as error:
@@ -164,6 +177,8 @@ def report_errors(command: Command) -> Command:
             file = f" {error.filename}" if error.filename else ""
             reason = error.strerror or error
             _exit_with_error(f"{reason}{file}; nothing that was finished is lost", 1)
+        except MemoryError:
+            _exit_with_error("the memory is full; nothing that was finished is lost", 1)
         except KeyboardInterrupt:
             _exit_with_error("interrupted", 130)
 
@@ -180,10 +195,46 @@ def _parse_assignment_options(options: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _exit_with_error(message: object, code: int) -> None:
-    one_line = " ".join(str(message).split())
-    click.echo(f"poise: {one_line}", err=True)
+def _deciding_trust(options: dict[str, Any]) -> AbstractContextManager[None]:
+    """Take --trust out of the options, where a command has it, and let it decide within a block.
+
+    Without it, the user is asked, if there is a terminal to answer at.
+    """
+    if "trust" not in options:
+        return nullcontext()
+    from poise.toolkit.registry import deciding_trust
+
+    is_trusted = options.pop("trust")
+    return deciding_trust(lambda module, file: is_trusted or _ask_for_trust(module, file))
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask_for_trust(module: str, file: Path) -> bool:
+    if not _has_terminal():
+        return False
+    from poise.toolkit.errors import printable
+
+    question = (
+        f"{file} comes from elsewhere and would run the code of the module {module!r}. Run it?"
+    )
+    return click.confirm(printable(question), err=True)
+
+
+def _exit_with_error(message: object, code: int) -> NoReturn:
+    from poise.toolkit.errors import printable
+
+    click.echo(f"poise: {printable(message, MAX_ERROR_LENGTH)}", err=True)
     sys.exit(code)
+
+
+def show(line: str) -> None:
+    """Print a line without the control characters that a file's name may hold."""
+    from poise.toolkit.errors import remove_control_characters
+
+    click.echo(remove_control_characters(line))
 
 
 # Commands.
@@ -217,8 +268,12 @@ def main() -> None:
     Start:  poise train cartpole
     Then:   poise play cartpole-ppo-0
     """  # noqa: D301  (\b keeps click from joining the lines)
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:
+        _exit_with_error("the current folder was deleted: change to another one", 2)
     # Makes a user's own environment importable from here: my_module:MyEnv-v0.
-    sys.path.append(str(Path.cwd()))
+    sys.path.append(str(folder))
 
 
 @main.command("list", short_help="environments and algorithms")
@@ -273,6 +328,7 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
 )
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
 @click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
+@TRUST
 @report_errors
 def train(env: str | None, **options: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
@@ -292,6 +348,7 @@ def train(env: str | None, **options: Any) -> None:
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), help="Number of seeds 0, 1, ..., over the suite's."
 )
+@TRUST
 @report_errors
 def benchmark(suite: str, **options: Any) -> None:
     """Train environments x algorithms x variants x seeds; the same command resumes it.
@@ -324,6 +381,7 @@ def benchmark(suite: str, **options: Any) -> None:
     type=click.FloatRange(0, min_open=True),
     help="Close after this time and print the number of frames.",
 )
+@TRUST
 @report_errors
 def play(
     what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **options: Any
@@ -345,13 +403,14 @@ def play(
 @path_option("--montage", help="With --checkpoint all: all in one video, or in a .png.")
 @path_option("--tape", help="Save the episode itself too: a few kilobytes.")
 @ENV_SET
+@TRUST
 @report_errors
 def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
     from poise.tools.record.record_savings import record as record_savings
 
     for path in record_savings(run, **options):
-        click.echo(f"video: {path}")
+        show(f"video: {path}")
 
 
 @main.command(short_help="one page: videos, curves, settings, failures")
@@ -365,12 +424,13 @@ def record(run: str, **options: Any) -> None:
     help="Evaluation episodes of each run.",
 )
 @RUNS_DIR
+@TRUST
 @report_errors
 def report(runs: tuple[str, ...], **options: Any) -> None:
     """Write RUNs of one environment to one page that opens offline."""
     from poise.tools.report.report import write_report
 
-    click.echo(f"report: {write_report(runs, **options)}")
+    show(f"report: {write_report(runs, **options)}")
 
 
 @main.command(short_help="learning curves, losses, reward terms")
@@ -400,6 +460,7 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
 @path_option(
     "--out", default=Path("curves.png"), show_default=True, help="The figure, .png, .svg or .pdf."
 )
+@TRUST
 @report_errors
 def plot(
     what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path
@@ -407,7 +468,7 @@ def plot(
     """Plot curves of WHAT: runs, a folder of runs, a benchmark or a results.csv."""
     from poise.tools.plot.plot import plot as plot_curves
 
-    click.echo(f"plot: {plot_curves(what, runs_dir, by, out, kind, measure)}")
+    show(f"plot: {plot_curves(what, runs_dir, by, out, kind, measure)}")
 
 
 @main.command(short_help="fixed episodes, beside a random policy")
@@ -503,6 +564,7 @@ def robustness(run: str, **options: Any) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
 @RUNS_DIR
 @ENV_SET
+@TRUST
 @report_errors
 def dataset(env: str, **options: Any) -> None:
     """Collect images of ENV with its signals; the same command resumes it."""
@@ -522,6 +584,7 @@ def translate() -> None:
 @click.option("--run", "name", help="Name of the run.  [default: <env>-translator-<seed>]")
 @click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
 @RUNS_DIR
+@TRUST
 @report_errors
 def translate_train(dataset: Path | None, **options: Any) -> None:
     """Train a translator on DATASET until its error on held-out episodes is small."""
@@ -546,6 +609,7 @@ def translate_train(dataset: Path | None, **options: Any) -> None:
     help="Compare speeds with differences of the poses of this translator.",
 )
 @RUNS_DIR
+@TRUST
 @report_errors
 def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     """Evaluate RUN's translator on held-out episodes of DATASET, beside predicting the mean."""
@@ -586,6 +650,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     help="Height of the video (pixels).",
 )
 @RUNS_DIR
+@TRUST
 @report_errors
 def mimic(policy: str, **options: Any) -> None:
     """Move POLICY's robot to the poses that the translator estimates from images."""
@@ -615,6 +680,7 @@ def mimic(policy: str, **options: Any) -> None:
 )
 @seed_option("Seed of both start states.")
 @RUNS_DIR
+@TRUST
 @report_errors
 def duel(policy: str, **options: Any) -> None:
     """Show two robots face to face: one is led, the other mirrors what it observes of it."""
@@ -627,12 +693,13 @@ def duel(policy: str, **options: Any) -> None:
 @click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
 @path_option("--out", help="The video.  [default: beside the tape]")
 @render_options
+@TRUST
 @report_errors
 def replay(tape: Path, **options: Any) -> None:
     """Record the episode of the tape FILE again, at any size."""
     from poise.tools.record.record_run import render_tape
 
-    click.echo(f"video: {render_tape(tape, **options)}")
+    show(f"video: {render_tape(tape, **options)}")
 
 
 @main.command(short_help="many videos in one")
@@ -667,7 +734,7 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
     """Combine videos into one: side by side, or one after the other with titles."""
     from poise.tools.record.combine_recordings import combine as combine_recordings
 
-    click.echo(f"video: {combine_recordings(videos, **options)}")
+    show(f"video: {combine_recordings(videos, **options)}")
 
 
 @main.command(short_help="a video of images")
@@ -680,7 +747,7 @@ def images_to_video(folder: Path, **options: Any) -> None:
     """Make a video of the images in DIR, ordered by number or date."""
     from poise.tools.record.images_to_video import images_to_video as convert_images
 
-    click.echo(f"video: {convert_images(folder, **options)}")
+    show(f"video: {convert_images(folder, **options)}")
 
 
 @main.command(short_help="what works on this machine")

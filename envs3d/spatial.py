@@ -22,6 +22,7 @@ from poise.envs3d.renderer import make_renderer
 from poise.toolkit.appearance import Appearance
 from poise.toolkit.environment import BaseEnvironment, Joint
 from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.files import read_text
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.pose_task import Points, PoseEnvironment
 from poise.toolkit.settings import EnvSettings
@@ -92,10 +93,26 @@ class SpatialEnvironment(BaseEnvironment):
         if self._client is None or not self._client.has_finite_state():
             self._connect()
         self._client.restoreState(self._initial_state_id)
+        self._client.num_pushes = 0
 
     def step_physics(self, dt: float) -> None:
         """Advance the physics by one step of `dt` seconds."""
         self._step_simulation()
+
+    def get_physics_state(self) -> Array:
+        """Return the number of pushes and the state of every body, base and joints."""
+        client = self._client
+        if client is None:
+            raise WorkError(f"this {type(self).__name__} is closed: it cannot be copied")
+        numbers = [float(client.num_pushes), self.settings.gravity]
+        for body in range(client.getNumBodies()):
+            position, orientation = client.getBasePositionAndOrientation(body)
+            linear, angular = client.getBaseVelocity(body)
+            numbers += [*position, *orientation, *linear, *angular]
+            for joint in range(client.getNumJoints(body)):
+                angle, speed, *_ = client.getJointState(body, joint)
+                numbers += [angle, speed]
+        return np.array(numbers)
 
     def detect_collisions(self) -> None:
         """Update the contacts after bodies were placed; a physics step does so by itself."""
@@ -158,7 +175,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def load_humanoid(self, *, upper_body_only: bool = False) -> Body:
         """Load PyBullet's humanoid, or its upper body, fixed in the air."""
-        mjcf = (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
+        mjcf = read_text(PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml")
         body = self.load_body_from_text(make_humanoid_mjcf(mjcf, upper_body_only=upper_body_only))
         for link, rgba in HUMANOID_ARM_RGBA.items():
             body.set_link_colour(link, rgba)

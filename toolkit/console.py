@@ -4,12 +4,13 @@ Where there is no terminal, such as in a log file, a view prints plain lines ins
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+import rich.console
+from rich.console import ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress import (
     BarColumn,
@@ -19,8 +20,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
 
+from poise.toolkit.errors import remove_control_characters
 from poise.toolkit.loggers import LENGTH, RETURN, SPEED
 
 PLAIN_LINE_INTERVAL = 10.0
@@ -35,6 +38,26 @@ METRIC_LABELS = {
     "eval/length": "evaluation length",
     "eval/success": "evaluation success",
 }
+
+
+class Console(rich.console.Console):
+    """The console of every command: of a text from elsewhere, a terminal obeys nothing.
+
+    Names, files and environments may hold control characters, such as codes that clear the screen:
+    they become spaces. They may also look like rich's markup, such as `[red]`: markup is read only
+    where `print` is called with `markup=True`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, **options})
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield the parts of what is printed; only rich's own control codes remain."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else remove_control_characters(segment.text)
+            yield segment._replace(text=text)
 
 
 class LiveView:
@@ -111,7 +134,7 @@ class TrainingView(LiveView):
         self, title: str, steps: int, solved_at: float | None, console: Console | None = None
     ) -> None:
         columns = (
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
         )
@@ -168,7 +191,7 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error; yield the function that sets how many of `total` are done."""
     with Progress(
-        "{task.description}",
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

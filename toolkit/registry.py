@@ -4,8 +4,11 @@ envs2d and envs3d register their ids when they are imported; toolkit imports nei
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -13,9 +16,9 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError, WorkError, unknown_name_error
+from poise.toolkit.errors import UserError, WorkError, describe_error, printable, unknown_name_error
 from poise.toolkit.spaces import Array, Signal
-from poise.toolkit.wrappers import LearnerEnv, describe_error
+from poise.toolkit.wrappers import LearnerEnv
 
 NAMESPACE = "poise"
 
@@ -31,6 +34,47 @@ DEFAULT_MAX_EPISODE_STEPS = 1000
 
 `--env-set max_episode_steps=N` sets another.
 """
+
+
+TrustDecision = Callable[[str, Path], bool]
+"""Whether to import a module, given its name and the file that names it."""
+
+
+_trust_decision: ContextVar[TrustDecision] = ContextVar(
+    "trust_decision", default=lambda module, source: False
+)
+
+
+_trusted_modules = {NAMESPACE}
+"""Modules whose code may run: of environments that were made already, and those trusted since."""
+
+
+@contextmanager
+def deciding_trust(decision: TrustDecision) -> Iterator[None]:
+    """Let `decision` answer within a `with` block whether a module may be imported."""
+    token = _trust_decision.set(decision)
+    try:
+        yield
+    finally:
+        _trust_decision.reset(token)
+
+
+def require_trust(env_id: str, source: Path) -> None:
+    """Raise a UserError where a file from elsewhere names a module that may not be imported.
+
+    To import the module of `module:MyEnv-v0` is to run its code. So every reader of a tape, a
+    suite, a dataset, or a run outside of the runs folder calls this before it uses an id. Ids that
+    the user typed, and those of the user's own runs, need no trust.
+    """
+    module, colon, _ = env_id.partition(":")
+    if not colon or module in _trusted_modules:
+        return
+    if not _trust_decision.get()(module, source):
+        raise UserError(
+            f"{source} comes from elsewhere and would run the code of the module {module!r}: "
+            "add --trust if you trust both"
+        )
+    _trusted_modules.add(module)
 
 
 def registered_ids() -> list[str]:
@@ -85,9 +129,9 @@ def make_env(
         max_steps = None  # There is none, or another wrapper lies around it.
     try:
         env = LearnerEnv(env)
-    except UserError:
+    except Exception as error:  # The code of another package may raise anything.
         env.close()
-        raise
+        raise UserError(_format_make_error(env_id, error)) from error
     return env if max_steps is None else gymnasium.wrappers.TimeLimit(env, max_steps)
 
 
@@ -113,13 +157,18 @@ def make_unwrapped_env(
         raise UserError(
             f"environment {env_id!r} needs the module {missing!r}, which is not installed{advice}"
         ) from None
-    except (gymnasium.error.Error, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"environment {env_id!r} cannot be made: {reason}") from None
-    except (Exception, SystemExit) as error:  # Code of another package may raise anything.
-        reason = describe_error(error)
-        raise UserError(f"environment {env_id!r} cannot be made: {reason}") from None
+    except (Exception, SystemExit) as error:  # The code of another package may raise anything.
+        raise UserError(_format_make_error(env_id, error)) from error
+    _trusted_modules.add(env_id.partition(":")[0])
     return env
+
+
+def _format_make_error(env_id: str, error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    is_explained = isinstance(error, gymnasium.error.Error | TypeError | ValueError)
+    reason = printable(error) if is_explained else describe_error(error)
+    return f"environment {env_id!r} cannot be made: {reason}"
 
 
 @dataclass(frozen=True)
@@ -209,9 +258,8 @@ def _smoke_test(env: Env, env_id: str) -> None:
     try:
         env.reset(seed=0)
         env.step(env.action_space.sample())
-    except UserError:
-        raise
-    except Exception as error:  # Third-party code may raise anything; report it as one line.
+    except WorkError as error:
+        cause = describe_error(error.__cause__) if error.__cause__ else error
         raise UserError(
-            f"environment {env_id!r} breaks at its first step with these settings: {error}"
-        ) from None
+            f"environment {env_id!r} breaks at its first step with these settings: {cause}"
+        ) from error

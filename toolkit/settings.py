@@ -4,13 +4,14 @@ A setting is one line: name, type, default, bounds, meaning. An unknown name or 
 UserError of one line, with the nearest name.
 """
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.errors import UserError, printable, unknown_name_error
+from poise.toolkit.files import parse_yaml
 
 BOUND_SIGNS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
@@ -126,18 +127,34 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], kind: str = "setting") -> Self:
-        """Return settings from plain values; a UserError names the first setting that is wrong."""
+    def parse(cls, values: Mapping[str, Any], kind: str = "setting", source: object = None) -> Self:
+        """Return settings from plain values; a UserError names the first setting that is wrong.
+
+        `kind` is the word for a setting, and `source` the file that the values come from, if any.
+        """
+        try:
+            return cls._parse(values, kind)
+        except UserError as error:
+            if source is None:
+                raise
+            raise UserError(f"{source}: {error}") from None
+
+    @classmethod
+    def _parse(cls, values: Mapping[str, Any], kind: str) -> Self:
+        if not isinstance(values, Mapping):
+            raise UserError(f"{kind}s should be names with values, not {_shorten(values)}")
         for key in values:
-            if key not in cls.model_fields:
+            if key not in cls.model_fields and cls.model_config["extra"] == "forbid":
                 raise unknown_setting_error(kind, str(key), cls.model_fields)
         try:
             return cls.model_validate(dict(values))
-        except ValidationError as error:
+        except (ValidationError, RecursionError) as error:
+            if isinstance(error, RecursionError):
+                raise UserError(f"{kind}: the values are nested too deeply") from None
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             message = first["msg"][0].lower() + first["msg"][1:]
-            value = "" if first["type"] == "missing" else f"={first['input']!r}"
+            value = "" if first["type"] == "missing" else f"={_shorten(first['input'])}"
             raise UserError(f"{kind} {name}{value}: {message}") from None
 
     def to_dict(self) -> dict[str, Any]:
@@ -226,12 +243,20 @@ def parse_assignments(assignments: Iterable[str], option: str) -> dict[str, Any]
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise UserError(f"{option} {assignment!r}: write it as key=value")
+            raise UserError(f"{option} {_shorten(assignment)}: write it as key=value")
         try:
-            values[key.strip()] = _parse_number(yaml.safe_load(text))
-        except yaml.YAMLError:
-            raise UserError(f"{option} {assignment!r}: the value cannot be read") from None
+            values[key.strip()] = _parse_number(parse_yaml(text, "the value"))
+        except UserError as error:
+            raise UserError(f"{option} {_shorten(assignment)}: {error}") from None
     return values
+
+
+def _shorten(value: Any) -> str:
+    """Return the repr of a value, shortened without ever being formed whole."""
+    short_repr = reprlib.Repr()
+    short_repr.maxstring = 60
+    short_repr.maxother = 60
+    return printable(short_repr.repr(value), 200)
 
 
 def _parse_number(value: Any) -> Any:

@@ -6,8 +6,8 @@ finite numbers, and no array is one that the environment may still change.
 """
 
 import signal
-import traceback
-from pathlib import Path
+import sys
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import gymnasium
@@ -22,11 +22,8 @@ from poise.toolkit.conversion import (
     unpack,
 )
 from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.errors import UserError, WorkError, describe_error, printable
 from poise.toolkit.spaces import Array
-
-MAX_REASON_LENGTH = 200
-"""Characters of an environment's own error message that are repeated."""
 
 
 class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -60,6 +57,8 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.episode = -1
         self.seed: int | None = None
         self.steps = 0
+        if not isinstance(env.metadata, Mapping):
+            self.metadata = {}
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -93,6 +92,23 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             self._raise_located(error)
 
+    def render(self) -> Any:
+        """Return what the environment renders; its exception is a WorkError."""
+        try:
+            return self.env.render()
+        except (UserError, WorkError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise WorkError(f"{self.label} failed to render: {describe_error(error)}") from error
+
+    def close(self) -> None:
+        """Close the environment; only print its exception, for its work is done by then."""
+        try:
+            self.env.close()
+        except (Exception, SystemExit) as error:
+            message = f"warning: {self.label} failed to close: {describe_error(error)}"
+            print(printable(message), file=sys.stderr)
+
     def decode_action(self, action: Any) -> Any:
         """Return a learner's action as the environment takes it; see ActionDecoder.decode."""
         return action if self.is_poise_env else self.decoder.decode(action)
@@ -118,14 +134,6 @@ def unwrap_learner_env(env: gymnasium.Env[Any, Any]) -> LearnerEnv:
         assert isinstance(env, gymnasium.Wrapper)
         env = env.env
     return env
-
-
-def describe_error(error: BaseException) -> str:
-    """Return type, message and place of an exception, on one line."""
-    message = " ".join(traceback.format_exception_only(error)[-1].split())[:MAX_REASON_LENGTH]
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{message}{place}"
 
 
 def _is_interruptible() -> bool:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from poise import algos
-from poise.toolkit.console import make_table
+from poise.toolkit.console import Console, make_table
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import ActorPolicy

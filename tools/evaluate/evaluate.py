@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from poise import algos
-from poise.toolkit.console import make_table
+from poise.toolkit.console import Console, make_table
 from poise.toolkit.evaluation import EVALUATION_SEED, EvaluationResult, Evaluator
 from poise.toolkit.experience import ActorPolicy, Policy, PolicyFunction
 from poise.toolkit.registry import make_random_policy

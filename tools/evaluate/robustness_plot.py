@@ -11,9 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.console import Console
 
-from poise.toolkit.console import make_table, progress_bar
+from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -84,7 +83,8 @@ def measure_and_show(
         rows = _format_change_rows(result.changes)
         title = "\nReturn and success in changed environments"
         console.print(make_table(title, columns, rows))
-    console.print(f"\n[bold]robustness {result.score:.2f}[/bold]: {result.definition}")
+    console.print(f"\nrobustness {result.score:.2f}", style="bold", end="")
+    console.print(f": {result.definition}")
     console.print(f"figure: {figure_path}")
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from poise.toolkit.console import make_table
+from poise.toolkit.console import Console, make_table
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-from rich.console import Console
 
+from poise.toolkit.console import Console
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.media.window import Window
 from poise.toolkit.registry import (

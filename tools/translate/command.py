@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from poise.toolkit.console import make_table, progress_bar
+from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.process import catch_signals, count_cores
