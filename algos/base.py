@@ -48,9 +48,17 @@ class Checkpointable(Protocol):
 
 
 def state_dict(owner: Checkpointable) -> State:
-    """Return the full training state, for bit-exact resume."""
+    """Return the full training state, for bit-exact resume.
+
+    Raises:
+        WorkError: a weight or a moment of an optimizer is not finite; buffers hold finite numbers.
+    """
     state: State = {group_name(name): _to_numpy(module) for name, module in owner.networks.items()}
-    state |= {name: stateful.get_state() for name, stateful in _all_stateful(owner).items()}
+    state |= {name: optimizer.get_state() for name, optimizer in _optimizers(owner).items()}
+    for name, group in state.items():
+        if not all(np.isfinite(values).all() for values in group.values()):
+            raise WorkError(f"{name} is not finite; a smaller learning_rate may help")
+    state |= {name: stateful.get_state() for name, stateful in owner.stateful.items()}
     state["rng"] = {
         "numpy": owner.rng.bit_generator.state,
         "torch": owner.generator.get_state().numpy(),
@@ -76,7 +84,7 @@ def load_state_dict(owner: Checkpointable, state: Mapping[str, Mapping[str, Any]
                 f"this run cannot be used: the weights of its {name} are those of another "
                 "network, or of another version: train it anew"
             ) from None
-    for name, stateful in _all_stateful(owner).items():
+    for name, stateful in {**_optimizers(owner), **owner.stateful}.items():
         if name not in state:
             continue
         try:
@@ -96,9 +104,8 @@ def group_name(network: str) -> str:
     return "policy" if network == "policy" else f"network_{network}"
 
 
-def _all_stateful(owner: Checkpointable) -> dict[str, Stateful]:
-    optimizers = {f"optimizer_{name}": optimizer for name, optimizer in owner.optimizers.items()}
-    return {**optimizers, **owner.stateful}
+def _optimizers(owner: Checkpointable) -> dict[str, Stateful]:
+    return {f"optimizer_{name}": optimizer for name, optimizer in owner.optimizers.items()}
 
 
 def _to_numpy(module: nn.Module) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from poise.toolkit.conversion import FLOAT32_BYTES, PixelVectorSpace
 from poise.toolkit.spaces import Array
-from poise.toolkit.wrappers import FLOAT32_BYTES, PixelVectorSpace
 
 EMPTY_SLOT = 0
 """The slot in compact rows of zeros, which a new buffer is filled with; it holds no channel."""

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from poise.algos.base import LearnerSettings
 from poise.algos.normalization import decode_vector
+from poise.toolkit.conversion import FLOAT32_BYTES, PixelVectorSpace
 from poise.toolkit.errors import UserError
-from poise.toolkit.wrappers import FLOAT32_BYTES, PixelVectorSpace
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),

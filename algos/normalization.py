@@ -7,7 +7,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from poise.toolkit.wrappers import FLOAT32_BYTES, PixelVectorSpace
+from poise.toolkit.conversion import FLOAT32_BYTES, PixelVectorSpace
 
 CLIP = 10.0
 """Bound of normalized values, in standard deviations."""
@@ -96,7 +96,10 @@ def make_normalizer(observation_space: Box, enabled: bool) -> Normalizer | Ident
 
 def decode_vector(rows: Tensor, size: int) -> Tensor:
     """Return the vectors (..., size) float32 at the start of rows (..., O) uint8."""
-    return rows[..., : FLOAT32_BYTES * size].contiguous().view(torch.float32)
+    # Rows may be no whole number of float32 numbers long, and then cannot be viewed as such.
+    vector = torch.empty((*rows.shape[:-1], size), dtype=torch.float32, device=rows.device)
+    vector.view(torch.uint8).copy_(rows[..., : FLOAT32_BYTES * size])
+    return vector
 
 
 class RewardNormalizer:

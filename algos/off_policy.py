@@ -13,10 +13,10 @@ from torch import Tensor
 from poise.algos.base import LearnerSettings
 from poise.algos.frame_store import FrameStore
 from poise.algos.normalization import make_normalizer
+from poise.toolkit.conversion import PixelVectorSpace
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import Transition
 from poise.toolkit.spaces import Array
-from poise.toolkit.wrappers import PixelVectorSpace
 
 
 class OffPolicySettings(LearnerSettings):

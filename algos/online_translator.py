@@ -12,10 +12,10 @@ import numpy as np
 
 from poise.algos.base import Learner
 from poise.algos.translator import Translator, mean_square_error
+from poise.toolkit.conversion import FLOAT32_BYTES, PixelVectorSpace
 from poise.toolkit.dataset import is_held_out
 from poise.toolkit.experience import Transition
 from poise.toolkit.spaces import Array
-from poise.toolkit.wrappers import FLOAT32_BYTES, PixelVectorSpace
 
 UPDATE_EVERY = 2
 """Steps of all environments for each minibatch."""

@@ -7,9 +7,10 @@ import gymnasium
 import numpy as np
 
 from poise.algos.registry import restore_learner
+from poise.toolkit.conversion import map_leaves
 from poise.toolkit.registry import make_env
 from poise.toolkit.spaces import Array
-from poise.toolkit.wrappers import map_leaves, unwrap_learner_env
+from poise.toolkit.wrappers import unwrap_learner_env
 
 if TYPE_CHECKING:
     from poise.toolkit.run import Run

@@ -9,6 +9,7 @@ import numpy as np
 from poise.toolkit.experience import Policy, PolicyFunction, as_policy
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.spaces import Array
+from poise.toolkit.wrappers import unwrap_learner_env
 
 EVALUATION_SEED = 1_000_000
 """Seed of the first episode of every evaluation; the next episodes have the next seeds."""
@@ -69,6 +70,8 @@ class Evaluator:
     ) -> None:
         num_envs = min(num_episodes, MAX_PARALLEL_EPISODES)
         self.envs: list[Env] = [make_env(env_id, settings) for _ in range(num_envs)]
+        for index, env in enumerate(self.envs):
+            unwrap_learner_env(env).label = f"environment {index} of the evaluation"
         self.num_episodes = num_episodes
         self.seed = seed
         self.max_steps = max_steps

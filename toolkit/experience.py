@@ -226,7 +226,7 @@ class EnvBatch:
         }
         return {
             "episode": list(self._episode_indices),
-            "observation": self.observation,
+            "observation": self.observation.copy(),
             **actions_since_reset,
         }
 
@@ -235,6 +235,7 @@ class EnvBatch:
 
         A WorkError where the observations differ from those of the state.
         """
+        self.observation = self.observation.copy()  # Transitions keep the array.
         for index, env in enumerate(self.envs):
             self._episode_indices[index] = state["episode"][index]
             self.observation[index] = self._reset_env(index)

@@ -220,6 +220,54 @@ class SeeChooseTwo(SeeChoose):
         return float(np.mean(action == self.action_space.start + self.shown))
 
 
+class Typed(Probe):
+    """Observes fractions, the first ones in another type than its space's, in one array."""
+
+    observation_space = unit_box(2, 10.0)
+
+    def __init__(self, kind: str = "int64", render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.kind = kind
+        self.shown = np.zeros(2, np.float32)
+
+    def see(self) -> Any:
+        self.shown[:] = [self.age, 0.3 * self.age]
+        return self.shown.astype(self.kind) if self.age == 0 else self.shown
+
+    def over(self) -> bool:
+        return self.age >= 5
+
+
+class Glitch(Probe):
+    """Fails in its third episode, or in every later one than `episode`, at a reset or a step."""
+
+    def __init__(
+        self,
+        what: str = "nan",
+        at_step: int = 0,
+        episode: int = 3,
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__(render_mode)
+        self.what, self.at_step, self.episode = what, at_step, episode
+        self.resets = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.resets += 1
+        return super().reset(seed=seed, options=options)
+
+    def see(self) -> Any:
+        if self.resets < self.episode or self.age != self.at_step:
+            return np.full(1, 0.1 * self.age, np.float32)
+        if self.what == "exit":
+            raise SystemExit(0)
+        if self.what == "interrupt":
+            raise KeyboardInterrupt
+        if self.what == "error":
+            raise ZeroDivisionError("no wheel turns")
+        return np.array([float(self.what)], np.float32)
+
+
 class ReadsFile(Probe):
     """The reward is the number in a file that a setting names."""
 
@@ -247,6 +295,8 @@ PROBES = {
     "SeeChoose": (SeeChoose, 100),
     "SeeChooseFromFive": (SeeChooseFromFive, 100),
     "SeeChooseTwo": (SeeChooseTwo, 100),
+    "Typed": (Typed, 10),
+    "Glitch": (Glitch, 10),
     "ReadsFile": (ReadsFile, 10),
 }
 for name, (kind, limit) in PROBES.items():

@@ -15,12 +15,13 @@ from poise.algos.frame_store import FrameStore
 from poise.algos.networks import CoordConvNet, PixelEncoder, make_encoders
 from poise.algos.normalization import Normalizer, make_normalizer
 from poise.algos.off_policy import ReplayBuffer
+from poise.toolkit.conversion import FLOAT32_BYTES, PixelVectorSpace
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import EnvBatch, Transition
 from poise.toolkit.observation import GoalImage
 from poise.toolkit.registry import make_env
 from poise.toolkit.spaces import slices
-from poise.toolkit.wrappers import FLOAT32_BYTES, LearnerEnv, PixelVectorSpace
+from poise.toolkit.wrappers import LearnerEnv
 
 REACHER = "poise/Reacher2D-v0"
 SMALL = {"image_size": 16}
