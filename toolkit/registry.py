@@ -3,14 +3,15 @@
 envs2d and envs3d register their ids when they are imported; toolkit imports neither.
 """
 
+import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, unknown_name_error
@@ -58,9 +59,35 @@ def resolve_env_id(name: str) -> str:
         return by_short_name[name]
     if name in gymnasium.registry or ":" in name:
         return name
-    looks_like_id = re.search(r"-v\d+$", name) is not None
-    other_ids = gymnasium.registry if looks_like_id else ()
-    raise unknown_name_error("environment", name, [*by_short_name, *other_ids])
+    raise unknown_env_error(name)
+
+
+def unknown_env_error(
+    name: str, kind: str = "environment", more_choices: Iterable[str] = (), where: str = ""
+) -> UserError:
+    """Return the error for an unknown environment: the nearest name, and the form of other ids.
+
+    Args:
+        name: what the user typed.
+        kind: what a name may be.
+        more_choices: names of another kind that the command takes too.
+        where: place that was searched for those.
+    """
+    choices = [*map(short_name, registered_ids()), *more_choices]
+    newest_ids = {short_name(env_id): env_id for env_id in sorted(gymnasium.registry, key=_age)}
+    has_version = re.search(r"-v\d+$", name) is not None
+    if short_name(name) in newest_ids and (has_version or short_name(name) not in choices):
+        choices = [newest_ids[short_name(name)]]
+    elif has_version:
+        choices += gymnasium.registry
+    advice = "an environment of another package is MODULE:ID, such as my_module:MyEnv-v0"
+    return unknown_name_error(kind, name, choices, where=where, advice=advice)
+
+
+def _age(env_id: str) -> tuple[bool, int]:
+    """Return a sort key: ids in a namespace first, then by version, the newest last."""
+    version = re.search(r"\d+$", env_id)
+    return "/" not in env_id, int(version[0]) if version else 0
 
 
 def make_env(
@@ -111,9 +138,26 @@ def make_unwrapped_env(
             f"environment {env_id!r} needs the module {missing!r}, which is not installed{advice}"
         ) from None
     except (gymnasium.error.Error, TypeError, ValueError) as error:
+        _check_setting_names(env_id, settings or {})
         reason = str(error).splitlines()[0]
         raise UserError(f"environment {env_id!r} cannot be made: {reason}") from None
     return env
+
+
+def _check_setting_names(env_id: str, settings: Mapping[str, Any]) -> None:
+    """Raise a UserError for a setting that the constructor of an environment does not take."""
+    try:
+        entry_point = gymnasium.spec(env_id).entry_point
+        creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+        parameters = inspect.signature(creator).parameters if creator else {}
+    except (gymnasium.error.Error, ImportError, AttributeError, ValueError):
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    names = [*(name for name in parameters if name != "render_mode"), "max_episode_steps"]
+    for name in settings:
+        if name not in names:
+            raise unknown_name_error("setting", name, names, where=f" of {env_id}")
 
 
 @dataclass(frozen=True)

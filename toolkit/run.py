@@ -63,8 +63,7 @@ class Run:
         is_path = (Path(name) / "config.json").exists() or not NAME_PATTERN.fullmatch(name)
         path = Path(name) if is_path else runs_dir / name
         if not (path / "config.json").is_file():
-            run_names = [config.parent.name for config in runs_dir.glob("*/config.json")]
-            raise unknown_name_error("run", name, run_names)
+            raise _unknown_run_error(runs_dir, name)
         return cls(path)
 
     @property
@@ -173,6 +172,20 @@ class Run:
             except checkpoint.DamagedCheckpointError as error:
                 print(f"warning: {error}; trying the one before it", file=sys.stderr)
         raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {newest.name}")
+
+
+def _unknown_run_error(runs_dir: Path, name: str) -> UserError:
+    """Return the error for an unknown run: the folder searched, and a near name or the mend."""
+    if Path(name).is_dir():
+        return UserError(f"unknown run {name!r}: this folder holds no config.json")
+    if not runs_dir.is_dir():
+        return UserError(
+            f"unknown run {name!r}: there is no folder {runs_dir} in {Path.cwd()}; "
+            "`poise train` makes it, --runs-dir names another"
+        )
+    run_names = [config.parent.name for config in runs_dir.glob("*/config.json")]
+    advice = "--runs-dir names another folder"
+    return unknown_name_error("run", name, run_names, where=f" in {runs_dir}", advice=advice)
 
 
 def parse_step(folder: Path) -> int:

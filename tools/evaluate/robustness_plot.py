@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 
 from poise.toolkit.console import make_table, progress_bar
+from poise.toolkit.files import find_free_path
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -51,12 +52,13 @@ def measure_and_show(
     checkpoint: str | None,
     episodes: int,
     env_set: Mapping[str, Any],
-    out: Path,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Print how robust a run's policy is, as tables or as JSON, and save the figure."""
-    check_figure_path(out)
     opened_run = Run.open(runs_dir, run)
+    out = out or find_free_path(Path(f"{opened_run.path.name}-robustness.png"))
+    check_figure_path(out)
     with progress_bar("robustness", count_episodes(opened_run, episodes)) as show_progress:
         simulated_episodes = 0
 
