@@ -5,17 +5,24 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial, wraps
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 Command = Callable[..., Any]
+Result = TypeVar("Result")
+
+
+MAX_ERROR_LENGTH = 2000
+"""Characters of an error; some list all names that could be meant."""
 
 
 SECTIONS = {
@@ -170,6 +177,13 @@ RANDOMIZE_APPEARANCE = click.option(
 )
 
 
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Run the code of modules that files from elsewhere name (SECURITY.md).",
+)
+
+
 ASSIGNMENT_OPTIONS = {
     "env_set": "--env-set",
     "settings": "--set",
@@ -181,7 +195,7 @@ ASSIGNMENT_OPTIONS = {
 def evaluation_options(command: Command) -> Command:
     """Add the options of the commands that evaluate runs."""
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    return RUNS_DIR(ENV_SET(as_json(command)))
+    return RUNS_DIR(ENV_SET(TRUST(as_json(command))))
 
 
 def render_options(command: Command) -> Command:
@@ -206,11 +220,41 @@ def render_options(command: Command) -> Command:
     return size(hud(annotate(slow(command))))
 
 
+# Output.
+
+
+def show(line: str) -> None:
+    """Print a line without the control characters that a file's name may hold."""
+    from poise.toolkit.errors import remove_control_characters
+
+    click.echo(remove_control_characters(line))
+
+
+def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[Result]:
+    """Yield results, and show a bar while each is made; it is gone where one is printed."""
+    from poise.toolkit.console import progress_bar
+
+    for number in count():
+        with progress_bar(description, quiet=number > 0):
+            result = next(results, None)
+        if result is None:
+            return
+        yield result
+
+
+def run_under_bar(description: str, work: Callable[[], Result]) -> Result:
+    """Do some work while a bar shows that it goes on; return its result."""
+    from poise.toolkit.console import progress_bar
+
+    with progress_bar(description):
+        return work()
+
+
 # Errors.
 
 
 def report_errors(command: Command) -> Command:
-    """Parse KEY=VALUE options, and turn errors into one line and an exit code.
+    """Parse KEY=VALUE options and --trust, and turn errors into one line and an exit code.
 
     2: the user's input is wrong. 1: the work failed. 130: interrupted.
     """
@@ -220,15 +264,20 @@ def report_errors(command: Command) -> Command:
         from poise.toolkit.errors import UserError, WorkError
 
         try:
-            return command(*args, **_parse_assignment_options(kwargs))
+            with _deciding_trust(kwargs):
+                return command(*args, **_parse_assignment_options(kwargs))
         except UserError as error:
             _exit_with_error(error, 2)
         except (WorkError, FloatingPointError) as error:
             _exit_with_error(error, 1)
+        except BrokenPipeError:  # The reader has read enough, as in `poise list | head -1`.
+            raise
         except OSError as error:
             file = f" {error.filename}" if error.filename else ""
             reason = error.strerror or error
             _exit_with_error(f"{reason}{file}; nothing that was finished is lost", 1)
+        except MemoryError:
+            _exit_with_error("the memory is full; nothing that was finished is lost", 1)
         except KeyboardInterrupt:
             _exit_with_error("interrupted", 130)
 
@@ -245,9 +294,34 @@ def _parse_assignment_options(options: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _exit_with_error(message: object, code: int) -> None:
-    one_line = " ".join(str(message).split())
-    click.echo(f"poise: {one_line}", err=True)
+def _deciding_trust(options: dict[str, Any]) -> AbstractContextManager[None]:
+    """Take --trust out of the options, where a command has it, and let it decide within a block.
+
+    Without it, the user is asked, if there is a terminal to answer at.
+    """
+    if "trust" not in options:
+        return nullcontext()
+    from poise.toolkit.registry import deciding_trust
+
+    is_trusted = options.pop("trust")
+    return deciding_trust(lambda module, file: is_trusted or _ask_for_trust(module, file))
+
+
+def _ask_for_trust(module: str, file: Path) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    from poise.toolkit.errors import printable
+
+    question = (
+        f"{file} comes from elsewhere and would run the code of the module {module!r}. Run it?"
+    )
+    return click.confirm(printable(question), err=True)
+
+
+def _exit_with_error(message: object, code: int) -> NoReturn:
+    from poise.toolkit.errors import printable
+
+    click.echo(f"poise: {printable(message, MAX_ERROR_LENGTH)}", err=True)
     sys.exit(code)
 
 
@@ -348,8 +422,12 @@ def main() -> None:
     Start:  poise train cartpole
     Then:   poise play cartpole-ppo-0
     """  # noqa: D301  (\b keeps click from joining the lines)
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:
+        _exit_with_error("the current folder was deleted: change to another one", 2)
     # Makes a user's own environment importable from here: my_module:MyEnv-v0.
-    sys.path.append(str(Path.cwd()))
+    sys.path.append(str(folder))
 
 
 @main.command(
@@ -431,6 +509,7 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
 )
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
 @click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
+@TRUST
 @report_errors
 def train(env: str | None, **options: Any) -> None:
     """Train on ENV: a name from `poise list`, or any Gymnasium id."""
@@ -455,6 +534,7 @@ def train(env: str | None, **options: Any) -> None:
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), help="Number of seeds 0, 1, ..., over the suite's."
 )
+@TRUST
 @report_errors
 def benchmark(suite: str, **options: Any) -> None:
     """Train environments x algorithms x variants x seeds; the same command resumes it.
@@ -493,6 +573,7 @@ def benchmark(suite: str, **options: Any) -> None:
     type=click.FloatRange(0, min_open=True),
     help="Close after this time and print the number of frames.",
 )
+@TRUST
 @report_errors
 def play(
     what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **options: Any
@@ -524,13 +605,14 @@ def play(
 @output_option("--tape", help="Save the episode itself too: a few kilobytes.")
 @FORCE
 @ENV_SET
+@TRUST
 @report_errors
 def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
     from poise.tools.record.record_savings import record as record_savings
 
-    for path in record_savings(run, **options):
-        click.echo(f"video: {path}")
+    for path in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
+        show(f"video: {path}")
 
 
 @main.command(
@@ -545,12 +627,14 @@ def record(run: str, **options: Any) -> None:
 @FORCE
 @episodes_option("Evaluation episodes of each run.", 20, 1, 1000)
 @RUNS_DIR
+@TRUST
 @report_errors
 def report(runs: tuple[str, ...], **options: Any) -> None:
     """Write RUNs of one environment to one page that opens offline."""
     from poise.tools.report.report import write_report
 
-    click.echo(f"report: {write_report(runs, **options)}")
+    path = run_under_bar("writing the report", lambda: write_report(runs, **options))
+    show(f"report: {path}")
 
 
 @main.command(
@@ -587,6 +671,7 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
 )
 @output_option("-o", "--out", help="The figure, .png, .svg or .pdf.  [default: <run>-<kind>.png]")
 @FORCE
+@TRUST
 @report_errors
 def plot(
     what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path | None
@@ -594,7 +679,8 @@ def plot(
     """Plot curves of runs, of a folder of runs, of a benchmark, or of a results.csv."""
     from poise.tools.plot.plot import plot as plot_curves
 
-    click.echo(f"plot: {plot_curves(what, runs_dir, by, out, kind, measure)}")
+    path = run_under_bar("plotting", lambda: plot_curves(what, runs_dir, by, out, kind, measure))
+    show(f"plot: {path}")
 
 
 @main.command(
@@ -692,6 +778,7 @@ def robustness(run: str, **options: Any) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
 @RUNS_DIR
 @ENV_SET
+@TRUST
 @report_errors
 def dataset(env: str, **options: Any) -> None:
     """Collect images of ENV with its signals; the same command resumes it."""
@@ -718,6 +805,7 @@ def translate() -> None:
 @click.option("--run", "name", help="Name of the run.  [default: <env>-translator-<seed>]")
 @click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
 @RUNS_DIR
+@TRUST
 @report_errors
 def translate_train(dataset: Path | None, **options: Any) -> None:
     """Train a translator on DATASET until its error on held-out episodes is small."""
@@ -741,6 +829,7 @@ def translate_train(dataset: Path | None, **options: Any) -> None:
     help="Compare speeds with differences of the poses of this translator.",
 )
 @RUNS_DIR
+@TRUST
 @report_errors
 def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     """Evaluate RUN's translator on held-out episodes of DATASET, beside predicting the mean."""
@@ -789,6 +878,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     help="Height of the video (pixels).",
 )
 @RUNS_DIR
+@TRUST
 @report_errors
 def mimic(policy: str, **options: Any) -> None:
     """Move POLICY's robot to the poses that the translator estimates from images."""
@@ -825,6 +915,7 @@ def mimic(policy: str, **options: Any) -> None:
 )
 @seed_option("Seed of both start states.")
 @RUNS_DIR
+@TRUST
 @report_errors
 def duel(policy: str, **options: Any) -> None:
     """Show two robots face to face: one is led, the other mirrors what it observes of it."""
@@ -841,12 +932,14 @@ def duel(policy: str, **options: Any) -> None:
 @output_option("-o", "--out", help="The video.  [default: beside the tape]")
 @FORCE
 @render_options
+@TRUST
 @report_errors
 def replay(tape: Path, **options: Any) -> None:
     """Record the episode of the tape FILE again, at any size."""
     from poise.tools.record.record_run import render_tape
 
-    click.echo(f"video: {render_tape(tape, **options)}")
+    path = run_under_bar(f"replaying {tape}", lambda: render_tape(tape, **options))
+    show(f"video: {path}")
 
 
 @main.command(
@@ -888,7 +981,10 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
     """Combine videos into one: side by side, or one after the other with titles."""
     from poise.tools.record.combine_recordings import combine as combine_recordings
 
-    click.echo(f"video: {combine_recordings(videos, **options)}")
+    path = run_under_bar(
+        f"combining {len(videos)} videos", lambda: combine_recordings(videos, **options)
+    )
+    show(f"video: {path}")
 
 
 @main.command(
@@ -905,7 +1001,10 @@ def images_to_video(folder: Path, **options: Any) -> None:
     """Make a video of the images in DIR, ordered by number or date."""
     from poise.tools.record.images_to_video import images_to_video as convert_images
 
-    click.echo(f"video: {convert_images(folder, **options)}")
+    path = run_under_bar(
+        f"reading the images of {folder}", lambda: convert_images(folder, **options)
+    )
+    show(f"video: {path}")
 
 
 @main.command(

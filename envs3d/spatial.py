@@ -22,6 +22,7 @@ from poise.envs3d.renderer import make_renderer
 from poise.toolkit.appearance import Appearance
 from poise.toolkit.environment import BaseEnvironment, Joint
 from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.files import read_text
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.pose_task import Points, PoseEnvironment
 from poise.toolkit.settings import EnvSettings
@@ -158,7 +159,7 @@ class SpatialEnvironment(BaseEnvironment):
 
     def load_humanoid(self, *, upper_body_only: bool = False) -> Body:
         """Load PyBullet's humanoid, or its upper body, fixed in the air."""
-        mjcf = (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
+        mjcf = read_text(PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml")
         body = self.load_body_from_text(make_humanoid_mjcf(mjcf, upper_body_only=upper_body_only))
         for link, rgba in HUMANOID_ARM_RGBA.items():
             body.set_link_colour(link, rgba)

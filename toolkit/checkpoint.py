@@ -16,7 +16,13 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from poise.toolkit.errors import WorkError
-from poise.toolkit.files import fsync, sha256
+from poise.toolkit.files import (
+    check_regular_file,
+    fsync,
+    read_array,
+    read_json_mapping,
+    sha256,
+)
 
 MANIFEST = "manifest.json"
 BUFFER_GROUP = "buffer"
@@ -69,7 +75,7 @@ def load(folder: Path, groups: Iterable[str] | None = None) -> dict[str, dict[st
     A file that is missing or altered is a DamagedCheckpointError.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = read_json_mapping(folder / MANIFEST)
         all_groups = {name.split("/")[0] for name in manifest}
         selected = all_groups if groups is None else set(groups)
         for name, digest in manifest.items():
@@ -99,11 +105,12 @@ def _write_group(folder: Path, group: str, values: Mapping[str, Any]) -> None:
 
 
 def _read_group(folder: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((folder / "values.json").read_text())
+    values = read_json_mapping(folder / "values.json")
     if (folder / "arrays.safetensors").exists():
+        check_regular_file(folder / "arrays.safetensors")
         values.update(safetensors.numpy.load_file(folder / "arrays.safetensors"))
     for path in folder.glob("*.npy"):
-        values[path.stem] = np.load(path, allow_pickle=False)
+        values[path.stem] = read_array(path)
     return values
 
 

@@ -3,24 +3,28 @@
 Where there is no terminal, such as in a log file, a view prints plain lines instead.
 """
 
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+import rich.console
+from rich.console import ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
 
+from poise.toolkit.errors import remove_control_characters
 from poise.toolkit.loggers import LENGTH, RETURN, SPEED
 
 PLAIN_LINE_INTERVAL = 10.0
@@ -35,6 +39,34 @@ METRIC_LABELS = {
     "eval/length": "evaluation length",
     "eval/success": "evaluation success",
 }
+
+
+STATUS_LINE_INTERVAL = 30.0
+"""Seconds between two plain lines of other work."""
+
+
+class Console(rich.console.Console):
+    """The console of every command: of a text from elsewhere, a terminal obeys nothing.
+
+    Names, files and environments may hold control characters, such as codes that clear the screen:
+    they become spaces. They may also look like rich's markup, such as `[red]`: markup is read only
+    where `print` is called with `markup=True`.
+
+    With the variable NO_COLOR it is as if there were no terminal: no colour, no control codes.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        is_plain = bool(os.environ.get("NO_COLOR"))
+        defaults = {"markup": False, "force_terminal": False if is_plain else None}
+        super().__init__(**{**defaults, **options})
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield the parts of what is printed; only rich's own control codes remain."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else remove_control_characters(segment.text)
+            yield segment._replace(text=text)
 
 
 class LiveView:
@@ -111,7 +143,7 @@ class TrainingView(LiveView):
         self, title: str, steps: int, solved_at: float | None, console: Console | None = None
     ) -> None:
         columns = (
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
         )
@@ -165,14 +197,41 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error; yield the function that sets how many of `total` are done."""
-    with Progress(
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    ) as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda done: bar.update(task, completed=done)
+def progress_bar(
+    description: str, total: int | None = None, *, quiet: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """Show what a command is doing; yield the function that sets how many of `total` are done.
+
+    On a terminal it is a bar on standard error, which goes when the block ends. Elsewhere it is a
+    line on standard output at the start, and one every 30 s; with `quiet`, for output that another
+    program reads, it is nothing.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None if total is None else 40),
+            TextColumn("" if total is None else "{task.completed:,.0f}/{task.total:,.0f}"),
+            TimeElapsedColumn(),
+            *([] if total is None else [TextColumn("ETA"), TimeRemainingColumn()]),
+        )
+        # The results of a command go to standard output while the bar is shown: leave it alone.
+        with Progress(
+            *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as bar:
+            task = bar.add_task(description, total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+    output = Console(highlight=False, soft_wrap=True)
+    last_line_time = time.monotonic()
+
+    def show_line(done: int) -> None:
+        nonlocal last_line_time
+        if time.monotonic() - last_line_time >= STATUS_LINE_INTERVAL and not quiet:
+            last_line_time = time.monotonic()
+            output.print(f"{description}: {done:,} of {total or done:,}")
+
+    if not quiet:
+        output.print(f"{description} ...")
+    yield show_line

@@ -9,16 +9,18 @@
 Shards are written atomically. The card is written last: a dataset with a card is complete.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import ConfigDict, Field
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import sha256, write_json
+from poise.toolkit.files import read_array, read_json_mapping, sha256, write_json
+from poise.toolkit.registry import require_trust
+from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array, Signal, slices
 
 CARD = "card.json"
@@ -31,6 +33,26 @@ def is_held_out(indices: Array) -> Array:
     """Return which of some indices (N,), of episodes or samples, are held out from training."""
     mask: Array = indices % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     return mask
+
+
+ShardFile = Literal["frames.npy", "signals.npy", "episodes.npy"]
+
+
+ShardName = Annotated[str, Field(pattern=r"^shard_\d{4,12}$")]
+
+
+class DatasetCard(Settings):
+    """What the card of a dataset holds; the other keys describe how it was collected."""
+
+    model_config = ConfigDict(extra="allow")
+
+    env: str
+    env_settings: dict[str, Any]
+    rate: int = Field(ge=1)
+    sequence: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    signals: list[Signal] = Field(min_length=1)
+    shards: dict[ShardName, dict[ShardFile, str]] = Field(min_length=1)
 
 
 class Shard(NamedTuple):
@@ -54,22 +76,18 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
-            self.card: dict[str, Any] = json.loads((folder / CARD).read_text())
-            self.signals = tuple(Signal(**signal) for signal in self.card["signals"])
-            self.frame_rate = int(self.card["rate"])
-            """Frames per second."""
-            self.episode_length = int(self.card["sequence"])
-            """Frames per episode."""
-            self.shards = [self._open_shard(name) for name in self.card["shards"]]
-        except FileNotFoundError:
-            raise UserError(
-                f"{folder} holds no dataset: it has no {CARD}, or one of its shards is missing"
-            ) from None
-        except KeyError as error:
-            raise UserError(f"dataset {folder} cannot be read: {CARD} has no {error}") from None
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"dataset {folder} cannot be read: {error}") from None
+        if not (folder / CARD).exists():
+            raise UserError(f"{folder} holds no dataset: it has no {CARD}")
+        self.card = read_json_mapping(folder / CARD)
+        """Environment, settings and all else that the card says."""
+        card = DatasetCard.parse(self.card, f"{folder / CARD}: key")
+        require_trust(card.env, folder / CARD)
+        self.signals = tuple(card.signals)
+        self.frame_rate = card.rate
+        """Frames per second."""
+        self.episode_length = card.sequence
+        """Frames per episode."""
+        self.shards = [self._open_shard(name) for name in card.shards]
         self.signal_values: Array = np.concatenate([shard.signals for shard in self.shards])
         self.episodes: Array = np.concatenate([shard.episodes for shard in self.shards])
         self._shard_ends = np.cumsum([len(shard.frames) for shard in self.shards])
@@ -131,10 +149,17 @@ class Dataset:
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def _open_shard(self, name: str) -> Shard:
-        paths = [self.folder / name / f"{field}.npy" for field in Shard._fields]
-        shard = Shard(*(np.load(path, mmap_mode="r") for path in paths))
+        path = self.folder / name
+        arrays = {field: read_array(path / f"{field}.npy", mapped=True) for field in Shard._fields}
+        expected_axes = {"frames": (4, "u"), "signals": (2, "f"), "episodes": (1, "i")}
+        for field, axes in expected_axes.items():
+            if (arrays[field].ndim, arrays[field].dtype.kind) != axes:
+                raise UserError(f"{path / field}.npy does not hold the {field} of a dataset")
+        shard = Shard(**arrays)
         if not len(shard.frames) == len(shard.signals) == len(shard.episodes):
-            raise ValueError(f"the files of {name} have different lengths")
+            raise UserError(f"the files of {path} have different lengths")
+        if shard.signals.shape[1] != sum(signal.size for signal in self.signals):
+            raise UserError(f"{path / 'signals.npy'} does not hold the signals of {CARD}")
         return shard
 
 

@@ -1,7 +1,12 @@
 """Errors with a message of one line, which says what is wrong and how to correct it."""
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+MAX_MESSAGE_LENGTH = 300
+"""Characters of a message that comes from elsewhere: a file, an environment, a library."""
 
 MAX_LISTED = 12
 """Of more choices, an error lists only the nearest."""
@@ -15,6 +20,45 @@ class UserError(ValueError):
 
 class WorkError(RuntimeError):
     """Valid input, but the work failed. The command ends with exit code 1."""
+
+
+def printable(value: object, max_length: int = MAX_MESSAGE_LENGTH) -> str:
+    """Return `value` as one line that is safe to print: text or an error from elsewhere.
+
+    Control characters, which a terminal may obey, and line ends become spaces; a long text is cut
+    in its middle. An error without a message, or whose message cannot be formed, is named by its
+    type.
+    """
+    try:
+        text = str(value)
+    except Exception:  # Its __str__ may raise anything.
+        text = ""
+    if not text and isinstance(value, BaseException):
+        text = type(value).__name__
+    if len(text) > 4 * max_length:  # First of all: the rest takes time for each character.
+        text = f"{text[: 2 * max_length]} {text[-2 * max_length :]}"
+    text = " ".join(remove_control_characters(text).split())
+    if len(text) > max_length:
+        text = f"{text[: max_length // 2]} ... {text[-max_length // 2 :]}"
+    return text
+
+
+def remove_control_characters(text: str) -> str:
+    """Replace every character that a terminal may obey, but not a line end, by a space."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else " " for character in text
+    )
+
+
+def describe_error(error: BaseException) -> str:
+    """Return type and message of an error from elsewhere as one line, and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    location = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    name = type(error).__name__
+    message = printable(error)
+    return f"{name if message == name else f'{name}: {message}'}{printable(location)}"
 
 
 def unknown_name_error(

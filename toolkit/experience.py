@@ -19,6 +19,7 @@ import numpy as np
 from poise.toolkit.errors import WorkError
 from poise.toolkit.registry import Env, make_env
 from poise.toolkit.spaces import Array
+from poise.toolkit.wrappers import unwrap_learner_env
 
 PolicyFunction = Callable[[Array], Array]
 """Map observations (N, O) to actions: (N, A) numbers, clipped to [-1, 1], or (N,) discrete ones."""
@@ -99,17 +100,25 @@ class EpisodeStep(NamedTuple):
 
 
 def run_episode(env: Env, policy: Policy | PolicyFunction, seed: int) -> Iterator[EpisodeStep]:
-    """Run one episode; yield its start, then one EpisodeStep per action."""
+    """Run one episode; yield its start, then one EpisodeStep per action.
+
+    Steps are copies, and remain as they were whatever environment and policy do with their arrays.
+    """
     policy = as_policy(policy)
     policy.reset()
     observation, info = env.reset(seed=seed)
-    step = EpisodeStep(observation, None, 0.0, False, False, info)
+    step = EpisodeStep(np.array(observation), None, 0.0, False, False, dict(info))
     yield step
     while not (step.terminated or step.truncated):
-        action = policy(step.observation[None])[0]
-        observation, reward, terminated, truncated, info = env.step(action)
+        action = np.array(policy(step.observation[None])[0])[()]
+        observation, reward, terminated, truncated, info = env.step(action.copy())
         step = EpisodeStep(
-            observation, action, float(reward), bool(terminated), bool(truncated), info
+            np.array(observation),
+            action,
+            float(reward),
+            bool(terminated),
+            bool(truncated),
+            dict(info),
         )
         yield step
 
@@ -170,6 +179,8 @@ class EnvBatch:
         self._actions: list[list[Array]] = [[] for _ in range(num_envs)]
         self._total_rewards = [0.0] * num_envs
         self._successes = [False] * num_envs
+        for index, env in enumerate(self.envs, first_env_index):
+            unwrap_learner_env(env).label = f"environment {index}"
         self.observation = np.stack([self._reset_env(index) for index in range(num_envs)])
 
     def step(self, action: Array) -> Transition:
@@ -177,6 +188,7 @@ class EnvBatch:
 
         An action, reward or observation that is not finite is a WorkError.
         """
+        action = np.array(action)  # Transitions and state keep it; the policy may reuse its own.
         _check_finite("action", action, self.first_env_index)
         observation = self.observation
         self.finished_episodes = []
@@ -197,8 +209,6 @@ class EnvBatch:
                 self.finished_episodes.append(
                     EpisodeStats(self._total_rewards[index], length, self._successes[index])
                 )
-        _check_finite("reward", rewards, self.first_env_index)
-        _check_finite("observation", next_observation, self.first_env_index)
         self.observation = next_observation
         if self.finished_episodes:
             self.observation = next_observation.copy()
@@ -252,6 +262,8 @@ class EnvBatch:
             [self.seed, self.first_env_index + index, self._episode_indices[index]]
         )
         seed = int(seed_sequence.generate_state(1)[0])
+        # The next reset counts one more.
+        unwrap_learner_env(self.envs[index]).episode = self._episode_indices[index] - 1
         observation: Array = self.envs[index].reset(seed=seed)[0]
         return observation
 

@@ -1,18 +1,47 @@
-"""File access: atomic writes, deferred write errors, checksums."""
+"""File access: atomic writes, deferred write errors, checksums, and readers with limits.
+
+Every file that Poise reads may come from elsewhere, or may have been edited by hand. So JSON, YAML,
+arrays and text are read here only. A reader takes regular files up to a size, plain values up to a
+depth, and nothing that expands to more than its file holds; all else is a UserError of one line,
+which names the file.
+"""
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, TextIO
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
-from poise.toolkit.errors import UserError
+from poise.toolkit.errors import UserError, printable
+
+MAX_TEXT_BYTES = 4 * 2**20
+"""Largest JSON or text file: a config takes 3 kB, the card of 10 million images 1 MB."""
+
+
+MAX_YAML_BYTES = 256 * 2**10
+"""Largest YAML file: presets and suites take a few kB, and PyYAML reads 100 kB a second."""
+
+
+MAX_TABLE_BYTES = 2**30
+"""Largest CSV file: a training of 10 million steps writes about 100 MB."""
+
+
+MAX_DEPTH = 32
+"""Deepest nesting of lists and mappings: ours have 6 levels."""
+
+
+MAX_INTEGER_BITS = 128
+"""Length of the longest whole number: the states of numpy's random generators have 128 bits."""
 
 
 @contextmanager
@@ -55,7 +84,8 @@ def write_json(path: Path, values: Any) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
+    """Return the sha256 of a regular file, in hexadecimal."""
+    check_regular_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -69,6 +99,117 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+# Readers with limits.
+
+
+def check_regular_file(file: Traversable, max_bytes: float = math.inf) -> None:
+    """Raise a UserError where `file` is missing, is no regular file, or is too large.
+
+    A device may have no end, and a named pipe may block for ever. A resource of a package, which
+    may lie in an archive, is taken as it is.
+    """
+    if not isinstance(file, Path):
+        return
+    try:
+        status = file.stat()
+    except (OSError, ValueError) as error:  # ValueError: the name holds a zero byte.
+        raise _make_unreadable_error(file, error) from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
+        raise UserError(f"{file} cannot be read: it is {kind}, not a file")
+    if status.st_size > max_bytes:
+        raise UserError(
+            f"{file} cannot be read: it has {status.st_size / 2**20:,.1f} MB, "
+            f"and at most {max_bytes / 2**20:g} MB are read"
+        )
+
+
+def read_text(file: Traversable, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a UTF-8 file; a UserError names a file that cannot be read."""
+    check_regular_file(file, max_bytes)
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{file} cannot be read: it is not text") from None
+    except OSError as error:
+        raise _make_unreadable_error(file, error) from None
+
+
+def open_table(file: Path) -> TextIO:
+    """Open a CSV file to read; a UserError names a file that cannot be read."""
+    check_regular_file(file, MAX_TABLE_BYTES)
+    try:
+        return file.open(newline="", encoding="utf-8")
+    except OSError as error:
+        raise _make_unreadable_error(file, error) from None
+
+
+def read_tail(file: Path, max_bytes: int) -> str:
+    """Return the last `max_bytes` of a text file that may be growing; "" if there is none."""
+    try:
+        check_regular_file(file)
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - max_bytes))
+            return stream.read(max_bytes).decode(errors="replace")
+    except (OSError, UserError):
+        return ""
+
+
+def parse_json(text: str, source: object) -> Any:
+    """Return the plain values of a JSON text; the UserError for another text names `source`.
+
+    Besides what is not JSON, it refuses keys that occur twice, numbers that are not finite or
+    have more than MAX_INTEGER_BITS, and more than MAX_DEPTH levels.
+    """
+    try:
+        values = json.loads(text, object_pairs_hook=_make_mapping)
+        check_plain(values)
+    except RecursionError:
+        raise UserError(f"{source} cannot be read: {_too_deep()}") from None
+    except ValueError as error:
+        raise UserError(f"{source} cannot be read as JSON: {printable(error)}") from None
+    return values
+
+
+def parse_yaml(text: str, source: object) -> Any:
+    """Return the plain values of a YAML text; the UserError for another text names `source`.
+
+    It refuses what `parse_json` refuses, and aliases: a few lines of them stand for gigabytes.
+    """
+    try:
+        values = _PlainYamlLoader(text).get_single_data()
+        check_plain(values)
+    except RecursionError:
+        raise UserError(f"{source} cannot be read: {_too_deep()}") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise UserError(f"{source} cannot be read as YAML: {printable(error)}") from None
+    return values
+
+
+def check_plain(values: Any) -> None:
+    """Raise a ValueError unless `values` are plain: what JSON can hold, within the limits above."""
+    level = [values]
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        level = [part for value in level for part in _get_parts(value)]
+    if level:
+        raise ValueError(_too_deep())
+
+
+def read_json(file: Traversable) -> Any:
+    """Return the plain values of a JSON file, as `parse_json` does."""
+    return parse_json(read_text(file), file)
+
+
+def read_json_mapping(file: Traversable) -> dict[str, Any]:
+    """Return the mapping that a JSON file holds; a UserError where it holds something else."""
+    values = read_json(file)
+    if not isinstance(values, dict):
+        raise UserError(f"{file} cannot be read: it should hold names with values, as {{...}}")
+    return values
+
+
 def read_yaml_mapping(file: Traversable, kind: str, keys: str) -> dict[str, Any]:
     """Return the mapping that a YAML file holds; `file` is a path or a resource of a package.
 
@@ -76,17 +217,119 @@ def read_yaml_mapping(file: Traversable, kind: str, keys: str) -> dict[str, Any]
     cannot be read, is not YAML, or holds something else.
     """
     try:
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{kind} {file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{kind} {file} cannot be read: it is not text") from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{kind} {file} is not valid YAML: {reason}") from None
+        entries = parse_yaml(read_text(file, MAX_YAML_BYTES), file)
+    except UserError as error:
+        raise UserError(f"{kind} {error}") from None
     if not isinstance(entries, dict):
         raise UserError(f"{kind} {file} should hold {keys}")
     return entries
+
+
+def read_array(file: Path, *, mapped: bool = False) -> npt.NDArray[Any]:
+    """Return the array of a .npy file: in memory, or with `mapped` on the disk and read-only.
+
+    The header must describe as many bytes as the file has, before any memory is reserved.
+    """
+    check_regular_file(file)
+    try:
+        with file.open("rb") as stream:
+            num_bytes = _read_array_size(stream)
+            if num_bytes != file.stat().st_size - stream.tell():
+                raise ValueError("its header does not fit its size")
+        mode: Literal["r"] | None = "r" if mapped and num_bytes else None
+        array: npt.NDArray[Any] = np.load(file, mmap_mode=mode, allow_pickle=False)
+    except (ValueError, EOFError, RecursionError, MemoryError) as error:
+        raise UserError(f"{file} cannot be read as an array: {printable(error)}") from None
+    except OSError as error:
+        raise _make_unreadable_error(file, error) from None
+    return array
+
+
+def _read_array_size(stream: BinaryIO) -> int:
+    """Read the header of a .npy file; return the number of bytes that should follow it."""
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    else:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format is unknown")
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise ValueError("it does not hold plain numbers")
+    return math.prod(shape) * dtype.itemsize
+
+
+def _make_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary; a key that occurs twice is a ValueError."""
+    mapping: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in mapping:
+            raise ValueError(f"the key {printable(repr(key))} occurs twice")
+        mapping[key] = value
+    return mapping
+
+
+def _get_parts(value: Any) -> list[Any]:
+    """Return the elements of a list or mapping, [] for a plain value; refuse any other object."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r} is not text: put it in quotes")
+        return list(value.values())
+    if value is None or isinstance(value, bool | str):
+        return []
+    if isinstance(value, int):
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise ValueError(f"a whole number has more than {MAX_INTEGER_BITS} bits")
+        return []
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"the number {value} is not finite")
+        return []
+    raise ValueError(f"{value!r} is neither number, text, list nor mapping: put it in quotes")
+
+
+def _too_deep() -> str:
+    return f"it is nested more than {MAX_DEPTH} levels deep"
+
+
+def _make_unreadable_error(file: Traversable, error: OSError | ValueError) -> UserError:
+    reason = getattr(error, "strerror", None) or error
+    return UserError(f"{file} cannot be read: {printable(reason)}")
+
+
+class _PlainYamlLoader(yaml.SafeLoader):
+    """PyYAML's safe loader without aliases, repeated keys and deep nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node; refuse an alias before it is expanded, and a level too deep."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"line {self.line + 1}: aliases (*name) are not supported")
+        if self.depth > MAX_DEPTH:
+            raise yaml.YAMLError(_too_deep())
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Construct a mapping; refuse a key that occurs twice."""
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                line = key_node.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: the key {key!r} is not text: put it in quotes")
+            if key in seen:
+                raise yaml.YAMLError(
+                    f"line {key_node.start_mark.line + 1}: the key {key!r} occurs twice"
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 class ErrorTrackingFile:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from poise.toolkit.errors import WorkError
-from poise.toolkit.files import atomic_write
+from poise.toolkit.files import atomic_write, open_table
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
 
@@ -146,7 +146,7 @@ def _truncate_csv(path: Path, header: Sequence[str], step: int) -> None:
     """Rewrite a CSV file, whole or not at all, with its rows up to `step`."""
     kept: list[list[str]] = []
     if path.exists():
-        with path.open(newline="") as old:
+        with open_table(path) as old:
             try:
                 kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
             except (ValueError, csv.Error):
@@ -205,7 +205,7 @@ def read_columns(path: Path, *names: str) -> Array:
 
 def _read_rows(path: Path, *names: str) -> list[list[str]]:
     try:
-        with path.open(newline="") as file:
+        with open_table(path) as file:
             reader = csv.DictReader(file)
             rows = [[row[name] for name in names] for row in reader]
             if not {*names} <= {*(reader.fieldnames or ())}:

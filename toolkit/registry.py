@@ -5,8 +5,11 @@ envs2d and envs3d register their ids when they are imported; toolkit imports nei
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -14,9 +17,9 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.errors import UserError, WorkError, describe_error, printable, unknown_name_error
 from poise.toolkit.spaces import Array, Signal
-from poise.toolkit.wrappers import FlattenPixels, has_image_space
+from poise.toolkit.wrappers import LearnerEnv
 
 NAMESPACE = "poise"
 
@@ -32,6 +35,47 @@ DEFAULT_MAX_EPISODE_STEPS = 1000
 
 `--env-set max_episode_steps=N` sets another.
 """
+
+
+TrustDecision = Callable[[str, Path], bool]
+"""Whether to import a module, given its name and the file that names it."""
+
+
+_trust_decision: ContextVar[TrustDecision] = ContextVar(
+    "trust_decision", default=lambda module, source: False
+)
+
+
+_trusted_modules = {NAMESPACE}
+"""Modules whose code may run: of environments that were made already, and those trusted since."""
+
+
+@contextmanager
+def deciding_trust(decision: TrustDecision) -> Iterator[None]:
+    """Let `decision` answer within a `with` block whether a module may be imported."""
+    token = _trust_decision.set(decision)
+    try:
+        yield
+    finally:
+        _trust_decision.reset(token)
+
+
+def require_trust(env_id: str, source: Path) -> None:
+    """Raise a UserError where a file from elsewhere names a module that may not be imported.
+
+    To import the module of `module:MyEnv-v0` is to run its code. So every reader of a tape, a
+    suite, a dataset, or a run outside of the runs folder calls this before it uses an id. Ids that
+    the user typed, and those of the user's own runs, need no trust.
+    """
+    module, colon, _ = env_id.partition(":")
+    if not colon or module in _trusted_modules:
+        return
+    if not _trust_decision.get()(module, source):
+        raise UserError(
+            f"{source} comes from elsewhere and would run the code of the module {module!r}: "
+            "add --trust if you trust both"
+        )
+    _trusted_modules.add(module)
 
 
 def registered_ids() -> list[str]:
@@ -93,26 +137,29 @@ def _age(env_id: str) -> tuple[bool, int]:
 def make_env(
     env_id: str, settings: Mapping[str, Any] | None = None, render_mode: str | None = None
 ) -> Env:
-    """Make one environment of any id in the form that every learner expects.
+    """Make one environment of any id in the form that every learner expects: a LearnerEnv.
 
-    Observations are a Box: a Dict, a Tuple or a Discrete space is flattened, an image becomes a
-    row of bytes (PixelVectorSpace). Actions are Discrete or a Box of [-1, 1], clipped to it.
+    Observations are a Box: spaces of any form are flattened, an image becomes a row of bytes
+    (PixelVectorSpace). Actions are Discrete, MultiDiscrete or a Box of [-1, 1], clipped to it.
+    Around it is the time limit.
 
     Raises:
-        UserError: the environment cannot be made with these settings, or its actions are unbounded.
+        UserError: the environment cannot be made with these settings, or a space is not supported.
     """
     env = make_unwrapped_env(env_id, settings, render_mode)
-    if has_image_space(env.observation_space):
-        env = FlattenPixels(env)
-    if unwrap_poise_env(env):
-        return env
-    if env.spec is not None and env.spec.max_episode_steps is None:
-        env = gymnasium.wrappers.TimeLimit(env, DEFAULT_MAX_EPISODE_STEPS)
-    if not isinstance(env.observation_space, gymnasium.spaces.Box):
-        env = gymnasium.wrappers.FlattenObservation(env)
-    if isinstance(env.action_space, gymnasium.spaces.Box):
-        env = _normalize_actions(env, env.action_space, env_id)
-    return env
+    max_steps = env.spec.max_episode_steps if env.spec is not None else None
+    if isinstance(env, gymnasium.wrappers.TimeLimit):
+        env = env.env  # The limit goes around the checks: it unpacks what a step returns.
+    elif max_steps is None and unwrap_poise_env(env) is None:
+        max_steps = DEFAULT_MAX_EPISODE_STEPS
+    else:
+        max_steps = None  # There is none, or another wrapper lies around it.
+    try:
+        env = LearnerEnv(env)
+    except Exception as error:  # The code of another package may raise anything.
+        env.close()
+        raise UserError(_format_make_error(env_id, error)) from error
+    return env if max_steps is None else gymnasium.wrappers.TimeLimit(env, max_steps)
 
 
 def make_unwrapped_env(
@@ -128,7 +175,7 @@ def make_unwrapped_env(
         kwargs["render_mode"] = render_mode
     try:
         env: Env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
-    except UserError:
+    except (UserError, WorkError):
         raise
     except ModuleNotFoundError as error:
         module_of_id = env_id.partition(":")[0]
@@ -137,11 +184,19 @@ def make_unwrapped_env(
         raise UserError(
             f"environment {env_id!r} needs the module {missing!r}, which is not installed{advice}"
         ) from None
-    except (gymnasium.error.Error, TypeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # The code of another package may raise anything.
         _check_setting_names(env_id, settings or {})
-        reason = str(error).splitlines()[0]
-        raise UserError(f"environment {env_id!r} cannot be made: {reason}") from None
+        raise UserError(_format_make_error(env_id, error)) from error
+    _trusted_modules.add(env_id.partition(":")[0])
     return env
+
+
+def _format_make_error(env_id: str, error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    is_explained = isinstance(error, gymnasium.error.Error | TypeError | ValueError)
+    reason = printable(error) if is_explained else describe_error(error)
+    return f"environment {env_id!r} cannot be made: {reason}"
 
 
 def _check_setting_names(env_id: str, settings: Mapping[str, Any]) -> None:
@@ -243,26 +298,12 @@ def unwrap_poise_env(env: Env) -> BaseEnvironment | None:
     return inner if isinstance(inner, BaseEnvironment) else None
 
 
-def _normalize_actions(env: Env, box: gymnasium.spaces.Box, env_id: str) -> Env:
-    if not box.is_bounded():
-        raise UserError(
-            f"environment {env_id!r} has an action without bounds; "
-            "wrap it so that its bounds are finite"
-        )
-    if not (np.all(box.low == -1.0) and np.all(box.high == 1.0)):
-        env = gymnasium.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
-    return gymnasium.wrappers.TransformAction(
-        env, lambda action: np.clip(action, -1.0, 1.0), env.action_space
-    )
-
-
 def _smoke_test(env: Env, env_id: str) -> None:
     try:
         env.reset(seed=0)
         env.step(env.action_space.sample())
-    except UserError:
-        raise
-    except Exception as error:  # Third-party code may raise anything; report it as one line.
+    except WorkError as error:
+        cause = describe_error(error.__cause__) if error.__cause__ else error
         raise UserError(
-            f"environment {env_id!r} breaks at its first step with these settings: {error}"
-        ) from None
+            f"environment {env_id!r} breaks at its first step with these settings: {cause}"
+        ) from error

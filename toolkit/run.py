@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import json
 import platform
 import re
 import sys
@@ -10,10 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ConfigDict, Field
+
 from poise.toolkit import checkpoint
-from poise.toolkit.errors import UserError, WorkError, unknown_name_error
-from poise.toolkit.files import write_json
-from poise.toolkit.registry import short_name
+from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
+from poise.toolkit.files import read_json_mapping, write_json
+from poise.toolkit.registry import require_trust, short_name
+from poise.toolkit.settings import Settings
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -23,9 +25,49 @@ MAX_CHECKPOINTS = 3
 MAX_POLICIES = 24
 """Policies that are kept, for videos of how a run learned: tens to hundreds of kilobytes each."""
 
-REQUIRED_CONFIG_KEYS = ("env", "env_settings", "algorithm", "settings", "training", "device")
+TRANSLATOR = "translator"
+"""The `algorithm` in the config of a run that holds a translator in place of a policy."""
 
 VERSIONED_PACKAGES = ("gymnasium", "numpy", "pymunk", "torch", "pybullet")
+
+
+class RunTraining(Settings):
+    """The settings of a training that readers of its run use (all: toolkit/trainer.py)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seed: int = Field(0, ge=0)
+    steps: int = Field(0, ge=0)
+    evaluate_every: int = Field(0, ge=0)
+    evaluate_episodes: int = Field(1, ge=1)
+    solved_at: float | None = None
+    stop_when_solved: bool = True
+
+
+class RunConfig(Settings):
+    """What the config of every run holds, whichever algorithm made it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    env: str
+    env_settings: dict[str, Any]
+    algorithm: str
+    settings: dict[str, Any]
+    training: RunTraining
+    device: str
+
+
+class RunSummary(Settings):
+    """The results of a run that its readers compute with."""
+
+    model_config = ConfigDict(extra="allow")
+
+    steps: int = Field(0, ge=0)
+    episodes: int = Field(0, ge=0)
+    solved: bool = False
+    solved_step: int | None = None
+    best_step: int | None = None
+    interrupted: int | None = None
 
 
 class Run:
@@ -59,30 +101,51 @@ class Run:
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Self:
-        """Open a run by its name in `runs_dir`, or by the path of its folder."""
+        """Open a run by its name in `runs_dir`, or by the path of its folder.
+
+        Raises:
+            UserError: there is no such run; or it lies elsewhere, and its config names a module
+                that was not trusted (toolkit/registry.py).
+        """
         is_path = (Path(name) / "config.json").exists() or not NAME_PATTERN.fullmatch(name)
         path = Path(name) if is_path else runs_dir / name
         if not (path / "config.json").is_file():
             raise _unknown_run_error(runs_dir, name)
-        return cls(path)
+        run = cls(path)
+        if not path.resolve().is_relative_to(runs_dir.resolve()):
+            require_trust(run.config["env"], path / "config.json")
+        return run
 
     @property
     def config(self) -> dict[str, Any]:
         """All resolved settings, versions and the command; unreadable is a WorkError."""
+        path = self.path / "config.json"
         try:
-            config: dict[str, Any] = json.loads((self.path / "config.json").read_text())
-            return {**config, **{key: config[key] for key in REQUIRED_CONFIG_KEYS}}
-        except (OSError, ValueError, TypeError, KeyError):
-            raise WorkError(
-                f"{self.path / 'config.json'} cannot be read: the run is damaged"
-            ) from None
+            values = read_json_mapping(path)
+            parsed = RunConfig.parse(values, f"{path}: key")
+        except UserError as error:
+            raise WorkError(f"{error}; the run is damaged") from None
+        # A translator's training has other settings: add none.
+        return {
+            **values,
+            **parsed.model_dump(mode="json", exclude_unset=parsed.algorithm == TRANSLATOR),
+        }
 
     def summary(self) -> dict[str, Any]:
-        """Return the results of a finished run, {} while it trains or where they are unreadable."""
-        try:
-            return dict(json.loads((self.path / "summary.json").read_text()))
-        except (OSError, ValueError, TypeError):
+        """Return the results of a finished run, {} while it trains.
+
+        Results that cannot be read are named on standard error and left out, too.
+        """
+        path = self.path / "summary.json"
+        if not path.exists():
             return {}
+        try:
+            values = read_json_mapping(path)
+            RunSummary.parse(values, f"{path}: key")
+        except UserError as error:
+            print(f"warning: {printable(error)}; it is ignored", file=sys.stderr)
+            return {}
+        return values
 
     def write(self, name: str, values: Any) -> Path:
         """Write a JSON file of the run atomically."""
@@ -170,7 +233,7 @@ class Run:
             try:
                 return folder, checkpoint.load(folder, groups)
             except checkpoint.DamagedCheckpointError as error:
-                print(f"warning: {error}; trying the one before it", file=sys.stderr)
+                print(f"warning: {printable(error)}; trying the one before it", file=sys.stderr)
         raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {newest.name}")
 
 

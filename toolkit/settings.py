@@ -4,14 +4,15 @@ A setting is one line: name, type, default, bounds, meaning. An unknown name or 
 UserError of one line, with the nearest name.
 """
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.errors import UserError, printable, unknown_name_error
+from poise.toolkit.files import parse_yaml
 
 BOUND_SIGNS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
@@ -136,16 +137,20 @@ class Settings(BaseModel):
     @classmethod
     def parse(cls, values: Mapping[str, Any], kind: str = "setting") -> Self:
         """Return settings from plain values; a UserError names the first setting that is wrong."""
+        if not isinstance(values, Mapping):
+            raise UserError(f"{kind}: it should be names with values, not {_shorten(values)}")
         for key in values:
-            if key not in cls.model_fields:
+            if key not in cls.model_fields and cls.model_config["extra"] == "forbid":
                 raise unknown_setting_error(kind, str(key), cls.model_fields)
         try:
             return cls.model_validate(cls._parse_counts(values))
-        except ValidationError as error:
+        except (ValidationError, RecursionError) as error:
+            if isinstance(error, RecursionError):
+                raise UserError(f"{kind}: the values are nested too deeply") from None
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             message = first["msg"][0].lower() + first["msg"][1:]
-            value = "" if first["type"] == "missing" else f"={first['input']!r}"
+            value = "" if first["type"] == "missing" else f"={_shorten(first['input'])}"
             raise UserError(f"{kind} {name}{value}: {message}") from None
 
     @classmethod
@@ -153,7 +158,8 @@ class Settings(BaseModel):
         """Return the values, with whole numbers for texts such as 1M where they are due."""
         parsed = dict(values)
         for name, value in values.items():
-            if isinstance(value, str) and cls.model_fields[name].annotation is int:
+            is_int = name in cls.model_fields and cls.model_fields[name].annotation is int
+            if is_int and isinstance(value, str):
                 count = parse_count(value)
                 parsed[name] = value if count is None else count
         return parsed
@@ -267,12 +273,20 @@ def parse_assignments(assignments: Iterable[str], option: str) -> dict[str, Any]
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise UserError(f"{option} {assignment!r}: write it as key=value")
+            raise UserError(f"{option} {_shorten(assignment)}: write it as key=value")
         try:
-            values[key.strip()] = _parse_number(yaml.safe_load(text))
-        except yaml.YAMLError:
-            raise UserError(f"{option} {assignment!r}: the value cannot be read") from None
+            values[key.strip()] = _parse_number(parse_yaml(text, "the value"))
+        except UserError as error:
+            raise UserError(f"{option} {_shorten(assignment)}: {error}") from None
     return values
+
+
+def _shorten(value: Any) -> str:
+    """Return the repr of a value, shortened without ever being formed whole."""
+    short_repr = reprlib.Repr()
+    short_repr.maxstring = 60
+    short_repr.maxother = 60
+    return printable(short_repr.repr(value), 200)
 
 
 def _parse_number(value: Any) -> Any:

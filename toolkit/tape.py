@@ -10,15 +10,31 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import EpisodeStep, run_episode
-from poise.toolkit.registry import Env, make_env
+from poise.toolkit.files import check_regular_file, parse_json
+from poise.toolkit.registry import Env, make_env, require_trust
+from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array
 
 FORMAT_VERSION = 1
 """Version of the file format; tapes of other versions cannot be read."""
+
+
+MAX_TAPE_BYTES = 2**30
+"""Largest tape: 100 million actions."""
+
+
+class TapeHeader(Settings):
+    """The values of a tape beside its arrays."""
+
+    env: str
+    settings: dict[str, Any]
+    seed: int = Field(ge=0)
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -74,25 +90,36 @@ class Tape:
 
     @classmethod
     def load(cls, path: Path) -> "Tape":
-        """Read a tape; another kind of file or format version is a UserError."""
+        """Read a tape.
+
+        Raises:
+            UserError: the file is no tape, or one of another format version, or it names a module
+                that was not trusted (toolkit/registry.py).
+        """
         try:
+            check_regular_file(path, MAX_TAPE_BYTES)
             with safe_open(path, "np") as file:
-                header = json.loads(file.metadata()["tape"])
-                version = header.pop("format", 0)
-                if version == FORMAT_VERSION:
-                    return cls(
-                        actions=file.get_tensor("actions"),
-                        checksums=file.get_tensor("checksums"),
-                        **header,
-                    )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError):
+                text = (file.metadata() or {})["tape"]
+                actions = file.get_tensor("actions")
+                checksums = file.get_tensor("checksums")
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             raise UserError(
                 f"{path} is not a tape; record one with Poise and give its path"
             ) from None
-        raise UserError(
-            f"{path} is a tape of format {version}, and this Poise reads format {FORMAT_VERSION}: "
-            "record it again"
-        )
+        values = parse_json(text, path)
+        version = values.pop("format", 0) if isinstance(values, dict) else 0
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"{path} is a tape of format {version}, and this Poise reads format "
+                f"{FORMAT_VERSION}: record it again"
+            )
+        header = TapeHeader.parse(values, f"tape {path}: key")
+        if actions.dtype.kind not in "fiu" or not np.isfinite(actions).all() or not actions.ndim:
+            raise UserError(f"tape {path}: its actions should be rows of finite numbers")
+        if checksums.dtype != np.uint32 or checksums.ndim != 1:
+            raise UserError(f"tape {path}: its checksums should be one row of uint32")
+        require_trust(header.env, path)
+        return cls(header.env, header.settings, header.seed, actions, checksums, header.versions)
 
     def make_env(self, render_mode: str | None = None, **overrides: Any) -> Env:
         """Make the tape's environment; `overrides` may only change its look, e.g. `width`."""

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
 
-from poise.toolkit.console import make_table
+from poise.toolkit.console import Console, make_table
 from poise.toolkit.media.video import VideoRecorder, read_video
 from poise.toolkit.process import count_cores
 from poise.toolkit.registry import make_env

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from inspect import cleandoc
 from typing import Any
 
-from rich.console import Console
-
 from poise.algos.preset import recommend_algorithm
 from poise.algos.registry import ALGORITHMS
-from poise.toolkit.console import make_table
+from poise.toolkit.console import Console, make_table
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
 from poise.toolkit.registry import (
@@ -63,9 +61,8 @@ def show_env(env_name: str, settings: Mapping[str, Any]) -> None:
     env = describe_env(resolve_env_id(env_name), settings)
     threshold = env.spec.reward_threshold
     solved = "" if threshold is None else f", solved at {threshold}"
-    console.print(
-        f"[bold]{env.env_id}[/bold]  time limit {env.spec.max_episode_steps} steps{solved}"
-    )
+    console.print(env.env_id, style="bold", end="")
+    console.print(f"  time limit {env.spec.max_episode_steps} steps{solved}")
     if env.poise_class is None:
         console.print(f"observation {env.observation_space}\naction {env.action_space}")
         return

@@ -475,7 +475,8 @@ def test_runs_without_name_are_numbered_and_no_name_is_reused(tmp_path):
 
 def test_run_is_opened_by_name_and_by_path(tmp_path, monkeypatch):
     run = Run.create(tmp_path / "runs", "mine", "w", "sac", 0)
-    run.write("config.json", {})
+    parts = {key: {} for key in ("env_settings", "settings", "training")}
+    run.write("config.json", {"env": "w", "algorithm": "sac", "device": "cpu", **parts})
     assert Run.open(tmp_path / "runs", "mine").path == run.path
     assert Run.open(tmp_path / "elsewhere", str(run.path)).path == run.path
     monkeypatch.chdir(run.path.parent)

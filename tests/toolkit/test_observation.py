@@ -20,7 +20,7 @@ from poise.toolkit.experience import EnvBatch, Transition
 from poise.toolkit.observation import GoalImage
 from poise.toolkit.registry import make_env
 from poise.toolkit.spaces import slices
-from poise.toolkit.wrappers import FLOAT32_BYTES, FlattenPixels, PixelVectorSpace
+from poise.toolkit.wrappers import FLOAT32_BYTES, LearnerEnv, PixelVectorSpace
 
 REACHER = "poise/Reacher2D-v0"
 SMALL = {"image_size": 16}
@@ -199,7 +199,7 @@ def test_unsupported_observation_is_refused_in_one_line(env_id, settings, messag
         make(env_id, **settings).reset(seed=0)
 
 
-# FlattenPixels.
+# Images and numbers in one vector.
 
 
 class ImageEnv(gymnasium.Env):
@@ -231,7 +231,7 @@ class ImageEnv(gymnasium.Env):
 
 @pytest.mark.parametrize("names", [(), ("camera",), ("camera", "speed")])
 def test_pixel_vector_holds_numbers_then_image(names):
-    env = FlattenPixels(ImageEnv(*names))
+    env = LearnerEnv(ImageEnv(*names))
     row, _ = env.reset()
     assert row in env.observation_space and row.dtype == np.uint8
     split = FLOAT32_BYTES * env.observation_space.state_size
@@ -244,9 +244,9 @@ def test_pixel_vector_holds_numbers_then_image(names):
 
 def test_several_images_or_non_finite_numbers_are_refused():
     with pytest.raises(UserError, match="camera, mirror"):
-        FlattenPixels(ImageEnv("camera", "mirror"))
+        LearnerEnv(ImageEnv("camera", "mirror"))
     with pytest.raises(WorkError, match="not finite"):
-        FlattenPixels(ImageEnv("camera", "speed", number=np.nan)).reset()
+        LearnerEnv(ImageEnv("camera", "speed", number=np.nan)).reset()
 
 
 def make_pixel_learner(algorithm, goal="pixels", **settings):

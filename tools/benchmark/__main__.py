@@ -9,9 +9,8 @@ from statistics import median
 from typing import Any
 
 import click
-from rich.console import Console
 
-from poise.toolkit.console import make_table
+from poise.toolkit.console import Console, make_table
 from poise.toolkit.registry import registered_ids, resolve_env_id, short_name
 from poise.toolkit.settings import parse_assignments
 from poise.tools.benchmark import sb3, solve_time, timing

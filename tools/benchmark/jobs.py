@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from poise.toolkit.files import read_tail
 from poise.toolkit.process import catch_signals
 from poise.tools.benchmark.suite import Job
 
@@ -73,7 +74,7 @@ class RunProcess:
         code = self._process.returncode
         if code < 0:
             return f"killed by signal {-code}"
-        lines = self.log_path.read_text(errors="replace").split("\n")
+        lines = read_tail(self.log_path, TAIL_BYTES).split("\n")
         last_line = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return last_line.removeprefix("poise: ") or f"exit code {code}"
 
@@ -143,10 +144,4 @@ def train_jobs(
 
 def _read_last_rows(path: Path) -> list[list[str]]:
     """Return the last complete rows of a CSV file that is being written."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return [line.split(",") for line in text.split("\n")[1:-1]]
+    return [line.split(",") for line in read_tail(path, TAIL_BYTES).split("\n")[1:-1]]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.progress import BarColumn, TextColumn
 
-from poise.toolkit.console import LiveView, make_table
+from poise.toolkit.console import Console, LiveView, make_table
 from poise.toolkit.registry import short_name
 from poise.tools.benchmark.jobs import RunProcess
 from poise.tools.benchmark.suite import SuitePlan
@@ -26,7 +26,7 @@ class SuiteView(LiveView):
 
     def __init__(self, total: int, finished: int, console: Console) -> None:
         columns = (
-            TextColumn("[bold]{task.completed:,.0f} of {task.total:,.0f} runs"),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} runs", style="bold"),
             BarColumn(),
         )
         super().__init__(

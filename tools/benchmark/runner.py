@@ -7,17 +7,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from poise.toolkit.console import Console
 from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.files import parse_json, read_json_mapping
 from poise.toolkit.process import count_cores
 from poise.toolkit.run import Run
+from poise.toolkit.settings import Settings
 from poise.tools.benchmark.jobs import RunProcess, train_jobs
 from poise.tools.benchmark.progress import SuiteView, print_report
 from poise.tools.benchmark.suite import Job, SuitePlan, plan_suite
 from poise.tools.plot.results import RESULTS_FILE, Trial, read_trial, write_results
 
 SUITE_FILE = "suite.json"
+
+
+class SavedSuite(Settings):
+    """Content of suite.json: what the runs in a folder were planned from."""
+
+    suite: str
+    seeds: list[int]
+    runs: dict[str, dict[str, Any]]
 
 
 MAX_DIFFERENCE_LENGTH = 200
@@ -126,28 +135,26 @@ def _check_and_save_plan(plan: SuitePlan, out: Path) -> None:
         UserError: `out` holds another suite, a seed that the plan lacks, or other runs.
         WorkError: suite.json cannot be read.
     """
-    configs = json.loads(json.dumps(plan.fixed_configs))
-    try:
-        saved = json.loads((out / SUITE_FILE).read_text())
-        saved_configs = saved["runs"]
-        saved_seeds = saved["seeds"]
-    except FileNotFoundError:
+    configs = parse_json(json.dumps(plan.fixed_configs), plan.name)  # As they will be read back.
+    if (out / SUITE_FILE).exists():
+        try:
+            saved = SavedSuite.parse(
+                read_json_mapping(out / SUITE_FILE), f"{out / SUITE_FILE}: key"
+            )
+        except UserError as error:
+            raise WorkError(f"{error}: choose another --out, or move the file away") from None
+    else:
         existing = [job.name for job in plan.jobs if (out / job.name).exists()]
         if existing:
             raise UserError(
                 f"{out} holds a run {existing[0]} that is not of this suite: choose another --out"
-            ) from None
-        saved_configs = configs
-        saved_seeds = []
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise WorkError(
-            f"{out / SUITE_FILE} cannot be read: choose another --out, or move it away"
-        ) from None
-    difference = _describe_difference(saved_configs, configs, ())
+            )
+        saved = SavedSuite(suite=plan.name, seeds=[], runs=configs)
+    difference = _describe_difference(saved.runs, configs, ())
     if difference:
         raise UserError(f"{out} holds another suite: {difference}; choose another --out")
-    if not set(saved_seeds) <= set(plan.seeds):
-        seeds = ", ".join(map(str, saved_seeds))
+    if not set(saved.seeds) <= set(plan.seeds):
+        seeds = ", ".join(map(str, saved.seeds))
         raise UserError(f"{out} holds seeds {seeds}: seeds can be added, but none left out")
     Run(out).write(SUITE_FILE, {"suite": plan.name, "seeds": plan.seeds, "runs": configs})
 

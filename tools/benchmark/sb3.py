@@ -4,7 +4,6 @@ Needs the extra `dev`.
 """
 
 import inspect
-import json
 import sys
 import time
 import warnings
@@ -23,6 +22,7 @@ from poise.algos.sac import SAC
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, EpisodeStats, collect, make_env_batch
+from poise.toolkit.files import parse_json
 from poise.toolkit.loggers import SPEED, CsvLogger, TrainingLog
 from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run
@@ -278,4 +278,4 @@ def _measure_median_time(work: Callable[[], Any], rounds: int) -> float:
 
 if __name__ == "__main__":
     sys.path.append(str(Path.cwd()))  # Finds a user's own environment, my_module:MyEnv-v0.
-    train_peer(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    train_peer(Path(sys.argv[1]), parse_json(sys.argv[2], "the config"))

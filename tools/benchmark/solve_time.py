@@ -14,6 +14,8 @@ from typing import Any
 from poise import algos
 from poise.algos.preset import load_preset
 from poise.toolkit.experience import ActorPolicy, EnvBatch, collect
+from poise.toolkit.files import open_table
+from poise.toolkit.run import Run
 from poise.tools.benchmark.sb3 import plan_peer
 
 IMPULSE_ENV_SETTINGS = {"actuation": "impulse", "reward": "survival", "reset_noise_scale": 0.0}
@@ -62,8 +64,8 @@ def measure_solve_times(env_id: str, seed: int, limit: float, peers: list[str]) 
         subprocess.run(command, check=True, capture_output=True)
         seconds = time.perf_counter() - start
         run_path = Path(folder) / "run"
-        config = json.loads((run_path / "config.json").read_text())
-        summary = json.loads((run_path / "summary.json").read_text())
+        config = Run(run_path).config
+        summary = Run(run_path).summary()
         cells = [config["algorithm"], *_format_cells(seconds, summary)]
         settings = {"seed": seed, "evaluate_every": config["training"]["evaluate_every"]}
         for peer in peers:
@@ -85,16 +87,16 @@ def _time_peer(
     except subprocess.TimeoutExpired:
         return _format_cells(limit, _summarize_unfinished(folder))
     seconds = time.perf_counter() - start
-    return _format_cells(seconds, json.loads((folder / "summary.json").read_text()))
+    return _format_cells(seconds, Run(folder).summary())
 
 
 def _summarize_unfinished(folder: Path) -> dict[str, Any]:
     """Return the summary of a run that was stopped, from its CSV files."""
-    with (folder / "metrics.csv").open(newline="") as file:
+    with open_table(folder / "metrics.csv") as file:
         returns = [
             float(row["value"]) for row in csv.DictReader(file) if row["name"] == "eval/return"
         ]
-    with (folder / "episodes.csv").open(newline="") as file:
+    with open_table(folder / "episodes.csv") as file:
         steps = [row["step"] for row in csv.DictReader(file)]
     return {
         "solved": False,

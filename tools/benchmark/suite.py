@@ -19,7 +19,7 @@ from pydantic import Field
 from poise import algos
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.files import read_yaml_mapping
-from poise.toolkit.registry import short_name
+from poise.toolkit.registry import require_trust, short_name
 from poise.toolkit.run import check_name
 from poise.toolkit.settings import Settings, parse_assignments
 from poise.toolkit.trainer import TrainSettings
@@ -41,6 +41,10 @@ FIXED_KEYS = ("env", "env_settings", "algorithm", "settings", "training")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
+MAX_SEEDS = 1000
+"""Seeds of a suite, at most."""
+
+
 class Variant(Settings):
     """Changes that a variant makes to the suite's settings."""
 
@@ -60,7 +64,9 @@ class Suite(Settings):
         min_length=1, description="algorithms of Poise, and peers: sb3-sac, sb3-ppo, sb3-td3"
     )
     seeds: list[Seed] = Field(
-        min_length=1, description="seeds; or their number: 5 means 0, 1, 2, 3, 4"
+        min_length=1,
+        max_length=MAX_SEEDS,
+        description="seeds; or their number: 5 means 0, 1, 2, 3, 4",
     )
     training: dict[str, Any] = Field(
         {}, description="training settings of all runs, on top of the presets"
@@ -101,10 +107,10 @@ class Job:
         if self.config["algorithm"] in PEERS:
             return [*python, "poise.tools.benchmark.sb3", str(folder), json.dumps(self.config)]
         if (folder / "config.json").exists():
-            arguments = ["--resume", str(folder)]
+            arguments = ["--resume", self.name]
         else:
-            arguments = [*self.arguments, "--run", self.name, "--runs-dir", str(out)]
-        return [*python, "poise", "train", *arguments, "--no-video"]
+            arguments = [*self.arguments, "--run", self.name]
+        return [*python, "poise", "train", *arguments, "--runs-dir", str(out), "--no-video"]
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,9 @@ def read_suite(name_or_path: str, seeds: int | None) -> tuple[str, Suite]:
     file = _find_suite(name_or_path)
     suite = _read_suite_file(file, seeds)
     _check_suite(suite)
+    if isinstance(file, Path):
+        for env in suite.envs:
+            require_trust(env, file)
     return Path(file.name).stem, suite
 
 
@@ -185,7 +194,7 @@ def _find_suite(name_or_path: str) -> Traversable:
 def _read_suite_file(file: Traversable, seeds: int | None) -> Suite:
     entries = read_yaml_mapping(file, "suite", "`envs:`, `algorithms:` and `seeds:`")
     number = entries.get("seeds") if seeds is None else seeds
-    if isinstance(number, int):
+    if isinstance(number, int) and 1 <= number <= MAX_SEEDS:
         entries["seeds"] = list(range(number))
     return Suite.parse(entries, kind=f"key of suite {file}")
 

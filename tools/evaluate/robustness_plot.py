@@ -11,9 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.console import Console
 
-from poise.toolkit.console import make_table, progress_bar
+from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.files import find_free_path
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
@@ -59,7 +58,8 @@ def measure_and_show(
     opened_run = Run.open(runs_dir, run)
     out = out or find_free_path(Path(f"{opened_run.path.name}-robustness.png"))
     check_figure_path(out)
-    with progress_bar("robustness", count_episodes(opened_run, episodes)) as show_progress:
+    total = count_episodes(opened_run, episodes)
+    with progress_bar(f"episodes of {run}", total, quiet=as_json) as show_progress:
         simulated_episodes = 0
 
         def on_progress(num_episodes: int) -> None:
@@ -86,7 +86,8 @@ def measure_and_show(
         rows = _format_change_rows(result.changes)
         title = "\nReturn and success in changed environments"
         console.print(make_table(title, columns, rows))
-    console.print(f"\n[bold]robustness {result.score:.2f}[/bold]: {result.definition}")
+    console.print(f"\nrobustness {result.score:.2f}", style="bold", end="")
+    console.print(f": {result.definition}")
     console.print(f"figure: {figure_path}")
 
 

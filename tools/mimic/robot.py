@@ -20,7 +20,7 @@ from poise.toolkit.pose_task import PoseEnvironment, PoseError, PoseTask
 from poise.toolkit.registry import DEFAULT_MAX_EPISODE_STEPS, Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array, slices
-from poise.toolkit.wrappers import FlattenPixels
+from poise.toolkit.wrappers import unwrap_learner_env
 from poise.tools.mimic.targets import Target
 from poise.tools.record.record_run import make_render_env
 from poise.tools.translate.load import POSE_SIGNAL
@@ -127,10 +127,8 @@ class Robot(ABC):
         """Take one step towards the target."""
         if not self._is_target_set:
             self.set_env_target()
-            observation = self.poise_env.agent_observation()
-            if isinstance(self.env, FlattenPixels):
-                observation = self.env.observation(observation)
-            self.observation = observation
+            encoder = unwrap_learner_env(self.env).encoder
+            self.observation = encoder.encode(self.poise_env.agent_observation())
             self._is_target_set = True
         action = self.learner.act(self.observation[None], explore=False)[0]
         self.observation, _, _, _, info = self.env.step(action)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from poise.toolkit.console import Console, progress_bar
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.window import Window
 from poise.toolkit.registry import (
@@ -56,12 +55,14 @@ def play(
         size = DEFAULT_SIZE * (2 if is_hidpi else 1)
     # The live renderer draws the HUD itself, at the full size of the image.
     render_settings = {"width": size, "height": size, **env_settings, "hud": False}
-    env = make_render_env(env_id, settings, render_settings)
+    with progress_bar(f"loading {title}"):
+        env = make_render_env(env_id, settings, render_settings)
+        actor = PolicyActor(run, checkpoint) if run else None
     if "shadows" not in env_settings:
         _turn_shadows_off(env)
     session = PlaySession(
         env,
-        PolicyActor(run, checkpoint) if run else None,
+        actor,
         speed,
         seed,
         LiveRenderer(env, size, hud=env_settings.get("hud", True)),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import atomic_write
+from poise.toolkit.files import atomic_write, open_table
 from poise.toolkit.loggers import EMPTY_SERIES, read_metrics
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -149,7 +149,7 @@ def read_results(path: Path) -> list[Trial]:
     evaluations: dict[tuple[str, str, int, str], dict[float, list[float]]] = {}
     thresholds: dict[tuple[str, str, int, str], float | None] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with open_table(path) as file:
             reader = csv.DictReader(file, strict=True)
             missing = [name for name in REQUIRED_COLUMNS if name not in (reader.fieldnames or ())]
             if missing:

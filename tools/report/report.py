@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import find_free_path, write_text
+from poise.toolkit.files import find_free_path, read_text, write_text
 from poise.toolkit.registry import make_env, short_name, unwrap_poise_env
 from poise.toolkit.run import Run, parse_step
 from poise.tools.report.html import Element, make_element, render_table, to_html
@@ -105,7 +105,7 @@ def _render_page(env: str, evaluated_runs: Sequence[EvaluatedRun]) -> str:
 
 
 def _read_page_file(name: str) -> str:
-    return (PAGE_FILES / name).read_text(encoding="utf-8")
+    return read_text(PAGE_FILES / name)
 
 
 def _render_section(section_id: str, title: str, elements: Sequence[Element]) -> Element:

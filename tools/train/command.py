@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from poise.toolkit.console import TrainingView
-from poise.toolkit.errors import UserError
+from poise.toolkit.console import Console, TrainingView
+from poise.toolkit.errors import UserError, WorkError, printable
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.tools.record.record_run import record_episode
@@ -74,12 +72,15 @@ def train_with_view(session: TrainingSession) -> TrainingResult:
         return session.summarize()
 
 
-def record_training_video(result: TrainingResult) -> Path | UserError:
-    """Record an episode of the best policy into the run; return the video, or why there is none."""
+def record_training_video(result: TrainingResult) -> Path | Exception:
+    """Record an episode of the best policy into the run; return the video, or why there is none.
+
+    Without a video the training is as good as with one: its result counts.
+    """
     run = result.run
     try:
         return record_episode(run, run.video_path(f"step_{result.best_step:09d}"))
-    except UserError as error:  # The environment has no renderer; the training is complete.
+    except (UserError, WorkError, OSError) as error:
         return error
 
 
@@ -90,17 +91,17 @@ def _show_interrupt(result: TrainingResult) -> None:
     )
 
 
-def _show_result(result: TrainingResult, video: Path | UserError | None) -> None:
+def _show_result(result: TrainingResult, video: Path | Exception | None) -> None:
     """Print how good the policy is, and where everything is."""
     console = _make_console()
     run = result.run
-    console.print(_format_outcome(result))
+    console.print(_format_outcome(result), markup=True)
     console.print(f"run:    {run.path}")
     if isinstance(video, Path):
         console.print(f"video:  {video}")
     elif video is not None:
-        console.print(f"no video: {video}")
-    if not isinstance(video, UserError):
+        console.print(f"no video: {printable(video)}")
+    if not isinstance(video, Exception):
         console.print(f"play:   {_format_command(run, 'play')}")
     console.print(f"curves: tensorboard --logdir {run.path.parent}")
 

@@ -21,7 +21,7 @@ from poise.toolkit.appearance import Appearance, AppearanceRandomization
 from poise.toolkit.dataset import CARD, Dataset, Shard, write_card
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import write_json
+from poise.toolkit.files import parse_json, read_json, write_json
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
 from poise.toolkit.spaces import Array
@@ -140,7 +140,7 @@ def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:
 
     The plan comes as JSON text, which can be the key of a cache.
     """
-    plan = json.loads(plan_text)
+    plan = parse_json(plan_text, "the plan")
     env = _load_env(plan_text)
     rows = [row for episode in episodes for row in _collect_episode(plan, env, episode)]
     frames, signals = (np.stack(column) for column in zip(*rows, strict=True))
@@ -176,7 +176,7 @@ def _prepare_folder(out: Path, plan: Mapping[str, Any]) -> None:
     """Write the plan into a folder; raise a UserError where it holds something else."""
     plan_file = out / PLAN_FILE
     if plan_file.exists():
-        if json.loads(plan_file.read_text()) != plan:
+        if read_json(plan_file) != plan:
             raise UserError(f"{out} holds another dataset: choose another --out, or remove it")
     elif out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty and holds no dataset: choose another --out")
@@ -228,7 +228,7 @@ def _collect_episode(
 @functools.cache
 def _load_env(plan_text: str) -> Env:
     """Return the environment of a plan, one a process."""
-    plan = json.loads(plan_text)
+    plan = parse_json(plan_text, "the plan")
     return make_render_env(plan["env"], plan["env_settings"], {})
 
 

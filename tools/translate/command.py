@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from poise.toolkit.console import make_table, progress_bar
+from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.process import catch_signals, count_cores
@@ -138,7 +136,8 @@ def evaluate_and_show(
     run = Run.open(runs_dir, run_name)
     data = Dataset(folder)
     other = Run.open(runs_dir, beside) if beside else None
-    evaluation = evaluate_translator(run, data)
+    with progress_bar(f"evaluating {run_name}"):
+        evaluation = evaluate_translator(run, data)
     console = Console()
     _print_signal_errors(console, run, evaluation)
     _print_point_errors(console, data, evaluation)

@@ -3,21 +3,46 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
 
 from poise.algos.base import group_name
 from poise.algos.online_translator import GROUP_PREFIX
 from poise.algos.translator import Translator, TranslatorSettings
 from poise.toolkit.dataset import Dataset
-from poise.toolkit.errors import UserError
-from poise.toolkit.run import Run
+from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.run import TRANSLATOR, Run
+from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array
 
-ALGORITHM = "translator"
-"""The value of `algorithm` in the config of a translator's run."""
+ImageSide = Annotated[int, Field(ge=1, le=4096)]
+"""Height or width of an image (pixels)."""
 
 POSE_SIGNAL = "pose"
 """The signal that holds the points of the arms, elbow first and hand last (m)."""
+
+
+class TranslatorSeed(Settings):
+    """The seed among the settings of a translator's training."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seed: int = Field(ge=0)
+
+
+class TranslatorConfig(Settings):
+    """What the config of a translator holds beside that of every run (toolkit/run.py)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    env: str
+    env_settings: dict[str, Any]
+    settings: dict[str, Any]
+    training: TranslatorSeed
+    size: tuple[ImageSide, ImageSide]
+    outputs: int = Field(ge=1, le=10_000)
+    dataset: str = ""
 
 
 def get_translator_config(run: Run) -> dict[str, Any]:
@@ -28,18 +53,25 @@ def get_translator_config(run: Run) -> dict[str, Any]:
     """
     config = run.config
     if "translator" in config:
-        return merge_translator_config(config)
-    if config["algorithm"] != ALGORITHM:
+        config = merge_translator_config(config)
+    elif config["algorithm"] != TRANSLATOR:
         raise UserError(
             f"run {run.path.name!r} holds a policy, not a translator: "
             "name a run of `poise translate train`"
         )
-    return config
+    try:
+        parsed = TranslatorConfig.parse(config, f"{run.path / 'config.json'}: key")
+    except UserError as error:
+        raise WorkError(f"{error}; the run is damaged") from None
+    return {**config, **parsed.to_dict()}
 
 
 def merge_translator_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config of the translator beside a policy, given the config of their run."""
-    return {**config, **config["translator"]}
+    own_config = config["translator"]
+    if not isinstance(own_config, Mapping):
+        raise WorkError("the key translator of a config should hold a mapping; the run is damaged")
+    return {**config, **own_config}
 
 
 def parse_translator_settings(config: Mapping[str, Any]) -> TranslatorSettings:
@@ -61,7 +93,7 @@ def make_translator(config: Mapping[str, Any]) -> Translator:
 def load_translator(run: Run) -> Translator:
     """Return the trained translator of a run; raise a UserError where the run has none."""
     translator = make_translator(get_translator_config(run))
-    is_beside_policy = run.config["algorithm"] != ALGORITHM
+    is_beside_policy = run.config["algorithm"] != TRANSLATOR
     prefix = GROUP_PREFIX if is_beside_policy else ""
     # The best checkpoint beside a policy is the policy's best, not the translator's.
     checkpoint = "latest" if is_beside_policy else None

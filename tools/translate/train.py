@@ -13,9 +13,9 @@ from poise.algos.translator import Translator, TranslatorSettings
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.loggers import MetricLogger, TrainingLog, open_file_loggers
-from poise.toolkit.run import Run, get_versions
+from poise.toolkit.run import TRANSLATOR, Run, get_versions
 from poise.toolkit.settings import Settings, unknown_setting_error
-from poise.tools.translate.load import ALGORITHM, get_translator_config, make_translator
+from poise.tools.translate.load import get_translator_config, make_translator
 from poise.tools.translate.samples import TranslatorSamples
 
 LOG_EVERY = 50
@@ -69,7 +69,7 @@ def make_translator_config(data: Dataset, overrides: Mapping[str, Any]) -> dict[
     return {
         "env": data.card["env"],
         "env_settings": data.card["env_settings"],
-        "algorithm": ALGORITHM,
+        "algorithm": TRANSLATOR,
         "settings": settings.to_dict(),
         "training": training.to_dict(),
         "device": "cpu",
@@ -85,7 +85,7 @@ def create_translator_run(
 ) -> Run:
     """Make the folder of a new run, after all settings have proved valid."""
     config = make_translator_config(data, overrides)
-    run = Run.create(runs_dir, name, config["env"], ALGORITHM, config["training"]["seed"])
+    run = Run.create(runs_dir, name, config["env"], TRANSLATOR, config["training"]["seed"])
     run.write("config.json", config)
     return run
 

@@ -73,7 +73,7 @@ def test_dataset_without_frame_rate_is_refused(data, tmp_path):
     card = json.loads((folder / CARD).read_text())
     del card["rate"]
     (folder / CARD).write_text(json.dumps(card))
-    with pytest.raises(UserError, match=f"cannot be read: {CARD} has no 'rate'"):
+    with pytest.raises(UserError, match=f"{CARD}: key rate: field required"):
         Dataset(folder)
 
 
