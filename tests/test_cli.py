@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from poise.toolkit.console import TrainingView
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.loggers import LENGTH, RETURN
 from poise.toolkit.media.video import read_video
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.tape import Tape
@@ -109,8 +111,29 @@ def test_version():
 def test_list_shows_every_environment_and_algorithm():
     output = said(invoke("list"))
     for env_id in OUR_IDS:
-        assert env_id in output and short_name(env_id) in output
-    assert "sac" in output
+        assert f"\n  {short_name(env_id)} " in output
+    assert all(name in output for name in ALGORITHMS)
+    assert output.index("In the plane") < output.index("standing") < output.index("In space")
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 200])
+def test_list_wraps_no_row_and_leaves_out_columns_instead(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = said(invoke("list")).splitlines()
+    assert max(map(len, lines)) <= max(width, 45)
+    rows = [line for line in lines if line.startswith("  ")]
+    assert len([row for row in rows if row.split()[0] in map(short_name, OUR_IDS)]) == len(OUR_IDS)
+    assert ("sees" in lines[0]) == (width >= 80)
+    assert ("what is learned" in lines[0]) == (width >= 60)
+
+
+def test_list_without_pybullet_advises_once():
+    program = (
+        "import sys; sys.modules['pybullet'] = None; from poise import cli; cli.main(['list'])"
+    )
+    process = python("-c", program)
+    assert process.returncode == 0 and process.stdout.count("need pybullet") == 1
+    assert all(short_name(env_id) in process.stdout for env_id in OUR_IDS)
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
@@ -121,8 +144,11 @@ def test_inspect_shows_signals_rewards_and_settings(env_id, by):
     output = said(invoke("inspect", env_id if by == "id" else short_name(env_id)))
     env = bare(env_id)
     words = [signal.name for signal in (*env.OBSERVATION, *env.ACTION)]
-    words += [*env.REWARD, *(name for name, *_ in env.SETTINGS.describe()), env_id]
+    settings = {name for name, *_ in env.SETTINGS.describe()}
+    without = set() if isinstance(env, PoseEnvironment) else {"goal", "translator"}
+    words += [*env.REWARD, *(settings - without), env_id]
     assert [word for word in words if word not in output] == []
+    assert not any(re.search(rf"^{name}  ", output, re.MULTILINE) for name in without)
 
 
 def test_inspect_shows_third_party_environments_and_chosen_settings():
@@ -693,6 +719,38 @@ def test_numbers_of_steps_are_read_as_people_write_them(text, count, monkeypatch
     assert invoke("train", "cartpole", "--steps", text).exit_code == 0
     assert options["steps"] == count
     assert TrainSettings.parse({"steps": text}).steps == count
+
+
+# Progress.
+
+
+def test_progress_without_a_terminal_is_one_plain_line(place):
+    output = said(invoke("evaluate", "mine", "--episodes", "1"))
+    assert output.splitlines()[0] == "evaluating mine ..." and "\x1b" not in output
+    assert json.loads(said(invoke("evaluate", "mine", "--episodes", "1", "--json")))
+
+
+@pytest.mark.parametrize("total", [None, 7])
+def test_progress_on_a_terminal_is_a_bar_that_goes_on_standard_error(total, monkeypatch, capsys):
+    page = io.StringIO()
+    terminal = partial(Console, file=page, force_terminal=True, width=80)
+    monkeypatch.setattr(console, "Console", lambda stderr: terminal())
+    with console.progress_bar("recording it", total) as show:
+        show(3)
+    shown = page.getvalue()
+    assert "recording it" in shown and ("3/7" in shown) == (total is not None)
+    assert shown.rstrip().endswith("\x1b[2K"), "the bar is erased"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_color_allows_no_control_codes(monkeypatch):
+    page = io.StringIO()
+    page.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR")
+    assert console.Console(file=page).is_terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not console.Console(file=page).is_terminal
 
 
 # Files that commands write.

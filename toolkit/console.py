@@ -45,6 +45,14 @@ STATUS_LINE_INTERVAL = 30.0
 """Seconds between two plain lines of other work."""
 
 
+COUNT_COLUMNS = (
+    BarColumn(),
+    TextColumn("{task.completed:,.0f}/{task.total:,.0f}  ETA"),
+    TimeRemainingColumn(),
+)
+"""What a bar shows of work whose size is known."""
+
+
 class Console(rich.console.Console):
     """The console of every command: of a text from elsewhere, a terminal obeys nothing.
 
@@ -211,10 +219,8 @@ def progress_bar(
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None if total is None else 40),
-            TextColumn("" if total is None else "{task.completed:,.0f}/{task.total:,.0f}"),
+            *(COUNT_COLUMNS if total is not None else ()),
             TimeElapsedColumn(),
-            *([] if total is None else [TextColumn("ETA"), TimeRemainingColumn()]),
         )
         # The results of a command go to standard output while the bar is shown: leave it alone.
         with Progress(

@@ -7,7 +7,7 @@ UserError of one line, with the nearest name.
 import reprlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -182,7 +182,12 @@ class Settings(BaseModel):
         rows = []
         for name, field in cls.model_fields.items():
             annotation = field.annotation
-            type_name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+            if get_origin(annotation) is Literal:
+                type_name = " | ".join(map(str, get_args(annotation)))
+            elif isinstance(annotation, type):
+                type_name = annotation.__name__
+            else:
+                type_name = str(annotation)
             bounds = [
                 f"{sign} {getattr(constraint, attribute):g}"
                 for constraint in field.metadata
