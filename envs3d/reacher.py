@@ -99,7 +99,7 @@ class Reacher3D(Reacher):
 
 
 class ReacherPlane3D(Reacher):
-    """Reacher2D in other physics.
+    """The same as Reacher2D, in PyBullet.
 
     A pose is achieved when elbow and hand are held within 0.02 m of their targets for 25 steps;
     then a new target appears. The environment never fails.

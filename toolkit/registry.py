@@ -19,7 +19,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, WorkError, describe_error, printable, unknown_name_error
 from poise.toolkit.spaces import Array, Signal
-from poise.toolkit.wrappers import LearnerEnv
+from poise.toolkit.wrappers import AllowedActions, LearnerEnv
 
 NAMESPACE = "poise"
 
@@ -155,7 +155,7 @@ def make_env(
     else:
         max_steps = None  # There is none, or another wrapper lies around it.
     try:
-        env = LearnerEnv(env)
+        env = LearnerEnv(env if unwrap_poise_env(env) else AllowedActions(env))
     except Exception as error:  # The code of another package may raise anything.
         env.close()
         raise UserError(_format_make_error(env_id, error)) from error
