@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import gymnasium
 from pydantic import ConfigDict, Field
 
 from poise.toolkit import checkpoint
 from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
 from poise.toolkit.files import read_json_mapping, write_json
-from poise.toolkit.registry import require_trust, short_name
+from poise.toolkit.registry import registered_ids, require_trust, short_name
 from poise.toolkit.settings import Settings
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -241,6 +242,11 @@ def _unknown_run_error(runs_dir: Path, name: str) -> UserError:
     """Return the error for an unknown run: the folder searched, and a near name or the mend."""
     if Path(name).is_dir():
         return UserError(f"unknown run {name!r}: this folder holds no config.json")
+    if name in (*gymnasium.registry, *map(short_name, registered_ids())):
+        return UserError(
+            f"unknown run {name!r} in {runs_dir}: it is an environment; "
+            f"`poise train {name}` makes a run of it"
+        )
     if not runs_dir.is_dir():
         return UserError(
             f"unknown run {name!r}: there is no folder {runs_dir} in {Path.cwd()}; "

@@ -156,6 +156,8 @@ def _explain_command(name: str, ctx: click.Context) -> str:
         return f"{start}: write `poise {OTHER_COMMANDS[name.lower()]}`"
     if name in {*registered_ids(), *map(short_name, registered_ids())}:
         return f"{start}: write `poise train {name}`"
+    if name in ALGORITHMS:
+        return f"{start}: write `poise train ENV --algo {name}`"
     assert isinstance(ctx.command, click.Group)
     similar = get_close_matches(name, ctx.command.commands, n=1)
     if similar:
@@ -187,11 +189,27 @@ def _explain_extra_words(words: list[str], ctx: click.Context) -> str:
     """Return the line for words beyond the arguments: key=value is a setting, after --set."""
     for word in words:
         key, equals, value = word.partition("=")
-        instead = _translate_setting(key, value, ctx) if equals else ""
+        instead = _translate_assignment(key, value, ctx) if equals else ""
+        if word in ALGORITHMS and "--algo" in _list_options(ctx):
+            instead = f"--algo {word}"
         if instead:
             return f"{_name(ctx)}: in place of {word} write {instead}"
+    for option in ("settings", "env_set"):
+        for text in ctx.params.get(option) or ():
+            if "=" not in text:
+                return f"{_name(ctx)}: write {text}={words[0]}, as one word"
     arguments = " ".join(_list_arguments(ctx)) or "no words"
     return f"{_name(ctx)} takes {arguments}; too many: {' '.join(words)}; see `{_help(ctx)}`"
+
+
+def _translate_assignment(key: str, value: str, ctx: click.Context) -> str:
+    """Return the words for `key=value`: an argument, an option or a setting; "" for none."""
+    here = OTHER_OPTIONS.get(key, f"--{key.replace('_', '-')}")
+    if here in _list_options(ctx):
+        return f"{here} {value}"
+    if any(here in argument for argument in _list_arguments(ctx)):
+        return value
+    return _translate_setting(key, value, ctx)
 
 
 def _translate_setting(key: str, value: str, ctx: click.Context) -> str:

@@ -119,6 +119,8 @@ def resolve_device(name: str) -> str:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
+    if name == "gpu":
+        raise UserError("unknown device 'gpu': choose cuda for NVIDIA's GPUs, mps for Apple's")
     if name not in availability:
         raise unknown_name_error("device", name, ["auto", *availability])
     if not availability[name]:
