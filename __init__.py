@@ -145,7 +145,11 @@ def train(
 
 
 def load(
-    run: str | Path, *, checkpoint: str | int | None = None, runs_dir: str | Path = "runs"
+    run: str | Path,
+    *,
+    checkpoint: str | int | None = None,
+    runs_dir: str | Path = "runs",
+    trust: bool = False,
 ) -> "TrainedPolicy":
     """Load the policy of a run, ready to act: `action = policy(observation)`.
 
@@ -153,15 +157,19 @@ def load(
         run: name of a run below `runs_dir`, or the path of a run folder.
         checkpoint: "latest", "best" or a step; None: the best.
         runs_dir: folder of the runs.
+        trust: import the module that a run from elsewhere names; runs in `runs_dir` need none.
 
     Raises:
-        UserError: there is no such run or checkpoint, or the run holds no policy.
+        UserError: there is no such run or checkpoint, or the run holds no policy, or it lies
+            elsewhere and names a module that is not trusted.
     """
     from poise.algos.policy import TrainedPolicy
+    from poise.toolkit.registry import deciding_trust
     from poise.toolkit.run import Run
 
     step = None if checkpoint is None else str(checkpoint)
-    return TrainedPolicy(Run.open(Path(runs_dir), str(run)), step)
+    with deciding_trust(lambda module, file: trust):
+        return TrainedPolicy(Run.open(Path(runs_dir), str(run)), step)
 
 
 def _open_target_estimator(folder: str) -> TargetEstimator:

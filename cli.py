@@ -307,8 +307,12 @@ def _deciding_trust(options: dict[str, Any]) -> AbstractContextManager[None]:
     return deciding_trust(lambda module, file: is_trusted or _ask_for_trust(module, file))
 
 
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def _ask_for_trust(module: str, file: Path) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _has_terminal():
         return False
     from poise.toolkit.errors import printable
 

@@ -110,8 +110,8 @@ def _read_preset_file(file: Traversable) -> dict[str, Any]:
 
 
 def _validate_preset(entry: dict[str, Any], algorithm: str, source: str) -> Preset:
-    preset = Preset.parse(entry, kind=f"{source}: preset key")
-    TrainSettings.parse(preset.training, kind=f"{source}: training setting")
+    preset = Preset.parse(entry, "preset key", source)
+    TrainSettings.parse(preset.training, "training setting", source)
     settings_class = get_algorithm_class(algorithm).SETTINGS
-    settings_class.parse(preset.settings, kind=f"{source}: {algorithm} setting")
+    settings_class.parse(preset.settings, f"{algorithm} setting", source)
     return preset

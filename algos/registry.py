@@ -128,7 +128,8 @@ def restore_learner(
         settings["buffer_size"] = 1  # Acting needs no replay buffer: reserve no memory for one.
     algorithm = get_algorithm_name(run)
     algorithm_class = get_algorithm_class(algorithm)
-    parsed = algorithm_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
+    source = run.path / "config.json"
+    parsed = algorithm_class.SETTINGS.parse(settings, f"{algorithm} setting", source)
     env = env or describe_env(config["env"], config["env_settings"])
     learner = _build_learner(algorithm_class, env, parsed)
     learner.load_state_dict(state)

@@ -97,6 +97,14 @@ class PlanarEnvironment(BaseEnvironment):
         self._buffer.clear()
         pymunk.batch.get_space_bodies(self.space, BODY_FIELDS, self._buffer)
 
+    def get_physics_state(self) -> Array:
+        """Return gravity, the numbers of shapes and joints, and the state of every body."""
+        numbers = [*self.space.gravity, len(self.space.shapes), len(self.space.constraints)]
+        for body in self.space.bodies:
+            numbers += [*body.position, body.angle, *body.velocity, body.angular_velocity]
+            numbers += [*body.force, body.torque]
+        return np.array(numbers)
+
     def add_joint(self, joint: pymunk.Constraint) -> pymunk.Constraint:
         """Add a joint that closes its gaps by JOINT_CORRECTION a physics step."""
         joint.error_bias = (1.0 - JOINT_CORRECTION) ** (1.0 / self._dt)

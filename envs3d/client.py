@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from poise.envs3d import advise_installation
-from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.errors import UserError, WorkError, printable
 
 ERROR_WORDS = ("error", "cannot", "fail", "not found")
 """Words that mark a line of C output as an error: it is printed after all."""
@@ -41,7 +41,7 @@ def suppress_c_output() -> Iterator[None]:
             captured.seek(0)
             for line in captured.read().decode(errors="replace").splitlines():
                 if any(word in line.lower() for word in ERROR_WORDS):
-                    print(line, file=sys.stderr)
+                    print(printable(line), file=sys.stderr)
 
 
 def _flush_output() -> None:
@@ -68,6 +68,8 @@ class Client(BulletClient):  # type: ignore[misc]
 
     def __init__(self, mass_scale: float, friction_scale: float) -> None:
         super().__init__(pybullet.DIRECT)
+        self.num_pushes = 0
+        """Pushes since the last reset: their forces act in the next step, and cannot be read."""
         self.mass_scale = mass_scale
         self.friction_scale = friction_scale
 

@@ -136,6 +136,7 @@ def physics_timestep(env: SpatialScene) -> float:
 
 def push_link(client: Any, body: int, link: int, impulse: Array, point: Array, dt: float) -> None:
     """Apply an impulse (N s) to a link at a point (m), as a force during one step of `dt` s."""
+    client.num_pushes += 1
     client.applyExternalForce(
         body, link, (impulse / dt).tolist(), point.tolist(), client.WORLD_FRAME
     )

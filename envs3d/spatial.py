@@ -93,10 +93,26 @@ class SpatialEnvironment(BaseEnvironment):
         if self._client is None or not self._client.has_finite_state():
             self._connect()
         self._client.restoreState(self._initial_state_id)
+        self._client.num_pushes = 0
 
     def step_physics(self, dt: float) -> None:
         """Advance the physics by one step of `dt` seconds."""
         self._step_simulation()
+
+    def get_physics_state(self) -> Array:
+        """Return the number of pushes and the state of every body, base and joints."""
+        client = self._client
+        if client is None:
+            raise WorkError(f"this {type(self).__name__} is closed: it cannot be copied")
+        numbers = [float(client.num_pushes), self.settings.gravity]
+        for body in range(client.getNumBodies()):
+            position, orientation = client.getBasePositionAndOrientation(body)
+            linear, angular = client.getBaseVelocity(body)
+            numbers += [*position, *orientation, *linear, *angular]
+            for joint in range(client.getNumJoints(body)):
+                angle, speed, *_ = client.getJointState(body, joint)
+                numbers += [angle, speed]
+        return np.array(numbers)
 
     def detect_collisions(self) -> None:
         """Update the contacts after bodies were placed; a physics step does so by itself."""

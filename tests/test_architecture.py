@@ -293,3 +293,78 @@ def test_no_module_has_two_names():
     package = [path for path in FILES if path.name != "__init__.py"]
     names = [name for name, file in files.items() if file and Path(file) in package]
     assert names and all(name.startswith("poise.") for name in names)
+
+
+# What comes from elsewhere.
+
+READS_OF_FILES = {
+    "json.load",
+    "json.loads",
+    "yaml.safe_load",
+    "yaml.load",
+    "np.load",
+    "np.loadtxt",
+    "np.genfromtxt",
+    "np.fromfile",
+    "np.memmap",
+}
+SAFE_TEXTS = {"printable", "remove_control_characters", "json.dumps"}
+LIBRARY = [path for path in FILES if package_of(path) != "tutorials"]
+EVERY_LIBRARY_FILE = pytest.mark.parametrize(
+    "path", LIBRARY, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+
+
+def calls_in(path: Path) -> list[tuple[str, ast.Call]]:
+    """Every call in a file, with the name of the function as it is written."""
+    nodes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+    return [(ast.unparse(node.func), node) for node in nodes]
+
+
+@EVERY_LIBRARY_FILE
+def test_files_are_read_through_the_readers_with_limits_only(path):
+    if path == ROOT / "toolkit" / "files.py":
+        return
+    for name, node in calls_in(path):
+        assert name not in READS_OF_FILES, f"line {node.lineno}: use toolkit/files.py"
+        assert not name.endswith(".read_text"), f"line {node.lineno}: use files.read_text"
+        if name.endswith(".open") and not name.startswith(("av.", "os.", "Run.", "self.")):
+            modes = [*node.args, *(word.value for word in node.keywords if word.arg == "mode")]
+            writes = any(
+                isinstance(mode, ast.Constant) and str(mode.value)[:1] in "wax" for mode in modes
+            )
+            is_session = not modes and name.startswith("session.")
+            assert writes or is_session, f"line {node.lineno}: use a reader of toolkit/files.py"
+
+
+@EVERY_LIBRARY_FILE
+def test_modules_are_imported_by_name_in_known_places_only(path):
+    """To import a module is to run it: SECURITY.md says whose."""
+    places = {
+        "importlib.import_module": ("toolkit/experience.py", "algos/registry.py"),
+        "gymnasium.make": ("toolkit/registry.py",),
+    }
+    for name, node in calls_in(path):
+        if name in places:
+            assert path.relative_to(ROOT).as_posix() in places[name], f"line {node.lineno}: {name}"
+
+
+@EVERY_LIBRARY_FILE
+def test_nothing_reaches_the_terminal_but_through_the_console_or_as_printable_text(path):
+    """A file's name, an environment's message: a terminal obeys no escape code in them."""
+    tree = tree_of(path)
+    if path != ROOT / "toolkit" / "console.py":
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "rich.console":
+                names = {alias.name for alias in node.names}
+                assert "Console" not in names, "use poise.toolkit.console.Console"
+    for name, node in calls_in(path):
+        where = f"line {node.lineno}: {ast.unparse(node)}"
+        if name in ("print", "click.echo"):
+            used = {ast.unparse(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
+            assert used & SAFE_TEXTS, where
+        is_marked = any(word.arg == "markup" for word in node.keywords)
+        if name.endswith(".print") and not is_marked:
+            assert not re.search(
+                r"\[/?(bold|dim|red|green|yellow|blue|cyan)\b", ast.unparse(node)
+            ), f"{where} prints its markup: write markup=True, or style="

@@ -452,7 +452,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "id of an unknown package": (("train", "Kitchen/Oven-v7"), "MODULE:ID"),
     "suite with an unknown key": (
         ("benchmark", "suite.yaml"),
-        "unknown key of suite suite.yaml 'envz': did you mean 'envs'?",
+        "suite suite.yaml: unknown key 'envz': did you mean 'envs'?",
     ),
     "setting that breaks another's environment": (
         ("train", "Pendulum-v1", *QUICK, "--env-set", "g=heavy"),

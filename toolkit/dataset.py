@@ -80,7 +80,7 @@ class Dataset:
             raise UserError(f"{folder} holds no dataset: it has no {CARD}")
         self.card = read_json_mapping(folder / CARD)
         """Environment, settings and all else that the card says."""
-        card = DatasetCard.parse(self.card, f"{folder / CARD}: key")
+        card = DatasetCard.parse(self.card, "key", folder / CARD)
         require_trust(card.env, folder / CARD)
         self.signals = tuple(card.signals)
         self.frame_rate = card.rate

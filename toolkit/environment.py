@@ -1,14 +1,15 @@
 """BaseEnvironment: the template of every environment; subclasses add the physics and the task."""
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, final, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, final, runtime_checkable
 
 import gymnasium
 import numpy as np
 
 from poise.toolkit.appearance import DEFAULT_APPEARANCE, Appearance
-from poise.toolkit.errors import unknown_name_error
+from poise.toolkit.errors import WorkError, unknown_name_error
 from poise.toolkit.interaction import Interaction
 from poise.toolkit.observation import AgentObservation
 from poise.toolkit.settings import EnvSettings
@@ -53,6 +54,28 @@ class PushTarget(NamedTuple):
     """
 
 
+class EnvCopy(NamedTuple):
+    """All that a copy of an environment is rebuilt from: physics engines cannot be copied exactly.
+
+    The copy replays the actions since the reset, from the same state of the random generator.
+    """
+
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+    settings: EnvSettings
+    appearance: Appearance
+    render_mode: str | None
+    action_space: gymnasium.spaces.Box
+    rng_state: Mapping[str, Any]
+    """State of the random generator now."""
+    reset_rng_state: Mapping[str, Any] | None
+    """State of the random generator at the start of the episode; None before the first reset."""
+    actions: "array[float]"
+    """All actions of the episode, one after the other."""
+    fingerprint: bytes
+    """State of the simulation now, which the copy must reach."""
+
+
 class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
     """A Gymnasium environment defined by hooks; `reset` and `step` are final.
 
@@ -92,6 +115,15 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
     last_reward_terms: Mapping[str, float]
     # Appearance of the next rendered images; stays in effect until it is set again.
     appearance: Appearance = DEFAULT_APPEARANCE
+    # For copies (EnvCopy).
+    _constructor_arguments: tuple[tuple[Any, ...], Mapping[str, Any]]
+    _reset_rng_state: Mapping[str, Any] | None = None
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        """Make an environment that knows what it was made of."""
+        env = super().__new__(cls)
+        env._constructor_arguments = (arguments, keywords)
+        return env
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -107,6 +139,59 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
         self._dt = 1.0 / (self.CONTROL_HZ * self.PHYSICS_STEPS)
         self._window: Any = None
+        self._episode_actions = array("d")
+
+    @final
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what `copy` and `pickle` rebuild this environment from.
+
+        The copy has a simulation of its own and goes on exactly as this environment; a WorkError
+        where more than its actions moved it since its reset, such as a push.
+        """
+        arguments, keywords = self._constructor_arguments
+        recorded = EnvCopy(
+            arguments,
+            keywords,
+            self.settings,
+            self.appearance,
+            self.render_mode,
+            self.action_space,
+            self.np_random.bit_generator.state,
+            self._reset_rng_state,
+            self._episode_actions,
+            self._fingerprint(),
+        )
+        return type(self)._from_copy, (recorded,)
+
+    @classmethod
+    def _from_copy(cls, recorded: EnvCopy) -> Self:
+        env = cls(*recorded.arguments, **recorded.keywords)
+        env.settings = recorded.settings
+        env.appearance = recorded.appearance
+        env.render_mode = None  # A replay is not shown.
+        if recorded.reset_rng_state is not None:
+            env.np_random.bit_generator.state = recorded.reset_rng_state
+            env.reset()
+            size = len(env.action_space.low)
+            for start in range(0, len(recorded.actions), size):
+                env.step(np.array(recorded.actions[start : start + size]))
+        if env._fingerprint() != recorded.fingerprint:
+            raise WorkError(
+                f"this {cls.__name__} cannot be copied: more than its actions moved it since its "
+                "reset (a push, a changed setting or target); copy it after a reset"
+            )
+        env.np_random.bit_generator.state = recorded.rng_state
+        env.action_space = recorded.action_space
+        env.render_mode = recorded.render_mode
+        return env
+
+    def _fingerprint(self) -> bytes:
+        """Return the bytes of all that the next steps depend on; nothing before the first reset."""
+        if self._reset_rng_state is None:
+            return b""
+        frames = [frame.tobytes() for frame in self.agent_view.frames]
+        physics = np.asarray(self.get_physics_state(), np.float64)
+        return b"".join([physics.tobytes(), self.get_observation().tobytes(), *frames])
 
     @final
     def reset(
@@ -118,6 +203,8 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         self.total_reward = 0.0
         self.last_action = ()
         self.last_reward_terms = {}
+        self._reset_rng_state = self.np_random.bit_generator.state
+        self._episode_actions = array("d")
         self.reset_physics()
         self.initialize_episode(self.np_random)
         self.read_state()
@@ -134,6 +221,7 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         unweighted `reward_terms` and, after a failure, the name of the `failure`.
         """
         clipped_action = validate_action(action, len(self.action_space.low))
+        self._episode_actions.extend(clipped_action)
         self.apply_action(clipped_action)
         for _ in range(self.PHYSICS_STEPS):
             self.step_physics(self._dt)
@@ -229,6 +317,14 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
 
         With `at_target` the body is drawn as if it had reached its target.
         """
+
+    def get_physics_state(self) -> Array:
+        """Return the state of the whole simulation (K,): a copy must reach the same numbers.
+
+        It should hold what the observation leaves out: velocities that a push has changed since the
+        last step, thrown balls, grabs.
+        """
+        return self.get_observation()
 
     def interaction(self) -> Interaction | None:
         """Return the disturbances that a person can apply, None if unsupported."""

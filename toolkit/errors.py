@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-MAX_MESSAGE_LENGTH = 300
+MAX_MESSAGE_LENGTH = 200
 """Characters of a message that comes from elsewhere: a file, an environment, a library."""
 
 MAX_LISTED = 12
@@ -55,10 +55,10 @@ def remove_control_characters(text: str) -> str:
 def describe_error(error: BaseException) -> str:
     """Return type and message of an error from elsewhere as one line, and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    location = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    location = f"({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     name = type(error).__name__
     message = printable(error)
-    return f"{name if message == name else f'{name}: {message}'}{printable(location)}"
+    return printable(f"{name if message == name else f'{name}: {message}'} {location}", 250)
 
 
 def unknown_name_error(

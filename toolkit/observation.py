@@ -180,7 +180,8 @@ class AgentObservation:
             self.space = gymnasium.spaces.Dict(
                 {"pixels": pixel_space, "state": box_space(visible_signals)}
             )
-        self._frames: deque[Array] = deque(maxlen=max(1, self.frame_stack))
+        self.frames: deque[Array] = deque(maxlen=max(1, self.frame_stack))
+        """Images of the last steps, the newest last."""
         self._step = 0
 
     @property
@@ -232,10 +233,10 @@ class AgentObservation:
     def _stack_images(self) -> list[Array]:
         """Return the images of the last steps; before the reset, the first one repeats."""
         if self.env.steps == 0:
-            self._frames.clear()
+            self.frames.clear()
         elif self.env.steps == self._step:  # Built again within one step, e.g. for a new target.
-            self._frames.pop()
+            self.frames.pop()
         self._step = self.env.steps
-        self._frames.append(self.env.render_observation(self.env.settings.image_size))
-        num_missing = self.frame_stack - len(self._frames)
-        return [self._frames[0]] * num_missing + list(self._frames)
+        self.frames.append(self.env.render_observation(self.env.settings.image_size))
+        num_missing = self.frame_stack - len(self.frames)
+        return [self.frames[0]] * num_missing + list(self.frames)

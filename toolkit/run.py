@@ -123,7 +123,7 @@ class Run:
         path = self.path / "config.json"
         try:
             values = read_json_mapping(path)
-            parsed = RunConfig.parse(values, f"{path}: key")
+            parsed = RunConfig.parse(values, "key", path)
         except UserError as error:
             raise WorkError(f"{error}; the run is damaged") from None
         # A translator's training has other settings: add none.
@@ -142,7 +142,7 @@ class Run:
             return {}
         try:
             values = read_json_mapping(path)
-            RunSummary.parse(values, f"{path}: key")
+            RunSummary.parse(values, "key", path)
         except UserError as error:
             print(f"warning: {printable(error)}; it is ignored", file=sys.stderr)
             return {}

@@ -135,10 +135,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], kind: str = "setting") -> Self:
-        """Return settings from plain values; a UserError names the first setting that is wrong."""
+    def parse(cls, values: Mapping[str, Any], kind: str = "setting", source: object = None) -> Self:
+        """Return settings from plain values; a UserError names the first setting that is wrong.
+
+        `kind` is the word for a setting, and `source` the file that the values come from, if any.
+        """
+        try:
+            return cls._parse(values, kind)
+        except UserError as error:
+            if source is None:
+                raise
+            raise UserError(f"{source}: {error}") from None
+
+    @classmethod
+    def _parse(cls, values: Mapping[str, Any], kind: str) -> Self:
         if not isinstance(values, Mapping):
-            raise UserError(f"{kind}: it should be names with values, not {_shorten(values)}")
+            raise UserError(f"{kind}s should be names with values, not {_shorten(values)}")
         for key in values:
             if key not in cls.model_fields and cls.model_config["extra"] == "forbid":
                 raise unknown_setting_error(kind, str(key), cls.model_fields)

@@ -113,7 +113,7 @@ class Tape:
                 f"{path} is a tape of format {version}, and this Poise reads format "
                 f"{FORMAT_VERSION}: record it again"
             )
-        header = TapeHeader.parse(values, f"tape {path}: key")
+        header = TapeHeader.parse(values, "key", f"tape {path}")
         if actions.dtype.kind not in "fiu" or not np.isfinite(actions).all() or not actions.ndim:
             raise UserError(f"tape {path}: its actions should be rows of finite numbers")
         if checksums.dtype != np.uint32 or checksums.ndim != 1:

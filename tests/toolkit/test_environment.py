@@ -1,9 +1,12 @@
 """Laws that every environment of Poise obeys."""
 
+import copy
+import pickle
+
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import check_env, data_equivalence
 from processes import python
 from sample_envs import (
     ACTING,
@@ -20,7 +23,7 @@ from sample_envs import (
 
 from poise.envs2d.planar import PlanarEnvironment
 from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.spaces import box_space, slices
 
 EVERY = pytest.mark.parametrize("env_id", OUR_IDS)
@@ -368,3 +371,77 @@ def test_state_over_200000_rough_steps_stays_finite(env_id, acting):
     for observation, reward, _, _, info in live(env, ACTING[acting](env, 200_000)):
         assert np.isfinite(observation).all()
         assert np.isfinite(reward) and np.isfinite(list(info["reward_terms"].values())).all()
+
+
+# Copies.
+
+COPIES = {
+    "copy": lambda env: copy.copy(env.unwrapped),
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda env: pickle.loads(pickle.dumps(env)),
+}
+EVERY_COPY = pytest.mark.parametrize("make_copy", COPIES.values(), ids=COPIES)
+
+
+def outcome_bytes(step: tuple) -> tuple:
+    """Return the outcome of a step in a form that `==` compares bit by bit."""
+    observation, reward, terminated, truncated, info = step
+    return observation.tobytes(), reward, terminated, truncated, str(sorted(info.items()))
+
+
+@EVERY
+@EVERY_COPY
+def test_copy_continues_exactly_as_the_original_and_apart_from_it(env_id, make_copy):
+    env = make(env_id)
+    actions = random_actions(env, 24)
+    env.reset(seed=3)
+    for action in actions[:8]:
+        env.step(action)
+    state = env.unwrapped.get_physics_state()
+    other = make_copy(env)
+    copied = [outcome_bytes(other.step(action)) for action in actions[8:16]]
+    assert np.array_equal(env.unwrapped.get_physics_state(), state), "the copy moved the original"
+    other_again = make_copy(other)
+    other.close()  # Closing the copy must not close the original.
+    assert [outcome_bytes(env.step(action)) for action in actions[8:16]] == copied
+    assert outcome_bytes(other_again.step(actions[16])) == outcome_bytes(env.step(actions[16]))
+    starts = [one.reset()[0].tobytes() for one in (env, other_again)]
+    assert starts[0] == starts[1], "the random generators are in the same state"
+    env.close()
+    other_again.close()
+
+
+@EVERY
+def test_environment_passes_the_pickle_test_of_gymnasium(env_id):
+    env = make(env_id)
+    other = pickle.loads(pickle.dumps(env))
+    assert data_equivalence(env.reset(), other.reset())
+    action = env.action_space.sample()
+    assert data_equivalence(env.step(action), other.step(action))
+    env.close()
+    other.close()
+
+
+@EVERY
+def test_copy_of_a_disturbed_episode_is_refused_in_one_line_until_the_reset(env_id):
+    env = bare(env_id)
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+    env.interaction().push_all(0.5)
+    with pytest.raises(WorkError, match="cannot be copied") as refused:
+        copy.deepcopy(env)
+    assert "\n" not in str(refused.value)
+    env.reset()
+    assert copy.deepcopy(env).reset()[0].tobytes() == env.reset()[0].tobytes()
+
+
+def test_copy_has_settings_appearance_and_images_of_the_original():
+    env = make("poise/Reacher2D-v0", render_mode="rgb_array", observation="both", width=64)
+    env.reset(seed=1)
+    for action in random_actions(env, 5):
+        env.step(action)
+    other = copy.deepcopy(env)
+    assert other.unwrapped.settings == env.unwrapped.settings
+    assert np.array_equal(other.render(), env.render())
+    first, second = (one.step(env.action_space.low)[0] for one in (env, other))
+    assert all(np.array_equal(first[key], second[key]) for key in first)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from poise.toolkit.console import Console, make_table
+from poise.toolkit.errors import remove_control_characters
 from poise.toolkit.registry import registered_ids, resolve_env_id, short_name
 from poise.toolkit.settings import parse_assignments
 from poise.tools.benchmark import sb3, solve_time, timing
@@ -243,7 +244,7 @@ def solve(envs: tuple[str, ...], seeds: int, first: int, limit: float, peers: st
         for seed in range(first, first + seeds):
             cells = solve_time.measure_solve_times(env_id, seed, limit, peer_names)
             rows.append((short_name(env_id), str(seed), *cells))
-            click.echo("  ".join(rows[-1]))
+            click.echo(remove_control_characters("  ".join(rows[-1])))
     columns = ["s", "episodes", "steps", "return"]
     peer_columns = [
         f"{name.removeprefix('sb3-')} {column}" for name in peer_names for column in columns
@@ -281,7 +282,7 @@ def balance(
             )
             count = f"{episodes}" if episodes is not None else f"over {most}"
             rows.append((short_name(env_id), str(seed), count, f"{steps:,}", f"{seconds:.0f}"))
-            click.echo("  ".join(rows[-1]))
+            click.echo(remove_control_characters("  ".join(rows[-1])))
     columns = ["env", "seed", "episodes", "steps", "s"]
     _print_table("episodes until ten in a row last at least 395 steps", columns, rows)
 

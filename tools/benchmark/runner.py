@@ -138,9 +138,8 @@ def _check_and_save_plan(plan: SuitePlan, out: Path) -> None:
     configs = parse_json(json.dumps(plan.fixed_configs), plan.name)  # As they will be read back.
     if (out / SUITE_FILE).exists():
         try:
-            saved = SavedSuite.parse(
-                read_json_mapping(out / SUITE_FILE), f"{out / SUITE_FILE}: key"
-            )
+            file = out / SUITE_FILE
+            saved = SavedSuite.parse(read_json_mapping(file), "key", file)
         except UserError as error:
             raise WorkError(f"{error}: choose another --out, or move the file away") from None
     else:

@@ -196,7 +196,7 @@ def _read_suite_file(file: Traversable, seeds: int | None) -> Suite:
     number = entries.get("seeds") if seeds is None else seeds
     if isinstance(number, int) and 1 <= number <= MAX_SEEDS:
         entries["seeds"] = list(range(number))
-    return Suite.parse(entries, kind=f"key of suite {file}")
+    return Suite.parse(entries, "key", f"suite {file}")
 
 
 def _check_suite(suite: Suite) -> None:

@@ -108,7 +108,7 @@ class TrainingSession:
             if name not in RESUMABLE_SETTINGS:
                 raise UserError(f"--resume continues the run as it began: {name} cannot change")
         settings = {**config["training"], **training}
-        parsed = TrainSettings.parse(settings, kind="training setting")
+        parsed = TrainSettings.parse(settings, "training setting")
         config["training"] = parsed.to_dict()
         env = describe_env(config["env"], config["env_settings"])
         learner = _make_learner(config, env)

@@ -60,7 +60,7 @@ def get_translator_config(run: Run) -> dict[str, Any]:
             "name a run of `poise translate train`"
         )
     try:
-        parsed = TranslatorConfig.parse(config, f"{run.path / 'config.json'}: key")
+        parsed = TranslatorConfig.parse(config, "key", run.path / "config.json")
     except UserError as error:
         raise WorkError(f"{error}; the run is damaged") from None
     return {**config, **parsed.to_dict()}
