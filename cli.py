@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, wraps
 from importlib.resources import files
-from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -234,8 +233,8 @@ def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[R
     """Yield results, and show a bar while each is made; it is gone where one is printed."""
     from poise.toolkit.console import progress_bar
 
-    for number in count():
-        with progress_bar(description, quiet=number > 0):
+    while True:
+        with progress_bar(description):
             result = next(results, None)
         if result is None:
             return

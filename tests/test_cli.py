@@ -730,10 +730,18 @@ def test_numbers_of_steps_are_read_as_people_write_them(text, count, monkeypatch
 # Progress.
 
 
-def test_progress_without_a_terminal_is_one_plain_line(place):
-    output = said(invoke("evaluate", "mine", "--episodes", "1"))
-    assert output.splitlines()[0] == "evaluating mine ..." and "\x1b" not in output
+def test_slow_work_without_a_terminal_is_one_plain_line(place, monkeypatch):
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 0.0)
+    assert "evaluating mine ..." in said(invoke("evaluate", "mine", "--episodes", "1")).splitlines()
     assert json.loads(said(invoke("evaluate", "mine", "--episodes", "1", "--json")))
+
+
+def test_quick_work_without_a_terminal_prints_no_progress(capsys, monkeypatch):
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 60.0)
+    with console.progress_bar("recording it") as show:
+        show(3)
+    assert capsys.readouterr() == ("", "")
+    assert console.STATUS_LINE_INTERVAL == 30.0
 
 
 @pytest.mark.parametrize("total", [None, 7])

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
@@ -41,8 +42,9 @@ METRIC_LABELS = {
 }
 
 
+STATUS_LINE_DELAY = 5.0
 STATUS_LINE_INTERVAL = 30.0
-"""Seconds between two plain lines of other work."""
+"""Seconds until the first plain line of other work, and between two of them."""
 
 
 COUNT_COLUMNS = (
@@ -211,7 +213,7 @@ def progress_bar(
     """Show what a command is doing; yield the function that sets how many of `total` are done.
 
     On a terminal it is a bar on standard error, which goes when the block ends. Elsewhere it is a
-    line on standard output at the start, and one every 30 s; with `quiet`, for output that another
+    line on standard output after 5 s, and one every 30 s; with `quiet`, for output that another
     program reads, it is nothing.
     """
     console = Console(stderr=True)
@@ -238,6 +240,11 @@ def progress_bar(
             last_line_time = time.monotonic()
             output.print(f"{description}: {done:,} of {total or done:,}")
 
+    first_line = Timer(STATUS_LINE_DELAY, output.print, [f"{description} ..."])
+    first_line.daemon = True
     if not quiet:
-        output.print(f"{description} ...")
-    yield show_line
+        first_line.start()
+    try:
+        yield show_line
+    finally:
+        first_line.cancel()
