@@ -5,18 +5,19 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import partial, wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 Command = Callable[..., Any]
+Result = TypeVar("Result")
 
 
 MAX_ERROR_LENGTH = 2000
@@ -24,11 +25,11 @@ MAX_ERROR_LENGTH = 2000
 
 
 SECTIONS = {
-    "Train": ("list", "inspect", "train", "benchmark"),
-    "Watch": ("play", "record", "report", "plot"),
-    "Evaluate": ("evaluate", "compare", "robustness"),
-    "Poses from images": ("dataset", "translate", "mimic", "duel"),
-    "Videos and this machine": ("replay", "combine", "images-to-video", "doctor"),
+    "Learn": ("list", "inspect", "train", "benchmark"),
+    "Look": ("play", "record", "report", "plot"),
+    "Judge": ("evaluate", "compare", "robustness"),
+    "See a pose, take the pose": ("dataset", "translate", "mimic", "duel"),
+    "Films and machine": ("replay", "combine", "images-to-video", "doctor"),
 }
 """Commands in the order of the work, as `poise --help` lists them."""
 
@@ -41,15 +42,80 @@ SUITES = sorted(
 # Options that several commands share.
 
 
-def path_option(name: str, **options: Any) -> Callable[[Command], Command]:
+def parse_count_option(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    """Return a whole number of at least 1, also written as 1e6, 1_000_000, 20k or 1M."""
+    if text is None:
+        return None
+    from poise.toolkit.settings import parse_count
+
+    count = parse_count(text)
+    if count is None:
+        raise click.BadParameter(f"{text!r} is no whole number, such as 50000, 5e4 or 50k")
+    if count < 1:
+        raise click.BadParameter(f"{text} is less than 1")
+    return count
+
+
+def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Return a path to write; refuse a file that exists without --force, or is named twice."""
+    if path is None:
+        return None
+    option = param.opts[-1]
+    if path.is_file() and not ctx.meta.get("force"):
+        raise click.UsageError(
+            f"{path} exists: choose another {option}, or add --force to overwrite it"
+        )
+    option_of_path = ctx.meta.setdefault("outputs", {}).setdefault(path.resolve(), option)
+    if option_of_path != option:
+        raise click.UsageError(f"{option_of_path} and {option} name the same file: {path}")
+    return path
+
+
+def path_option(*names: str, **options: Any) -> Callable[[Command], Command]:
     """Return an option whose value is a path."""
-    return click.option(name, type=click.Path(path_type=Path), **options)
+    return click.option(*names, type=click.Path(path_type=Path), **options)
+
+
+def output_option(*names: str, **options: Any) -> Callable[[Command], Command]:
+    """Return an option that names a file to write; its command has FORCE too."""
+    return path_option(*names, callback=check_output_file, **options)
+
+
+def count_option(*names: str, **options: Any) -> Callable[[Command], Command]:
+    """Return an option whose value is a whole number of at least 1, also written as 1e6 or 1M."""
+    return click.option(*names, metavar="N", callback=parse_count_option, **options)
+
+
+def _remember_force(ctx: click.Context, param: click.Parameter, force: bool) -> None:
+    ctx.meta["force"] = force
+
+
+FORCE = click.option(
+    "--force",
+    is_flag=True,
+    is_eager=True,  # Parsed before the files that it allows to overwrite.
+    expose_value=False,
+    callback=_remember_force,
+    help="Overwrite files that exist.",
+)
 
 
 def seed_option(help_text: str) -> Callable[[Command], Command]:
     """Return the option --seed, 0 by default."""
     return click.option(
-        "--seed", type=click.IntRange(0), default=0, show_default=True, help=help_text
+        "-s", "--seed", type=click.IntRange(0), default=0, show_default=True, help=help_text
+    )
+
+
+def episodes_option(help_text: str, default: int, low: int, high: int) -> Callable[..., Command]:
+    """Return the option --episodes."""
+    return click.option(
+        "-n",
+        "--episodes",
+        type=click.IntRange(low, high),
+        default=default,
+        show_default=True,
+        help=help_text,
     )
 
 
@@ -58,7 +124,7 @@ RUNS_DIR = path_option(
 )
 
 
-OUT = path_option("--out", required=True, help="The video, .mp4 or .gif.")
+OUT = output_option("-o", "--out", required=True, help="The video, .mp4 or .gif.")
 
 
 MAX_SIZE = click.option(
@@ -153,6 +219,36 @@ def render_options(command: Command) -> Command:
     return size(hud(annotate(slow(command))))
 
 
+# Output.
+
+
+def show(line: str) -> None:
+    """Print a line without the control characters that a file's name may hold."""
+    from poise.toolkit.errors import remove_control_characters
+
+    click.echo(remove_control_characters(line))
+
+
+def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[Result]:
+    """Yield results, and show a bar while each is made; it is gone where one is printed."""
+    from poise.toolkit.console import progress_bar
+
+    while True:
+        with progress_bar(description):
+            result = next(results, None)
+        if result is None:
+            return
+        yield result
+
+
+def run_under_bar(description: str, work: Callable[[], Result]) -> Result:
+    """Do some work while a bar shows that it goes on; return its result."""
+    from poise.toolkit.console import progress_bar
+
+    with progress_bar(description):
+        return work()
+
+
 # Errors.
 
 
@@ -173,6 +269,8 @@ def report_errors(command: Command) -> Command:
             _exit_with_error(error, 2)
         except (WorkError, FloatingPointError) as error:
             _exit_with_error(error, 1)
+        except BrokenPipeError:  # The reader has read enough, as in `poise list | head -1`.
+            raise
         except OSError as error:
             file = f" {error.filename}" if error.filename else ""
             reason = error.strerror or error
@@ -230,18 +328,77 @@ def _exit_with_error(message: object, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def show(line: str) -> None:
-    """Print a line without the control characters that a file's name may hold."""
-    from poise.toolkit.errors import remove_control_characters
-
-    click.echo(remove_control_characters(line))
-
-
 # Commands.
 
 
-class SectionedGroup(click.Group):
-    """Command group whose help lists the commands by SECTIONS."""
+class PoiseCommand(click.Command):
+    """Command with examples in its help."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.examples = tuple(examples)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words after the command; words too many are an error with advice."""
+        ctx.allow_extra_args = True
+        extra_words = super().parse_args(ctx, args)
+        if extra_words:
+            from poise.tools.usage import ExtraWordsError
+
+            raise ExtraWordsError(extra_words, ctx)
+        return extra_words
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, each in a line of its own."""
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"  {example}\n")
+
+
+class PoiseGroup(click.Group):
+    """Command group whose errors are one line with advice."""
+
+    command_class = PoiseCommand
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is an error with advice."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from poise.tools.usage import UnknownCommandError
+
+            raise UnknownCommandError(args[0], ctx)
+        return super().resolve_command(ctx, args)
+
+
+class MainGroup(PoiseGroup):
+    """The command `poise`, whose help lists the commands by SECTIONS."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and exit; wrong words are one line and exit code 2."""
+        run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+        try:
+            exit_code: int | None = run()
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(2)
+        except click.UsageError as error:
+            from poise.tools.usage import explain_usage_error
+
+            _exit_with_error(explain_usage_error(error), 2)
+        except click.Abort:
+            _exit_with_error("interrupted", 130)
+        sys.exit(exit_code or 0)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list for each section."""
@@ -256,13 +413,13 @@ class SectionedGroup(click.Group):
 
 
 @click.group(
-    cls=SectionedGroup,
+    cls=MainGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="poise COMMAND --help shows the options of a command.",
+    epilog="poise COMMAND --help for the rest.",
 )
 @click.version_option(package_name="poise", prog_name="poise")
 def main() -> None:
-    """Poise: reinforcement learning for motor control.
+    """Poise: bodies that learn to balance, reach and mimic.
 
     \b
     Start:  poise train cartpole
@@ -276,7 +433,11 @@ def main() -> None:
     sys.path.append(str(folder))
 
 
-@main.command("list", short_help="environments and algorithms")
+@main.command(
+    "list",
+    short_help="environments and algorithms",
+    examples=("poise list",),
+)
 @report_errors
 def list_envs() -> None:
     """List the environments and the algorithms."""
@@ -285,7 +446,14 @@ def list_envs() -> None:
     show_list()
 
 
-@main.command(short_help="observations, actions, rewards, settings")
+@main.command(
+    short_help="observations, actions, rewards, settings",
+    examples=(
+        "poise inspect standing",
+        "poise inspect arm7 --env-set task=lift",
+        "poise inspect Pendulum-v1",
+    ),
+)
 @click.argument("env")
 @ENV_SET
 @report_errors
@@ -296,11 +464,27 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     show_env(env, env_set)
 
 
-@main.command(short_help="train until solved, with a video")
+@main.command(
+    short_help="train to solved, with a film",
+    examples=(
+        "poise train cartpole",
+        "poise train standing --algo sac --seed 3 --set learning_rate=3e-4",
+        "poise train bolla-rolla --steps 1e6 --num-workers 2 --run rider",
+        "poise train Pendulum-v1 --preset ddpg",
+        "poise train my_module:MyEnv-v0",
+        "poise train --resume standing-ppo-0",
+    ),
+)
 @click.argument("env", required=False)
 @click.option("--algo", help="sac, ppo or td3.  [default: the one recommended for ENV]")
-@click.option("--steps", type=int, help="Environment steps to train.  [default: the preset's]")
-@click.option("--seed", type=int, help="Seed of weights, exploration and episodes.  [default: 0]")
+@count_option(
+    "-n",
+    "--steps",
+    help="Environment steps to train, such as 500000, 5e5 or 500k.  [default: the preset's]",
+)
+@click.option(
+    "-s", "--seed", type=int, help="Seed of weights, exploration and episodes.  [default: 0]"
+)
 @click.option(
     "--num-envs",
     type=int,
@@ -338,10 +522,15 @@ def train(env: str | None, **options: Any) -> None:
 
 
 @main.command(
-    short_help="environments x algorithms x seeds", epilog=f"Suites: {', '.join(SUITES)}."
+    short_help="environments x algorithms x seeds",
+    epilog=f"Suites: {', '.join(SUITES)}.",
+    examples=(
+        "poise benchmark quick",
+        "poise benchmark my.yaml --jobs 2 --seeds 5",
+    ),
 )
 @click.argument("suite")
-@path_option("--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]")
+@path_option("-o", "--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]")
 @click.option(
     "--jobs", type=click.IntRange(1), help="Runs at the same time.  [default: one for each core]"
 )
@@ -360,8 +549,14 @@ def benchmark(suite: str, **options: Any) -> None:
     sys.exit(run_benchmark(suite, **options))
 
 
-@main.command(short_help="a window to watch, push and take over")
-@click.argument("what")
+@main.command(
+    short_help="watch it in a window, push it, take over",
+    examples=(
+        "poise play standing-ppo-0",
+        "poise play bolla-rolla --speed 0.5",
+    ),
+)
+@click.argument("what", metavar="RUN|ENV")
 @RUNS_DIR
 @CHECKPOINT
 @ENV_SET
@@ -392,16 +587,26 @@ def play(
     run_play(what, runs_dir, checkpoint, env_set, **options)
 
 
-@main.command(short_help="a video of an episode, or of all checkpoints")
+@main.command(
+    short_help="film an episode, and what it thinks",
+    examples=(
+        "poise record standing-ppo-0 --annotate",
+        "poise record standing-ppo-0 -o fall.gif --size 240 --seed 7",
+        "poise record standing-ppo-0 --checkpoint all --montage learned.png",
+    ),
+)
 @click.argument("run")
 @RUNS_DIR
 @CHECKPOINT
-@path_option("--out", help="The video, or a folder for all.  [default: in the run's videos/]")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the episode.")
+@output_option(
+    "-o", "--out", help="The video, or a folder for all.  [default: in the run's videos/]"
+)
+@click.option("-s", "--seed", type=click.IntRange(0), help="Seed of the episode.")
 @render_options
 @click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
-@path_option("--montage", help="With --checkpoint all: all in one video, or in a .png.")
-@path_option("--tape", help="Save the episode itself too: a few kilobytes.")
+@output_option("--montage", help="With --checkpoint all: all in one video, or in a .png.")
+@output_option("--tape", help="Save the episode itself too: a few kilobytes.")
+@FORCE
 @ENV_SET
 @TRUST
 @report_errors
@@ -409,20 +614,21 @@ def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
     from poise.tools.record.record_savings import record as record_savings
 
-    for path in record_savings(run, **options):
+    for path in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
         show(f"video: {path}")
 
 
-@main.command(short_help="one page: videos, curves, settings, failures")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@path_option("--out", required=True, help="The page, .html.")
-@click.option(
-    "--episodes",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    help="Evaluation episodes of each run.",
+@main.command(
+    short_help="one page: films, falls, curves, settings",
+    examples=(
+        "poise report standing-ppo-0",
+        "poise report standing-ppo-0 standing-sac-0 -o page.html",
+    ),
 )
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@output_option("-o", "--out", help="The page, .html.  [default: <run>-report.html]")
+@FORCE
+@episodes_option("Evaluation episodes of each run.", 20, 1, 1000)
 @RUNS_DIR
 @TRUST
 @report_errors
@@ -430,11 +636,20 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
     """Write RUNs of one environment to one page that opens offline."""
     from poise.tools.report.report import write_report
 
-    show(f"report: {write_report(runs, **options)}")
+    path = run_under_bar("writing the report", lambda: write_report(runs, **options))
+    show(f"report: {path}")
 
 
-@main.command(short_help="learning curves, losses, reward terms")
-@click.argument("what", nargs=-1, required=True)
+@main.command(
+    short_help="learning curves, losses, reward terms",
+    examples=(
+        "poise plot standing-ppo-0",
+        "poise plot standing-ppo-0 standing-sac-0 --by seconds",
+        "poise plot standing-ppo-0 --kind losses -o losses.svg",
+        "poise plot benchmarks/quick",
+    ),
+)
+@click.argument("what", nargs=-1, required=True, metavar="RUN...|FOLDER|CSV")
 @RUNS_DIR
 @click.option(
     "--by",
@@ -457,31 +672,32 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
     show_default=True,
     help="The y axis of --kind returns.",
 )
-@path_option(
-    "--out", default=Path("curves.png"), show_default=True, help="The figure, .png, .svg or .pdf."
-)
+@output_option("-o", "--out", help="The figure, .png, .svg or .pdf.  [default: <run>-<kind>.png]")
+@FORCE
 @TRUST
 @report_errors
 def plot(
-    what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path
+    what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path | None
 ) -> None:
-    """Plot curves of WHAT: runs, a folder of runs, a benchmark or a results.csv."""
+    """Plot curves of runs, of a folder of runs, of a benchmark, or of a results.csv."""
     from poise.tools.plot.plot import plot as plot_curves
 
-    show(f"plot: {plot_curves(what, runs_dir, by, out, kind, measure)}")
+    path = run_under_bar("plotting", lambda: plot_curves(what, runs_dir, by, out, kind, measure))
+    show(f"plot: {path}")
 
 
-@main.command(short_help="fixed episodes, beside a random policy")
+@main.command(
+    short_help="fixed episodes, beside a random policy",
+    examples=(
+        "poise evaluate standing-ppo-0",
+        "poise evaluate standing-ppo-0 -n 100 --json",
+        "poise evaluate standing-ppo-0 --checkpoint latest --env-set gravity=12",
+    ),
+)
 @click.argument("run")
 @CHECKPOINT
-@click.option(
-    "--episodes",
-    type=click.IntRange(1, 10_000),
-    default=20,
-    show_default=True,
-    help="Number of episodes.",
-)
-@click.option("--steps", type=click.IntRange(1), help="Truncate episodes after so many steps.")
+@episodes_option("Number of episodes.", 20, 1, 10_000)
+@count_option("--steps", help="Truncate episodes after so many steps.")
 @evaluation_options
 @report_errors
 def evaluate(run: str, **options: Any) -> None:
@@ -491,22 +707,19 @@ def evaluate(run: str, **options: Any) -> None:
     evaluate_and_show(run, **options)
 
 
-@main.command(short_help="which of two runs is better, and how surely")
+@main.command(
+    short_help="which of two runs is better, and how sure",
+    examples=("poise compare standing-ppo-0 standing-sac-0 -n 100",),
+)
 @click.argument("one", metavar="RUN")
 @click.argument("two", metavar="RUN")
 @click.option(
     "--checkpoint",
     nargs=2,
     metavar="STEP STEP",
-    help="Of each run: latest, best or a step.  [default: best]",
+    help="Checkpoint of each run: latest, best or a step.  [default: best]",
 )
-@click.option(
-    "--episodes",
-    type=click.IntRange(5, 10_000),
-    default=20,
-    show_default=True,
-    help="Number of episodes.",
-)
+@episodes_option("Number of episodes.", 20, 5, 10_000)
 @evaluation_options
 @report_errors
 def compare(one: str, two: str, **options: Any) -> None:
@@ -516,17 +729,17 @@ def compare(one: str, two: str, **options: Any) -> None:
     compare_and_show(one, two, **options)
 
 
-@main.command(short_help="the largest push that it withstands")
+@main.command(
+    short_help="the largest push that it survives",
+    examples=("poise robustness standing-ppo-0",),
+)
 @click.argument("run")
 @CHECKPOINT
-@click.option(
-    "--episodes",
-    type=click.IntRange(1, 1000),
-    default=5,
-    show_default=True,
-    help="Episodes for each push and each change.",
+@episodes_option("Episodes for each push and each change.", 5, 1, 1000)
+@output_option(
+    "-o", "--out", help="The figure, .png, .svg or .pdf.  [default: <run>-robustness.png]"
 )
-@path_option("--out", default=Path("robustness.png"), show_default=True, help="The figure.")
+@FORCE
 @evaluation_options
 @report_errors
 def robustness(run: str, **options: Any) -> None:
@@ -536,12 +749,16 @@ def robustness(run: str, **options: Any) -> None:
     measure_and_show(run, **options)
 
 
-@main.command(short_help="images of a body with its joint states")
-@click.argument("env")
-@path_option("--out", required=True, help="Folder of the dataset.")
-@click.option(
-    "--frames", type=click.IntRange(1), default=50_000, show_default=True, help="Number of images."
+@main.command(
+    short_help="pictures of a body beside its joints",
+    examples=(
+        "poise dataset reacher2d -o pictures",
+        "poise dataset reacher2d -o varied --randomize-appearance all=1",
+    ),
 )
+@click.argument("env")
+@path_option("-o", "--out", required=True, help="Folder of the dataset.")
+@count_option("-n", "--frames", default="50000", show_default=True, help="Number of images.")
 @click.option(
     "--size",
     type=click.IntRange(16, 1024),
@@ -573,12 +790,19 @@ def dataset(env: str, **options: Any) -> None:
     collect_and_show(env, **options)
 
 
-@main.group(short_help="estimate joint states from an image")
+@main.group(cls=PoiseGroup, short_help="learn to read joints from a picture")
 def translate() -> None:
     """Train and evaluate translators, which estimate joint states from images."""
 
 
-@translate.command(name="train")
+@translate.command(
+    name="train",
+    examples=(
+        "poise translate train pictures --run eye",
+        "poise translate train pictures --set kind=convlstm",
+        "poise translate train --resume eye",
+    ),
+)
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @SET
 @click.option("--run", "name", help="Name of the run.  [default: <env>-translator-<seed>]")
@@ -593,16 +817,15 @@ def translate_train(dataset: Path | None, **options: Any) -> None:
     train_and_show(dataset, **options)
 
 
-@translate.command(name="evaluate")
+@translate.command(
+    name="evaluate",
+    examples=("poise translate evaluate eye pictures --map map.png",),
+)
 @click.argument("run")
 @click.argument("dataset", type=click.Path(path_type=Path))
-@path_option("--worst", help="Draw the frames with the largest errors into this image.")
-@click.option(
-    "--map",
-    "drawn",
-    type=click.Path(path_type=Path),
-    help="Draw the error over all poses of the arms.",
-)
+@output_option("--worst", help="Draw the frames with the largest errors into this image.")
+@output_option("--map", "drawn", help="Draw the error over all poses of the arms.")
+@FORCE
 @click.option(
     "--beside",
     metavar="RUN",
@@ -618,7 +841,13 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     evaluate_and_show(run, dataset, **options)
 
 
-@main.command(short_help="take the pose that an image shows")
+@main.command(
+    short_help="move to what a picture shows",
+    examples=(
+        "poise mimic mover --translator eye --image pose.png -o mimic.mp4",
+        "poise mimic mover --translator eye --random 3",
+    ),
+)
 @click.argument("policy")
 @TRANSLATOR
 @click.option(
@@ -636,12 +865,14 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
 )
 @path_option("--dataset", help="Take held-out poses of a dataset.")
 @click.option(
+    "-n",
     "--random",
     "number",
     type=click.IntRange(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
-@path_option("--out", help="Record the targets and the robot side by side.")
+@output_option("-o", "--out", help="Record the targets and the robot side by side.")
+@FORCE
 @click.option(
     "--size",
     type=click.IntRange(32, 1080),
@@ -659,7 +890,13 @@ def mimic(policy: str, **options: Any) -> None:
     mimic_and_show(policy, **options)
 
 
-@main.command(short_help="one robot leads, the other copies it")
+@main.command(
+    short_help="one is led, the other copies it",
+    examples=(
+        "poise duel mover --translator eye",
+        "poise duel mover --translator eye --by trajectory -o duel.gif",
+    ),
+)
 @click.argument("policy")
 @TRANSLATOR
 @click.option(
@@ -667,7 +904,8 @@ def mimic(policy: str, **options: Any) -> None:
     type=click.Choice(["keys", "policy", "trajectory"]),
     help="What moves the leader.  [default: keys; for a video policy]",
 )
-@path_option("--out", help="Record a video, without a window.")
+@output_option("-o", "--out", help="Record a video, without a window.")
+@FORCE
 @click.option(
     "--seconds", type=click.FloatRange(0.1, 3600.0), help="Length of the video.  [default: 10]"
 )
@@ -689,9 +927,13 @@ def duel(policy: str, **options: Any) -> None:
     duel_and_show(policy, **options)
 
 
-@main.command(short_help="a video of a tape, at any size")
+@main.command(
+    short_help="film a tape again, at any size",
+    examples=("poise replay fall.tape --size 1080",),
+)
 @click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
-@path_option("--out", help="The video.  [default: beside the tape]")
+@output_option("-o", "--out", help="The video.  [default: beside the tape]")
+@FORCE
 @render_options
 @TRUST
 @report_errors
@@ -699,14 +941,22 @@ def replay(tape: Path, **options: Any) -> None:
     """Record the episode of the tape FILE again, at any size."""
     from poise.tools.record.record_run import render_tape
 
-    show(f"video: {render_tape(tape, **options)}")
+    path = run_under_bar(f"replaying {tape}", lambda: render_tape(tape, **options))
+    show(f"video: {path}")
 
 
-@main.command(short_help="many videos in one")
+@main.command(
+    short_help="many films in one",
+    examples=(
+        "poise combine a.mp4 b.mp4 -o both.mp4",
+        "poise combine a.mp4 b.mp4 --layout sequence -o film.gif",
+    ),
+)
 @click.argument(
     "videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path)
 )
 @OUT
+@FORCE
 @click.option(
     "--layout",
     type=click.Choice(["grid", "sequence"]),
@@ -734,12 +984,19 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
     """Combine videos into one: side by side, or one after the other with titles."""
     from poise.tools.record.combine_recordings import combine as combine_recordings
 
-    show(f"video: {combine_recordings(videos, **options)}")
+    path = run_under_bar(
+        f"combining {len(videos)} videos", lambda: combine_recordings(videos, **options)
+    )
+    show(f"video: {path}")
 
 
-@main.command(short_help="a video of images")
+@main.command(
+    short_help="a film of pictures",
+    examples=("poise images-to-video frames -o film.mp4 --fps 10",),
+)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @OUT
+@FORCE
 @MAX_SIZE
 @click.option("--fps", type=click.IntRange(1, 240), help="Images per second.  [default: 25]")
 @report_errors
@@ -747,10 +1004,16 @@ def images_to_video(folder: Path, **options: Any) -> None:
     """Make a video of the images in DIR, ordered by number or date."""
     from poise.tools.record.images_to_video import images_to_video as convert_images
 
-    show(f"video: {convert_images(folder, **options)}")
+    path = run_under_bar(
+        f"reading the images of {folder}", lambda: convert_images(folder, **options)
+    )
+    show(f"video: {path}")
 
 
-@main.command(short_help="what works on this machine")
+@main.command(
+    short_help="what works on this machine",
+    examples=("poise doctor",),
+)
 @report_errors
 def doctor() -> None:
     """Check this machine: packages, rendering, videos, window, devices."""

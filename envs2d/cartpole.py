@@ -54,7 +54,7 @@ class CartpoleSettings(PlanarSettings):
 
 
 class Cartpole(PlanarEnvironment):
-    """Keep the pole upright and the cart on its rail.
+    """Keep the pole upright on its cart.
 
     The episode ends when the pole tips beyond 0.21 rad or the cart passes the rail's end.
 

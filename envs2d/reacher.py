@@ -63,11 +63,11 @@ class ReacherSettings(PlanarSettings):
 
 
 class Reacher2D(PoseEnvironment, PlanarEnvironment):
-    """Take one pose after another with elbow and hand.
+    """Take one pose after another.
 
-    A pose is achieved when both are held within 0.02 m of their targets for 25 steps; then a new
-    target appears. The environment never fails, so `survival` teaches nothing. A random policy
-    achieves no pose at all.
+    A pose is achieved when elbow and hand are held within 0.02 m of their targets for 25 steps;
+    then a new target appears. The environment never fails, so `survival` teaches nothing. A random
+    policy achieves no pose at all.
     """
 
     OBSERVATION = (

@@ -104,11 +104,11 @@ class ArmSettings(SpatialSettings):
 
 
 class Arm7(SpatialEnvironment):
-    """Reach for an object over the table with the hand, or lift it 0.1 m from the table.
+    """Touch or lift an object (task=lift).
 
-    touch: the hand must be within 0.03 m of the object for 10 steps. lift: the fingers close by
-    themselves when the object is between them; it must stay up for 10 steps. Then, or when it falls
-    off the table, a new object appears. The environment never fails.
+    The object lies on a table. touch: the hand must be within 0.03 m of the object for 10 steps.
+    lift: the fingers close by themselves when the object is between them; it must stay up for 10
+    steps. Then, or when it falls off the table, a new object appears. The environment never fails.
     """
 
     OBSERVATION = (

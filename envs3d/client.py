@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from poise.envs3d import advise_installation
 from poise.toolkit.errors import UserError, WorkError, printable
 
 ERROR_WORDS = ("error", "cannot", "fail", "not found")
@@ -55,10 +56,7 @@ try:
         import pybullet
         from pybullet_utils.bullet_client import BulletClient
 except ModuleNotFoundError:
-    raise UserError(
-        "environments in space need pybullet: pip install -e '.[3d]'"
-        " on Linux, from conda-forge on macOS and Windows"
-    ) from None
+    raise UserError(f"environments in space need pybullet: {advise_installation()}") from None
 
 
 class Client(BulletClient):  # type: ignore[misc]

@@ -97,9 +97,10 @@ class HumanoidSettings(SpatialSettings):
 
 
 class Humanoid3D(SpatialEnvironment):
-    """Stand on two round feet, or walk.
+    """Stand, or walk (task=walk).
 
-    The episode ends when the torso is lower than 0.8 m or tilts farther than 1 rad.
+    It stands on two round feet. The episode ends when the torso is lower than 0.8 m or tilts
+    farther than 1 rad.
     """
 
     OBSERVATION = (

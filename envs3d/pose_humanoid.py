@@ -53,10 +53,10 @@ class PoseHumanoidSettings(SpatialSettings):
 
 
 class PoseHumanoid3D(SpatialPoseEnvironment):
-    """Take one pose after another with both arms: shoulders of two joints, elbows of one.
+    """Take poses with both arms.
 
-    A pose is achieved when both elbows and both hands are held within 0.05 m for 25 steps; then a
-    new target appears. The environment never fails.
+    Shoulders have two joints, elbows one. A pose is achieved when both elbows and both hands are
+    held within 0.05 m for 25 steps; then a new target appears. The environment never fails.
     """
 
     OBSERVATION = (

@@ -62,7 +62,7 @@ class Reacher(SpatialPoseEnvironment):
 
 
 class Reacher3D(Reacher):
-    """Take one pose after another all round the shoulder.
+    """Take poses all round the shoulder.
 
     The shoulder turns about z and lifts about y; the elbow bends about y. The target of the elbow
     lies anywhere on a sphere of 0.2 m, that of the hand on one of 0.2 m about the elbow, both where
@@ -99,7 +99,7 @@ class Reacher3D(Reacher):
 
 
 class ReacherPlane3D(Reacher):
-    """Take one pose after another in a plane: exactly the task of Reacher2D, in another physics.
+    """The same as Reacher2D, in PyBullet.
 
     A pose is achieved when elbow and hand are held within 0.02 m of their targets for 25 steps;
     then a new target appears. The environment never fails.

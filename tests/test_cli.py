@@ -7,14 +7,17 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said, snapshot
@@ -23,6 +26,7 @@ from rich.console import Console
 from sample_envs import OUR_IDS
 from sample_runs import records_of, start_run
 
+from poise import cli
 from poise.algos.preset import resolve_preset
 from poise.algos.registry import ALGORITHMS, NAMED_PRESETS
 from poise.toolkit import checkpoint, console
@@ -30,9 +34,11 @@ from poise.toolkit.console import TrainingView
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.loggers import LENGTH, RETURN
 from poise.toolkit.media.video import read_video
+from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.tape import Tape
+from poise.toolkit.trainer import TrainSettings
 
 QUICK = [
     *(
@@ -105,8 +111,29 @@ def test_version():
 def test_list_shows_every_environment_and_algorithm():
     output = said(invoke("list"))
     for env_id in OUR_IDS:
-        assert env_id in output and short_name(env_id) in output
-    assert "sac" in output
+        assert f"\n  {short_name(env_id)} " in output
+    assert all(name in output for name in ALGORITHMS)
+    assert output.index("In the plane") < output.index("standing") < output.index("In space")
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 200])
+def test_list_wraps_no_row_and_leaves_out_columns_instead(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = said(invoke("list")).splitlines()
+    assert max(map(len, lines)) <= max(width, 45)
+    rows = [line for line in lines if line.startswith("  ")]
+    assert len([row for row in rows if row.split()[0] in map(short_name, OUR_IDS)]) == len(OUR_IDS)
+    assert ("sees" in lines[0]) == (width >= 80)
+    assert ("what is learned" in lines[0]) == (width >= 60)
+
+
+def test_list_without_pybullet_advises_once():
+    program = (
+        "import sys; sys.modules['pybullet'] = None; from poise import cli; cli.main(['list'])"
+    )
+    process = python("-c", program)
+    assert process.returncode == 0 and process.stdout.count("need pybullet") == 1
+    assert all(short_name(env_id) in process.stdout for env_id in OUR_IDS)
 
 
 @pytest.mark.parametrize("env_id", OUR_IDS)
@@ -117,8 +144,11 @@ def test_inspect_shows_signals_rewards_and_settings(env_id, by):
     output = said(invoke("inspect", env_id if by == "id" else short_name(env_id)))
     env = bare(env_id)
     words = [signal.name for signal in (*env.OBSERVATION, *env.ACTION)]
-    words += [*env.REWARD, *(name for name, *_ in env.SETTINGS.describe()), env_id]
+    settings = {name for name, *_ in env.SETTINGS.describe()}
+    without = set() if isinstance(env, PoseEnvironment) else {"goal", "translator"}
+    words += [*env.REWARD, *(settings - without), env_id]
     assert [word for word in words if word not in output] == []
+    assert not any(re.search(rf"^{name}  ", output, re.MULTILINE) for name in without)
 
 
 def test_inspect_shows_third_party_environments_and_chosen_settings():
@@ -412,7 +442,17 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "frame too small": ((*TRAIN, "--env-set", "width=3"), "width=3"),
     "setting unknown to another's environment": (
         ("train", "Pendulum-v1", *QUICK, "--env-set", "gg=3"),
-        "gg",
+        "unknown setting 'gg' of Pendulum-v1: did you mean 'g'?",
+    ),
+    "setting of another algorithm": (
+        ("train", "cartpole", "--algo", "ppo", "--set", "buffer_size=9"),
+        "buffer_size is a setting of sac and td3, and not of ppo",
+    ),
+    "id without its version": (("train", "Pendulum"), "did you mean 'Pendulum-v1'"),
+    "id of an unknown package": (("train", "Kitchen/Oven-v7"), "MODULE:ID"),
+    "suite with an unknown key": (
+        ("benchmark", "suite.yaml"),
+        "suite suite.yaml: unknown key 'envz': did you mean 'envs'?",
     ),
     "setting that breaks another's environment": (
         ("train", "Pendulum-v1", *QUICK, "--env-set", "g=heavy"),
@@ -441,11 +481,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "setting that cannot be read": ((*TRAIN, "--set", "hidden_sizes=[8"), "cannot be read"),
     "not a number": ((*TRAIN, "--set", "learning_rate=.nan"), "learning_rate=nan"),
     "buffer larger than any memory": ((*TRAIN, "--set", "buffer_size=1000000000000000"), "memory"),
-    "no steps": (("train", "cartpole", "--steps", "0"), "steps=0"),
-    "negative steps": (("train", "cartpole", "--steps", "-1"), "steps=-1"),
+    "no steps": (("train", "cartpole", "--steps", "0"), "--steps: 0 is less than 1"),
+    "negative steps": (("train", "cartpole", "--steps", "-1"), "--steps: -1 is less than 1"),
     "negative seed": ((*TRAIN, "--seed", "-1"), "seed=-1"),
     "no environments": ((*TRAIN, "--num-envs", "0"), "num_envs=0"),
     "too many environments": ((*TRAIN, "--num-envs", "99999"), "num_envs=99999"),
+    "environment in place of a run": (("evaluate", "standing"), "`poise train standing` makes a"),
     "unknown device": ((*TRAIN, "--device", "gpu"), "unknown device 'gpu'"),
     "device that is not there": ((*TRAIN, "--device", ABSENT), "not on this machine"),
     # presets
@@ -467,13 +508,20 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "preset part that is no table": ((*TRAIN, "--preset", "part.yaml"), "training"),
     # runs
     "nothing to train": (("train",), "say what to train"),
-    "an environment and a run": (("train", "cartpole", "--resume", "mine"), "say what to train"),
+    "an environment and a run": (("train", "cartpole", "--resume", "mine"), "leave out 'cartpole'"),
     "run name with a path": ((*TRAIN, "--run", "a/b"), "no path"),
     "run name that climbs": ((*TRAIN, "--run", "../mine"), "no path"),
     "run name of dots": ((*TRAIN, "--run", ".."), "no path"),
     "empty run name": ((*TRAIN, "--run", ""), "no path"),
     "run name that is taken": ((*TRAIN, "--run", "mine"), "exists already"),
     "resume an unknown run": (("train", "--resume", "mien"), "did you mean 'mine'"),
+    "unknown run in the folder of runs": (("evaluate", "yours"), "in runs: choose from mine"),
+    "unknown run in another folder": (
+        ("evaluate", "x", "--runs-dir", "no"),
+        "there is no folder no",
+    ),
+    "folder that is no run": (("evaluate", "."), "holds no config.json"),
+    "play an unknown run": (("play", "mien"), "did you mean 'mine'"),
     "resume with --set": (
         (*RESUME, "--set", "batch_size=3"),
         "--resume continues the run as it began",
@@ -497,7 +545,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         (*RESUME, "--device", "cuda"),
         "--resume continues the run as it began",
     ),
-    "resume with no steps": ((*RESUME, "--steps", "0"), "steps=0"),
+    "resume with no steps": ((*RESUME, "--steps", "0"), "--steps: 0"),
     "record an unknown run": (("record", "mien"), "did you mean 'mine'"),
     "record an unknown checkpoint": (
         ("record", "mine", "--checkpoint", "7"),
@@ -512,6 +560,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "evaluate what is no run": (("evaluate", "."), "unknown run"),
 }
 PRESETS = {
+    "suite.yaml": b"envz: [cartpole]\nalgorithms: [ppo]\nseeds: 1\n",
     "broken.yaml": b"training: {steps: 5",
     "list.yaml": b"- training\n- settings\n",
     "binary.yaml": b"\xff\xfe\x00\x80",
@@ -537,28 +586,254 @@ def test_wrong_input_is_one_line_with_exit_code_2_and_changes_nothing(name, plac
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("trian", "cartpole"), "trian"),
+        # commands
+        (("trian", "cartpole"), "unknown command 'trian': did you mean `poise train`?"),
+        (("enjoy", "mine"), "write `poise play`"),
+        (("resume", "mine"), "write `poise train --resume RUN`"),
+        (("cartpole",), "write `poise train cartpole`"),
+        (("translate", "trian"), "did you mean `poise translate train`?"),
+        (("zzzz",), "`poise --help` lists all"),
+        # options
+        (("train", "cartpole", "--colour"), "train has no option --colour"),
+        (("train", "cartpole", "--sed", "3"), "did you mean --seed?"),
+        (("train", "cartpole", "--lr", "3e-4"), "write --set learning_rate=VALUE"),
+        (("train", "cartpole", "--learning-rate", "3e-4"), "write --set learning_rate=VALUE"),
+        (("train", "cartpole", "--ent-coef=0.01"), "write --set entropy_coef=VALUE"),
+        (("train", "cartpole", "--total-timesteps", "9"), "write --steps"),
+        (("train", "cartpole", "--n-envs", "9"), "write --num-envs"),
+        (("train", "cartpole", "--gravity", "3"), "write --env-set gravity=VALUE"),
+        (
+            ("train", "--env", "cartpole"),
+            "write ENV without an option, as in `poise train cartpole`",
+        ),
+        (("translate", "train", "data", "--lr", "1"), "write --set learning_rate=VALUE"),
+        (("record", "mine", "--output", "a.mp4"), "write --out"),
+        (("evaluate", "mine", "--lr", "3"), "evaluate has no option --lr"),
+        (("--colour",), "no option --colour"),
+        (("train", "--resume"), "requires an argument"),
+        # arguments
+        (("train", "cartpole", "extra"), "train takes [ENV]; too many: extra"),
+        (("train", "cartpole", "lr=3e-4"), "in place of lr=3e-4 write --set learning_rate=3e-4"),
+        (("train", "cartpole", "steps=9"), "in place of steps=9 write --steps 9"),
+        (("train", "algo=ppo", "env=cartpole"), "in place of env=cartpole write cartpole"),
+        (("train", "cartpole", "algo=ppo"), "in place of algo=ppo write --algo ppo"),
+        (("train", "cartpole", "ppo"), "in place of ppo write --algo ppo"),
+        (("train", "cartpole", "--set", "lr", "3e-4"), "write lr=3e-4, as one word"),
+        (("ppo", "cartpole"), "write `poise train ENV --algo ppo`"),
+        (("record",), "record needs RUN, as in `poise record"),
+        (("inspect",), "inspect needs ENV"),
+        (("combine", "a.mp4"), "combine needs --out"),
+        # values
         (("train", "cartpole", "--step", "many"), "--step"),
-        (("train", "cartpole", "--steps", "many"), "'many' is not a valid integer"),
-        (("train", "cartpole", "--colour"), "--colour"),
-        (("train", "cartpole", "extra"), "extra"),
-        (("record",), "RUN"),
-        (("record", "mine", "--size", "3"), "3 is not in the range"),
+        (("train", "cartpole", "--steps", "many"), "--steps: 'many' is no whole number"),
+        (("train", "cartpole", "--steps", "0.5"), "--steps: '0.5' is no whole number"),
+        (("train", "cartpole", "--steps", "1e999999999"), "is no whole number"),
+        (("record", "mine", "--size", "3"), "--size: 3 is not in the range"),
         (("record", "mine", "--seed", "-1"), "-1 is not in the range"),
         (("evaluate", "mine", "--episodes", "0"), "0 is not in the range"),
         (("evaluate", "mine", "--episodes", "x"), "'x' is not a valid integer"),
-        (("inspect",), "ENV"),
         (("play", "cartpole", "--speed", "0"), "0"),
     ],
 )
-def test_wrong_usage_ends_with_one_line_and_exit_code_2(words, message, place):
+def test_wrong_usage_is_one_line_that_says_what_to_write_and_changes_nothing(words, message, place):
     before = snapshot(place)
-    result = invoke(*words)
-    assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
-    *usage, last = result.stderr.strip().splitlines()
-    assert last.startswith("Error: ") and message in last
-    assert usage[0].startswith("Usage: ")
+    assert_one_line(invoke(*words), 2, message)
     assert snapshot(place) == before
+
+
+def list_commands(group: click.Group = cli.main, path: str = "") -> list[tuple[str, click.Command]]:
+    """Return all commands with the words that call them."""
+    commands = []
+    for name, command in group.commands.items():
+        words = f"{path} {name}".strip()
+        if isinstance(command, click.Group):
+            commands += list_commands(command, words)
+        else:
+            commands.append((words, command))
+    return commands
+
+
+def parse_command_line(line: str) -> None:
+    """Parse the words of a command line, without running it; wrong words raise."""
+    command: click.Command = cli.main
+    name, *words = shlex.split(line)
+    ctx = command.make_context(name, words)
+    while isinstance(command, click.Group):
+        name, command, words = command.resolve_command(ctx, [*ctx._protected_args, *ctx.args])
+        ctx = command.make_context(name, words, parent=ctx)
+
+
+@pytest.mark.parametrize(("name", "command"), list_commands(), ids=str)
+def test_every_command_has_examples_that_parse_and_fit(name, command, elsewhere):
+    assert command.examples
+    for example in command.examples:
+        assert example.startswith(f"poise {name}") and len(example) <= 76
+        parse_command_line(example)
+    assert command.examples[0] in said(invoke(*name.split(), "--help"))
+
+
+def commands_in(page: Path) -> list[str]:
+    """Return the command lines in the code blocks of a page, without their explanations."""
+    blocks = page.read_text(encoding="utf-8").split("```")[1::2]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [re.split(r"\s{2,}|;|#", line)[0] for line in lines if line.startswith("poise ")]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/BENCHMARKS.md"])
+def test_the_commands_of_a_page_parse(page, elsewhere):
+    for line in commands_in(ROOT / page):
+        parse_command_line(line)
+    assert page != "README.md" or len(commands_in(ROOT / page)) > 30
+
+
+def test_help_has_no_cut_line_and_fits_60_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    output = said(invoke("--help"))
+    assert "..." not in output.replace("[ARGS]...", "")
+    assert max(map(len, output.splitlines())) <= 60
+    listed = re.findall(r"^  ([a-z-]+)  +\S", output.partition("Learn:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(cli.main.commands), "each command stands in one section"
+
+
+@pytest.mark.parametrize(
+    ("option", "short"),
+    [("--out", "-o"), ("--seed", "-s"), ("--episodes", "-n"), ("--steps", "-n")],
+)
+def test_common_options_have_one_short_form(option, short):
+    commands = dict(list_commands())
+    for name, command in commands.items():
+        for param in command.params:
+            if option in param.opts and (option, name) != ("--steps", "evaluate"):
+                assert short in param.opts, name
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("50000", 50_000),
+        ("1e6", 1_000_000),
+        ("1_000_000", 1_000_000),
+        ("1.5M", 1_500_000),
+        ("20k", 20_000),
+    ],
+)
+def test_numbers_of_steps_are_read_as_people_write_them(text, count, monkeypatch):
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "poise.tools.train.command.train_and_show", lambda env, **words: options.update(words)
+    )
+    assert invoke("train", "cartpole", "--steps", text).exit_code == 0
+    assert options["steps"] == count
+    assert TrainSettings.parse({"steps": text}).steps == count
+
+
+# Progress.
+
+
+def test_slow_work_without_a_terminal_is_one_plain_line(place, monkeypatch):
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 0.0)
+    assert "evaluating mine ..." in said(invoke("evaluate", "mine", "--episodes", "1")).splitlines()
+    assert json.loads(said(invoke("evaluate", "mine", "--episodes", "1", "--json")))
+
+
+def test_quick_work_without_a_terminal_prints_no_progress(capsys, monkeypatch):
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 60.0)
+    with console.progress_bar("recording it") as show:
+        show(3)
+    assert capsys.readouterr() == ("", "")
+    assert console.STATUS_LINE_INTERVAL == 30.0
+
+
+@pytest.mark.parametrize("total", [None, 7])
+def test_progress_on_a_terminal_is_a_bar_that_goes_on_standard_error(total, monkeypatch, capsys):
+    page = io.StringIO()
+    terminal = partial(Console, file=page, force_terminal=True, width=80)
+    monkeypatch.setattr(console, "Console", lambda stderr: terminal())
+    with console.progress_bar("recording it", total) as show:
+        show(3)
+    shown = page.getvalue()
+    assert "recording it" in shown and ("3/7" in shown) == (total is not None)
+    assert shown.rstrip().endswith("\x1b[2K"), "the bar is erased"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_color_allows_no_control_codes(monkeypatch):
+    page = io.StringIO()
+    page.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR")
+    assert console.Console(file=page).is_terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not console.Console(file=page).is_terminal
+
+
+# Files that commands write.
+
+
+OUTPUTS = [
+    (name, param.opts[-1])
+    for name, command in list_commands()
+    for param in command.params
+    if param.callback is cli.check_output_file
+]
+ARGUMENTS = {"combine": ["a.mp4"], "images-to-video": ["."], "translate evaluate": ["mine", "."]}
+
+
+@pytest.mark.parametrize(("name", "option"), OUTPUTS)
+def test_file_that_exists_is_not_overwritten_without_force(name, option, place, monkeypatch):
+    Path("kept").write_text("precious")
+    words = [*name.split(), *ARGUMENTS.get(name, ["mine"]), option, "kept"]
+    before = snapshot(place)
+    assert_one_line(invoke(*words), 2, f"kept exists: choose another {option}, or add --force")
+    assert snapshot(place) == before
+    assert "exists" not in invoke(*words, "--force").output, "--force counts wherever it stands"
+
+
+def test_every_option_for_a_file_to_write_obeys_the_rule():
+    written = {"--out", "--montage", "--tape", "--worst", "--map"}
+    folders = {("benchmark", "--out"), ("dataset", "--out")}  # The same command resumes them.
+    found = {
+        (name, option)
+        for name, command in list_commands()
+        for param in command.params
+        for option in param.opts
+        if option in written
+    }
+    assert found - folders == set(OUTPUTS)
+
+
+def test_two_options_cannot_name_one_file(place):
+    before = snapshot(place)
+    result = invoke("record", "mine", "--out", "film.mp4", "--tape", "./film.mp4")
+    assert_one_line(result, 2, "--out and --tape name the same file")
+    assert snapshot(place) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("plot", "mine"), "mine-returns.png"),
+        (("plot", "mine", "--kind", "losses", "--by", "seconds"), "mine-losses-by-seconds.png"),
+        (("report", "mine", "--episodes", "1"), "mine-report.html"),
+        (("robustness", "mine", "--episodes", "1"), "mine-robustness.png"),
+        (("record", "mine", "--size", "16"), "runs/mine/videos/step_000000120-seed1000000.mp4"),
+        (("replay", "fall.tape", "--size", "16"), "fall.mp4"),
+    ],
+)
+def test_file_without_a_given_name_says_what_it_is_and_replaces_none(
+    words, name, place, monkeypatch
+):
+    monkeypatch.setattr("poise.tools.evaluate.pushes.NUM_DIRECTIONS", 1)
+    if words[0] == "replay":
+        said(invoke("record", "mine", "--size", "16", "-o", "x.mp4", "--tape", "fall.tape"))
+    before = snapshot(place)
+    for _ in range(2):
+        assert invoke(*words).exit_code == 0
+    after = snapshot(place)
+    path = Path(name)
+    new = {key for key in after if key not in before and not key.endswith("videos")}
+    assert new == {path.as_posix(), path.with_stem(f"{path.stem}-2").as_posix()}
+    assert {key: after[key] for key in before} == before
 
 
 # Failed work: exit code 1, one line, nothing that existed is lost.
@@ -919,7 +1194,7 @@ def test_plain_lines_are_at_least_ten_seconds_apart():
 
 
 def test_plot_writes_the_curves_of_runs(place):
-    assert "curves.png" in said(invoke("plot", "mine", "mine"))
+    assert "curves.png" in said(invoke("plot", "mine", "mine", "--out", "curves.png"))
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
     assert_one_line(invoke("plot", "mine", "--out", "curves.txt"), 2, "curves.txt")
     assert_one_line(invoke("plot", "yours"), 2, "unknown run")

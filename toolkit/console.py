@@ -3,9 +3,11 @@
 Where there is no terminal, such as in a log file, a view prints plain lines instead.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +16,8 @@ from rich.console import ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -40,16 +42,33 @@ METRIC_LABELS = {
 }
 
 
+STATUS_LINE_DELAY = 5.0
+STATUS_LINE_INTERVAL = 30.0
+"""Seconds until the first plain line of other work, and between two of them."""
+
+
+COUNT_COLUMNS = (
+    BarColumn(),
+    TextColumn("{task.completed:,.0f}/{task.total:,.0f}  ETA"),
+    TimeRemainingColumn(),
+)
+"""What a bar shows of work whose size is known."""
+
+
 class Console(rich.console.Console):
     """The console of every command: of a text from elsewhere, a terminal obeys nothing.
 
     Names, files and environments may hold control characters, such as codes that clear the screen:
     they become spaces. They may also look like rich's markup, such as `[red]`: markup is read only
     where `print` is called with `markup=True`.
+
+    With the variable NO_COLOR it is as if there were no terminal: no colour, no control codes.
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"markup": False, **options})
+        is_plain = bool(os.environ.get("NO_COLOR"))
+        defaults = {"markup": False, "force_terminal": False if is_plain else None}
+        super().__init__(**{**defaults, **options})
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -188,14 +207,44 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error; yield the function that sets how many of `total` are done."""
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    ) as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda done: bar.update(task, completed=done)
+def progress_bar(
+    description: str, total: int | None = None, *, quiet: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """Show what a command is doing; yield the function that sets how many of `total` are done.
+
+    On a terminal it is a bar on standard error, which goes when the block ends. Elsewhere it is a
+    line on standard output after 5 s, and one every 30 s; with `quiet`, for output that another
+    program reads, it is nothing.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            *(COUNT_COLUMNS if total is not None else ()),
+            TimeElapsedColumn(),
+        )
+        # The results of a command go to standard output while the bar is shown: leave it alone.
+        with Progress(
+            *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as bar:
+            task = bar.add_task(description, total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+    output = Console(highlight=False, soft_wrap=True)
+    last_line_time = time.monotonic()
+
+    def show_line(done: int) -> None:
+        nonlocal last_line_time
+        if time.monotonic() - last_line_time >= STATUS_LINE_INTERVAL and not quiet:
+            last_line_time = time.monotonic()
+            output.print(f"{description}: {done:,} of {total or done:,}")
+
+    first_line = Timer(STATUS_LINE_DELAY, output.print, [f"{description} ..."])
+    first_line.daemon = True
+    if not quiet:
+        first_line.start()
+    try:
+        yield show_line
+    finally:
+        first_line.cancel()

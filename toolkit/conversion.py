@@ -145,7 +145,7 @@ class ObservationEncoder:
         for leaf in self.leaves:
             if not isinstance(leaf.space, OBSERVATION_SPACES):
                 raise UserError(
-                    f"observation{leaf.name} is in {_describe(leaf.space)}, which has no fixed "
+                    f"observation{leaf.name} is in {describe_space(leaf.space)}, which has no fixed "
                     "number of numbers: wrap the environment so that it gives a Box in its place, "
                     "or leaves it out"
                 )
@@ -271,7 +271,7 @@ class ActionDecoder:
                 self.space = space
         else:
             raise UserError(
-                f"an action in {_describe(space)} is not supported: wrap the environment so that "
+                f"an action in {describe_space(space)} is not supported: wrap the environment so that "
                 "all parts of its action are Boxes, or all are Discrete, MultiDiscrete or "
                 "MultiBinary"
             )
@@ -451,7 +451,7 @@ def _to_vector(leaf: Leaf, value: Any) -> Array:
         return _to_numbers(leaf, value).reshape(-1)
     element = value if isinstance(leaf.space, Text) else _to_numbers(leaf, value)
     if not leaf.space.contains(element):
-        detail = f"observation{leaf.name} is {value!r}, and its space {_describe(leaf.space)}"
+        detail = f"observation{leaf.name} is {value!r}, and its space {describe_space(leaf.space)}"
         raise InvalidValueError("observation", "is outside of its space", detail)
     vector: Array = np.asarray(flatten(leaf.space, element))
     return vector
@@ -501,6 +501,7 @@ def _require_bounds(leaf: Leaf) -> None:
         )
 
 
-def _describe(space: Any) -> str:
+def describe_space(space: Any) -> str:
+    """Return what kind of space it is, with its article."""
     name = type(space).__name__
     return f"an {name} space" if name[0] in "AEIOU" else f"a {name} space"

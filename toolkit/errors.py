@@ -8,6 +8,11 @@ from pathlib import Path
 MAX_MESSAGE_LENGTH = 200
 """Characters of a message that comes from elsewhere: a file, an environment, a library."""
 
+MAX_LISTED = 12
+"""Of more choices, an error lists only the nearest."""
+
+MAX_SUGGESTIONS = 5
+
 
 class UserError(ValueError):
     """Invalid input by the user. The command ends with exit code 2."""
@@ -56,12 +61,31 @@ def describe_error(error: BaseException) -> str:
     return printable(f"{name if message == name else f'{name}: {message}'} {location}", 250)
 
 
-def unknown_name_error(kind: str, name: str, choices: Iterable[str]) -> UserError:
-    """Return the error for an unknown name: it suggests the nearest choice, or lists all."""
-    names = sorted(choices)
-    similar = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+def unknown_name_error(
+    kind: str, name: str, choices: Iterable[str], *, where: str = "", advice: str = ""
+) -> UserError:
+    """Return the error for an unknown name, with the nearest choice, or the few that there are.
+
+    `where` is the place that was searched, ` in PLACE`; `advice` follows where no choice is near.
+    """
+    names = sorted(set(choices))
+    start = f"unknown {kind} {name!r}{where}"
+    # Names that differ in capitals, hyphens and underscores are near.
+    by_plain_name = {_simplify(choice): choice for choice in reversed(names)}
+    similar = difflib.get_close_matches(_simplify(name), by_plain_name, MAX_SUGGESTIONS, cutoff=0.6)
     if similar:
-        return UserError(f"unknown {kind} {name!r}: did you mean {similar[0]!r}?")
-    return UserError(
-        f"unknown {kind} {name!r}: choose from {', '.join(names) or '(there are none)'}"
-    )
+        return UserError(f"{start}: did you mean {by_plain_name[similar[0]]!r}?")
+    if not names:
+        return UserError(f"{start}: {'; '.join(filter(None, ['there are none', advice]))}")
+    listed = f"choose from {', '.join(names)}"
+    if len(names) > MAX_LISTED:
+        nearest = difflib.get_close_matches(
+            _simplify(name), by_plain_name, MAX_SUGGESTIONS, cutoff=0.4
+        )
+        near_names = ", ".join(by_plain_name[match] for match in nearest)
+        listed = f"the nearest of {len(names)} are {near_names or '(none)'}"
+    return UserError(f"{start}: {'; '.join(filter(None, [listed, advice]))}")
+
+
+def _simplify(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO
 
@@ -59,6 +60,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, filename) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def find_free_path(path: Path) -> Path:
+    """Return `path`, or where it exists the first free of NAME-2, NAME-3, ... in its place.
+
+    A file that a command names itself replaces no other.
+    """
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return next(free for free in chain([path], numbered) if not free.exists())
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -3,8 +3,9 @@
 envs2d and envs3d register their ids when they are imported; toolkit imports neither.
 """
 
+import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, WorkError, describe_error, printable, unknown_name_error
 from poise.toolkit.spaces import Array, Signal
-from poise.toolkit.wrappers import LearnerEnv
+from poise.toolkit.wrappers import AllowedActions, LearnerEnv
 
 NAMESPACE = "poise"
 
@@ -102,9 +103,35 @@ def resolve_env_id(name: str) -> str:
         return by_short_name[name]
     if name in gymnasium.registry or ":" in name:
         return name
-    looks_like_id = re.search(r"-v\d+$", name) is not None
-    other_ids = gymnasium.registry if looks_like_id else ()
-    raise unknown_name_error("environment", name, [*by_short_name, *other_ids])
+    raise unknown_env_error(name)
+
+
+def unknown_env_error(
+    name: str, kind: str = "environment", more_choices: Iterable[str] = (), where: str = ""
+) -> UserError:
+    """Return the error for an unknown environment: the nearest name, and the form of other ids.
+
+    Args:
+        name: what the user typed.
+        kind: what a name may be.
+        more_choices: names of another kind that the command takes too.
+        where: place that was searched for those.
+    """
+    choices = [*map(short_name, registered_ids()), *more_choices]
+    newest_ids = {short_name(env_id): env_id for env_id in sorted(gymnasium.registry, key=_age)}
+    has_version = re.search(r"-v\d+$", name) is not None
+    if short_name(name) in newest_ids and (has_version or short_name(name) not in choices):
+        choices = [newest_ids[short_name(name)]]
+    elif has_version:
+        choices += gymnasium.registry
+    advice = "an environment of another package is MODULE:ID, such as my_module:MyEnv-v0"
+    return unknown_name_error(kind, name, choices, where=where, advice=advice)
+
+
+def _age(env_id: str) -> tuple[bool, int]:
+    """Return a sort key: ids in a namespace first, then by version, the newest last."""
+    version = re.search(r"\d+$", env_id)
+    return "/" not in env_id, int(version[0]) if version else 0
 
 
 def make_env(
@@ -128,7 +155,7 @@ def make_env(
     else:
         max_steps = None  # There is none, or another wrapper lies around it.
     try:
-        env = LearnerEnv(env)
+        env = LearnerEnv(env if unwrap_poise_env(env) else AllowedActions(env))
     except Exception as error:  # The code of another package may raise anything.
         env.close()
         raise UserError(_format_make_error(env_id, error)) from error
@@ -158,6 +185,7 @@ def make_unwrapped_env(
             f"environment {env_id!r} needs the module {missing!r}, which is not installed{advice}"
         ) from None
     except (Exception, SystemExit) as error:  # The code of another package may raise anything.
+        _check_setting_names(env_id, settings or {})
         raise UserError(_format_make_error(env_id, error)) from error
     _trusted_modules.add(env_id.partition(":")[0])
     return env
@@ -169,6 +197,22 @@ def _format_make_error(env_id: str, error: BaseException) -> str:
     is_explained = isinstance(error, gymnasium.error.Error | TypeError | ValueError)
     reason = printable(error) if is_explained else describe_error(error)
     return f"environment {env_id!r} cannot be made: {reason}"
+
+
+def _check_setting_names(env_id: str, settings: Mapping[str, Any]) -> None:
+    """Raise a UserError for a setting that the constructor of an environment does not take."""
+    try:
+        entry_point = gymnasium.spec(env_id).entry_point
+        creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+        parameters = inspect.signature(creator).parameters if creator else {}
+    except (gymnasium.error.Error, ImportError, AttributeError, ValueError):
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    names = [*(name for name in parameters if name != "render_mode"), "max_episode_steps"]
+    for name in settings:
+        if name not in names:
+            raise unknown_name_error("setting", name, names, where=f" of {env_id}")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import gymnasium
 from pydantic import ConfigDict, Field
 
 from poise.toolkit import checkpoint
 from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
 from poise.toolkit.files import read_json_mapping, write_json
-from poise.toolkit.registry import require_trust, short_name
+from poise.toolkit.registry import registered_ids, require_trust, short_name
 from poise.toolkit.settings import Settings
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -110,8 +111,7 @@ class Run:
         is_path = (Path(name) / "config.json").exists() or not NAME_PATTERN.fullmatch(name)
         path = Path(name) if is_path else runs_dir / name
         if not (path / "config.json").is_file():
-            run_names = [config.parent.name for config in runs_dir.glob("*/config.json")]
-            raise unknown_name_error("run", name, run_names)
+            raise _unknown_run_error(runs_dir, name)
         run = cls(path)
         if not path.resolve().is_relative_to(runs_dir.resolve()):
             require_trust(run.config["env"], path / "config.json")
@@ -236,6 +236,25 @@ class Run:
             except checkpoint.DamagedCheckpointError as error:
                 print(f"warning: {printable(error)}; trying the one before it", file=sys.stderr)
         raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {newest.name}")
+
+
+def _unknown_run_error(runs_dir: Path, name: str) -> UserError:
+    """Return the error for an unknown run: the folder searched, and a near name or the mend."""
+    if Path(name).is_dir():
+        return UserError(f"unknown run {name!r}: this folder holds no config.json")
+    if name in (*gymnasium.registry, *map(short_name, registered_ids())):
+        return UserError(
+            f"unknown run {name!r} in {runs_dir}: it is an environment; "
+            f"`poise train {name}` makes a run of it"
+        )
+    if not runs_dir.is_dir():
+        return UserError(
+            f"unknown run {name!r}: there is no folder {runs_dir} in {Path.cwd()}; "
+            "`poise train` makes it, --runs-dir names another"
+        )
+    run_names = [config.parent.name for config in runs_dir.glob("*/config.json")]
+    advice = "--runs-dir names another folder"
+    return unknown_name_error("run", name, run_names, where=f" in {runs_dir}", advice=advice)
 
 
 def parse_step(folder: Path) -> int:

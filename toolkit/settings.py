@@ -6,7 +6,8 @@ UserError of one line, with the nearest name.
 
 import reprlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from decimal import Decimal
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,11 +16,18 @@ from poise.toolkit.files import parse_yaml
 
 BOUND_SIGNS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
 
+COUNT_UNITS = {"k": 1000, "K": 1000, "M": 1_000_000}
+
+MAX_COUNT = 10**18
+"""Largest number that a text may mean: 1e999999999 would take all memory."""
+
 
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
     # stable-baselines3
     "n_envs": ("num_envs",),
     "total_timesteps": ("steps",),
+    "n_timesteps": ("steps",),
+    "timesteps": ("steps",),
     "n_steps": ("rollout_steps", "steps"),
     "n_epochs": ("epochs",),
     "ent_coef": ("entropy_coef", "init_alpha"),
@@ -147,7 +155,7 @@ class Settings(BaseModel):
             if key not in cls.model_fields and cls.model_config["extra"] == "forbid":
                 raise unknown_setting_error(kind, str(key), cls.model_fields)
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(cls._parse_counts(values))
         except (ValidationError, RecursionError) as error:
             if isinstance(error, RecursionError):
                 raise UserError(f"{kind}: the values are nested too deeply") from None
@@ -156,6 +164,17 @@ class Settings(BaseModel):
             message = first["msg"][0].lower() + first["msg"][1:]
             value = "" if first["type"] == "missing" else f"={_shorten(first['input'])}"
             raise UserError(f"{kind} {name}{value}: {message}") from None
+
+    @classmethod
+    def _parse_counts(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values, with whole numbers for texts such as 1M where they are due."""
+        parsed = dict(values)
+        for name, value in values.items():
+            is_int = name in cls.model_fields and cls.model_fields[name].annotation is int
+            if is_int and isinstance(value, str):
+                count = parse_count(value)
+                parsed[name] = value if count is None else count
+        return parsed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, ready for JSON."""
@@ -175,7 +194,12 @@ class Settings(BaseModel):
         rows = []
         for name, field in cls.model_fields.items():
             annotation = field.annotation
-            type_name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+            if get_origin(annotation) is Literal:
+                type_name = " | ".join(map(str, get_args(annotation)))
+            elif isinstance(annotation, type):
+                type_name = annotation.__name__
+            else:
+                type_name = str(annotation)
             bounds = [
                 f"{sign} {getattr(constraint, attribute):g}"
                 for constraint in field.metadata
@@ -224,14 +248,37 @@ class EnvSettings(Settings):
     )
 
 
+def find_setting(name: str, choices: Iterable[str]) -> str:
+    """Return the setting that `name` means, a name used here or in other libraries; or ""."""
+    known = list(choices)
+    normalized = name.strip().lower().replace("-", "_")
+    candidates = (normalized, *OTHER_NAMES.get(normalized, ()))
+    return next((candidate for candidate in candidates if candidate in known), "")
+
+
 def unknown_setting_error(kind: str, name: str, choices: Iterable[str]) -> UserError:
     """Return the error for an unknown setting: the name used here, the nearest one, or all."""
     known = list(choices)
-    normalized = name.strip().lower().replace("-", "_")
-    for here in OTHER_NAMES.get(normalized, ()):
-        if here in known:
-            return UserError(f"unknown {kind} {name!r}: Poise calls it {here}")
+    here = find_setting(name, known)
+    if here:
+        return UserError(f"unknown {kind} {name!r}: Poise calls it {here}")
     return unknown_name_error(kind, name, known)
+
+
+def parse_count(text: str) -> int | None:
+    """Return the whole number that a text means, such as 50000, 1e6, 1_000_000, 20k, 1.5M.
+
+    None where it means none.
+    """
+    stripped = text.strip()
+    factor = COUNT_UNITS.get(stripped[-1:], 1)
+    digits = stripped[:-1] if factor > 1 else stripped
+    try:
+        value = Decimal(digits) * factor
+    except ArithmeticError:  # No number, or one beyond all bounds.
+        return None
+    is_whole = value.is_finite() and value == value.to_integral_value()
+    return int(value) if is_whole and abs(value) <= MAX_COUNT else None
 
 
 def parse_assignments(assignments: Iterable[str], option: str) -> dict[str, Any]:

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import gymnasium
+import numpy as np
+from gymnasium.spaces import Discrete, MultiDiscrete
 
 from poise.toolkit.conversion import (
     ActionDecoder,
     InvalidValueError,
     ObservationEncoder,
+    describe_space,
     to_flag,
     to_info,
     to_reward,
@@ -24,6 +27,68 @@ from poise.toolkit.conversion import (
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, WorkError, describe_error, printable
 from poise.toolkit.spaces import Array
+
+MASK_KEY = "action_mask"
+MASK_METHOD = "action_masks"
+"""Where environments say which actions are allowed: Gymnasium's key, stable-baselines3's method."""
+
+
+class AllowedActions(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Replaces an action that the environment masks by the next one, in a circle, that it allows.
+
+    So every action of a learner is legal, and all algorithms, evaluations and films see one and the
+    same decision process. The mask is `info["action_mask"]`, the key `action_mask` of a Dict
+    observation, or what the method `action_masks()` returns: a number for each choice, 0 where it
+    is forbidden, those of a MultiDiscrete one part after the other. Most environments have none.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._has_method = env.has_wrapper_attr(MASK_METHOD)
+        self._mask: Any = None
+
+    def reset(self, **options: Any) -> Any:
+        """Start an episode."""
+        result = self.env.reset(**options)
+        self._mask = self._find_mask(result)
+        return result
+
+    def step(self, action: Any) -> Any:
+        """Make a step with an action that is allowed."""
+        result = self.env.step(action if self._mask is None else self._allow(action))
+        self._mask = self._find_mask(result)
+        return result
+
+    def _find_mask(self, result: Any) -> Any:
+        """Return the mask in what `reset` or `step` returned; None where there is none."""
+        if isinstance(result, tuple) and result:
+            for holder in (result[-1], result[0]):
+                if isinstance(holder, dict) and MASK_KEY in holder:
+                    return holder[MASK_KEY]
+        return self.env.get_wrapper_attr(MASK_METHOD)() if self._has_method else None
+
+    def _allow(self, action: Any) -> Any:
+        """Return an element of the action space that the mask allows: the action, or the next."""
+        space = self.env.action_space
+        if not isinstance(space, Discrete | MultiDiscrete):
+            detail = f"actions in {describe_space(space)} cannot be masked, only choices"
+            raise InvalidValueError("action mask", "is not supported", detail)
+        counts = np.ravel(space.n if isinstance(space, Discrete) else space.nvec)
+        mask = np.ravel(np.asarray(self._mask)).astype(bool)
+        if len(mask) != counts.sum():
+            detail = f"it has {len(mask)} numbers for {counts.sum()} choices"
+            raise InvalidValueError("action mask", "has the wrong size", detail)
+        choices = np.ravel(action) - np.ravel(space.start)
+        parts = np.split(mask, np.cumsum(counts)[:-1])
+        for index, part in enumerate(parts):
+            if not part.any():
+                raise InvalidValueError("action mask", "allows no action", f"it is {self._mask}")
+            # argmax finds the first allowed choice at or after the chosen one, around the circle.
+            choices[index] += np.argmax(np.roll(part, -choices[index]))
+        allowed = choices % counts + np.ravel(space.start)
+        if isinstance(space, Discrete):
+            return space.dtype.type(allowed[0])
+        return allowed.reshape(space.shape).astype(space.dtype)
 
 
 class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from poise.envs3d import advise_installation
 from poise.toolkit.console import Console, make_table
 from poise.toolkit.media.video import VideoRecorder, read_video
 from poise.toolkit.process import count_cores
@@ -69,7 +70,7 @@ def _check_optional() -> Iterator[Check]:
     yield Check(
         "3D environments",
         has_pybullet,
-        "pybullet is installed" if has_pybullet else "pybullet is missing: pip install -e '.[3d]'",
+        "pybullet is installed" if has_pybullet else f"need pybullet: {advise_installation()}",
     )
     has_display_variable = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     has_display = has_display_variable or platform.system() != "Linux"

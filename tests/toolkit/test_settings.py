@@ -176,8 +176,7 @@ def test_unknown_name_error_suggests_nearest_or_lists_all():
         == "unknown environment 'x': choose from a, b"
     )
     assert (
-        str(unknown_name_error("environment", "x", []))
-        == "unknown environment 'x': choose from (there are none)"
+        str(unknown_name_error("environment", "x", [])) == "unknown environment 'x': there are none"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from poise import algos
-from poise.toolkit.console import Console, make_table
+from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import ActorPolicy
@@ -92,7 +92,8 @@ def compare_and_show(
 ) -> None:
     """Print the comparison of two runs as a table or as JSON."""
     runs = Run.open(runs_dir, one), Run.open(runs_dir, two)
-    result = compare_runs(*runs, checkpoint or (None, None), episodes, env_set)
+    with progress_bar(f"evaluating {one} and {two}", quiet=as_json):
+        result = compare_runs(*runs, checkpoint or (None, None), episodes, env_set)
     if as_json:
         print(json.dumps(result, indent=2))
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from poise import algos
-from poise.toolkit.console import Console, make_table
+from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.evaluation import EVALUATION_SEED, EvaluationResult, Evaluator
 from poise.toolkit.experience import ActorPolicy, Policy, PolicyFunction
 from poise.toolkit.registry import make_random_policy
@@ -58,7 +58,8 @@ def evaluate_and_show(
     **options: Any,
 ) -> None:
     """Print the evaluation of a run as a table or as JSON; `options` go to `evaluate_run`."""
-    result = evaluate_run(Run.open(runs_dir, run), checkpoint, env_settings=env_set, **options)
+    with progress_bar(f"evaluating {run}", quiet=as_json):
+        result = evaluate_run(Run.open(runs_dir, run), checkpoint, env_settings=env_set, **options)
     if as_json:
         print(json.dumps(result, indent=2))
     else:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from poise.toolkit.console import Console, make_table, progress_bar
+from poise.toolkit.files import find_free_path
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -50,13 +51,15 @@ def measure_and_show(
     checkpoint: str | None,
     episodes: int,
     env_set: Mapping[str, Any],
-    out: Path,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Print how robust a run's policy is, as tables or as JSON, and save the figure."""
-    check_figure_path(out)
     opened_run = Run.open(runs_dir, run)
-    with progress_bar("robustness", count_episodes(opened_run, episodes)) as show_progress:
+    out = out or find_free_path(Path(f"{opened_run.path.name}-robustness.png"))
+    check_figure_path(out)
+    total = count_episodes(opened_run, episodes)
+    with progress_bar(f"episodes of {run}", total, quiet=as_json) as show_progress:
         simulated_episodes = 0
 
         def on_progress(num_episodes: int) -> None:

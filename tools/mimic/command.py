@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from poise.toolkit.console import Console, make_table
+from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
@@ -122,7 +122,8 @@ def duel_and_show(
         if window is not None:
             Playground(window, duel).run()
         elif out is not None:
-            frame_rate = record_duel(duel, out, seconds or DEFAULT_VIDEO_SECONDS)
+            with progress_bar(f"recording {policy}"):
+                frame_rate = record_duel(duel, out, seconds or DEFAULT_VIDEO_SECONDS)
             recording = f"; recorded at {frame_rate:.0f} frames per second: {out}"
     finally:
         duel.close()
@@ -168,7 +169,10 @@ def _follow_and_print(
     console: Console, robot: Robot, targets: Sequence[Target], frame_rate: int, out: Path | None
 ) -> None:
     """Follow a moving target, and print the errors."""
-    with _open_optional_recorder(out, frame_rate) as recorder:
+    with (
+        progress_bar(f"following {len(targets)} frames"),
+        _open_optional_recorder(out, frame_rate) as recorder,
+    ):
         frame_errors = robot.follow_video(targets, frame_rate, recorder)
     lead = f", with a lead of {LEAD_TIME:g} s" if isinstance(robot, Mimic) else ""
     console.print(f"followed {len(frame_errors)} frames at {frame_rate} per second{lead}")
@@ -185,11 +189,14 @@ def _reach_and_print(
     """Take poses one by one, and print the errors."""
     control_hz = robot.poise_env.CONTROL_HZ
     task = robot.poise_env.task
-    with _open_optional_recorder(out, control_hz) as recorder:
-        attempts = [
-            robot.reach_pose(target, EVALUATION_SEED + index, recorder)
-            for index, target in enumerate(targets)
-        ]
+    attempts = []
+    with (
+        progress_bar("poses", len(targets)) as show_progress,
+        _open_optional_recorder(out, control_hz) as recorder,
+    ):
+        for index, target in enumerate(targets):
+            attempts.append(robot.reach_pose(target, EVALUATION_SEED + index, recorder))
+            show_progress(index + 1)
     final_errors = _collect_known(attempts, "final_error")
     if not final_errors:
         console.print(

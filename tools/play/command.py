@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
-from poise.toolkit.console import Console
-from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.console import Console, progress_bar
+from poise.toolkit.errors import UserError
 from poise.toolkit.media.window import Window
 from poise.toolkit.registry import (
     Env,
-    registered_ids,
     resolve_env_id,
     short_name,
+    unknown_env_error,
     unwrap_poise_env,
 )
 from poise.toolkit.run import NAME_PATTERN, Run
@@ -57,12 +55,14 @@ def play(
         size = DEFAULT_SIZE * (2 if is_hidpi else 1)
     # The live renderer draws the HUD itself, at the full size of the image.
     render_settings = {"width": size, "height": size, **env_settings, "hud": False}
-    env = make_render_env(env_id, settings, render_settings)
+    with progress_bar(f"loading {title}"):
+        env = make_render_env(env_id, settings, render_settings)
+        actor = PolicyActor(run, checkpoint) if run else None
     if "shadows" not in env_settings:
         _turn_shadows_off(env)
     session = PlaySession(
         env,
-        PolicyActor(run, checkpoint) if run else None,
+        actor,
         speed,
         seed,
         LiveRenderer(env, size, hud=env_settings.get("hud", True)),
@@ -96,12 +96,9 @@ def find_env(name: str, runs_dir: Path) -> str:
     try:
         return resolve_env_id(name)
     except UserError:
-        choices = [short_name(env_id) for env_id in registered_ids()]
-        choices += [config.parent.name for config in runs_dir.glob("*/config.json")]
-        # All of Gymnasium's ids are too many to list: offer them only to a name with a version.
-        if "-v" in name:
-            choices += gymnasium.registry
-        raise unknown_name_error("environment or run", name, choices) from None
+        run_names = [config.parent.name for config in runs_dir.glob("*/config.json")]
+        where = f" (runs are sought in {runs_dir})"
+        raise unknown_env_error(name, "environment or run", run_names, where) from None
 
 
 def _turn_shadows_off(env: Env) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from poise.toolkit.errors import UserError
+from poise.toolkit.files import find_free_path
 from poise.toolkit.run import Run
 from poise.tools.plot.figures import check_figure_path, save_figure
 from poise.tools.plot.log_plots import PLOT_FUNCTIONS, RunGroup, plot_returns
@@ -20,7 +21,7 @@ def plot(
     names: Sequence[str],
     runs_dir: Path,
     axis: str,
-    path: Path,
+    path: Path | None = None,
     kind: str = "returns",
     measure: str = "return",
 ) -> Path:
@@ -30,13 +31,14 @@ def plot(
         names: names or paths of runs; or one path of a results.csv, benchmark or folder of runs.
         runs_dir: folder of the named runs.
         axis: horizontal axis: `steps`, `episodes` or `seconds`.
-        path: image file to write (.png, .svg or .pdf).
+        path: image file to write (.png, .svg or .pdf); None: a free name, see `name_figure`.
         kind: `returns` in training and evaluation, or a key of PLOT_FUNCTIONS.
         measure: `return`, or `success` or `length` in its place; with kind `returns` only.
 
     Raises:
         UserError: an unknown run, nothing to plot, or arguments that exclude each other.
     """
+    path = path or find_free_path(Path(name_figure(names, axis, kind, measure)))
     check_figure_path(path)
     if kind != "returns" and measure != "return":
         raise UserError(f"--measure applies to --kind returns only: leave it out with {kind}")
@@ -54,6 +56,18 @@ def plot(
     if not runs:
         raise UserError(f"{collection} holds evaluations only: name the runs, or leave out --kind")
     return save_figure(_plot_runs(_drop_duplicates(runs), axis, kind, measure), path)
+
+
+def name_figure(names: Sequence[str], axis: str, kind: str, measure: str) -> str:
+    """Return a file name that says what a figure shows: `standing-ppo-0-and-2-more-losses.png`."""
+    shown = Path(names[0]).resolve()
+    parts = [shown.stem if shown.suffix == ".csv" else shown.name]
+    if len(names) > 1:
+        parts.append(f"and-{len(names) - 1}-more")
+    parts.append(kind if measure == "return" else measure)
+    if axis != "steps":
+        parts.append(f"by-{axis}")
+    return f"{'-'.join(parts)}.png"
 
 
 def _is_collection(path: Path) -> bool:

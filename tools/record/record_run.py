@@ -12,6 +12,7 @@ from poise import algos
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
+from poise.toolkit.files import find_free_path
 from poise.toolkit.media.video import open_atomic_recorder
 from poise.toolkit.media.window import DISPLAY_VARIABLES
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
@@ -85,12 +86,13 @@ def render_tape(
 ) -> Path:
     """Record the episode of a tape, which is replayed bit for bit; return the video's path.
 
-    By default it is written beside the tape. The options are those of `record_episode`.
+    By default it is written beside the tape, under a free name. The options are those of
+    `record_episode`.
     """
     tape = Tape.load(path)
     env = make_render_env(tape.env, tape.settings, make_render_settings(size, hud))
     overlays = [StripChartOverlay(env, get_frame_rate(env))] if annotate else []
-    out = out or path.with_suffix(".mp4")
+    out = out or find_free_path(path.with_suffix(".mp4"))
     record_steps(env, tape.replay(env), out, overlays, slow)
     return out
 

@@ -15,6 +15,7 @@ from poise import algos
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
+from poise.toolkit.files import find_free_path
 from poise.toolkit.loggers import read_columns
 from poise.toolkit.media.image import add_caption
 from poise.toolkit.media.video import get_recorder_class
@@ -65,7 +66,8 @@ def record(
         yield from record_checkpoints(run, out, montage, **options)
     else:
         policy_name = run.find_checkpoint(checkpoint).name
-        path = out or run.video_path(f"{policy_name}-seed{options['seed']}")
+        default = run.video_path(f"{policy_name}-seed{options['seed']}")
+        path = out or find_free_path(default)
         yield record_episode(run, path, checkpoint=checkpoint, tape=tape, **options)
 
 
@@ -101,7 +103,7 @@ def record_checkpoints(
         caption = f"step {step:,}, episode {num_episodes:,}, return {episode_return:z.0f}"
         video = record_episode(
             run,
-            (folder or run.path / "videos") / f"{policy.name}-seed{seed}.mp4",
+            find_free_path((folder or run.path / "videos") / f"{policy.name}-seed{seed}.mp4"),
             checkpoint=str(step),
             seed=seed,
             env_settings=env_settings,

@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import read_text, write_text
+from poise.toolkit.files import find_free_path, read_text, write_text
 from poise.toolkit.registry import make_env, short_name, unwrap_poise_env
 from poise.toolkit.run import Run, parse_step
 from poise.tools.report.html import Element, make_element, render_table, to_html
@@ -40,13 +40,17 @@ OVERVIEW_COLUMNS = (
 
 
 def write_report(
-    names: Sequence[str], *, out: Path, runs_dir: Path = Path("runs"), episodes: int = 20
+    names: Sequence[str],
+    *,
+    out: Path | None = None,
+    runs_dir: Path = Path("runs"),
+    episodes: int = 20,
 ) -> Path:
     """Write the page of some runs atomically; return its path.
 
     Args:
         names: names or paths of runs of one environment.
-        out: the page, `.html`.
+        out: the page, `.html`; None: `<first run>-report.html`, numbered where that exists.
         runs_dir: folder of the named runs.
         episodes: evaluation episodes of each run's best policy.
 
@@ -54,6 +58,8 @@ def write_report(
         UserError: `out` is not an .html file, or a run is unknown, of another environment, or
             without a checkpoint.
     """
+    if out is None:
+        out = find_free_path(Path(f"{Path(names[0]).resolve().name}-report.html"))
     if out.suffix != ".html" or out.is_dir():
         raise UserError(f"a report is an .html page, not {out.name!r}")
     named_runs = [Run.open(runs_dir, name) for name in names]

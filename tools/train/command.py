@@ -24,8 +24,12 @@ def train_and_show(
     env: str | None, *, runs_dir: Path, resume: str | None, no_video: bool, **options: Any
 ) -> int:
     """Train a new run in `env` or resume a run, and print the result; return the exit code."""
-    if (env is None) == (resume is None):
+    if env is None and resume is None:
         raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
+    if env is not None and resume is not None:
+        raise UserError(
+            f"--resume {resume} continues in the environment of that run: leave out {env!r}"
+        )
     training = {name: options[name] for name in TRAINING_OPTIONS if options[name] is not None}
     if options["keep_going"]:
         training["stop_when_solved"] = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from poise.algos.preset import load_preset, recommend_algorithm, resolve_preset
-from poise.algos.registry import get_algorithm_class
+from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.registry import EnvDescription, describe_env, resolve_env_id
 from poise.toolkit.run import get_versions
@@ -68,6 +68,16 @@ def plan(request: TrainRequest) -> TrainPlan:
         elif name in TrainSettings.model_fields:
             training[name] = value
         else:
+            others = [
+                other
+                for other in ALGORITHMS
+                if name in get_algorithm_class(other).SETTINGS.model_fields
+            ]
+            if others:
+                raise UserError(
+                    f"{name} is a setting of {' and '.join(others)}, and not of {algorithm}: "
+                    f"leave it out, or choose --algo {others[0]}"
+                )
             choices = [*learner_settings.model_fields, *TrainSettings.model_fields]
             raise unknown_setting_error("setting", name, choices)
     training.update(request.training)
@@ -109,6 +119,8 @@ def resolve_device(name: str) -> str:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
+    if name == "gpu":
+        raise UserError("unknown device 'gpu': choose cuda for NVIDIA's GPUs, mps for Apple's")
     if name not in availability:
         raise unknown_name_error("device", name, ["auto", *availability])
     if not availability[name]:

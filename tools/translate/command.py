@@ -136,7 +136,8 @@ def evaluate_and_show(
     run = Run.open(runs_dir, run_name)
     data = Dataset(folder)
     other = Run.open(runs_dir, beside) if beside else None
-    evaluation = evaluate_translator(run, data)
+    with progress_bar(f"evaluating {run_name}"):
+        evaluation = evaluate_translator(run, data)
     console = Console()
     _print_signal_errors(console, run, evaluation)
     _print_point_errors(console, data, evaluation)

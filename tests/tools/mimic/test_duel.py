@@ -229,7 +229,7 @@ def test_video_is_recorded_in_every_pose_environment(env_id, elsewhere):
     needs_pybullet(env_id)
     seeing_runs(elsewhere, env_id)
     for leader_mode in ("policy", "trajectory"):
-        output = ("--out", "film.mp4", "--seconds", 1.2, "--size", 64)
+        output = ("--out", "film.mp4", "--force", "--seconds", 1.2, "--size", 64)
         result = poise_duel(elsewhere, "--by", leader_mode, *output)
         assert result.exit_code == 0, result.output
         assert "followed for 0.2 s" in result.output

@@ -430,7 +430,7 @@ def test_benchmark_is_plotted_into_any_image_format(elsewhere, name):
     assert name in said(invoke("plot", "bench", "--out", name))
     assert Path(name).stat().st_size > 5000
     assert [path.name for path in Path(name).parent.iterdir() if "partial" in path.name] == []
-    said(invoke("plot", "bench/results.csv", "--by", "seconds", "--out", name))
+    said(invoke("plot", "bench/results.csv", "--by", "seconds", "--out", name, "--force"))
 
 
 @pytest.fixture(scope="module")
@@ -546,6 +546,7 @@ def test_log_plots_draw_one_run_and_aggregated_seeds(runs, elsewhere, kind, axis
                 axis,
                 "--out",
                 "drawn.png",
+                "--force",
             )
         )
         assert Path("drawn.png").read_bytes().startswith(PNG)
