@@ -5,7 +5,7 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from importlib.resources import files
 from pathlib import Path
@@ -147,15 +147,18 @@ def render_options(command: Command) -> Command:
 def report_errors(command: Command) -> Command:
     """Parse KEY=VALUE options, and turn errors into one line and an exit code.
 
-    2: the user's input is wrong. 1: the work failed. 130: interrupted.
+    2: the user's input is wrong. 1: the work failed. 128 + number: a signal interrupted it: 130 for
+    Ctrl-C, 143 for SIGTERM, 129 for a closed terminal.
     """
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from poise.toolkit.errors import UserError, WorkError
+        from poise.toolkit.process import Interrupted, raise_on_signals
 
         try:
-            return command(*args, **_parse_assignment_options(kwargs))
+            with raise_on_signals():
+                return command(*args, **_parse_assignment_options(kwargs))
         except UserError as error:
             _exit_with_error(error, 2)
         except (WorkError, FloatingPointError) as error:
@@ -164,6 +167,8 @@ def report_errors(command: Command) -> Command:
             file = f" {error.filename}" if error.filename else ""
             reason = error.strerror or error
             _exit_with_error(f"{reason}{file}; nothing that was finished is lost", 1)
+        except Interrupted as interrupt:
+            _exit_with_error("interrupted", interrupt.exit_code)
         except KeyboardInterrupt:
             _exit_with_error("interrupted", 130)
 
@@ -191,6 +196,16 @@ def _exit_with_error(message: object, code: int) -> None:
 
 class SectionedGroup(click.Group):
     """Command group whose help lists the commands by SECTIONS."""
+
+    def main(self, args: Sequence[str] | None = None, *arguments: Any, **options: Any) -> Any:
+        """Run the command of `args`; of the command line for None: then this is the program."""
+        try:
+            return super().main(args, *arguments, **options)
+        finally:
+            if args is None:
+                from poise.toolkit.process import exit_on_signals
+
+                exit_on_signals()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list for each section."""

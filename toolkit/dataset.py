@@ -19,6 +19,7 @@ import numpy as np
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import sha256, write_json
+from poise.toolkit.process import temporary_path
 from poise.toolkit.spaces import Array, Signal, slices
 
 CARD = "card.json"
@@ -42,11 +43,11 @@ class Shard(NamedTuple):
 
     def save(self, folder: Path) -> None:
         """Write the shard atomically."""
-        partial = folder.with_name(f".{folder.name}.partial")
-        partial.mkdir(parents=True, exist_ok=True)
-        for name, values in self._asdict().items():
-            np.save(partial / f"{name}.npy", values)
-        partial.replace(folder)
+        with temporary_path(folder.with_name(f".{folder.name}.partial")) as partial:
+            partial.mkdir(parents=True, exist_ok=True)
+            for name, values in self._asdict().items():
+                np.save(partial / f"{name}.npy", values)
+            partial.replace(folder)
 
 
 class Dataset:

@@ -12,6 +12,10 @@ class WorkError(RuntimeError):
     """Valid input, but the work failed. The command ends with exit code 1."""
 
 
+class WorkerError(WorkError):
+    """A worker process died, stood still, or its environment raised. What came before is whole."""
+
+
 def unknown_name_error(kind: str, name: str, choices: Iterable[str]) -> UserError:
     """Return the error for an unknown name: it suggests the nearest choice, or lists all."""
     names = sorted(choices)

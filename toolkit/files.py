@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from poise.toolkit.errors import UserError
+from poise.toolkit.process import temporary_path
 
 
 @contextmanager
@@ -20,16 +21,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     An OSError names `path` in place of the temporary one.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        is_own = error.filename in (None, str(partial))
-        filename = str(path) if is_own else error.filename
-        raise OSError(error.errno, error.strerror, filename) from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with temporary_path(path.with_name(f".{path.name}.partial")) as partial:
+        try:
+            yield partial
+            partial.replace(path)
+        except OSError as error:
+            is_own = error.filename in (None, str(partial))
+            filename = str(path) if is_own else error.filename
+            raise OSError(error.errno, error.strerror, filename) from None
 
 
 def write_text(path: Path, text: str) -> Path:

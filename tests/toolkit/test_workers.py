@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.errors import UserError, WorkerError, WorkError
 from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batch
 
 
@@ -91,15 +91,15 @@ def test_env_that_cannot_be_made_in_worker_raises_its_error():
 
 def test_dead_worker_is_work_error_and_close_is_no_error(open_envs):
     envs = open_envs("poise/Cartpole-v0", 2, 2)
-    os.kill(envs._processes[1].pid, signal.SIGKILL)
-    envs._processes[1].join()
-    with pytest.raises(WorkError, match="a worker process has died"):
+    os.kill(envs._workers[1].pid, signal.SIGKILL)
+    envs._workers[1].join(10)
+    with pytest.raises(WorkerError, match=r"environment 1 .* was killed by SIGKILL"):
         envs.step(actions(envs, 1)[0])
     envs.close()
 
 
 def test_interrupt_is_ignored_by_workers(open_envs):
     envs = open_envs("poise/Cartpole-v0", 2, 2)
-    for process in envs._processes:
-        os.kill(process.pid, signal.SIGINT)
+    for worker in envs._workers:
+        os.kill(worker.pid, signal.SIGINT)
     assert envs.step(actions(envs, 1)[0]).reward.shape == (2,)
