@@ -311,6 +311,7 @@ class SubprocessEnvBatch:
             for part in parts:
                 batch = (env_id, len(part), seed, dict(settings or {}), int(part[0]))
                 worker = Worker(_EnvWorker, (registration, *batch))
+                worker.status.env_index = int(part[0])
                 worker.describe_task = partial(_describe_env, worker.status)
                 self._workers.append(worker)
             self._watchdog = Watchdog(self._workers, worker_timeout)

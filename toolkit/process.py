@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -104,7 +105,7 @@ def raise_on_signals(numbers: Sequence[int] = STOP_SIGNALS) -> Iterator[None]:
 def exit_on_signals() -> None:
     """Let every stop signal end the process at once, from now on.
 
-    For a program that has done its work: Python would print a traceback while it shuts down.
+    For a program that begins or shuts down, where Python would print a traceback.
     """
     _set_handlers(STOP_SIGNALS, lambda number: exit_now(128 + number))
 
@@ -285,7 +286,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.status: WorkerStatus = context.RawValue(WorkerStatus)
         self.status.seed = -1
-        self.num_requests = 1
+        self.num_requests = 0
         self.describe_task: Callable[[], str] = partial(str, "a worker")
         """Words what the worker does, for the errors of `send` and `receive`."""
         self._stop_reason = ""
@@ -293,20 +294,22 @@ class Worker:
         lifeline, self._lifeline = context.Pipe(duplex=False)
         # Not a daemon: an environment may start processes of its own.
         self._process = context.Process(
-            target=_run_worker,
-            args=(make_handler, arguments, self.status, connection, lifeline),
-            daemon=False,
+            target=_run_worker, args=(self.status, connection, lifeline), daemon=False
         )
-        try:
-            self._process.start()
-        except OSError:
-            raise
-        except Exception as error:  # What is raised depends on what cannot be sent.
-            raise UserError(f"this cannot be sent to a worker process: {error}") from None
+        self._process.start()
         connection.close()
         lifeline.close()
         _workers.add(self)
         _stop_workers_at_exit()
+        # Sent, not passed as arguments of the process: the modules that they need are imported
+        # when the lifeline is being watched.
+        try:
+            self.send((make_handler, arguments))
+        except WorkError:
+            raise
+        except Exception as error:  # What is raised depends on what cannot be sent.
+            self.kill()
+            raise UserError(f"cannot be sent to a worker process: {error}") from None
 
     @property
     def pid(self) -> int | None:
@@ -399,36 +402,30 @@ def _stop_workers_at_exit() -> None:
     atexit.register(lambda: stop_workers(list(_workers)))
 
 
-def _run_worker(
-    make_handler: Callable[..., Handler],
-    arguments: Sequence[Any],
-    status: WorkerStatus,
-    connection: Connection,
-    lifeline: Connection,
-) -> None:
+def _run_worker(status: WorkerStatus, connection: Connection, lifeline: Connection) -> None:
     """Answer requests in this process, until the connection closes."""
     for number in STOP_SIGNALS:
         # The parent saves and then ends its workers. A handler, not SIG_IGN: programs that an
         # environment starts would inherit that.
         signal.signal(number, lambda number, frame: None)
     threading.Thread(target=_exit_at_end, args=(lifeline,), daemon=True).start()
+
     handler: Handler | None = None
-    answer: Any = None
-    try:
-        handler = make_handler(status, *arguments)
-    except BaseException as error:
-        answer = Failure.from_error(error)
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError):  # The parent has closed the connection.
         while True:
-            status.num_answers += 1
-            _send(connection, answer)
-            if handler is None:
-                return
-            request = connection.recv()
+            data = connection.recv_bytes()
+            answer: Any = None
             try:
-                answer = handler(request)
+                request = ForkingPickler.loads(data)
+                if handler is None:
+                    make_handler, arguments = request
+                    handler = make_handler(status, *arguments)
+                else:
+                    answer = handler(request)
             except BaseException as error:  # SystemExit too: an environment may call sys.exit.
                 answer = Failure.from_error(error)
+            status.num_answers += 1
+            _send(connection, answer)
     close = getattr(handler, "close", None)
     if close is not None:
         close()
