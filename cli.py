@@ -199,11 +199,15 @@ class SectionedGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *arguments: Any, **options: Any) -> Any:
         """Run the command of `args`; of the command line for None: then this is the program."""
-        if args is None:
-            from poise.toolkit.process import exit_on_signals
+        if args is not None:
+            return super().main(args, *arguments, **options)
+        from poise.toolkit.process import exit_on_signals, ignore_signals
 
-            exit_on_signals()  # Before and after the command, there is nothing to save.
-        return super().main(args, *arguments, **options)
+        exit_on_signals()
+        try:
+            return super().main(args, *arguments, **options)
+        finally:
+            ignore_signals()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list for each section."""

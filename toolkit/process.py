@@ -105,9 +105,19 @@ def raise_on_signals(numbers: Sequence[int] = STOP_SIGNALS) -> Iterator[None]:
 def exit_on_signals() -> None:
     """Let every stop signal end the process at once, from now on.
 
-    For a program that begins or shuts down, where Python would print a traceback.
+    For a program that has nothing to save yet, where Python would print a traceback.
     """
     _set_handlers(STOP_SIGNALS, lambda number: exit_now(128 + number))
+
+
+def ignore_signals() -> None:
+    """Ignore stop signals from now on.
+
+    For a program that has ended its work: while Python shuts down, a signal would print a
+    traceback or change the exit code.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def is_stop_requested() -> bool:

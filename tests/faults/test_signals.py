@@ -74,7 +74,7 @@ COMMANDS = {
     "evaluate": (["evaluate", "old", "--episodes", "10000", *MARK], is_seen),
     "compare": (["compare", "old", "old", "--episodes", "10000", *MARK], is_seen),
     "report": (["report", "marking", "--episodes", "1000", "--out", "page.html"], is_seen),
-    "robustness": (["robustness", "pole", "--episodes", "1000"], lambda folder: True),
+    "robustness": (["robustness", "pole", "--episodes", "1000"], is_seen),
     "benchmark": (
         ["benchmark", "own.yaml", "--jobs", "2", "--out", "bench"],
         has_rows("bench/*/episodes.csv"),
@@ -102,7 +102,7 @@ def origin(tmp_path_factory):
             assert invoke("train", env, *short, "--num-envs", "2", "--run", name).exit_code == 0
         assert invoke("train", OWN, *short, *MARK, "--run", "marking").exit_code == 0
         Path("mark").unlink()
-        words = ["--frames", "40", "--size", "16", "--jobs", "1", "--out", "images"]
+        words = ["--frames", "200", "--size", "16", "--jobs", "1", "--out", "images"]
         assert invoke("dataset", "reacher2d", *words).exit_code == 0
     return folder
 

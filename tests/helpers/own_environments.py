@@ -25,7 +25,8 @@ class MotorError(Exception):
 class Swing(gymnasium.Env):
     """One number to hold near 0. `fault` happens in the third step of an episode if `file` exists.
 
-    The fault `worker` happens when it is made in a worker process; `mark` creates `file`.
+    The fault `worker` happens when it is made in a worker process; `mark` creates `file`
+    at each step, and `close` when the environment is closed.
     """
 
     metadata: ClassVar[dict] = {"render_modes": ["rgb_array"], "render_fps": 20}
@@ -51,10 +52,14 @@ class Swing(gymnasium.Env):
         self.age += 1
         if self.fault == "mark":
             Path(self.file).touch()
-        elif self.fault and self.age == 3 and Path(self.file).exists():
+        elif self.fault in FAULTS and self.age == 3 and Path(self.file).exists():
             FAULTS[self.fault]()
         self.place = float(np.clip(self.place + self.strength * action[0], -1, 1))
         return self.observe(), -abs(self.place), False, self.age >= self.length, {}
+
+    def close(self):
+        if self.fault == "close":
+            Path(self.file).touch()
 
     def observe(self):
         return np.array([self.place, self.age / self.length], np.float32)
@@ -64,9 +69,13 @@ class Swing(gymnasium.Env):
 
 
 class MyPole(Cartpole):
-    """A body of Poise that the user has changed."""
+    """A body of Poise that the user has changed: it creates the file `mark` at each reset."""
 
     VIEW_HEIGHT = 3.0
+
+    def initialize_episode(self, rng):
+        Path("mark").touch()
+        super().initialize_episode(rng)
 
 
 def raise_motor_error():

@@ -79,7 +79,7 @@ from poise.toolkit.files import atomic_write
 from poise.toolkit.process import catch_signals, exit_on_signals, raise_on_signals, temporary_path
 
 number = int(sys.argv[2])
-if sys.argv[1] == "after":
+if sys.argv[1] == "before":
     exit_on_signals()
     signal.raise_signal(number)
 elif sys.argv[1] == "catch":
@@ -101,7 +101,7 @@ print("never")
 
 
 @POSIX
-@pytest.mark.parametrize("way", ["catch", "raise", "after"])
+@pytest.mark.parametrize("way", ["catch", "raise", "before"])
 def test_last_signal_ends_the_process_at_once_and_leaves_nothing_half_written(elsewhere, way):
     number = signal.SIGTERM if way == "catch" else signal.SIGINT
     ended = python("-c", TWICE, way, str(int(number)), cwd=elsewhere)
