@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -306,7 +307,8 @@ class Worker:
         self._process = context.Process(
             target=_run_worker, args=(self.status, connection, lifeline), daemon=False
         )
-        self._process.start()
+        with _signals_held_back():
+            self._process.start()
         connection.close()
         lifeline.close()
         _workers.add(self)
@@ -391,6 +393,25 @@ class Worker:
         return WorkerError(f"the worker process of {task} {end}")
 
 
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Block stop signals; a process that is started meanwhile begins with them blocked.
+
+    A terminal sends Ctrl-C to all its processes, also to one that has no handler yet.
+    """
+    if os.name != "posix":
+        yield
+        return
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        # multiprocessing starts a process for its own use with the first one, and then unblocks.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
 _workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
 
 
@@ -418,6 +439,8 @@ def _run_worker(status: WorkerStatus, connection: Connection, lifeline: Connecti
         # The parent saves and then ends its workers. A handler, not SIG_IGN: programs that an
         # environment starts would inherit that.
         signal.signal(number, lambda number, frame: None)
+    if os.name == "posix":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_exit_at_end, args=(lifeline,), daemon=True).start()
 
     handler: Handler | None = None

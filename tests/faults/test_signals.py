@@ -34,9 +34,9 @@ WAIT = 60.0
 """Seconds that a command may take to begin, and to end."""
 
 
-def has_rows(pattern: str) -> Callable[[Path], bool]:
-    """Return the test whether a CSV file has rows."""
-    return lambda folder: any(len(path.read_text()) > 200 for path in folder.glob(pattern))
+def has_rows(pattern: str, size: int = 200) -> Callable[[Path], bool]:
+    """Return the test whether a CSV file has rows, more than `size` characters of them."""
+    return lambda folder: any(len(path.read_text()) > size for path in folder.glob(pattern))
 
 
 def exists(pattern: str) -> Callable[[Path], bool]:
@@ -59,7 +59,7 @@ COMMANDS = {
     ),
     "resume": (
         ["train", "--resume", "old", *STEPS, "--no-video"],
-        has_rows("runs/old/episodes.csv"),
+        has_rows("runs/old/episodes.csv", 3000),
     ),
     "dataset": (
         ["dataset", "reacher2d", "--frames", "100000", "--jobs", "2", "--out", "data"],

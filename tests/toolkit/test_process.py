@@ -274,6 +274,18 @@ def test_failed_request_is_named_and_ends_all_workers():
     assert not process._workers
 
 
+@POSIX
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_stop_signal_to_a_worker_that_starts_is_left_to_the_parent(request, capfd, number):
+    worker = Worker(echo, ())
+    request.addfinalizer(worker.close)
+    os.kill(worker.pid, number)  # Ctrl-C reaches all processes of a terminal.
+    assert worker.receive() is None and ask(worker, 1) == (1,)
+    os.kill(worker.pid, number)
+    assert ask(worker, 2) == (2,)
+    assert capfd.readouterr().err == ""
+
+
 ORPHANS = """
 import sys, time
 import test_process
