@@ -17,7 +17,7 @@ from poise.toolkit.run import Run
 from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, train
 from poise.tools.train.plan import TrainRequest, plan, resolve_device
 
-RESUMABLE_SETTINGS = ("steps", "num_workers", "stop_when_solved")
+RESUMABLE_SETTINGS = ("steps", "num_workers", "worker_timeout", "stop_when_solved")
 """Settings of the training that may change when a run is resumed."""
 
 
