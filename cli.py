@@ -255,15 +255,17 @@ def run_under_bar(description: str, work: Callable[[], Result]) -> Result:
 def report_errors(command: Command) -> Command:
     """Parse KEY=VALUE options and --trust, and turn errors into one line and an exit code.
 
-    2: the user's input is wrong. 1: the work failed. 130: interrupted.
+    2: the user's input is wrong. 1: the work failed. 128 + number: a signal interrupted it: 130 for
+    Ctrl-C, 143 for SIGTERM, 129 for a closed terminal.
     """
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from poise.toolkit.errors import UserError, WorkError
+        from poise.toolkit.process import Interrupted, raise_on_signals
 
         try:
-            with _deciding_trust(kwargs):
+            with raise_on_signals(), _deciding_trust(kwargs):
                 return command(*args, **_parse_assignment_options(kwargs))
         except UserError as error:
             _exit_with_error(error, 2)
@@ -275,6 +277,8 @@ def report_errors(command: Command) -> Command:
             file = f" {error.filename}" if error.filename else ""
             reason = error.strerror or error
             _exit_with_error(f"{reason}{file}; nothing that was finished is lost", 1)
+        except Interrupted as interrupt:
+            _exit_with_error("interrupted", interrupt.exit_code)
         except MemoryError:
             _exit_with_error("the memory is full; nothing that was finished is lost", 1)
         except KeyboardInterrupt:
@@ -326,6 +330,21 @@ def _exit_with_error(message: object, code: int) -> NoReturn:
 
     click.echo(f"poise: {printable(message, MAX_ERROR_LENGTH)}", err=True)
     sys.exit(code)
+
+
+def _run_or_explain(run: Callable[[], int | None]) -> int:
+    """Return the exit code of a command; explain wrong words in one line."""
+    try:
+        return run() or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        from poise.tools.usage import explain_usage_error
+
+        _exit_with_error(explain_usage_error(error), 2)
+    except click.Abort:
+        _exit_with_error("interrupted", 130)
 
 
 # Commands.
@@ -387,18 +406,15 @@ class MainGroup(PoiseGroup):
         run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
-        try:
-            exit_code: int | None = run()
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            sys.exit(2)
-        except click.UsageError as error:
-            from poise.tools.usage import explain_usage_error
+        if args is not None:
+            sys.exit(_run_or_explain(run))
+        from poise.toolkit.process import exit_on_signals, ignore_signals
 
-            _exit_with_error(explain_usage_error(error), 2)
-        except click.Abort:
-            _exit_with_error("interrupted", 130)
-        sys.exit(exit_code or 0)
+        exit_on_signals()  # Without `args` this is the program: they are those of the shell.
+        try:
+            sys.exit(_run_or_explain(run))
+        finally:
+            ignore_signals()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one definition list for each section."""

@@ -16,13 +16,8 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from poise.toolkit.errors import WorkError
-from poise.toolkit.files import (
-    check_regular_file,
-    fsync,
-    read_array,
-    read_json_mapping,
-    sha256,
-)
+from poise.toolkit.files import check_regular_file, fsync, read_array, read_json_mapping, sha256
+from poise.toolkit.process import temporary_path
 
 MANIFEST = "manifest.json"
 BUFFER_GROUP = "buffer"
@@ -42,7 +37,7 @@ def save(folder: Path, state: State) -> None:
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with temporary_path(partial):
         for group, values in state.items():
             _write_group(partial / group, group, values)
         files = sorted(path for path in partial.rglob("*") if path.is_file())
@@ -53,9 +48,6 @@ def save(folder: Path, state: State) -> None:
         remove(folder)
         partial.replace(folder)
         fsync(folder.parent)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def remove(folder: Path) -> None:

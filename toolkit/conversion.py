@@ -145,7 +145,7 @@ class ObservationEncoder:
         for leaf in self.leaves:
             if not isinstance(leaf.space, OBSERVATION_SPACES):
                 raise UserError(
-                    f"observation{leaf.name} is in {describe_space(leaf.space)}, which has no fixed "
+                    f"observation{leaf.name} is in {describe_space(leaf.space)}, which has no "
                     "number of numbers: wrap the environment so that it gives a Box in its place, "
                     "or leaves it out"
                 )
@@ -271,7 +271,8 @@ class ActionDecoder:
                 self.space = space
         else:
             raise UserError(
-                f"an action in {describe_space(space)} is not supported: wrap the environment so that "
+                f"an action in {describe_space(space)} is not supported: "
+                "wrap the environment so that "
                 "all parts of its action are Boxes, or all are Discrete, MultiDiscrete or "
                 "MultiBinary"
             )

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import read_array, read_json_mapping, sha256, write_json
+from poise.toolkit.process import temporary_path
 from poise.toolkit.registry import require_trust
 from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array, Signal, slices
@@ -64,11 +65,11 @@ class Shard(NamedTuple):
 
     def save(self, folder: Path) -> None:
         """Write the shard atomically."""
-        partial = folder.with_name(f".{folder.name}.partial")
-        partial.mkdir(parents=True, exist_ok=True)
-        for name, values in self._asdict().items():
-            np.save(partial / f"{name}.npy", values)
-        partial.replace(folder)
+        with temporary_path(folder.with_name(f".{folder.name}.partial")) as partial:
+            partial.mkdir(parents=True, exist_ok=True)
+            for name, values in self._asdict().items():
+                np.save(partial / f"{name}.npy", values)
+            partial.replace(folder)
 
 
 class Dataset:

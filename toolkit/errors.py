@@ -22,6 +22,10 @@ class WorkError(RuntimeError):
     """Valid input, but the work failed. The command ends with exit code 1."""
 
 
+class WorkerError(WorkError):
+    """A worker process died, stood still, or its environment raised. What came before is whole."""
+
+
 def printable(value: object, max_length: int = MAX_MESSAGE_LENGTH) -> str:
     """Return `value` as one line that is safe to print: text or an error from elsewhere.
 

@@ -5,18 +5,18 @@
 
 import importlib
 import math
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
-from poise.toolkit.errors import WorkError
+from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.process import Watchdog, Worker, WorkerStatus, stop_workers
 from poise.toolkit.registry import Env, make_env
 from poise.toolkit.spaces import Array
 from poise.toolkit.wrappers import unwrap_learner_env
@@ -157,8 +157,10 @@ class EnvBatch:
 
     Episodes are seeded from (seed, env index, episode index); `set_state` replays the actions
     since. A state is therefore the episode indices and these actions: physics engines cannot be
-    copied bit for bit, but a replay is exact. `first_env_index` is the index of the first
-    environment, where the batch is a part of a larger one.
+    copied bit for bit, but a replay is exact.
+
+    Where the batch is a part of a larger one, in a worker process, `first_env_index` is the index
+    of its first environment, and `status` shows the parent what is being done.
     """
 
     def __init__(
@@ -168,7 +170,10 @@ class EnvBatch:
         seed: int,
         settings: Mapping[str, Any] | None = None,
         first_env_index: int = 0,
+        status: WorkerStatus | None = None,
     ) -> None:
+        self._status = WorkerStatus() if status is None else status
+        self._status.env_index = first_env_index
         self.envs = [make_env(env_id, settings) for _ in range(num_envs)]
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
@@ -198,6 +203,7 @@ class EnvBatch:
         terminated = np.zeros(num_envs, bool)
         truncated = np.zeros(num_envs, bool)
         for index, env in enumerate(self.envs):
+            self._status.env_index = self.first_env_index + index
             successor, reward, terminated[index], truncated[index], info = env.step(action[index])
             next_observation[index] = successor
             rewards[index] = reward
@@ -244,6 +250,7 @@ class EnvBatch:
                 self._actions[index].append(action)
                 self._total_rewards[index] += float(reward)
                 self._successes[index] |= bool(info.get("success", False))
+                self._status.progress += 1
         if not np.array_equal(self.observation, state["observation"]):
             raise WorkError(
                 "the environment is not deterministic: the same seed and actions gave other "
@@ -263,6 +270,8 @@ class EnvBatch:
             [self.seed, self.first_env_index + index, self._episode_indices[index]]
         )
         seed = int(seed_sequence.generate_state(1)[0])
+        self._status.env_index = self.first_env_index + index
+        self._status.seed = seed
         # The next reset counts one more.
         unwrap_learner_env(self.envs[index]).episode = self._episode_indices[index] - 1
         observation: Array = self.envs[index].reset(seed=seed)[0]
@@ -277,11 +286,21 @@ def _check_finite(name: str, values: Array, first_env_index: int) -> None:
         raise WorkError(f"the {name} of environment {first_env_index + index} is not finite")
 
 
+WORKER_TIMEOUT = 25.0
+"""Default time (s) for which an environment in a worker process may stand still."""
+
+
 class SubprocessEnvBatch:
     """An EnvBatch whose environments run in `num_workers` processes.
 
-    The number of workers changes nothing but the speed. An error in a worker is raised here; a
-    worker that dies is a WorkError.
+    The number of workers changes nothing but the speed. The actions since each reset are kept
+    here, so that `get_state` needs no worker: it is the state after the last whole step, even
+    when a step has failed. A worker that dies or stands still for `worker_timeout` seconds is not
+    started again: what ended it would only come back, or be hidden.
+
+    Raises:
+        UserError: an environment cannot be made.
+        WorkerError: an environment raised, its process died, or it stands still (0: never).
     """
 
     def __init__(
@@ -291,57 +310,63 @@ class SubprocessEnvBatch:
         seed: int,
         settings: Mapping[str, Any] | None = None,
         num_workers: int = 2,
+        worker_timeout: float = WORKER_TIMEOUT,
     ) -> None:
         parts = np.array_split(np.arange(num_envs), min(num_workers, num_envs))
         # Indices of the first environment of every worker but the first, as np.split takes them.
         self._split_indices = np.cumsum([len(part) for part in parts])[:-1]
-        self._connections: list[Connection] = []
-        self._processes = []
-        # Spawned, not forked: a fork would inherit torch's thread pool without its threads.
-        context = multiprocessing.get_context("spawn")
-        if env_id not in gymnasium.registry:
-            make_env(env_id, settings).close()  # `module:id` is registered by importing its module.
-        spec = gymnasium.spec(env_id.rpartition(":")[2])
-        for part in parts:
-            connection, worker_connection = context.Pipe()
-            process = context.Process(
-                target=_run_worker,
-                args=(
-                    worker_connection,
-                    spec,
-                    dict(settings or {}),
-                    len(part),
-                    seed,
-                    int(part[0]),
-                ),
-                daemon=True,
-            )
-            process.start()
-            worker_connection.close()
-            self._connections.append(connection)
-            self._processes.append(process)
-        answers = self._gather()
+        self._episode_indices = np.zeros(num_envs, int)
+        self._actions: list[list[Array]] = [[] for _ in range(num_envs)]
+        self.finished_episodes: list[EpisodeStats] = []
+        registration = _find_registration(env_id)
+        self._workers: list[Worker] = []
+        try:
+            for part in parts:
+                batch = (env_id, len(part), seed, dict(settings or {}), int(part[0]))
+                worker = Worker(_EnvWorker, (registration, *batch))
+                worker.status.env_index = int(part[0])
+                worker.describe_task = partial(_describe_env, worker.status)
+                self._workers.append(worker)
+            self._watchdog = Watchdog(self._workers, worker_timeout)
+            for worker in self._workers:
+                worker.receive()
+            answers = self._ask("describe", [None] * len(parts))
+        except BaseException:
+            stop_workers(self._workers)
+            raise
         self.observation_space, self.action_space, _ = answers[0]
         self.observation = np.concatenate([observation for _, _, observation in answers])
-        self.finished_episodes: list[EpisodeStats] = []
 
     def step(self, action: Array) -> Transition:
         """Step every environment, as EnvBatch.step does."""
-        self._scatter("step", np.split(action, self._split_indices))
-        answers = self._gather()
+        answers = self._ask("step", np.split(action, self._split_indices))
         transitions = [transition for transition, _, _ in answers]
+        transition = Transition(
+            *(np.concatenate(column) for column in zip(*transitions, strict=True))
+        )
         self.observation = np.concatenate([observation for _, observation, _ in answers])
         self.finished_episodes = [stats for _, _, finished in answers for stats in finished]
-        return Transition(*(np.concatenate(column) for column in zip(*transitions, strict=True)))
+        has_ended = transition.terminated | transition.truncated
+        self._episode_indices += has_ended
+        for actions, env_action, is_reset in zip(self._actions, action, has_ended, strict=True):
+            if is_reset:
+                actions.clear()
+            else:
+                actions.append(env_action)
+        return transition
 
     def get_state(self) -> dict[str, Any]:
         """Return the state, in the format of EnvBatch.get_state."""
-        self._scatter("get_state", [None] * len(self._connections))
-        merged: dict[str, Any] = {"episode": [], "observation": self.observation}
-        for state in self._gather():
-            merged["episode"] += state["episode"]
-            merged |= {key: value for key, value in state.items() if key.startswith("actions_")}
-        return merged
+        actions_since_reset = {
+            f"actions_{index}": np.array(actions)
+            for index, actions in enumerate(self._actions)
+            if actions
+        }
+        return {
+            "episode": self._episode_indices.tolist(),
+            "observation": self.observation,
+            **actions_since_reset,
+        }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Restore a state of any number of workers, as EnvBatch.set_state does."""
@@ -351,83 +376,111 @@ class SubprocessEnvBatch:
             {**state, "episode": episode.tolist(), "observation": observation}
             for episode, observation in zip(episodes, observations, strict=True)
         ]
-        self._scatter("set_state", states)
-        self.observation = np.concatenate(self._gather())
+        self.observation = np.concatenate(self._ask("set_state", states))
+        self._episode_indices = np.array(state["episode"])
+        self._actions = [
+            list(state.get(f"actions_{index}", ())) for index in range(len(self._actions))
+        ]
 
     def close(self) -> None:
-        """End all workers."""
-        for connection in self._connections:
-            connection.close()
-        for process in self._processes:
-            process.join()
+        """Close the environments and end all workers; one that owes an answer is killed."""
+        self._watchdog.close()
+        for worker in self._workers:
+            worker.close()
 
-    def _scatter(self, command: str, arguments: list[Any]) -> None:
-        """Send a command to every worker, each with its own argument."""
-        try:
-            for connection, argument in zip(self._connections, arguments, strict=True):
-                connection.send((command, argument))
-        except (BrokenPipeError, ConnectionResetError):
-            raise WorkError("a worker process has died") from None
+    def _ask(self, command: str, arguments: list[Any]) -> list[Any]:
+        """Send a command to every worker, each with its own argument; return their answers.
 
-    def _gather(self) -> list[Any]:
-        """Return the answers of all workers; raise the first error among them."""
-        try:
-            answers = [connection.recv() for connection in self._connections]
-        except (EOFError, ConnectionResetError):
-            raise WorkError("a worker process has died") from None
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
+        The first error among them is raised when all have answered.
+        """
+        for worker, argument in zip(self._workers, arguments, strict=True):
+            worker.send((command, argument))
+        answers = []
+        errors = []
+        for worker in self._workers:
+            try:
+                answers.append(worker.receive())
+            except (UserError, WorkError) as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return answers
 
 
-def _run_worker(
-    connection: Connection,
-    spec: Any,
-    settings: Mapping[str, Any],
-    num_envs: int,
-    seed: int,
-    first_env_index: int,
-) -> None:
-    """Run a part of the environments in this process, until the connection closes."""
-    # Ctrl-C is handled by the learner, which finishes its step and saves.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        if isinstance(spec.entry_point, str):
+class _EnvWorker:
+    """The part of a SubprocessEnvBatch that runs in a worker process: it answers commands."""
+
+    def __init__(
+        self,
+        status: WorkerStatus,
+        registration: "_Registration",
+        env_id: str,
+        num_envs: int,
+        seed: int,
+        settings: Mapping[str, Any],
+        first_env_index: int,
+    ) -> None:
+        if registration.module is not None:
             # The import may register the environment, and others that it needs.
-            importlib.import_module(spec.entry_point.partition(":")[0])
-        gymnasium.registry.setdefault(spec.id, spec)
-        envs = EnvBatch(spec.id, num_envs, seed, settings, first_env_index)
-        answer: Any = (envs.observation_space, envs.action_space, envs.observation)
-    except Exception as error:
-        connection.send(error)
-        return
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while True:
-            connection.send(answer)
-            command, argument = connection.recv()
-            try:
-                answer = _run_command(envs, command, argument)
-            except Exception as error:
-                answer = error
+            importlib.import_module(registration.module)
+        if registration.spec is not None:
+            gymnasium.registry.setdefault(env_id, registration.spec)
+        self.envs = EnvBatch(env_id, num_envs, seed, settings, first_env_index, status)
+
+    def __call__(self, request: tuple[str, Any]) -> Any:
+        command, argument = request
+        if command == "step":
+            return self.envs.step(argument), self.envs.observation, self.envs.finished_episodes
+        if command == "set_state":
+            self.envs.set_state(argument)
+            return self.envs.observation
+        return self.envs.observation_space, self.envs.action_space, self.envs.observation
+
+    def close(self) -> None:
+        self.envs.close()
 
 
-def _run_command(envs: EnvBatch, command: str, argument: Any) -> Any:
-    if command == "step":
-        return envs.step(argument), envs.observation, envs.finished_episodes
-    if command == "get_state":
-        return envs.get_state()
-    envs.set_state(argument)
-    return envs.observation
+class _Registration(NamedTuple):
+    """What registers an id in another process; nothing is needed for `module:id`."""
+
+    module: str | None = None
+    """Module of the environment."""
+    spec: EnvSpec | None = None
+    """None where it cannot be sent, such as a lambda: then the module must register it."""
+
+
+def _find_registration(env_id: str) -> _Registration:
+    spec = gymnasium.registry.get(env_id)
+    if spec is None:
+        return _Registration()
+    if isinstance(spec.entry_point, str):
+        module = spec.entry_point.partition(":")[0]
+    else:
+        module = spec.entry_point.__module__
+    try:
+        ForkingPickler.dumps(spec)
+    except Exception:  # What is raised depends on what it holds.
+        return _Registration(module)
+    return _Registration(module, spec)
+
+
+def _describe_env(status: WorkerStatus) -> str:
+    seed = f" (episode seed {status.seed})" if status.seed >= 0 else ""
+    return f"environment {status.env_index}{seed}"
 
 
 def make_env_batch(
-    env_id: str, num_envs: int, seed: int, settings: Mapping[str, Any], num_workers: int
+    env_id: str,
+    num_envs: int,
+    seed: int,
+    settings: Mapping[str, Any],
+    num_workers: int,
+    worker_timeout: float = WORKER_TIMEOUT,
 ) -> EnvBatch | SubprocessEnvBatch:
     """Make N environments, in this process for one worker."""
     if num_workers == 1:
         return EnvBatch(env_id, num_envs, seed, settings)
-    return SubprocessEnvBatch(env_id, num_envs, seed, settings, num_workers)
+    return SubprocessEnvBatch(env_id, num_envs, seed, settings, num_workers, worker_timeout)
 
 
 def collect(

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import yaml
 
 from poise.toolkit.errors import UserError, printable
+from poise.toolkit.process import temporary_path
 
 MAX_TEXT_BYTES = 4 * 2**20
 """Largest JSON or text file: a config takes 3 kB, the card of 10 million images 1 MB."""
@@ -50,16 +51,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     An OSError names `path` in place of the temporary one.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        is_own = error.filename in (None, str(partial))
-        filename = str(path) if is_own else error.filename
-        raise OSError(error.errno, error.strerror, filename) from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with temporary_path(path.with_name(f".{path.name}.partial")) as partial:
+        try:
+            yield partial
+            partial.replace(path)
+        except OSError as error:
+            is_own = error.filename in (None, str(partial))
+            filename = str(path) if is_own else error.filename
+            raise OSError(error.errno, error.strerror, filename) from None
 
 
 def find_free_path(path: Path) -> Path:

@@ -10,6 +10,7 @@ from pydantic import Field
 from poise.toolkit.errors import WorkError
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import (
+    WORKER_TIMEOUT,
     ActorPolicy,
     EnvBatch,
     EpisodeStats,
@@ -63,6 +64,11 @@ class TrainSettings(Settings):
     num_envs: int = Field(1, ge=1, le=4096, description="environments that are stepped together")
     num_workers: int = Field(
         1, ge=1, le=256, description="processes that step them; the result is the same"
+    )
+    worker_timeout: float = Field(
+        WORKER_TIMEOUT,
+        ge=0,
+        description="seconds for which an environment in a worker may stand still; 0: no limit",
     )
     evaluate_every: int = Field(2000, ge=0, description="steps between evaluations; 0: never")
     evaluate_episodes: int = Field(20, ge=1, le=1000, description="episodes of an evaluation")
@@ -174,6 +180,8 @@ def train(
 
     Raises:
         WorkError: an action, observation, reward or loss is not finite.
+        WorkerError: an environment in a worker process failed. `progress` and `envs.get_state()`
+            are those of the step before.
     """
     if progress.is_finished(settings):
         return progress

@@ -1,13 +1,19 @@
 """Environments in worker processes: bit-identical to one process, with errors passed on."""
 
 import os
+import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.errors import UserError, WorkerError, WorkError
 from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batch
+from poise.toolkit.registry import make_env
+from poise.toolkit.run import Run
+from poise.tools.train.plan import TrainRequest
+from poise.tools.train.session import resume_training, start_training
 
 
 @pytest.fixture
@@ -91,15 +97,99 @@ def test_env_that_cannot_be_made_in_worker_raises_its_error():
 
 def test_dead_worker_is_work_error_and_close_is_no_error(open_envs):
     envs = open_envs("poise/Cartpole-v0", 2, 2)
-    os.kill(envs._processes[1].pid, signal.SIGKILL)
-    envs._processes[1].join()
-    with pytest.raises(WorkError, match="a worker process has died"):
+    os.kill(envs._workers[1].pid, signal.SIGKILL)
+    envs._workers[1].join(10)
+    with pytest.raises(WorkerError, match=r"environment 1 .* was killed by SIGKILL"):
         envs.step(actions(envs, 1)[0])
     envs.close()
 
 
 def test_interrupt_is_ignored_by_workers(open_envs):
     envs = open_envs("poise/Cartpole-v0", 2, 2)
-    for process in envs._processes:
-        os.kill(process.pid, signal.SIGINT)
+    for worker in envs._workers:
+        os.kill(worker.pid, signal.SIGINT)
     assert envs.step(actions(envs, 1)[0]).reward.shape == (2,)
+
+
+OWN = "own_environments:Swing-v0"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("raise", r"failed: MotorError: the motor is hot: knee 90 \(.*own_environments.py, line"),
+        ("leave", "failed: SystemExit: the motor is hot"),
+        ("memory", "failed: MemoryError"),
+        ("exit", "the worker process of .* has ended with exit code 3"),
+        ("abort", "the worker process of .* was killed by SIGABRT"),
+        ("sleep", "stands still: no answer for 2 s"),
+    ],
+)
+def test_environment_that_fails_in_a_worker_is_named_and_the_state_is_that_before(
+    tmp_path, fault, message
+):
+    file = tmp_path / "exists"
+    settings = {"fault": fault, "file": str(file)}
+    envs = SubprocessEnvBatch(OWN, 3, 5, settings, 2, worker_timeout=1.5)
+    for _ in range(7 + 2):  # Every episode has 7 steps.
+        envs.step(np.zeros((3, 1), np.float32))
+    before = envs.get_state()
+    file.touch()
+    with pytest.raises(WorkerError, match=r"environment \d \(episode seed \d+\)") as caught:
+        envs.step(np.ones((3, 1), np.float32))
+    assert re.search(message, str(caught.value)), caught.value
+    after = envs.get_state()
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    envs.close()
+    file.unlink()
+    again = EnvBatch(OWN, 3, 5, settings)
+    again.set_state(after)
+    assert np.array_equal(again.observation, after["observation"])
+
+
+def test_episode_seed_in_the_error_repeats_the_episode(tmp_path):
+    file = tmp_path / "exists"
+    envs = SubprocessEnvBatch(OWN, 2, 5, {"fault": "raise", "file": str(file)}, 2)
+    file.touch()
+    start = envs.observation
+    with pytest.raises(WorkerError) as caught:
+        for _ in range(3):
+            envs.step(np.zeros((2, 1), np.float32))
+    named = re.search(r"environment (\d) \(episode seed (\d+)\)", str(caught.value))
+    index, seed = map(int, named.groups())
+    env = make_env(OWN)
+    assert np.array_equal(env.reset(seed=seed)[0], start[index])
+    envs.close()
+
+
+def test_environment_that_is_closed_by_its_batch_is_closed_in_its_worker(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    envs = SubprocessEnvBatch(OWN, 2, 5, {"fault": "close", "file": "closed"}, 2)
+    envs.close()
+    assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.parametrize("fault", ["exit", "raise"])
+def test_training_whose_worker_dies_is_saved_and_can_be_resumed(tmp_path, monkeypatch, fault):
+    monkeypatch.chdir(tmp_path)
+    request = TrainRequest(
+        env=OWN,
+        algorithm="ppo",
+        training={"steps": 200, "num_envs": 2, "num_workers": 2, "evaluate_every": 0},
+        settings={"rollout_steps": 32, "epochs": 1, "log_every": 2, "evaluate_episodes": 1},
+        env_settings={"fault": fault, "file": "now"},
+        name="dies",
+    )
+
+    def let_it_fail(step, seconds, metrics):
+        if step >= 60:
+            Path("now").touch()
+
+    with pytest.raises(WorkerError, match=r"up to step \d+ is saved, and --resume dies") as caught:
+        start_training(request, [let_it_fail])
+    run = Run(Path("runs/dies"))
+    step = int(re.findall(r"up to step (\d+)", str(caught.value))[0])
+    assert run.load_checkpoint("latest")[1]["progress"]["step"] == step >= 60
+    Path("now").unlink()
+    assert resume_training(run, {"num_workers": 1}).progress.step == 200

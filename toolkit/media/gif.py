@@ -4,7 +4,7 @@ Memory is constant: frames are spooled to the disk until the palette is computed
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ import av.filter
 import numpy as np
 
 from poise.toolkit.files import ErrorTrackingFile
+from poise.toolkit.process import temporary_path
 from poise.toolkit.spaces import Array
 
 PALETTE_SIZE = 64
@@ -36,7 +37,10 @@ class GifRecorder:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._frame_stride = max(1, round(frame_rate / MAX_FRAME_RATE))
         self._frame_rate = Fraction(frame_rate).limit_denominator(1000) / self._frame_stride
-        self._spool_path = path.with_name(f".{path.name}.frames")
+        self._cleanup = ExitStack()
+        self._spool_path = self._cleanup.enter_context(
+            temporary_path(path.with_name(f".{path.name}.frames"))
+        )
         self._file = ErrorTrackingFile(path)
         self._spool_file = ErrorTrackingFile(self._spool_path)
         self._container = av.open(self._file, "w", format="gif")
@@ -79,7 +83,7 @@ class GifRecorder:
         finally:
             self._container.close()
             self._file.close()
-            self._spool_path.unlink(missing_ok=True)
+            self._cleanup.close()
         self._file.raise_pending_error()
 
     def _write(self) -> None:

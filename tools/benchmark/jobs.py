@@ -1,22 +1,27 @@
-"""Processes of a suite: each trains one run; several run at once, and stop signals reach all."""
+"""Processes of a suite: each trains one run; several run at once, and stop signals reach all.
+
+`python -m poise.tools.benchmark.jobs MODULE ...` is `python -m MODULE ...` in a process that ends
+with the benchmark, however that ends: its standard input is a pipe from the benchmark.
+"""
 
 import os
-import signal
+import runpy
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from poise.toolkit.files import read_tail
-from poise.toolkit.process import catch_signals
+from poise.toolkit.process import catch_signals, stop_at_end_of_input
 from poise.tools.benchmark.suite import Job
 
 POLL_INTERVAL = 0.2
 """Seconds between two polls of the processes."""
 
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that stop a benchmark; a second one kills its processes."""
+SAVE_SECONDS = 30.0
+"""Seconds in which a run must have saved after the end of the benchmark."""
 
 
 TAIL_BYTES = 4096
@@ -41,7 +46,7 @@ class RunProcess:
             # The process inherits the lock, which stays locked until the process ends.
             self._process = subprocess.Popen(
                 job.build_command(out),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **threads},
@@ -56,7 +61,10 @@ class RunProcess:
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the process runs."""
-        return self._process.poll()
+        code = self._process.poll()
+        if code is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        return code
 
     def stop(self, kill: bool) -> None:
         """Send SIGTERM, so that the run is saved, or SIGKILL."""
@@ -68,6 +76,7 @@ class RunProcess:
     def wait(self) -> None:
         """Wait until the process has ended."""
         self._process.wait()
+        self.poll()
 
     def get_error_message(self) -> str:
         """Return the signal that killed the process, or else the last line of its log."""
@@ -115,7 +124,7 @@ def train_jobs(
     waiting = list(jobs)
     running = list[RunProcess]()
     num_passed_on = 0
-    with catch_signals(STOP_SIGNALS, exit_on_second=False) as caught:
+    with catch_signals(exit_on_second=False) as caught:
         try:
             while running or (waiting and not caught):
                 while waiting and not caught and len(running) < max_parallel:
@@ -145,3 +154,9 @@ def train_jobs(
 def _read_last_rows(path: Path) -> list[list[str]]:
     """Return the last complete rows of a CSV file that is being written."""
     return [line.split(",") for line in read_tail(path, TAIL_BYTES).split("\n")[1:-1]]
+
+
+if __name__ == "__main__":
+    stop_at_end_of_input(SAVE_SECONDS)
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

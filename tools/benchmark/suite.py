@@ -89,6 +89,10 @@ class Suite(Settings):
         }
 
 
+JOB_MODULE = "poise.tools.benchmark.jobs"
+"""Runs another module in a process that ends with the benchmark."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One run of a suite."""
@@ -103,7 +107,7 @@ class Job:
     def build_command(self, out: Path) -> list[str]:
         """Return the command that trains the run in `out`, or resumes it if it has started."""
         folder = (out / self.name).resolve()
-        python = [sys.executable, "-P", "-m"]
+        python = [sys.executable, "-P", "-m", JOB_MODULE]
         if self.config["algorithm"] in PEERS:
             return [*python, "poise.tools.benchmark.sb3", str(folder), json.dumps(self.config)]
         if (folder / "config.json").exists():

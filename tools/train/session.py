@@ -1,12 +1,13 @@
 """Train in an environment into a run folder: a new run, or one that is resumed bit-exactly."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
-from poise.toolkit.errors import UserError
+from poise.toolkit.errors import UserError, WorkerError
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, SubprocessEnvBatch, make_env_batch
 from poise.toolkit.loggers import MetricLogger, open_file_loggers
@@ -16,7 +17,7 @@ from poise.toolkit.run import Run
 from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, train
 from poise.tools.train.plan import TrainRequest, plan, resolve_device
 
-RESUMABLE_SETTINGS = ("steps", "num_workers", "stop_when_solved")
+RESUMABLE_SETTINGS = ("steps", "num_workers", "worker_timeout", "stop_when_solved")
 """Settings of the training that may change when a run is resumed."""
 
 
@@ -87,6 +88,8 @@ class TrainingSession:
         self.progress = progress
         self.env_state = env_state
         self.settings = TrainSettings.parse(config["training"])
+        self.is_new = False
+        """Whether the run folder was created for this session, and nothing has been trained."""
 
     @classmethod
     def create(cls, request: TrainRequest) -> Self:
@@ -97,7 +100,9 @@ class TrainingSession:
         seed = config["training"]["seed"]
         run = Run.create(request.runs_dir, request.name, config["env"], config["algorithm"], seed)
         run.write("config.json", config)
-        return cls(run, config, planned.env, learner, Progress())
+        session = cls(run, config, planned.env, learner, Progress())
+        session.is_new = True
+        return session
 
     @classmethod
     def resume(cls, run: Run, training: Mapping[str, Any]) -> Self:
@@ -130,14 +135,20 @@ class TrainingSession:
 
     @contextmanager
     def open(self) -> Iterator[Self]:
-        """Make environments and log files, and catch signals until the end of the block."""
+        """Make environments and log files, and catch signals until the end of the block.
+
+        Where that fails, the folder of a new run is removed: it holds nothing.
+        """
         with ExitStack() as stack:
+            if self.is_new:
+                stack.callback(self._remove_unused_folder)
             self.envs = make_env_batch(
                 self.config["env"],
                 self.settings.num_envs,
                 self.settings.seed,
                 self._get_training_env_settings(),
                 self.settings.num_workers,
+                self.settings.worker_timeout,
             )
             stack.callback(self.envs.close)
             if self.env_state is not None:
@@ -150,22 +161,36 @@ class TrainingSession:
                 open_file_loggers(self.run_folder.path, self.progress.step)
             )
             self.caught_signals = stack.enter_context(catch_signals())
+            self.is_new = False
             yield self
 
     def run(self, loggers: Sequence[MetricLogger] = ()) -> None:
-        """Train to the end, or until a signal; save checkpoints and the policy before training."""
+        """Train to the end, or until a signal; save checkpoints and the policy before training.
+
+        Raises:
+            WorkError: the training failed. After a WorkerError, everything before it is saved.
+        """
         if self.progress.step == 0:
             self.run_folder.save_policy(0, self.learner.state_dict()["policy"])
-        train(
-            self.learner,
-            self.envs,
-            self.settings,
-            self.progress,
-            evaluator=self.evaluator,
-            loggers=[*self.file_loggers, *loggers],
-            save=self._save,
-            should_stop=lambda: bool(self.caught_signals),
-        )
+        try:
+            train(
+                self.learner,
+                self.envs,
+                self.settings,
+                self.progress,
+                evaluator=self.evaluator,
+                loggers=[*self.file_loggers, *loggers],
+                save=self._save,
+                should_stop=lambda: bool(self.caught_signals),
+            )
+        except WorkerError as error:
+            self._save(self.progress)
+            if not self.caught_signals:  # After a signal, the training ends anyway.
+                error.args = (
+                    f"{error}; everything up to step {self.progress.step:,} is saved, "
+                    f"and --resume {self.run_folder.path.name} continues from there",
+                )
+                raise
 
     def summarize(self) -> TrainingResult:
         """Evaluate the best checkpoint, unless a signal was caught, and write summary.json."""
@@ -188,6 +213,10 @@ class TrainingSession:
         }
         self.run_folder.save_checkpoint(progress.step, state, progress.best_step)
         self.run_folder.save_policy(progress.step, state["policy"])
+
+    def _remove_unused_folder(self) -> None:
+        if self.is_new:
+            shutil.rmtree(self.run_folder.path)
 
     def _get_training_env_settings(self) -> Mapping[str, Any]:
         if "translator" not in self.config:

@@ -6,9 +6,7 @@ number of processes or on interruptions.
 
 import functools
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +20,7 @@ from poise.toolkit.dataset import CARD, Dataset, Shard, write_card
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import parse_json, read_json, write_json
+from poise.toolkit.process import WorkerStatus, run_in_workers
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
 from poise.toolkit.spaces import Array
@@ -118,21 +117,25 @@ def collect_dataset(
     episodes_done = sum(len(episodes) for name, episodes in shards.items() if name not in missing)
     frames_done = episodes_done * plan["sequence"]
     on_progress(frames_done)
-    plan_text = json.dumps(plan)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, max(1, len(missing))), mp_context=context) as pool:
-        futures = [
-            pool.submit(collect_shard, plan_text, episodes, out / name)
-            for name, episodes in missing.items()
-        ]
-        for future in as_completed(futures):
-            frames_done += future.result()
-            on_progress(frames_done)
+    tasks = {name: (episodes, out / name) for name, episodes in missing.items()}
+    for frames in run_in_workers(_ShardCollector, (json.dumps(plan),), tasks, jobs):
+        frames_done += frames
+        on_progress(frames_done)
     if not (out / CARD).exists():
         poise_env = _make_poise_env(plan["env"], plan["env_settings"])
         assert poise_env is not None
         write_card(out, dict(plan), poise_env.OBSERVATION, list(shards))
     return Dataset(out)
+
+
+class _ShardCollector:
+    """Collects shards of a plan in a worker process."""
+
+    def __init__(self, status: WorkerStatus, plan_text: str) -> None:
+        self.plan_text = plan_text
+
+    def __call__(self, task: tuple[range, Path]) -> int:
+        return collect_shard(self.plan_text, *task)
 
 
 def collect_shard(plan_text: str, episodes: range, folder: Path) -> int:

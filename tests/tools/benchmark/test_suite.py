@@ -562,8 +562,9 @@ def test_peer_run_has_the_same_evaluations_as_a_poise_run(name, elsewhere, monke
     more = {"sb3-td3": {"action_noise": 0.1, "policy_kwargs": {"net_arch": [8]}}}.get(name, {})
     write_suite(algorithms=[name], settings={name: {**settings, **more}})
     job = plan_suite("mine.yaml").jobs[0]
-    assert job.build_command(Path("here"))[2:5] == [
+    assert job.build_command(Path("here"))[2:6] == [
         "-m",
+        "poise.tools.benchmark.jobs",
         "poise.tools.benchmark.sb3",
         str(Path("here/cartpole-" + name + "-0").resolve()),
     ]
