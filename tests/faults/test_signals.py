@@ -220,7 +220,6 @@ QUICK = [
     ("dataset", signal.SIGTERM, 1),
     ("record", signal.SIGTERM, 2),
     ("evaluate", signal.SIGHUP, 1),
-    ("benchmark", signal.SIGTERM, 1),
 ]
 
 
