@@ -26,6 +26,7 @@ REQUIRED_PACKAGES = (
     "safetensors",
     "pydantic",
     "av",
+    "pillow",
     "matplotlib",
     "tensorboard",
 )

@@ -46,6 +46,23 @@ def resize_frame(frame: Array, width: int, height: int) -> Array:
     return surface_to_frame(pygame.transform.smoothscale(surface, (width, height)))
 
 
+def fit_frame(frame: Array, width: int, height: int) -> Array:
+    """Return the frame fitted into a size, whole and in its aspect ratio, on a plain background."""
+    scale = min(width / frame.shape[1], height / frame.shape[0])
+    fitted_width = max(1, min(width, round(scale * frame.shape[1])))
+    fitted_height = max(1, min(height, round(scale * frame.shape[0])))
+    fitted = frame
+    if (fitted_height, fitted_width) != frame.shape[:2]:
+        fitted = resize_frame(frame, fitted_width, fitted_height)
+    if (fitted_width, fitted_height) == (width, height):
+        return fitted
+    page = np.full((height, width, 3), CARD_COLOUR, np.uint8)
+    left = (width - fitted_width) // 2
+    top = (height - fitted_height) // 2
+    page[top : top + fitted_height, left : left + fitted_width] = fitted
+    return page
+
+
 def get_font(size: int) -> pygame.font.Font:
     """Return the font of a height (pixels)."""
     try:

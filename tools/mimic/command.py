@@ -160,19 +160,19 @@ def _make_robot(policy: Run, translator: Run | None, size: int) -> tuple[Robot, 
     return Mimic(policy, image_run, size), image_run
 
 
-def _open_optional_recorder(out: Path | None, frame_rate: int) -> Any:
+def _open_optional_recorder(out: Path | None, frame_rate: float) -> Any:
     """Return a context manager that gives a recorder, or None where `out` is None."""
     return open_recorder(out, frame_rate) if out else nullcontext()
 
 
 def _follow_and_print(
-    console: Console, robot: Robot, targets: Sequence[Target], frame_rate: int, out: Path | None
+    console: Console, robot: Robot, targets: Sequence[Target], frame_rate: float, out: Path | None
 ) -> None:
     """Follow a moving target, and print the errors."""
     with _open_optional_recorder(out, frame_rate) as recorder:
         frame_errors = robot.follow_video(targets, frame_rate, recorder)
     lead = f", with a lead of {LEAD_TIME:g} s" if isinstance(robot, Mimic) else ""
-    console.print(f"followed {len(frame_errors)} frames at {frame_rate} per second{lead}")
+    console.print(f"followed {len(frame_errors)} frames at {frame_rate:g} per second{lead}")
     for field, label in ERROR_LABELS.items():
         errors = _collect_known(frame_errors, field)
         if errors:

@@ -180,7 +180,7 @@ class Robot(ABC):
         )
 
     def follow_video(
-        self, targets: Sequence[Target], frame_rate: int, recorder: Any = None
+        self, targets: Sequence[Target], frame_rate: float, recorder: Any = None
     ) -> list[FrameError]:
         """Follow a video shown at `frame_rate` (frames/s); return the errors in each frame.
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from poise.toolkit.console import TrainingView
-from poise.toolkit.errors import UserError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.tools.record.record_run import record_episode
@@ -70,12 +70,12 @@ def train_with_view(session: TrainingSession) -> TrainingResult:
         return session.summarize()
 
 
-def record_training_video(result: TrainingResult) -> Path | UserError:
+def record_training_video(result: TrainingResult) -> Path | UserError | WorkError:
     """Record an episode of the best policy into the run; return the video, or why there is none."""
     run = result.run
     try:
         return record_episode(run, run.video_path(f"step_{result.best_step:09d}"))
-    except UserError as error:  # The environment has no renderer; the training is complete.
+    except (UserError, WorkError) as error:  # No renderer, or no image; the training is complete.
         return error
 
 
@@ -86,7 +86,7 @@ def _show_interrupt(result: TrainingResult) -> None:
     )
 
 
-def _show_result(result: TrainingResult, video: Path | UserError | None) -> None:
+def _show_result(result: TrainingResult, video: Path | UserError | WorkError | None) -> None:
     """Print how good the policy is, and where everything is."""
     console = _make_console()
     run = result.run
@@ -96,7 +96,7 @@ def _show_result(result: TrainingResult, video: Path | UserError | None) -> None
         console.print(f"video:  {video}")
     elif video is not None:
         console.print(f"no video: {video}")
-    if not isinstance(video, UserError):
+    if video is None or isinstance(video, Path):
         console.print(f"play:   {_format_command(run, 'play')}")
     console.print(f"curves: tensorboard --logdir {run.path.parent}")
 

@@ -158,7 +158,7 @@ def test_reading_another_file_as_video_is_user_error(tmp_path, content):
 
 
 def test_reading_sound_as_video_is_user_error(tmp_path):
-    path = tmp_path / "sound.wav"
+    path = tmp_path / "sound.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         sound = av.AudioFrame.from_ndarray(
