@@ -39,6 +39,14 @@ def copy_for_drawing(frame: Array) -> tuple[Array, pygame.Surface]:
     return copy, pygame.image.frombuffer(copy.data, (frame.shape[1], frame.shape[0]), "RGB")
 
 
+def draw_disc(
+    surface: pygame.Surface, colour: Colour, centre: tuple[float, float], radius: float
+) -> None:
+    """Draw a filled circle (pixels), anti-aliased except in pygame, which pygame-ce was made of."""
+    draw = getattr(pygame.draw, "aacircle", pygame.draw.circle)
+    draw(surface, colour, centre, radius)
+
+
 def resize_frame(frame: Array, width: int, height: int) -> Array:
     """Return the frame in another size, interpolated."""
     contiguous = np.ascontiguousarray(frame)
