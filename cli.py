@@ -561,7 +561,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     "--image",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Image of a pose, PNG or JPEG, of any size.",
+    help="Picture of a pose, PNG, JPEG or another format, of any size.",
 )
 @path_option("--video", help="Video to follow.")
 @click.option(
@@ -577,6 +577,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     type=click.IntRange(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
+@path_option("--template", help="Write a PNG to draw a pose on, and stop.")
 @path_option("--out", help="Record the targets and the robot side by side.")
 @click.option(
     "--size",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
+from poise.toolkit.appearance import AppearanceRandomization
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.image import resize_frame
@@ -25,6 +26,15 @@ MAX_ASPECT_CHANGE = 1.1
 
 MIN_BRIGHTNESS = 8
 """An image without a colour value of at least this, of 255, counts as black."""
+
+
+TEMPLATE_HEIGHT = 480
+"""Height of a template to draw poses on (pixels)."""
+
+TEMPLATE_SEED = 0
+"""Seed of the pose that a template shows."""
+
+NO_RANDOMIZATION = AppearanceRandomization()
 
 
 class Target(NamedTuple):
@@ -116,7 +126,11 @@ def load_dataset_targets(data: Dataset, number: int) -> list[Target]:
 
 
 def sample_targets(
-    env_id: str, settings: Mapping[str, Any], number: int, seed: int
+    env_id: str,
+    settings: Mapping[str, Any],
+    number: int,
+    seed: int,
+    randomization: AppearanceRandomization = NO_RANDOMIZATION,
 ) -> list[Target]:
     """Return rendered images of random poses, with the true poses."""
     env = make_render_env(env_id, settings, {})
@@ -126,9 +140,21 @@ def sample_targets(
     targets = []
     for index in range(number):
         observation, _ = env.reset(seed=seed + index)
+        rng = np.random.default_rng([seed, index])
+        poise_env.appearance = randomization.sample_appearance(rng)
         targets.append(Target(f"pose {index}", np.asarray(env.render()), observation[pose_slice]))
     env.close()
     return targets
+
+
+def draw_template(env_id: str, settings: Mapping[str, Any], size: tuple[int, int]) -> Array:
+    """Return a large image of the body in one pose, to draw other poses on.
+
+    It has the shape of images of `size` (height, width), TEMPLATE_HEIGHT high.
+    """
+    width = round(TEMPLATE_HEIGHT * size[1] / size[0])
+    template_settings = {**settings, "height": TEMPLATE_HEIGHT, "width": width}
+    return sample_targets(env_id, template_settings, 1, TEMPLATE_SEED)[0].image
 
 
 def make_trajectory_targets(
