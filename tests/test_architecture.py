@@ -293,3 +293,21 @@ def test_no_module_has_two_names():
     package = [path for path in FILES if path.name != "__init__.py"]
     names = [name for name, file in files.items() if file and Path(file) in package]
     assert names and all(name.startswith("poise.") for name in names)
+
+
+NOT_IN_PYGAME = {
+    *("aacircle", "flood_fill", "box_blur", "gaussian_blur", "solid_overlay", "FRect", "get_frect"),
+    *("fblits", "premul_alpha_ip", "load_sized_svg", "get_just_pressed", "get_just_released"),
+    *("get_desktop_refresh_rates", "set_window_position", "point_size", "set_linesize", "move_to"),
+}
+"""What pygame-ce has and pygame 2.6, which other packages install over it, does not."""
+
+NEEDS_A_DISPLAY = {"convert", "convert_alpha"}
+
+
+@EVERY_FILE
+def test_a_file_that_draws_needs_neither_pygame_ce_nor_a_display(path):
+    tree = tree_of(path)
+    if "pygame" in imported(tree):
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not used & (NOT_IN_PYGAME | NEEDS_A_DISPLAY)

@@ -48,6 +48,8 @@ def convert_to_frame(image: Any) -> Array:
     Raises:
         ValueError: it is no image; the message says what it is.
     """
+    if isinstance(image, list | tuple) and image and isinstance(image[-1], np.ndarray):
+        image = image[-1]
     try:
         pixels: Array = np.asarray(image)
     except ValueError:
@@ -55,8 +57,6 @@ def convert_to_frame(image: Any) -> Array:
     if pixels.dtype.kind not in "buif":
         kind = "None" if image is None else f"a {type(image).__name__}"
         raise ValueError(f"{kind}, which is no image (H, W, 3) uint8")
-    if pixels.ndim == 4 and len(pixels):
-        pixels = pixels[-1]
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim == 3 and pixels.shape[2] > 4 and pixels.shape[0] <= 4:

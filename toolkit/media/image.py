@@ -3,7 +3,9 @@
 A frame is an array (H, W, 3) uint8.
 """
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import pygame
@@ -40,10 +42,10 @@ def copy_for_drawing(frame: Array) -> tuple[Array, pygame.Surface]:
 
 
 def draw_disc(
-    surface: pygame.Surface, colour: Colour, centre: tuple[float, float], radius: float
+    surface: pygame.Surface, colour: Sequence[int], centre: tuple[float, float], radius: float
 ) -> None:
     """Draw a filled circle (pixels), anti-aliased except in pygame, which pygame-ce was made of."""
-    draw = getattr(pygame.draw, "aacircle", pygame.draw.circle)
+    draw: Any = getattr(pygame.draw, "aacircle", pygame.draw.circle)
     draw(surface, colour, centre, radius)
 
 

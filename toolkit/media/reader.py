@@ -5,7 +5,7 @@ orientation, pixel aspect ratio, colour matrix and range, transparency and times
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -79,6 +79,10 @@ COLORSPACES = {
 """Colour matrices by their number in H.273, which films hold; RGB and unknown ones are missing."""
 
 
+Convert = Callable[[Array], Array]
+"""Changes an image (H, W, 3) uint8, as to its size."""
+
+
 class TimedFrame(NamedTuple):
     """An image (H, W, 3) uint8, shown from `start` to `end` (s since the first frame)."""
 
@@ -115,10 +119,14 @@ class MediaFile:
         self.height: int = first.image.shape[0]
         self.width: int = first.image.shape[1]
 
-    def iter_timed_frames(self) -> Iterator[TimedFrame]:
-        """Yield the frames with their times; a truncated film ends with its last readable frame."""
+    def iter_timed_frames(self, convert: Convert = np.asarray) -> Iterator[TimedFrame]:
+        """Yield the frames, each converted once, with their times.
+
+        A truncated film ends with its last readable frame.
+        """
         decode = _decode_picture if self._is_picture else _decode_film
-        frames = decode(self.path, self._background)
+        decoded = decode(self.path, self._background)
+        frames = (frame._replace(image=convert(frame.image)) for frame in decoded)
         current = next(frames, None)
         if current is None:
             return
@@ -129,11 +137,13 @@ class MediaFile:
             current = following._replace(start=change)
         yield current._replace(end=max(current.end, current.start + MIN_DURATION))
 
-    def iter_frames(self, frame_rate: float) -> Iterator[Array]:
+    def iter_frames(self, frame_rate: float, convert: Convert = np.asarray) -> Iterator[Array]:
         """Yield the image shown at each tick of a frame rate (Hz), for the file's duration."""
+        # Files round times to milliseconds.
+        tolerance = min(0.001, 0.25 / frame_rate)
         tick = 0
-        for image, _, end in self.iter_timed_frames():
-            while tick / frame_rate < end - 1e-6:
+        for image, _, end in self.iter_timed_frames(convert):
+            while tick / frame_rate < end - tolerance:
                 yield image
                 tick += 1
 

@@ -102,14 +102,8 @@ def load_video_targets(path: Path, size: tuple[int, int]) -> list[Target]:
         UserError: the file is missing or has no frame, or its frames do not fit (fit_image).
     """
     media = MediaFile(path)
-    targets: list[Target] = []
-    image: Array | None = None
-    for index, shown in enumerate(media.iter_frames(media.frame_rate)):
-        if shown is not image:
-            image = shown
-            fitted = fit_image(image, size, path.name)
-        targets.append(Target(f"frame {index}", fitted, None))
-    return targets
+    images = media.iter_frames(media.frame_rate, lambda image: fit_image(image, size, path.name))
+    return [Target(f"frame {index}", image, None) for index, image in enumerate(images)]
 
 
 def load_dataset_targets(data: Dataset, number: int) -> list[Target]:

@@ -28,16 +28,11 @@ class Clip:
         self.height = self._file.height
 
     def iter_frames(self, frame_rate: float, size: Size) -> Iterator[Array]:
-        """Yield the frames (H, W, 3) uint8 at another frame rate (Hz), fitted into `size`.
+        """Return the frames (H, W, 3) uint8 at another frame rate (Hz), fitted into `size`.
 
         Frames are repeated or dropped, so that the clip keeps its duration.
         """
-        image: Array | None = None
-        for shown in self._file.iter_frames(frame_rate):
-            if shown is not image:
-                image = shown
-                fitted = fit_frame(image, *size)
-            yield fitted
+        return self._file.iter_frames(frame_rate, lambda frame: fit_frame(frame, *size))
 
 
 def get_common_size(clips: list[Clip]) -> Size:
