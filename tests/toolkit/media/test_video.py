@@ -5,12 +5,14 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 from typing import ClassVar
 
 import av
 import gymnasium
 import numpy as np
 import pytest
+from commands import invoke, said
 from frames import frame
 from processes import HELPERS, ROOT
 from sample_envs import make
@@ -27,6 +29,7 @@ from poise.toolkit.media.video import (
     read_video,
 )
 from poise.toolkit.registry import make_random_policy
+from poise.toolkit.run import Run
 from poise.tools.record.record_run import (
     get_frame_rate,
     make_render_env,
@@ -134,6 +137,7 @@ def test_frames_added_before_an_error_are_kept(tmp_path):
 
 RECORD_FOR_EVER = """
 import pathlib, sys
+from commands import invoke, said
 from frames import frame
 from poise.toolkit.media.video import VideoRecorder
 recorder = VideoRecorder(pathlib.Path(sys.argv[1]), 10)
@@ -388,6 +392,15 @@ def test_env_that_renders_no_image_is_one_error_and_leaves_no_file(rendering, tm
     with pytest.raises(WorkError, match="'Rendering-v0' cannot be rendered: it returns"):
         record_random_episode(tmp_path / "video.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_training_is_complete_where_its_video_fails(rendering, elsewhere):
+    rendering(np.zeros((8, 8, 3), np.uint8), "no image")
+    words = ("--steps", "128", "--algo", "ppo", "--run", "mine", "--set", "rollout_steps=64")
+    output = said(invoke("train", "Rendering-v0", *words, "--set", "evaluate_every=0"))
+    assert "no video: environment 'Rendering-v0' cannot be rendered: it returns a str" in output
+    assert Run(Path("runs/mine")).load_checkpoint()[1]
+    assert not list(Path("runs/mine").rglob("*.mp4"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
