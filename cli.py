@@ -870,7 +870,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     "--image",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Image of a pose, PNG or JPEG, of any size.",
+    help="Picture of a pose, PNG, JPEG or another format, of any size.",
 )
 @path_option("--video", help="Video to follow.")
 @click.option(
@@ -887,6 +887,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     type=click.IntRange(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
+@path_option("--template", help="Write a PNG to draw a pose on, and stop.")
 @output_option("-o", "--out", help="Record the targets and the robot side by side.")
 @FORCE
 @click.option(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pygame
 
 from poise.toolkit.appearance import Appearance, Colour
-from poise.toolkit.media.image import frame_to_surface, surface_to_frame
+from poise.toolkit.media.image import draw_disc, frame_to_surface, surface_to_frame
 from poise.toolkit.spaces import Array
 
 FIELD_OF_VIEW = math.radians(40.0)
@@ -164,6 +164,6 @@ class Camera:
             view_height = 2.0 * depth * math.tan(FIELD_OF_VIEW / 2.0)
             radius = max(MIN_MARKER_RADIUS, marker.radius / view_height * self.height)
             centre = (x * self.width, y * self.height)
-            pygame.draw.aacircle(overlay, (*marker.colour, MARKER_OPACITY), centre, radius)
+            draw_disc(overlay, (*marker.colour, MARKER_OPACITY), centre, radius)
         surface.blit(overlay, (0, 0))
         return surface_to_frame(surface)

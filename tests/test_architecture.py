@@ -132,7 +132,7 @@ def test_file_imports_only_declared_packages(path):
         for line in (wanted + extras).splitlines()
         if line.strip()
     }
-    module = {"pygame-ce": "pygame", "pyyaml": "yaml"}
+    module = {"pygame-ce": "pygame", "pyyaml": "yaml", "pillow": "PIL"}
     known = {module.get(name, name.replace("-", "_")) for name in listed} | {
         "pybullet_data",
         "pybullet_utils",
@@ -368,3 +368,21 @@ def test_nothing_reaches_the_terminal_but_through_the_console_or_as_printable_te
             assert not re.search(
                 r"\[/?(bold|dim|red|green|yellow|blue|cyan)\b", ast.unparse(node)
             ), f"{where} prints its markup: write markup=True, or style="
+
+
+NOT_IN_PYGAME = {
+    *("aacircle", "flood_fill", "box_blur", "gaussian_blur", "solid_overlay", "FRect", "get_frect"),
+    *("fblits", "premul_alpha_ip", "load_sized_svg", "get_just_pressed", "get_just_released"),
+    *("get_desktop_refresh_rates", "set_window_position", "point_size", "set_linesize", "move_to"),
+}
+"""What pygame-ce has and pygame 2.6, which other packages install over it, does not."""
+
+NEEDS_A_DISPLAY = {"convert", "convert_alpha"}
+
+
+@EVERY_FILE
+def test_a_file_that_draws_needs_neither_pygame_ce_nor_a_display(path):
+    tree = tree_of(path)
+    if "pygame" in imported(tree):
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not used & (NOT_IN_PYGAME | NEEDS_A_DISPLAY)

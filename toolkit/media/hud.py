@@ -7,7 +7,7 @@ import pygame
 
 from poise.toolkit.appearance import Colour
 from poise.toolkit.interaction import ImagePoint
-from poise.toolkit.media.image import copy_for_drawing, get_font, render_text
+from poise.toolkit.media.image import copy_for_drawing, draw_disc, get_font, render_text
 from poise.toolkit.spaces import Action, Array, Signal, component_names
 
 TRACK_COLOUR: Colour = (170, 184, 193)
@@ -83,7 +83,7 @@ def draw_drag_line(frame: Array, start: ImagePoint, end: ImagePoint) -> Array:
     second = (end[0] * width, end[1] * height)
     pygame.draw.line(surface, BAD, first, second, max(2, height // 150))
     for point in (first, second):
-        pygame.draw.aacircle(surface, BAD, point, max(4, height // 90))
+        draw_disc(surface, BAD, point, max(4, height // 90))
     return annotated
 
 

@@ -3,7 +3,9 @@
 A frame is an array (H, W, 3) uint8.
 """
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import pygame
@@ -39,11 +41,36 @@ def copy_for_drawing(frame: Array) -> tuple[Array, pygame.Surface]:
     return copy, pygame.image.frombuffer(copy.data, (frame.shape[1], frame.shape[0]), "RGB")
 
 
+def draw_disc(
+    surface: pygame.Surface, colour: Sequence[int], centre: tuple[float, float], radius: float
+) -> None:
+    """Draw a filled circle (pixels), anti-aliased except in pygame, which pygame-ce was made of."""
+    draw: Any = getattr(pygame.draw, "aacircle", pygame.draw.circle)
+    draw(surface, colour, centre, radius)
+
+
 def resize_frame(frame: Array, width: int, height: int) -> Array:
     """Return the frame in another size, interpolated."""
     contiguous = np.ascontiguousarray(frame)
     surface = pygame.image.frombuffer(contiguous.data, (frame.shape[1], frame.shape[0]), "RGB")
     return surface_to_frame(pygame.transform.smoothscale(surface, (width, height)))
+
+
+def fit_frame(frame: Array, width: int, height: int) -> Array:
+    """Return the frame fitted into a size, whole and in its aspect ratio, on a plain background."""
+    scale = min(width / frame.shape[1], height / frame.shape[0])
+    fitted_width = max(1, min(width, round(scale * frame.shape[1])))
+    fitted_height = max(1, min(height, round(scale * frame.shape[0])))
+    fitted = frame
+    if (fitted_height, fitted_width) != frame.shape[:2]:
+        fitted = resize_frame(frame, fitted_width, fitted_height)
+    if (fitted_width, fitted_height) == (width, height):
+        return fitted
+    page = np.full((height, width, 3), CARD_COLOUR, np.uint8)
+    left = (width - fitted_width) // 2
+    top = (height - fitted_height) // 2
+    page[top : top + fitted_height, left : left + fitted_width] = fitted
+    return page
 
 
 def get_font(size: int) -> pygame.font.Font:

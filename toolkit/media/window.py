@@ -12,8 +12,6 @@ from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.image import CARD_COLOUR, get_font, render_text
 from poise.toolkit.spaces import Array
 
-DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-
 HEADLESS_DRIVERS = ("dummy", "offscreen")
 """SDL drivers without output; SDL falls back on them when the display does not respond."""
 
@@ -42,9 +40,15 @@ TextRow = tuple[str, str]
 """Left and right text of a row."""
 
 
+def has_display() -> bool:
+    """Return whether there is a display; SDL_VIDEODRIVER, such as `dummy`, is for SDL alone."""
+    has_variable = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.platform != "linux" or bool(has_variable)
+
+
 def open_display() -> None:
     """Initialize the display; a UserError where there is none."""
-    if sys.platform == "linux" and not any(os.environ.get(name) for name in DISPLAY_VARIABLES):
+    if not has_display() and not os.environ.get("SDL_VIDEODRIVER"):
         raise display_error("there is no display")
     try:
         pygame.display.init()

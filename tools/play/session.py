@@ -10,6 +10,7 @@ import numpy as np
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import EpisodeStep
 from poise.toolkit.interaction import ImagePoint
+from poise.toolkit.media.frame import render_frame
 from poise.toolkit.media.hud import draw_hud
 from poise.toolkit.media.image import resize_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
@@ -245,14 +246,14 @@ class LiveRenderer:
     def _render_scaled(self, full_resolution: bool) -> Array:
         camera = getattr(self.poise_env, "camera", None)
         if camera is None:
-            return np.asarray(self.env.render())
+            return render_frame(self.env)
         scale = 1.0 if full_resolution else self.resolution_scale
         self.is_downscaled = scale < 1.0
         width, height = self._get_full_size()
         camera.width = max(16, round(scale * width))
         camera.height = max(16, round(scale * height))
         start = time.perf_counter()
-        frame = np.asarray(self.env.render())
+        frame = render_frame(self.env)
         seconds = time.perf_counter() - start
         is_on_budget = 0.5 * FRAME_BUDGET < seconds < 1.5 * FRAME_BUDGET
         if not full_resolution and not is_on_budget:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pygame
 
 from poise.toolkit.media.hud import ACTION_COLOUR, TRACK_COLOUR
-from poise.toolkit.media.image import TEXT_COLOUR, render_text
+from poise.toolkit.media.image import TEXT_COLOUR, draw_disc, render_text
 from poise.toolkit.media.window import TEXT_BACKGROUND
 
 ROW_HEIGHT = 1.6
@@ -147,7 +147,7 @@ class SliderPanel:
         line_width = max(2, row.height // 5)
         pygame.draw.line(surface, TRACK_COLOUR, track.midleft, track.midright, line_width)
         knob = (track.left + slider.fraction * track.width, track.centery)
-        pygame.draw.aacircle(surface, knob_colour, knob, row.height * KNOB_RADIUS)
+        draw_disc(surface, knob_colour, knob, row.height * KNOB_RADIUS)
 
 
 def _clip_fraction(fraction: float) -> float:

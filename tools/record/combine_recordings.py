@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pygame
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import atomic_write
+from poise.toolkit.media.frame import save_picture
 from poise.toolkit.media.image import (
     CARD_COLOUR,
     caption_height,
-    frame_to_surface,
     render_title_card,
 )
-from poise.toolkit.media.video import decode_frames, open_atomic_recorder
+from poise.toolkit.media.video import open_atomic_recorder
 from poise.toolkit.spaces import Array
 from poise.tools.record.clips import MAX_SIZE, Clip, Size, fit_size, get_common_size
 
@@ -186,7 +184,7 @@ def make_contact_sheet(videos: Sequence[Path], out: Path, max_size: int = MAX_SI
     Cells after the end of a shorter video stay empty.
     """
     clips = [Clip(video) for video in videos]
-    longest = max(_measure_duration(clip) for clip in clips)
+    longest = max(clip.duration for clip in clips)
     room = _get_cell_room(max_size, len(clips), SHEET_COLUMNS)
     size = fit_size(get_common_size(clips), room)
     width, height = size
@@ -197,10 +195,7 @@ def make_contact_sheet(videos: Sequence[Path], out: Path, max_size: int = MAX_SI
         for column, frame in zip(range(SHEET_COLUMNS), frames, strict=False):
             top, left = grid.get_cell_corner(row, column)
             page[top : top + height, left : left + width] = frame
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out) as temporary_path, temporary_path.open("wb") as file:
-        pygame.image.save(frame_to_surface(page), file, out.name)
-    return out
+    return save_picture(out, page)
 
 
 def _get_cell_room(max_size: int, rows: int, columns: int) -> Size:
@@ -208,11 +203,6 @@ def _get_cell_room(max_size: int, rows: int, columns: int) -> Size:
     width = (max_size - GRID_GAP) // columns - GRID_GAP
     height = (max_size - GRID_GAP) // rows - GRID_GAP
     return width, height
-
-
-def _measure_duration(clip: Clip) -> float:
-    """Return the duration of a clip (s), from the number of its frames."""
-    return sum(1 for _ in decode_frames(clip.path)) / clip.frame_rate
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from poise import algos
 from poise.algos.base import Learner
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
+from poise.toolkit.media.frame import render_frame
 from poise.toolkit.media.image import CARD_COLOUR, surface_to_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import Run
@@ -129,7 +130,7 @@ class GhostOverlay:
         The ghost is paler than the body on a light background, darker on a dark one.
         """
         next(self._steps, None)
-        ghost = np.asarray(self.ghost_env.render()).astype(float)
+        ghost = render_frame(self.ghost_env).astype(float)
         if frame.mean() < DARK_BACKGROUND:
             return np.maximum(frame, (GHOST_OPACITY * ghost).astype(np.uint8))
         return np.minimum(frame, (255.0 - GHOST_OPACITY * (255.0 - ghost)).astype(np.uint8))

@@ -17,16 +17,14 @@ from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.files import find_free_path
 from poise.toolkit.loggers import read_columns
+from poise.toolkit.media.frame import PICTURE_SUFFIX
 from poise.toolkit.media.image import add_caption
-from poise.toolkit.media.video import get_recorder_class
+from poise.toolkit.media.video import RECORDERS, get_recorder_class
 from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run, parse_step
 from poise.toolkit.spaces import Array
 from poise.tools.record.combine_recordings import combine, make_contact_sheet
 from poise.tools.record.record_run import Overlay, record_episode
-
-SHEET_SUFFIX = ".png"
-"""Suffix of a montage that is a contact sheet instead of a video."""
 
 
 def record(
@@ -50,7 +48,7 @@ def record(
         raise UserError("--montage goes with --checkpoint all")
     if checkpoint == "all" and tape is not None:
         raise UserError("--tape saves one episode: it does not go with --checkpoint all")
-    if checkpoint == "all" and out is not None and out.suffix in (".mp4", ".gif"):
+    if checkpoint == "all" and out is not None and out.suffix.lower() in RECORDERS:
         raise UserError(
             "with --checkpoint all, --out is a folder for all videos; "
             "--montage is the video that combines them"
@@ -84,7 +82,8 @@ def record_checkpoints(
     Captions show step, episode and return. The last path is the `montage` of all videos, if given:
     a video, or a contact sheet if it is a .png. `options` are those of `record_episode`.
     """
-    if montage is not None and montage.suffix != SHEET_SUFFIX:
+    is_sheet = montage is not None and montage.suffix.lower() == PICTURE_SUFFIX
+    if montage is not None and not is_sheet:
         get_recorder_class(montage)  # A UserError, now, if the suffix is unknown.
     run.find_checkpoint()  # A UserError if there is none.
     settings = {**run.config["env_settings"], **(env_settings or {})}
@@ -113,7 +112,7 @@ def record_checkpoints(
         videos.append(video)
         yield video
     env.close()
-    if montage is not None and montage.suffix == SHEET_SUFFIX:
+    if montage is not None and is_sheet:
         yield make_contact_sheet(videos, montage)
     elif montage is not None:
         yield combine(videos, montage, captions=[""])

@@ -12,7 +12,7 @@ import numpy as np
 
 from poise import algos
 from poise.algos.base import Learner
-from poise.toolkit.errors import UserError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.loggers import LENGTH, RETURN, read_columns, read_metrics
 from poise.toolkit.registry import make_env
@@ -184,7 +184,7 @@ def _render_video(run: Run, trace: EpisodeTrace, video_id: str) -> Element:
         path = Path(folder, "video.mp4")
         try:
             data = record_episode(run, path, seed=trace.seed, size=VIDEO_SIZE).read_bytes()
-        except UserError as error:
+        except (UserError, WorkError) as error:
             return make_element("p", f"There is no video: {error}.")
     caption = f"Episode with seed {trace.seed}: {describe_ending(trace)}."
     video = make_element(

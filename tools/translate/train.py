@@ -69,6 +69,7 @@ def make_translator_config(data: Dataset, overrides: Mapping[str, Any]) -> dict[
     return {
         "env": data.card["env"],
         "env_settings": data.card["env_settings"],
+        "randomize_appearance": data.card.get("randomize_appearance", {}),
         "algorithm": TRANSLATOR,
         "settings": settings.to_dict(),
         "training": training.to_dict(),

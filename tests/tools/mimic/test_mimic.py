@@ -461,6 +461,23 @@ def test_command_takes_images_datasets_and_random_poses(runs, elsewhere):
     assert poise_mimic(runs, "--random", 1).exit_code == 0
 
 
+def test_command_warns_of_drawings_unlike_the_training_and_writes_a_template(runs, elsewhere):
+    result = poise_mimic(runs, "--translator", "eye", "--template", "template.png")
+    assert result.exit_code == 0, result.output
+    assert result.output == "template: template.png\n"
+    save_image(Path("drawing.png"), 64, 64)
+    for name, is_novel in (("template.png", False), ("drawing.png", True)):
+        result = poise_mimic(runs, "--translator", "eye", "--image", name)
+        assert result.exit_code == 0, result.output
+        warnings = result.stderr.splitlines()
+        assert len(warnings) == is_novel
+        for warning in warnings:
+            assert "unlike the images that run 'eye' was trained on: drawing.png" in warning
+            assert "--template" in warning and "--randomize-appearance" in warning
+    result = poise_mimic(runs, "--translator", "eye", "--template", "template.tif")
+    assert result.exit_code == 2 and "written as .png" in result.output
+
+
 def test_command_follows_videos_and_trajectories(runs, elsewhere):
     with open_recorder(Path("square.mp4"), 25) as recorder:
         for _ in range(5):

@@ -299,7 +299,7 @@ def test_images_to_video_module_runs_the_command(elsewhere):
         (("none",), "none is not a folder"),
         (("shots/1.png",), "1.png is not a folder"),
         (("empty",), "empty holds no images"),
-        (("broken",), "2.png holds no image that can be decoded"),
+        (("broken",), "2.png cannot be read as a video or an image: it is text"),
         (("shots", "--out", "all.png"), "not 'all.png'"),
     ],
 )
