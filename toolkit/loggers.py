@@ -26,6 +26,7 @@ RETURN = "charts/episodic_return"
 LENGTH = "charts/episodic_length"
 EPISODE = "charts/episode"
 SPEED = "charts/SPS"  # steps per second
+EVALUATION_PREFIX = "eval/"
 
 
 class TrainingLog:
@@ -53,10 +54,12 @@ class TrainingLog:
 
 
 @contextmanager
-def open_file_loggers(folder: Path, step: int = 0) -> Iterator[list[MetricLogger]]:
+def open_file_loggers(
+    folder: Path, step: int = 0, *, drop_evaluation: bool = False
+) -> Iterator[list[MetricLogger]]:
     """Log into a run folder, as CSV and as TensorBoard events, from `step` on."""
     with (
-        closing(CsvLogger(folder, step)) as csv_logger,
+        closing(CsvLogger(folder, step, drop_evaluation=drop_evaluation)) as csv_logger,
         closing(TensorBoardLogger(folder, step)) as tensorboard_logger,
     ):
         yield [csv_logger, tensorboard_logger]
@@ -66,19 +69,20 @@ class CsvLogger:
     """Write episodes.csv and metrics.csv.
 
     Columns: step, episode, return, length, seconds; and step, seconds, name, value.
-    Rows beyond `step` are dropped when the files are opened: a resumed run writes them again.
+    Rows beyond `step` are dropped when the files are opened: a resumed run writes them again. So is
+    an evaluation at `step` that was made only because the training ended there (`drop_evaluation`).
 
     Raises:
         WorkError: a file that is there holds rows that do not begin with a step.
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    def __init__(self, folder: Path, step: int = 0, *, drop_evaluation: bool = False) -> None:
         tables = {
             folder / "episodes.csv": ("step", "episode", "return", "length", "seconds"),
             folder / "metrics.csv": ("step", "seconds", "name", "value"),
         }
         for path, header in tables.items():
-            _truncate_csv(path, header, step)
+            _truncate_csv(path, header, step, drop_evaluation)
         self._files = [path.open("a", newline="") for path in tables]
         self._episodes, self._metrics = (
             csv.writer(file, lineterminator="\n") for file in self._files
@@ -142,19 +146,32 @@ class TensorBoardLogger:
         self._writer.close()
 
 
-def _truncate_csv(path: Path, header: Sequence[str], step: int) -> None:
-    """Rewrite a CSV file, whole or not at all, with its rows up to `step`."""
+def _truncate_csv(path: Path, header: Sequence[str], step: int, drop_evaluation: bool) -> None:
+    """Rewrite a CSV file, whole or not at all, with its rows up to `step`.
+
+    With `drop_evaluation`, rows of an evaluation at `step` itself are dropped too.
+    """
     kept: list[list[str]] = []
     if path.exists():
         with path.open(newline="") as old:
             try:
                 kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
+                if drop_evaluation:
+                    kept = [
+                        row
+                        for row in kept
+                        if int(row[0]) < step or not any(map(_is_evaluation, row))
+                    ]
             except (ValueError, csv.Error):
                 raise WorkError(
                     f"{path} is damaged: each row should begin with a step; move it away to resume"
                 ) from None
     with atomic_write(path) as aside, aside.open("w", newline="") as new:
         csv.writer(new, lineterminator="\n").writerows([header, *kept])
+
+
+def _is_evaluation(cell: str) -> bool:
+    return cell.startswith(EVALUATION_PREFIX)
 
 
 class MetricSeries(NamedTuple):

@@ -78,6 +78,12 @@ class Run:
                 f"{self.path / 'config.json'} cannot be read: the run is damaged"
             ) from None
 
+    @property
+    def solved_at(self) -> float | None:
+        """Return at which the training counted as solved; None where it had no threshold."""
+        solved_at: float | None = self.config["training"].get("solved_at")
+        return solved_at
+
     def summary(self) -> dict[str, Any]:
         """Return the results of a finished run, {} while it trains or where they are unreadable."""
         try:

@@ -129,7 +129,7 @@ def _render_overview(evaluated_runs: Sequence[EvaluatedRun]) -> Element:
             for name in ("steps", "episodes", "seconds")
         ]
         mean_return = sum(trace.episode_return for trace in traces) / len(traces)
-        num_failed = sum(trace.is_failure for trace in traces)
+        num_failed = sum(trace.ending == "failed" for trace in traces)
         rows.append(
             (
                 run.path.name,

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
 from poise.toolkit.errors import UserError
-from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.evaluation import Evaluator, make_run_evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, SubprocessEnvBatch, make_env_batch
 from poise.toolkit.loggers import MetricLogger, open_file_loggers
 from poise.toolkit.process import catch_signals
@@ -27,13 +27,13 @@ class TrainingResult:
     run: Run
     progress: Progress
     metrics: Mapping[str, float]
-    """Evaluation of the best checkpoint, by name; empty after an interrupt."""
+    """Evaluation of the policy of `best_step`, by name; empty after an interrupt."""
     interrupt_signal: int | None
     """Number of the signal that stopped it; None where it ended by itself."""
 
     @property
     def best_step(self) -> int:
-        """Step of the checkpoint that `metrics` describes."""
+        """Step of the policy that `metrics` describes, and that play, record and evaluate take."""
         return self.progress.best_step or self.progress.step
 
 
@@ -142,12 +142,14 @@ class TrainingSession:
             stack.callback(self.envs.close)
             if self.env_state is not None:
                 self.envs.set_state(self.env_state)
-            self.evaluator = Evaluator(
-                self.config["env"], self.config["env_settings"], self.settings.evaluate_episodes
-            )
+            self.evaluator = make_run_evaluator(self.run_folder, self.settings.evaluate_episodes)
             stack.callback(self.evaluator.close)
             self.file_loggers = stack.enter_context(
-                open_file_loggers(self.run_folder.path, self.progress.step)
+                open_file_loggers(
+                    self.run_folder.path,
+                    self.progress.step,
+                    drop_evaluation=not self._is_evaluation_due(),
+                )
             )
             self.caught_signals = stack.enter_context(catch_signals())
             yield self
@@ -179,6 +181,10 @@ class TrainingSession:
         summary = self.progress.summarize(metrics, interrupt_signal)
         self.run_folder.write("summary.json", summary)
         return TrainingResult(self.run_folder, self.progress, metrics, interrupt_signal)
+
+    def _is_evaluation_due(self) -> bool:
+        """Return whether the policy of this step is evaluated wherever the training ends."""
+        return self.progress.is_due(self.settings.evaluate_every, self.settings.num_envs)
 
     def _save(self, progress: Progress) -> None:
         state = {

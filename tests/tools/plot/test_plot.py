@@ -116,9 +116,9 @@ def test_trial_of_a_run_has_all_complete_evaluations(tmp_path):
     ended = [
         int(line.split(",")[0]) for line in (run.path / "episodes.csv").read_text().splitlines()[1:]
     ]
-    assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0]
+    assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0, 200.0]
     assert evaluated.get_column("episodes").tolist() == [
-        sum(step <= at for step in ended) for at in (60, 120, 180)
+        sum(step <= at for step in ended) for at in (60, 120, 180, 200)
     ]
     assert evaluated.get_column("solved").tolist() == [
         float(score >= 15.0) for score in evaluated.get_column("return")
