@@ -350,8 +350,8 @@ def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
     from poise.tools.record.record_savings import record as record_savings
 
-    for path in record_savings(run, **options):
-        click.echo(f"video: {path}")
+    for video in record_savings(run, **options):
+        click.echo(f"video: {video}")
 
 
 @main.command(short_help="one page: videos, curves, settings, failures")

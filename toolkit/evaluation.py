@@ -1,6 +1,6 @@
 """Evaluation of a policy on episodes with fixed seeds, and what counts as a success."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,13 +122,20 @@ class Evaluator:
         if poise_env := unwrap_poise_env(self.envs[0]):
             self.reward_weights.update(poise_env.REWARD[poise_env.settings.reward])
 
-    def __call__(self, policy: Policy | PolicyFunction) -> EvaluationResult:
-        """Run all episodes with `policy`."""
+    def __call__(
+        self,
+        policy: Policy | PolicyFunction,
+        on_progress: Callable[[int], None] = lambda num_episodes: None,
+    ) -> EvaluationResult:
+        """Run all episodes with `policy`.
+
+        `on_progress` is called with the number of episodes that have ended since its last call.
+        """
         policy = as_policy(policy)
         results = []
         for first in range(0, self.num_episodes, MAX_PARALLEL_EPISODES):
             end = min(first + MAX_PARALLEL_EPISODES, self.num_episodes)
-            results.append(self._run_episodes(policy, range(first, end)))
+            results.append(self._run_episodes(policy, range(first, end), on_progress))
         returns, lengths, terminated, reports, contributions = (
             np.concatenate(column) for column in zip(*results, strict=True)
         )
@@ -144,7 +151,7 @@ class Evaluator:
         )
 
     def _run_episodes(
-        self, policy: Policy, episodes: range
+        self, policy: Policy, episodes: range, on_progress: Callable[[int], None]
     ) -> tuple[Array, Array, Array, Array, Array]:
         """Return returns, lengths, terminations, reports of success and reward contributions."""
         num_episodes = len(episodes)
@@ -178,6 +185,8 @@ class Evaluator:
                 all_terminated[index] = bool(terminated)
                 if not (terminated or truncated or lengths[index] == self.max_steps):
                     still_running.append(index)
+            if len(still_running) < len(running):
+                on_progress(len(running) - len(still_running))
             running = still_running
         return returns, lengths, all_terminated, reports, contributions
 

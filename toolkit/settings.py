@@ -4,7 +4,7 @@ A setting is one line: name, type, default, bounds, meaning. An unknown name or 
 UserError of one line, with the nearest name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, Self
 
 import yaml
@@ -210,11 +210,17 @@ class EnvSettings(Settings):
 def unknown_setting_error(kind: str, name: str, choices: Iterable[str]) -> UserError:
     """Return the error for an unknown setting: the name used here, the nearest one, or all."""
     known = list(choices)
-    normalized = name.strip().lower().replace("-", "_")
-    for here in OTHER_NAMES.get(normalized, ()):
-        if here in known:
-            return UserError(f"unknown {kind} {name!r}: Poise calls it {here}")
+    here = find_name_here(name, known)
+    if here is not None:
+        return UserError(f"unknown {kind} {name!r}: Poise calls it {here}")
     return unknown_name_error(kind, name, known)
+
+
+def find_name_here(name: str, choices: Collection[str]) -> str | None:
+    """Return the choice that `name` means: itself, or that of OTHER_NAMES; None for neither."""
+    normalized = name.strip().lower().replace("-", "_")
+    names = (normalized, *OTHER_NAMES.get(normalized, ()))
+    return next((here for here in names if here in choices), None)
 
 
 def parse_assignments(assignments: Iterable[str], option: str) -> dict[str, Any]:

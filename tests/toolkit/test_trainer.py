@@ -249,6 +249,52 @@ def test_checkpoint_of_the_solving_evaluation_holds_solved_step():
     assert states[-1] == (20, 20)
 
 
+@pytest.mark.parametrize(
+    ("every", "evaluations"), [(25, [25, 50, 60]), (20, [20, 40, 60]), (0, [60]), (1000, [60])]
+)
+def test_policy_of_the_last_step_is_evaluated_once(every, evaluations):
+    progress, logger, saved = train_on_counter(
+        RecordingAlgorithm(), evaluator=FixedEvaluator(1.0, 2.0, 3.0), evaluate_every=every
+    )
+    assert logger.steps("eval/return") == evaluations
+    assert progress.best_step == 60 == saved[-1]
+    assert progress.last_return == progress.best_return == float(len(evaluations))
+
+
+def test_last_evaluation_may_solve_the_training():
+    progress, _, _ = train_on_counter(
+        RecordingAlgorithm(), evaluator=FixedEvaluator(5.0), evaluate_every=0, solved_at=5.0
+    )
+    assert progress.solved_step == 60
+
+
+def test_last_evaluation_is_in_no_checkpoint():
+    """A run with more steps must go on as if it had not ended here."""
+    saved = []
+    env_batch = EnvBatch("probe/Counter-v0", 1, seed=0)
+    train(
+        RecordingAlgorithm(),
+        env_batch,
+        TrainSettings(steps=60, evaluate_every=25),
+        Progress(),
+        evaluator=FixedEvaluator(1.0, 2.0, 3.0),
+        save=lambda progress: saved.append((progress.step, progress.best_step)),
+    )
+    assert saved[-1] == (60, 50)
+
+
+def test_training_asked_to_stop_is_not_evaluated_before_it_saves():
+    algorithm = RecordingAlgorithm()
+    progress, logger, _ = train_on_counter(
+        algorithm,
+        evaluator=FixedEvaluator(),
+        evaluate_every=1000,
+        should_stop=lambda: len(algorithm.transitions) == 13,
+    )
+    assert progress.step == 13 and progress.last_return is None
+    assert not logger.steps("eval/return")
+
+
 def test_evaluation_acts_without_exploration():
     algorithm = RecordingAlgorithm()
     train_on_counter(algorithm, steps=10, evaluator=FixedEvaluator(1.0), evaluate_every=10)

@@ -142,10 +142,9 @@ def measure_push_limits(
         impulses = directions[:, None] * magnitudes[..., None]  # (directions, starts, 2 or 3)
         for env in envs:
             env.impulses = impulses.reshape(num_episodes, -1)
-        has_fallen = evaluator(policy).terminated.reshape(NUM_DIRECTIONS, num_starts)
+        has_fallen = evaluator(policy, on_progress).terminated.reshape(NUM_DIRECTIONS, num_starts)
         survived = np.where(has_fallen, survived, levels)
         fatal = np.where(has_fallen, levels, fatal)
-        on_progress(num_episodes)
     evaluator.close()
     return PushLimits(survived, push_target.mass, is_planar)
 

@@ -204,9 +204,8 @@ def measure_dynamics_changes(
         evaluated: Policy | PolicyFunction = policy
         if use_random_policy:
             evaluated = make_random_policy(evaluator.envs[0], EVALUATION_SEED)
-        result = evaluator(evaluated)
+        result = evaluator(evaluated, on_progress)
         evaluator.close()
-        on_progress(episodes)
         return result
 
     unchanged = evaluate({})
