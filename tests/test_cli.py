@@ -269,6 +269,42 @@ def test_train_record_evaluate_and_resume(elsewhere):
     assert len(list((path / "videos").iterdir())) == 1
 
 
+def test_train_evaluate_and_record_speak_of_the_same_step(elsewhere):
+    output = said(invoke("train", "cartpole", *QUICK, "--set", "evaluate_every=50", "--no-video"))
+    run = Run(Path("runs/cartpole-sac-0"))
+    rows = [row for row in records_of(run)["metrics"] if row["name"] == "eval/return"]
+    returns = {int(row["step"]): float(row["value"]) for row in rows}
+    assert list(returns) == [50, 100, 120], "the last policy is evaluated too"
+    best_step = max(returns, key=returns.__getitem__)
+    summary = run.summary()
+    assert (summary["best_step"], summary["last_return"]) == (best_step, returns[120])
+    assert summary["eval/return"] == returns[best_step]
+    which = "the last" if best_step == 120 else "the best"
+    assert f"policy: step {best_step} ({which}), return {returns[best_step]:.1f} " in output
+    assert (f"last:   step 120, return {returns[120]:.1f}" in output) == (best_step != 120)
+    assert f"poise play cartpole-sac-0  (the policy of step {best_step})" in output
+    table = said(invoke("evaluate", "cartpole-sac-0", "--episodes", "2"))
+    assert f"cartpole-sac-0 at step {best_step}: 2 episodes of poise/Cartpole-v0" in table
+    film = said(invoke("record", "cartpole-sac-0", "--out", "film.mp4", "--size", "64"))
+    assert film == f"video: film.mp4 (the policy of step {best_step})\n"
+
+
+def test_success_is_shown_nowhere_where_it_is_not_defined(elsewhere):
+    command = ("train", "probe/Counter-v0", *QUICK, "--no-video")
+    shown = [said(invoke(*command)), said(invoke(*command, "--seed", "1"))]
+    names = ("counter-sac-0", "counter-sac-1")
+    shown.append(said(invoke("evaluate", names[0], "--episodes", "2")))
+    shown.append(said(invoke("evaluate", names[0], "--episodes", "2", "--json")))
+    shown.append(said(invoke("compare", *names, "--episodes", "5")))
+    said(invoke("report", names[0], "--episodes", "2", "--out", "page.html"))
+    page = Path("page.html").read_text()
+    shown.append(re.sub(r"<(style|script)\b.*?</\1>", "", page, flags=re.DOTALL))
+    shown += [path.read_text() for path in Path("runs").glob("*/*.[jc]s*")]
+    assert not [text for text in shown if re.search("succe(ss|ed)", text)]
+    said(invoke("plot", *names, "--kind", "evaluation", "--out", "evaluation.png"))
+    assert_one_line(invoke("plot", *names, "--measure", "success"), 2, "has no success")
+
+
 def test_record_without_out_writes_into_the_run(place):
     output = said(invoke("record", "mine"))
     videos = list(Path("runs/mine/videos").glob("*.mp4"))

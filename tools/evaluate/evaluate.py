@@ -87,7 +87,9 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
         " with fixed seeds"
     )
     columns = ["", "return", "worst", "length", *(["success"] if has_success else [])]
-    Console().print(make_table(title, columns, rows))
+    console = Console()
+    console.print(title, highlight=False, markup=False, soft_wrap=True)
+    console.print(make_table("", columns, rows))
 
 
 def _summarize(result: EvaluationResult) -> dict[str, Any]:

@@ -162,7 +162,10 @@ def plot_losses(groups: Sequence[RunGroup], axis: str) -> Figure:
     """Plot each loss in a panel."""
     names = _find_metrics(groups, LOSS_PREFIX)
     if not names:
-        raise UserError("these runs logged no losses: they ended before step log_every")
+        raise UserError(
+            "these runs logged no losses: they ended before step log_every; "
+            "train with a smaller one, --set log_every=100"
+        )
     figure, panels = make_panel_grid(len(names))
     for axes, name in zip(panels, names, strict=True):
         curves = [group.compute_curve(name, axis) for group in groups]

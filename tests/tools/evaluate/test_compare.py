@@ -104,7 +104,7 @@ def test_command_compare_prints_a_table_or_json(runs, first, second):
         "step_",
         "first minus second",
         "95 % interval",
-        "seed-0, step_000000060 returns more in",
+        "seed-0, step_000000100 returns more in",
     ):
         assert text in output
     printed = json.loads(said(invoke(*command, "--json")))
