@@ -1,17 +1,21 @@
 """Log the metrics of a training to files, and read them back. A logger never changes a run."""
 
 import csv
+import io
+import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
 from poise.toolkit.errors import WorkError
-from poise.toolkit.files import atomic_write
+from poise.toolkit.files import atomic_write, write_text
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
 
@@ -53,36 +57,70 @@ class TrainingLog:
 
 
 @contextmanager
-def open_file_loggers(folder: Path, step: int = 0) -> Iterator[list[MetricLogger]]:
-    """Log into a run folder, as CSV and as TensorBoard events, from `step` on."""
+def open_file_logger(
+    folder: Path, step: int = 0, num_rows: Mapping[str, int] | None = None
+) -> Iterator["FileLogger"]:
+    """Log into a run folder from `step` on; `num_rows` is what `flush` returned at that step."""
     with (
-        closing(CsvLogger(folder, step)) as csv_logger,
+        closing(CsvLogger(folder, step, num_rows)) as csv_logger,
         closing(TensorBoardLogger(folder, step)) as tensorboard_logger,
     ):
-        yield [csv_logger, tensorboard_logger]
+        yield FileLogger(csv_logger, tensorboard_logger)
+
+
+class FileLogger:
+    """Metric logger that writes the files of a run: CSV and TensorBoard events."""
+
+    def __init__(self, csv_logger: "CsvLogger", tensorboard_logger: "TensorBoardLogger") -> None:
+        self._csv = csv_logger
+        self._tensorboard = tensorboard_logger
+
+    def __call__(self, step: int, seconds: float, metrics: Metrics) -> None:
+        """Write the metrics of a step."""
+        self._csv(step, seconds, metrics)
+        self._tensorboard(step, seconds, metrics)
+
+    def flush(self) -> dict[str, int]:
+        """Wait until all is on the disk; return the number of rows of each CSV file, by its name.
+
+        A file that was removed meanwhile is written again.
+        """
+        self._tensorboard.flush()
+        return self._csv.flush()
 
 
 class CsvLogger:
     """Write episodes.csv and metrics.csv.
 
     Columns: step, episode, return, length, seconds; and step, seconds, name, value.
-    Rows beyond `step` are dropped when the files are opened: a resumed run writes them again.
+    When the files are opened at a `step`, rows beyond it are dropped, which a resumed run writes
+    again, and rows that were written in part. Where another number of rows than `num_rows`
+    (by file name) is left, a warning on standard error says so.
 
     Raises:
-        WorkError: a file that is there holds rows that do not begin with a step.
+        WorkError: a file of that name has other columns.
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    def __init__(
+        self, folder: Path, step: int = 0, num_rows: Mapping[str, int] | None = None
+    ) -> None:
         tables = {
-            folder / "episodes.csv": ("step", "episode", "return", "length", "seconds"),
-            folder / "metrics.csv": ("step", "seconds", "name", "value"),
+            "episodes.csv": ("step", "episode", "return", "length", "seconds"),
+            "metrics.csv": ("step", "seconds", "name", "value"),
         }
-        for path, header in tables.items():
-            _truncate_csv(path, header, step)
-        self._files = [path.open("a", newline="") for path in tables]
-        self._episodes, self._metrics = (
-            csv.writer(file, lineterminator="\n") for file in self._files
-        )
+        expected = num_rows or {}
+        self._num_rows = {}
+        for name, header in tables.items():
+            found = _truncate_csv(folder / name, header, step)
+            self._num_rows[name] = found
+            if found != expected.get(name, found):
+                print(
+                    f"warning: {folder / name} has {found:,} of the {expected[name]:,} rows that "
+                    f"were written up to step {step:,}; the training goes on without the others",
+                    file=sys.stderr,
+                )
+        self._paths = [folder / name for name in tables]
+        self._files = [_open_to_append(path) for path in self._paths]
 
     def __call__(self, step: int, seconds: float, metrics: Metrics) -> None:
         """Write one row for an episode, or one row for each metric."""
@@ -94,18 +132,33 @@ class CsvLogger:
                 int(metrics[LENGTH]),
                 f"{seconds:.3f}",
             )
-            self._episodes.writerow(row)
+            self._write(0, [row])
         else:
-            self._metrics.writerows(
-                (step, f"{seconds:.3f}", name, value) for name, value in metrics.items()
-            )
-        for file in self._files:
-            file.flush()
+            rows = [(step, f"{seconds:.3f}", name, value) for name, value in metrics.items()]
+            self._write(1, rows)
+
+    def flush(self) -> dict[str, int]:
+        """Wait until all rows are on the disk; return the number of rows by file name.
+
+        A file that was removed meanwhile is written again.
+        """
+        for index, path in enumerate(self._paths):
+            if not path.exists():
+                self._files[index] = _write_again(path, self._files[index])
+            os.fsync(self._files[index].fileno())
+        return dict(self._num_rows)
 
     def close(self) -> None:
         """Close both files."""
-        for file in self._files:
-            file.close()
+        with ExitStack() as stack:
+            for file in self._files:
+                stack.callback(file.close)
+
+    def _write(self, index: int, rows: Sequence[Sequence[object]]) -> None:
+        file = self._files[index]
+        csv.writer(file, lineterminator="\n").writerows(rows)
+        file.flush()
+        self._num_rows[self._paths[index].name] += len(rows)
 
 
 class TensorBoardLogger:
@@ -121,9 +174,11 @@ class TensorBoardLogger:
 
         self._event = Event
         self._summary = Summary
-        self._writer = EventFileWriter(
-            str(folder), filename_suffix=f".{socket.gethostname()}.{step}"
+        self._folder = folder
+        self._make_writer = partial(
+            EventFileWriter, str(folder), filename_suffix=f".{socket.gethostname()}.{step}"
         )
+        self._writer = self._make_writer()
         if step:
             # Makes TensorBoard discard what an interrupted run wrote after this step.
             restart = SessionLog(status=SessionLog.START)
@@ -137,24 +192,62 @@ class TensorBoardLogger:
         summary = self._summary(value=values)
         self._writer.add_event(self._event(wall_time=time.time(), step=step, summary=summary))
 
+    def flush(self) -> None:
+        """Wait until all events are written; where their file was removed, begin another."""
+        self._writer.flush()
+        if not any(self._folder.glob("events.out.tfevents.*")):
+            self._writer.close()
+            self._writer = self._make_writer()
+
     def close(self) -> None:
         """Flush and close."""
         self._writer.close()
 
 
-def _truncate_csv(path: Path, header: Sequence[str], step: int) -> None:
-    """Rewrite a CSV file, whole or not at all, with its rows up to `step`."""
+def _truncate_csv(path: Path, header: Sequence[str], step: int) -> int:
+    """Rewrite a CSV file, whole or not at all, with its whole rows up to `step`; count them."""
     kept: list[list[str]] = []
     if path.exists():
-        with path.open(newline="") as old:
-            try:
-                kept = [row for row in list(csv.reader(old))[1:] if row and int(row[0]) <= step]
-            except (ValueError, csv.Error):
-                raise WorkError(
-                    f"{path} is damaged: each row should begin with a step; move it away to resume"
-                ) from None
-    with atomic_write(path) as aside, aside.open("w", newline="") as new:
-        csv.writer(new, lineterminator="\n").writerows([header, *kept])
+        try:
+            first, *rows = _read_whole_rows(path) or [list(header)]
+        except (UnicodeDecodeError, csv.Error):
+            first = []
+        if first != list(header):
+            raise WorkError(
+                f"{path} is damaged: its columns should be {', '.join(header)}; "
+                "move it away to resume"
+            )
+        kept = [
+            row
+            for row in rows
+            if len(row) == len(header) and row[0].isdecimal() and int(row[0]) <= step
+        ]
+    with (
+        atomic_write(path) as partial_path,
+        partial_path.open("w", newline="", encoding="utf-8") as file,
+    ):
+        csv.writer(file, lineterminator="\n").writerows([header, *kept])
+    return len(kept)
+
+
+def _open_to_append(path: Path) -> TextIO:
+    return path.open("a+", newline="", encoding="utf-8")
+
+
+def _write_again(path: Path, removed: TextIO) -> TextIO:
+    """Write a file that was removed while it was open, and open it again."""
+    removed.seek(0)
+    write_text(path, removed.read())
+    removed.close()
+    return _open_to_append(path)
+
+
+def _read_whole_rows(path: Path) -> list[list[str]]:
+    """Return all rows of a CSV file; of a run that was killed, the last line may be cut short."""
+    with path.open(newline="", encoding="utf-8") as file:
+        text = file.read()
+    end_of_last_line = text.rfind("\n") + 1
+    return list(csv.reader(io.StringIO(text[:end_of_last_line], newline="")))
 
 
 class MetricSeries(NamedTuple):
@@ -205,15 +298,11 @@ def read_columns(path: Path, *names: str) -> Array:
 
 def _read_rows(path: Path, *names: str) -> list[list[str]]:
     try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [[row[name] for name in names] for row in reader]
-            if not {*names} <= {*(reader.fieldnames or ())}:
-                raise _make_damaged_error(path)
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error):
+        header, *rows = _read_whole_rows(path)
+        columns = [header.index(name) for name in names]
+        return [[row[column] for column in columns] for row in rows if row]
+    except (OSError, ValueError, IndexError, csv.Error):
         raise _make_damaged_error(path) from None
-    # A run that was killed may have written its last row in part.
-    return rows[:-1] if rows and None in rows[-1] else rows
 
 
 def _parse_numbers(path: Path, texts: list[str]) -> list[float]:

@@ -104,7 +104,8 @@ def test_checkpoint_files_have_documented_formats(tmp_path):
     assert {path.rpartition(".")[2] for path in files} == {"json", "safetensors", "npy"}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest) == files - {"manifest.json"}
-    assert all(len(digest) == 64 for digest in manifest.values())
+    for name, entry in manifest.items():
+        assert entry["size"] == (folder / name).stat().st_size and len(entry["sha256"]) == 64
 
 
 # Damage.
@@ -390,8 +391,8 @@ def kept(path: Path, *steps: int, most: int = MAX_POLICIES) -> Run:
     """Return a run with checkpoints and policies at some steps."""
     run = saved(path)
     for step in steps:
-        run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, None)
         run.save_policy(step, {"step": step}, most)
+        run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, None)
     return run
 
 
