@@ -123,13 +123,12 @@ class FolderLock:
         now = (self.folder / LOCK_FILE).stat().st_mtime
         age = now - (self.folder / WRITER_FILE).stat().st_mtime
         if age <= MAX_HEARTBEAT_AGE:
-            raise self._make_busy_error(writer, f" (last sign of life {max(0.0, age):.0f} s ago)")
+            raise self._make_busy_error(writer, f" (alive {max(0.0, age):.0f} s ago)")
 
     def _make_busy_error(self, writer: dict[str, Any] | None, note: str = "") -> UserError:
         return UserError(
-            f"{self.name} is being written by {_describe(writer)}{note}: wait until it ends or "
-            f"stop it, then try again; where it is dead, this works after "
-            f"{MAX_HEARTBEAT_AGE:.0f} s"
+            f"{self.name} is being written by {_describe(writer)}{note}: "
+            "wait until that ends, or stop it; then try again"
         )
 
     def _read_writer(self) -> dict[str, Any] | None:

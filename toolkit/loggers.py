@@ -7,15 +7,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from poise.toolkit.errors import WorkError
-from poise.toolkit.files import atomic_write, write_text
+from poise.toolkit.files import atomic_write
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
 
@@ -30,6 +29,9 @@ RETURN = "charts/episodic_return"
 LENGTH = "charts/episodic_length"
 EPISODE = "charts/episode"
 SPEED = "charts/SPS"  # steps per second
+
+EVENTS_FLUSH_INTERVAL = 30.0
+"""Seconds after which TensorBoard can read an event, at the latest when the next one is written."""
 
 
 class TrainingLog:
@@ -119,8 +121,7 @@ class CsvLogger:
                     f"were written up to step {step:,}; the training goes on without the others",
                     file=sys.stderr,
                 )
-        self._paths = [folder / name for name in tables]
-        self._files = [_open_to_append(path) for path in self._paths]
+        self._episodes, self._metrics = (_AppendedFile(folder / name) for name in tables)
 
     def __call__(self, step: int, seconds: float, metrics: Metrics) -> None:
         """Write one row for an episode, or one row for each metric."""
@@ -132,33 +133,31 @@ class CsvLogger:
                 int(metrics[LENGTH]),
                 f"{seconds:.3f}",
             )
-            self._write(0, [row])
+            self._write(self._episodes, [row])
         else:
             rows = [(step, f"{seconds:.3f}", name, value) for name, value in metrics.items()]
-            self._write(1, rows)
+            self._write(self._metrics, rows)
 
     def flush(self) -> dict[str, int]:
         """Wait until all rows are on the disk; return the number of rows by file name.
 
         A file that was removed meanwhile is written again.
         """
-        for index, path in enumerate(self._paths):
-            if not path.exists():
-                self._files[index] = _write_again(path, self._files[index])
-            os.fsync(self._files[index].fileno())
+        self._episodes.fsync()
+        self._metrics.fsync()
         return dict(self._num_rows)
 
     def close(self) -> None:
         """Close both files."""
-        with ExitStack() as stack:
-            for file in self._files:
-                stack.callback(file.close)
+        with closing(self._episodes), closing(self._metrics):
+            pass
 
-    def _write(self, index: int, rows: Sequence[Sequence[object]]) -> None:
-        file = self._files[index]
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    def _write(self, file: "_AppendedFile", rows: Sequence[Sequence[object]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        file.write(text.getvalue().encode())
         file.flush()
-        self._num_rows[self._paths[index].name] += len(rows)
+        self._num_rows[file.path.name] += len(rows)
 
 
 class TensorBoardLogger:
@@ -170,38 +169,73 @@ class TensorBoardLogger:
     def __init__(self, folder: Path, step: int = 0) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._event = Event
         self._summary = Summary
-        self._folder = folder
-        self._make_writer = partial(
-            EventFileWriter, str(folder), filename_suffix=f".{socket.gethostname()}.{step}"
-        )
-        self._writer = self._make_writer()
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.{step}"
+        # Not EventFileWriter: it writes in a thread, where a full disk ends in a traceback.
+        self._file = _AppendedFile(folder / name)
+        self._records = RecordWriter(self._file)
+        self._last_flush_time = time.monotonic()
+        self._add_event(file_version="brain.Event:2")
         if step:
             # Makes TensorBoard discard what an interrupted run wrote after this step.
-            restart = SessionLog(status=SessionLog.START)
-            self._writer.add_event(Event(wall_time=time.time(), step=step + 1, session_log=restart))
+            self._add_event(step=step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def __call__(self, step: int, seconds: float, metrics: Metrics) -> None:
         """Write one scalar for each metric."""
         values = [
             self._summary.Value(tag=name, simple_value=value) for name, value in metrics.items()
         ]
-        summary = self._summary(value=values)
-        self._writer.add_event(self._event(wall_time=time.time(), step=step, summary=summary))
+        self._add_event(step=step, summary=self._summary(value=values))
+        if time.monotonic() - self._last_flush_time > EVENTS_FLUSH_INTERVAL:
+            self._file.flush()
+            self._last_flush_time = time.monotonic()
 
     def flush(self) -> None:
-        """Wait until all events are written; where their file was removed, begin another."""
-        self._writer.flush()
-        if not any(self._folder.glob("events.out.tfevents.*")):
-            self._writer.close()
-            self._writer = self._make_writer()
+        """Wait until all events are on the disk; write their file again where it was removed."""
+        self._file.fsync()
 
     def close(self) -> None:
         """Flush and close."""
-        self._writer.close()
+        self._file.close()
+
+    def _add_event(self, **content: Any) -> None:
+        event = self._event(wall_time=time.time(), **content)
+        self._records.write(event.SerializeToString())
+
+
+class _AppendedFile:
+    """A file that grows by whole records."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("a+b")
+
+    def write(self, data: bytes) -> None:
+        """Append a record; `flush` hands it to the operating system."""
+        self._file.write(data)
+
+    def flush(self) -> None:
+        """Make all records readable for other processes."""
+        self._file.flush()
+
+    def fsync(self) -> None:
+        """Wait until all records are on the disk; a file that was removed is written again."""
+        self._file.flush()
+        if not self.path.exists():
+            self._file.seek(0)
+            removed = self._file.read()
+            self._file.close()
+            with atomic_write(self.path) as partial_path:
+                partial_path.write_bytes(removed)
+            self._file = self.path.open("a+b")
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Flush and close. Closing twice is no error."""
+        self._file.close()
 
 
 def _truncate_csv(path: Path, header: Sequence[str], step: int) -> int:
@@ -228,18 +262,6 @@ def _truncate_csv(path: Path, header: Sequence[str], step: int) -> int:
     ):
         csv.writer(file, lineterminator="\n").writerows([header, *kept])
     return len(kept)
-
-
-def _open_to_append(path: Path) -> TextIO:
-    return path.open("a+", newline="", encoding="utf-8")
-
-
-def _write_again(path: Path, removed: TextIO) -> TextIO:
-    """Write a file that was removed while it was open, and open it again."""
-    removed.seek(0)
-    write_text(path, removed.read())
-    removed.close()
-    return _open_to_append(path)
 
 
 def _read_whole_rows(path: Path) -> list[list[str]]:

@@ -209,9 +209,8 @@ def _remove_damaged_shards(out: Path, shards: Iterable[str]) -> None:
     """Name and remove the shards that differ from the card of a complete dataset."""
     try:
         card = json.loads((out / CARD).read_text(encoding="utf-8"))
-        changed_files = {
-            name: find_changed_file(out / name, card["shards"][name]) for name in shards
-        }
+        digests = {name: card["shards"][name] for name in shards}
+        changed_files = {name: find_changed_file(out / name, digests[name]) for name in digests}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise UserError(
             f"dataset {out} cannot be verified: its {CARD} is damaged; remove {out} and collect it "
