@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,9 +95,9 @@ class CsvLogger:
     """Write episodes.csv and metrics.csv.
 
     Columns: step, episode, return, length, seconds; and step, seconds, name, value.
-    When the files are opened at a `step`, rows beyond it are dropped, which a resumed run writes
-    again, and rows that were written in part. Where another number of rows than `num_rows`
-    (by file name) is left, a warning on standard error says so.
+    When the files are opened at a `step`, with the number of rows at that step by file name, later
+    rows are dropped, which a resumed run writes again, and rows that were written in part. Where
+    rows are missing, a warning on standard error counts them.
 
     Raises:
         WorkError: a file of that name has other columns.
@@ -110,18 +110,22 @@ class CsvLogger:
             "episodes.csv": ("step", "episode", "return", "length", "seconds"),
             "metrics.csv": ("step", "seconds", "name", "value"),
         }
-        expected = num_rows or {}
         self._num_rows = {}
         for name, header in tables.items():
-            found = _truncate_csv(folder / name, header, step)
+            expected = None if num_rows is None else num_rows[name]
+            found = _truncate_csv(folder / name, header, step, expected)
             self._num_rows[name] = found
-            if found != expected.get(name, found):
+            if expected is not None and found < expected:
                 print(
-                    f"warning: {folder / name} has {found:,} of the {expected[name]:,} rows that "
-                    f"were written up to step {step:,}; the training goes on without the others",
+                    f"warning: {folder / name} has {found:,} of the {expected:,} rows that were "
+                    f"written up to step {step:,}; the training goes on without the others",
                     file=sys.stderr,
                 )
-        self._episodes, self._metrics = (_AppendedFile(folder / name) for name in tables)
+        with ExitStack() as stack:
+            self._episodes, self._metrics = (
+                stack.enter_context(closing(_AppendedFile(folder / name))) for name in tables
+            )
+            stack.pop_all()
 
     def __call__(self, step: int, seconds: float, metrics: Metrics) -> None:
         """Write one row for an episode, or one row for each metric."""
@@ -238,7 +242,7 @@ class _AppendedFile:
         self._file.close()
 
 
-def _truncate_csv(path: Path, header: Sequence[str], step: int) -> int:
+def _truncate_csv(path: Path, header: Sequence[str], step: int, max_rows: int | None = None) -> int:
     """Rewrite a CSV file, whole or not at all, with its whole rows up to `step`; count them."""
     kept: list[list[str]] = []
     if path.exists():
@@ -255,7 +259,7 @@ def _truncate_csv(path: Path, header: Sequence[str], step: int) -> int:
             row
             for row in rows
             if len(row) == len(header) and row[0].isdecimal() and int(row[0]) <= step
-        ]
+        ][:max_rows]
     with (
         atomic_write(path) as partial_path,
         partial_path.open("w", newline="", encoding="utf-8") as file,
