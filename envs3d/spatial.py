@@ -145,7 +145,7 @@ class SpatialEnvironment(BaseEnvironment):
         """Load a body from the text of a URDF or of an MJCF file."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "body.xml" if "<mujoco" in text else "body.urdf")
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             return self.load_body(path)
 
     def load_box(self, edge: float, mass: float, rgba: Sequence[float]) -> Body:
@@ -158,7 +158,9 @@ class SpatialEnvironment(BaseEnvironment):
 
     def load_humanoid(self, *, upper_body_only: bool = False) -> Body:
         """Load PyBullet's humanoid, or its upper body, fixed in the air."""
-        mjcf = (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
+        mjcf = (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text(
+            encoding="utf-8"
+        )
         body = self.load_body_from_text(make_humanoid_mjcf(mjcf, upper_body_only=upper_body_only))
         for link, rgba in HUMANOID_ARM_RGBA.items():
             body.set_link_colour(link, rgba)

@@ -9,8 +9,10 @@
 Shards are written atomically. The card is written last: a dataset with a card is complete.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import sha256, write_json
+from poise.toolkit.files import PARTIAL_SUFFIX, fsync, sha256, write_json
 from poise.toolkit.spaces import Array, Signal, slices
 
 CARD = "card.json"
+
+SHARD_PATTERN = re.compile(r"shard_[0-9]{4,}")
 
 HELD_OUT_EVERY = 10
 """Every tenth episode is held out from training, for evaluation."""
@@ -42,25 +46,34 @@ class Shard(NamedTuple):
 
     def save(self, folder: Path) -> None:
         """Write the shard atomically."""
-        partial = folder.with_name(f".{folder.name}.partial")
+        partial = folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
         partial.mkdir(parents=True, exist_ok=True)
         for name, values in self._asdict().items():
-            np.save(partial / f"{name}.npy", values)
+            path = partial / f"{name}.npy"
+            np.save(path, values)
+            fsync(path)
+        fsync(partial)
         partial.replace(folder)
+        fsync(folder.parent)
 
 
 class Dataset:
-    """A dataset on disk. Frames are memory-mapped; signals and episodes are in memory."""
+    """A dataset on disk. Frames are memory-mapped; signals and episodes are in memory.
+
+    Raises:
+        UserError: there is no dataset, or a file is not the one that its card describes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.card: dict[str, Any] = json.loads((folder / CARD).read_text())
+            self.card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
             self.signals = tuple(Signal(**signal) for signal in self.card["signals"])
             self.frame_rate = int(self.card["rate"])
             """Frames per second."""
             self.episode_length = int(self.card["sequence"])
             """Frames per episode."""
+            self._verify()
             self.shards = [self._open_shard(name) for name in self.card["shards"]]
         except FileNotFoundError:
             raise UserError(
@@ -68,7 +81,7 @@ class Dataset:
             ) from None
         except KeyError as error:
             raise UserError(f"dataset {folder} cannot be read: {CARD} has no {error}") from None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"dataset {folder} cannot be read: {error}") from None
         self.signal_values: Array = np.concatenate([shard.signals for shard in self.shards])
         self.episodes: Array = np.concatenate([shard.episodes for shard in self.shards])
@@ -77,15 +90,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.episodes)
 
-    def verify(self) -> None:
-        """Compare every file with the card; a UserError names the first that has changed."""
-        for name, digests in self.card["shards"].items():
-            for file, digest in digests.items():
-                if sha256(self.folder / name / file) != digest:
-                    raise UserError(
-                        f"dataset {self.folder} is damaged: "
-                        f"{name}/{file} has changed since it was written"
-                    )
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the card, in hexadecimal: it covers every file of the dataset."""
+        return hashlib.sha256(json.dumps(self.card, sort_keys=True).encode()).hexdigest()
 
     def load_frames(self, rows: Array) -> Array:
         """Return the frames (..., H, W, 3) of `rows`, an integer array of any shape (...)."""
@@ -130,12 +138,39 @@ class Dataset:
         held_out = is_held_out(self.episodes)
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
+    def _verify(self) -> None:
+        """Compare every file with the card."""
+        for name, digests in self.card["shards"].items():
+            if not SHARD_PATTERN.fullmatch(name):
+                raise ValueError(f"{CARD} lists a shard called {name!r}")
+            changed = find_changed_file(self.folder / name, digests)
+            if changed is not None:
+                raise UserError(
+                    f"dataset {self.folder} is damaged: {name}/{changed} is missing or has changed "
+                    "since it was written; `poise dataset` with the same options collects it again"
+                )
+
     def _open_shard(self, name: str) -> Shard:
         paths = [self.folder / name / f"{field}.npy" for field in Shard._fields]
         shard = Shard(*(np.load(path, mmap_mode="r") for path in paths))
         if not len(shard.frames) == len(shard.signals) == len(shard.episodes):
             raise ValueError(f"the files of {name} have different lengths")
         return shard
+
+
+def find_changed_file(shard: Path, digests: Mapping[str, str]) -> str | None:
+    """Return the first file of a shard that differs from its sha256 in the card, None if none does.
+
+    A file that is missing, or is no regular file, differs. Digests of other files than a shard has
+    are a ValueError.
+    """
+    if digests.keys() != {f"{field}.npy" for field in Shard._fields}:
+        raise ValueError(f"{CARD} lists other files of {shard.name} than a shard has")
+    for file, digest in digests.items():
+        path = shard / file
+        if path.is_symlink() or not path.is_file() or sha256(path) != digest:
+            return file
+    return None
 
 
 def write_card(

@@ -488,7 +488,7 @@ poise.toolkit.loggers.CsvLogger(pathlib.Path({str(tmp_path)!r}), step=5)
 def test_run_folder_holds_all_documented_files(tmp_path: Path):
     run = start_run(tmp_path, video=True).run
     names = {path.name for path in run.path.iterdir() if not path.name.startswith("events.")}
-    assert names == {
+    assert names - {".lock"} == {
         "config.json",
         "episodes.csv",
         "metrics.csv",
@@ -555,7 +555,9 @@ def test_weights_are_equal_whatever_is_evaluated_logged_or_recorded(plain, optio
     one, two = state_of(plain), state_of(other)
     assert one.keys() == two.keys() and any(name.startswith("optimizer_critic") for name in one)
     differing = [
-        name for name in one if not name.startswith("progress.") and one[name] != two[name]
+        name
+        for name in one
+        if not name.startswith(("progress.", "logs.")) and one[name] != two[name]
     ]
     assert not differing
 

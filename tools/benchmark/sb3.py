@@ -106,12 +106,13 @@ def train_peer(folder: Path, config: Mapping[str, Any]) -> None:
     settings = TrainSettings.parse(config["training"])
     run = Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    run.write("config.json", config)
     peer = make_peer(config)
     progress = Progress()
     best_metrics: dict[str, float] = {}
 
     with ExitStack() as stack:
+        stack.enter_context(run.lock())
+        run.write("config.json", config)
         csv_logger = stack.enter_context(closing(CsvLogger(folder)))
         evaluator = stack.enter_context(
             closing(make_run_evaluator(run, settings.evaluate_episodes))

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import Any
 from poise import algos
 from poise.algos.preset import load_preset
 from poise.toolkit.experience import ActorPolicy, EnvBatch, collect
+from poise.toolkit.process import measure_child_memory
 from poise.tools.benchmark.sb3 import plan_peer
 
 IMPULSE_ENV_SETTINGS = {"actuation": "impulse", "reward": "survival", "reset_noise_scale": 0.0}
@@ -62,8 +62,8 @@ def measure_solve_times(env_id: str, seed: int, limit: float, peers: list[str]) 
         subprocess.run(command, check=True, capture_output=True)
         seconds = time.perf_counter() - start
         run_path = Path(folder) / "run"
-        config = json.loads((run_path / "config.json").read_text())
-        summary = json.loads((run_path / "summary.json").read_text())
+        config = json.loads((run_path / "config.json").read_text(encoding="utf-8"))
+        summary = json.loads((run_path / "summary.json").read_text(encoding="utf-8"))
         cells = [config["algorithm"], *_format_cells(seconds, summary)]
         settings = {"seed": seed, "evaluate_every": config["training"]["evaluate_every"]}
         for peer in peers:
@@ -85,16 +85,16 @@ def _time_peer(
     except subprocess.TimeoutExpired:
         return _format_cells(limit, _summarize_unfinished(folder))
     seconds = time.perf_counter() - start
-    return _format_cells(seconds, json.loads((folder / "summary.json").read_text()))
+    return _format_cells(seconds, json.loads((folder / "summary.json").read_text(encoding="utf-8")))
 
 
 def _summarize_unfinished(folder: Path) -> dict[str, Any]:
     """Return the summary of a run that was stopped, from its CSV files."""
-    with (folder / "metrics.csv").open(newline="") as file:
+    with (folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
         returns = [
             float(row["value"]) for row in csv.DictReader(file) if row["name"] == "eval/return"
         ]
-    with (folder / "episodes.csv").open(newline="") as file:
+    with (folder / "episodes.csv").open(newline="", encoding="utf-8") as file:
         steps = [row["step"] for row in csv.DictReader(file)]
     return {
         "solved": False,
@@ -156,7 +156,7 @@ def measure_memory(env_id: str, buffer_size: int, steps: int) -> tuple[float, fl
     command += ["--steps", str(steps), "--set", f"buffer_size={buffer_size}"]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*command, "--runs-dir", folder], check=True, capture_output=True)
-    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # On Linux, in KiB.
+    peak_bytes = measure_child_memory()
     learner = algos.make_learner("sac", env_id, {}, {"buffer_size": buffer_size})
     buffer_bytes = learner.replay.buffer.nbytes  # type: ignore[attr-defined]
-    return peak_kib / 2**10, buffer_bytes / 2**20
+    return peak_bytes / 2**20, buffer_bytes / 2**20

@@ -137,7 +137,10 @@ def write_results(path: Path, trials: Sequence[Trial]) -> None:
     header = [*REQUIRED_COLUMNS, "solved_at"]
     if has_variants:
         header.append("variant")
-    with atomic_write(path) as partial_path, partial_path.open("w", newline="") as file:
+    with (
+        atomic_write(path) as partial_path,
+        partial_path.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for trial in trials:

@@ -3,18 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import Evaluator, make_run_evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, SubprocessEnvBatch, make_env_batch
-from poise.toolkit.loggers import MetricLogger, open_file_loggers
+from poise.toolkit.lock import FolderLock
+from poise.toolkit.loggers import FileLogger, MetricLogger, open_file_logger
 from poise.toolkit.process import catch_signals
 from poise.toolkit.registry import EnvDescription, describe_env
 from poise.toolkit.run import Run
 from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, train
 from poise.tools.train.plan import TrainRequest, plan, resolve_device
+
+SESSION_GROUPS = ("envs", "progress", "logs")
+"""Groups of a checkpoint beside those of the learner."""
 
 RESUMABLE_SETTINGS = ("steps", "num_workers", "stop_when_solved")
 """Settings of the training that may change when a run is resumed."""
@@ -68,24 +73,26 @@ class TrainingSession:
 
     envs: EnvBatch | SubprocessEnvBatch
     evaluator: Evaluator
-    file_loggers: list[MetricLogger]
+    file_logger: FileLogger
     caught_signals: list[int]
 
     def __init__(
         self,
         run_folder: Run,
+        lock: FolderLock,
         config: Mapping[str, Any],
         env: EnvDescription,
         learner: Algorithm,
         progress: Progress,
-        env_state: Mapping[str, Any] | None = None,
+        saved_state: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.run_folder = run_folder
+        self.lock = lock
         self.config = config
         self.env = env
         self.learner = learner
         self.progress = progress
-        self.env_state = env_state
+        self.saved_state = saved_state
         self.settings = TrainSettings.parse(config["training"])
 
     @classmethod
@@ -96,8 +103,9 @@ class TrainingSession:
         learner = _make_learner(config, planned.env)
         seed = config["training"]["seed"]
         run = Run.create(request.runs_dir, request.name, config["env"], config["algorithm"], seed)
+        lock = run.lock()
         run.write("config.json", config)
-        return cls(run, config, planned.env, learner, Progress())
+        return cls(run, lock, config, planned.env, learner, Progress())
 
     @classmethod
     def resume(cls, run: Run, training: Mapping[str, Any]) -> Self:
@@ -113,14 +121,16 @@ class TrainingSession:
         env = describe_env(config["env"], config["env_settings"])
         learner = _make_learner(config, env)
         progress = Progress()
-        env_state = None
-        if run.checkpoints():
-            _, state = run.load_checkpoint("latest")
-            learner.load_state_dict(state)
-            progress = Progress(**state["progress"])
-            env_state = state["envs"]
-        run.write("config.json", config)
-        return cls(run, config, env, learner, progress, env_state)
+        state: Mapping[str, Mapping[str, Any]] = {}
+        with ExitStack() as stack:
+            lock = stack.enter_context(run.lock())
+            if run.checkpoints():
+                state = run.resume([*learner.state_dict(), *SESSION_GROUPS])
+                learner.load_state_dict(state)
+                progress = Progress(**state["progress"])
+            run.write("config.json", config)
+            stack.pop_all()
+        return cls(run, lock, config, env, learner, progress, state)
 
     def train(self, loggers: Sequence[MetricLogger] = ()) -> TrainingResult:
         """Open, run and summarize."""
@@ -132,6 +142,7 @@ class TrainingSession:
     def open(self) -> Iterator[Self]:
         """Make environments and log files, and catch signals until the end of the block."""
         with ExitStack() as stack:
+            stack.callback(self.lock.release)
             self.envs = make_env_batch(
                 self.config["env"],
                 self.settings.num_envs,
@@ -140,15 +151,13 @@ class TrainingSession:
                 self.settings.num_workers,
             )
             stack.callback(self.envs.close)
-            if self.env_state is not None:
-                self.envs.set_state(self.env_state)
+            if self.saved_state:
+                self.envs.set_state(self.saved_state["envs"])
             self.evaluator = make_run_evaluator(self.run_folder, self.settings.evaluate_episodes)
             stack.callback(self.evaluator.close)
-            self.file_loggers = stack.enter_context(
-                open_file_loggers(
-                    self.run_folder.path,
-                    self.progress.step,
-                    drop_evaluation=not self._is_evaluation_due(),
+            self.file_logger = stack.enter_context(
+                open_file_logger(
+                    self.run_folder.path, self.progress.step, self.saved_state.get("logs")
                 )
             )
             self.caught_signals = stack.enter_context(catch_signals())
@@ -164,13 +173,14 @@ class TrainingSession:
             self.settings,
             self.progress,
             evaluator=self.evaluator,
-            loggers=[*self.file_loggers, *loggers],
+            loggers=[self.file_logger, *loggers],
             save=self._save,
             should_stop=lambda: bool(self.caught_signals),
         )
 
     def summarize(self) -> TrainingResult:
         """Evaluate the best checkpoint, unless a signal was caught, and write summary.json."""
+        self._check_folder()
         metrics: Mapping[str, float] = {}
         if not self.caught_signals:
             best_step = self.progress.best_step or self.progress.step
@@ -182,18 +192,29 @@ class TrainingSession:
         self.run_folder.write("summary.json", summary)
         return TrainingResult(self.run_folder, self.progress, metrics, interrupt_signal)
 
-    def _is_evaluation_due(self) -> bool:
-        """Return whether the policy of this step is evaluated wherever the training ends."""
-        return self.progress.is_due(self.settings.evaluate_every, self.settings.num_envs)
-
     def _save(self, progress: Progress) -> None:
+        self._check_folder()
         state = {
             **self.learner.state_dict(),
             "envs": self.envs.get_state(),
             "progress": asdict(progress),
+            "logs": self.file_logger.flush(),
         }
-        self.run_folder.save_checkpoint(progress.step, state, progress.best_step)
-        self.run_folder.save_policy(progress.step, state["policy"])
+        # A signal may stop a training at any step; all other saves are those of its settings.
+        is_planned = progress.best_step == progress.step or progress.is_due(
+            self.settings.checkpoint_every, self.settings.num_envs
+        )
+        if is_planned:
+            self.run_folder.save_policy(progress.step, state["policy"])
+        self.run_folder.save_checkpoint(
+            progress.step, state, progress.best_step, is_extra=not is_planned
+        )
+
+    def _check_folder(self) -> None:
+        """Raise a WorkError where the run is no longer ours; write a removed config.json again."""
+        self.lock.check()
+        if not (self.run_folder.path / "config.json").exists():
+            self.run_folder.write("config.json", self.config)
 
     def _get_training_env_settings(self) -> Mapping[str, Any]:
         if "translator" not in self.config:
