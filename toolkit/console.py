@@ -167,12 +167,21 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 @contextmanager
 def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error; yield the function that sets how many of `total` are done."""
-    with Progress(
+    bar = Progress(
         "{task.description}",
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
-    ) as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    )
+    task = bar.add_task(description, total=total)
+
+    def show(done: int) -> None:
+        bar.start()  # Only now: work that is refused prints its one line and no bar.
+        bar.update(task, completed=done)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()

@@ -81,7 +81,7 @@ class Dataset:
             ) from None
         except KeyError as error:
             raise UserError(f"dataset {folder} cannot be read: {CARD} has no {error}") from None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"dataset {folder} cannot be read: {error}") from None
         self.signal_values: Array = np.concatenate([shard.signals for shard in self.shards])
         self.episodes: Array = np.concatenate([shard.episodes for shard in self.shards])
