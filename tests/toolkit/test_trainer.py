@@ -355,6 +355,14 @@ def test_evaluation_in_several_batches_gives_the_same_episodes(monkeypatch):
         np.testing.assert_array_equal(part, same)
 
 
+def test_evaluation_reports_its_progress_as_episodes_end():
+    evaluator = Evaluator("poise/Cartpole-v0", {}, 25)
+    ended: list[int] = []
+    evaluator(lambda rows: np.zeros((len(rows), 1)), ended.append)
+    evaluator.close()
+    assert sum(ended) == 25 and len(ended) > 5 and min(ended) > 0
+
+
 def test_evaluation_with_max_steps_truncates_episodes():
     score = Evaluator("poise/Reacher2D-v0", {}, 2, max_steps=40)(
         lambda observation: np.zeros((len(observation), 2))
