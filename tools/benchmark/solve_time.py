@@ -100,18 +100,18 @@ def _summarize_unfinished(folder: Path) -> dict[str, Any]:
         "solved": False,
         "episodes": len(steps),
         "steps": steps[-1] if steps else 0,
-        "eval/return": returns[-1] if returns else 0.0,
+        **({"eval/return": returns[-1]} if returns else {}),
     }
 
 
 def _format_cells(seconds: float, summary: Mapping[str, Any]) -> list[str]:
-    """Format seconds, episodes, steps and return."""
+    """Format seconds, episodes, steps and return, - for a run that was never evaluated."""
     unsolved = "" if summary["solved"] else " unsolved"
     return [
         f"{seconds:.1f}{unsolved}",
         str(summary["episodes"]),
         str(summary["steps"]),
-        f"{summary.get('eval/return', 0.0):.1f}",
+        f"{summary['eval/return']:.1f}" if "eval/return" in summary else "-",
     ]
 
 
