@@ -630,8 +630,8 @@ def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
     from poise.tools.record.record_savings import record as record_savings
 
-    for path in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
-        show(f"video: {path}")
+    for video in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
+        show(f"video: {video}")
 
 
 @main.command(

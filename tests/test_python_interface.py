@@ -45,6 +45,23 @@ def test_make_passes_settings_and_the_render_mode():
 
 
 @pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"lr": 1}, "unknown argument 'lr' of poise.train: write settings={'learning_rate': 1}"),
+        ({"batch_size": 8}, "write settings={'batch_size': 8}"),
+        ({"total_timesteps": 100}, "write steps=100"),
+        ({"n_envs": 2}, "write num_envs=2"),
+        ({"stepz": 100}, "did you mean 'steps'?"),
+    ],
+)
+def test_train_answers_an_unknown_argument_with_what_to_write(elsewhere, argument, message):
+    with pytest.raises(UserError) as caught:
+        poise.train("cartpole", **argument)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
         ("cartpol", {}, "did you mean 'cartpole'"),

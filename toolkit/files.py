@@ -6,6 +6,7 @@ depth, and nothing that expands to more than its file holds; all else is a UserE
 which names the file.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -44,16 +45,21 @@ MAX_DEPTH = 32
 MAX_INTEGER_BITS = 128
 """Length of the longest whole number: the states of numpy's random generators have 128 bits."""
 
+PARTIAL_SUFFIX = ".partial"
+"""Ending of the name of a file or folder that is being written."""
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
-    An OSError names `path` in place of the temporary one.
+    The content is on the disk before the rename: a power failure leaves the old file or the new
+    one, whole. An OSError names `path` in place of the temporary one.
     """
-    with temporary_path(path.with_name(f".{path.name}.partial")) as partial:
+    with temporary_path(path.with_name(f".{path.name}{PARTIAL_SUFFIX}")) as partial:
         try:
             yield partial
+            fsync(partial)
             partial.replace(path)
         except OSError as error:
             is_own = error.filename in (None, str(partial))
@@ -90,10 +96,27 @@ def sha256(path: Path) -> str:
 
 
 def fsync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file or folder is on the disk.
+
+    Windows flushes only files, and those only through a handle that may write.
+    """
+    if path.is_dir():
+        _fsync_folder(path)
+        return
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _fsync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network disks cannot flush folders.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
     finally:
         os.close(descriptor)
 

@@ -84,7 +84,7 @@ def measure_and_show(
     if result.changes is not None:
         columns = ["scaled by", *(f"{factor:g}" for factor in SCALE_FACTORS)]
         rows = _format_change_rows(result.changes)
-        title = "\nReturn and success in changed environments"
+        title = "\nReturn, and episodes without a failure, in changed environments"
         console.print(make_table(title, columns, rows))
     console.print(f"\nrobustness {result.score:.2f}", style="bold", end="")
     console.print(f": {result.definition}")
@@ -165,9 +165,9 @@ def _draw_changes(axes: Axes, changes: DynamicsChanges) -> None:
         axes.text(column, row, label, ha="center", va="center", fontsize=9, color=colour)
     axes.set_xticks(range(len(SCALE_FACTORS)), [f"x {factor:g}" for factor in SCALE_FACTORS])
     axes.set_yticks(range(len(changes.names)), list(changes.names))
-    axes.set_title("return and success in changed environments", fontsize=10)
+    axes.set_title("return, and episodes without a failure, in changed environments", fontsize=10)
     kept = f"return kept above a random policy's ({changes.random_return:.3g})"
-    axes.figure.colorbar(image, ax=axes, label=f"{kept}, times success")
+    axes.figure.colorbar(image, ax=axes, label=f"{kept}, times those episodes")
 
 
 def _close_curve(values: Array) -> Array:

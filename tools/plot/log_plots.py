@@ -24,7 +24,7 @@ from poise.tools.plot.figures import (
     get_line_style,
     make_panel_grid,
 )
-from poise.tools.plot.results import AXIS_COLUMNS, Trial
+from poise.tools.plot.results import AXIS_COLUMNS, EVALUATION_ADVICE, Trial
 
 TERM_PALETTE = (*PALETTE[:-1], "#F0E442", "#882255", "#999999")
 """Colors of reward terms."""
@@ -162,7 +162,10 @@ def plot_losses(groups: Sequence[RunGroup], axis: str) -> Figure:
     """Plot each loss in a panel."""
     names = _find_metrics(groups, LOSS_PREFIX)
     if not names:
-        raise UserError("these runs logged no losses: they ended before step log_every")
+        raise UserError(
+            "these runs logged no losses: they ended before step log_every; "
+            "train with a smaller one, --set log_every=100"
+        )
     figure, panels = make_panel_grid(len(names))
     for axes, name in zip(panels, names, strict=True):
         curves = [group.compute_curve(name, axis) for group in groups]
@@ -187,7 +190,7 @@ def plot_reward_terms(groups: Sequence[RunGroup], axis: str) -> Figure:
         if not _find_metrics([group], REWARD_PREFIX):
             raise UserError(
                 f"{group.name} logged no reward terms: its environment has none, "
-                "or it has not been evaluated yet"
+                f"or it has not been evaluated yet; {EVALUATION_ADVICE}"
             )
     metrics = _find_metrics(groups, REWARD_PREFIX)
     term_names = [metric.removeprefix(REWARD_PREFIX) for metric in metrics]
@@ -216,11 +219,21 @@ def plot_reward_terms(groups: Sequence[RunGroup], axis: str) -> Figure:
 
 def plot_evaluation(groups: Sequence[RunGroup], axis: str) -> Figure:
     """Plot return, length and success of the evaluations, with intervals."""
-    figure, panels = make_panel_grid(3, max_columns=3)
-    for axes, name in zip(panels, ("return", "length", "success"), strict=True):
-        curves = [group.compute_curve(f"eval/{name}", axis) for group in groups]
-        if all(curve is None for curve in curves):
-            raise UserError("no run has been evaluated yet")
+    all_curves = {
+        name: [group.compute_curve(f"eval/{name}", axis) for group in groups]
+        for name in ("return", "length", "success")
+    }
+    # An environment may define no success.
+    shown = {
+        name: curves
+        for name, curves in all_curves.items()
+        if any(curve is not None for curve in curves)
+    }
+    if not shown:
+        raise UserError(f"no run has been evaluated yet; {EVALUATION_ADVICE}")
+    figure, panels = make_panel_grid(len(shown), max_columns=3)
+    for axes, (name, evaluated_curves) in zip(panels, shown.items(), strict=True):
+        curves = evaluated_curves
         if name == "return":
             curves = [
                 _add_interval(group, curve) for group, curve in zip(groups, curves, strict=True)

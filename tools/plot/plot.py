@@ -13,7 +13,14 @@ from poise.toolkit.files import find_free_path
 from poise.toolkit.run import Run
 from poise.tools.plot.figures import check_figure_path, save_figure
 from poise.tools.plot.log_plots import PLOT_FUNCTIONS, RunGroup, plot_returns
-from poise.tools.plot.results import RESULTS_FILE, Trial, read_results, read_trial
+from poise.tools.plot.results import (
+    EVALUATION_ADVICE,
+    RESULTS_FILE,
+    Trial,
+    read_results,
+    read_trial,
+    require_measure,
+)
 from poise.tools.plot.trial_plots import plot_trials
 
 
@@ -51,6 +58,7 @@ def plot(
         raise UserError(f"{collection} holds many runs: plot it by itself")
     if kind == "returns":
         trials = _select_evaluated(_read_trials(Path(collection)), collection)
+        require_measure(trials, measure)
         return save_figure(plot_trials(trials, axis, measure), path)
     runs = _find_runs(Path(collection))
     if not runs:
@@ -97,7 +105,7 @@ def _read_trials(path: Path) -> list[Trial]:
 def _select_evaluated(trials: Sequence[Trial], source: str) -> list[Trial]:
     evaluated = [trial for trial in trials if len(trial.evaluations)]
     if not evaluated:
-        raise UserError(f"{source}: no run has been evaluated yet")
+        raise UserError(f"{source}: no run has been evaluated yet; {EVALUATION_ADVICE}")
     return evaluated
 
 
@@ -156,6 +164,7 @@ def _plot_runs(runs: Sequence[Run], axis: str, kind: str, measure: str) -> Figur
         run_groups = [RunGroup.read(name, group) for name, group in groups.items()]
         return PLOT_FUNCTIONS[kind](run_groups, axis)
     trials = _read_labelled_trials(runs)
+    require_measure(trials, measure)
     if is_aggregated:
         return plot_trials(_select_evaluated(trials, "these runs"), axis, measure)
     return plot_returns(runs, trials, axis, measure)

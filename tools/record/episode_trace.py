@@ -9,8 +9,9 @@ from gymnasium.spaces import Box
 
 from poise.algos.base import Learner
 from poise.toolkit.environment import BaseEnvironment, HasGroundContacts, HasJoints
+from poise.toolkit.evaluation import is_success, merge_reports, read_success
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
-from poise.toolkit.registry import Env, unwrap_poise_env
+from poise.toolkit.registry import Env, get_reward_threshold, unwrap_poise_env
 from poise.toolkit.spaces import Array, component_names, slices
 
 MAX_OBSERVATION_SAMPLES = 8
@@ -55,7 +56,8 @@ class EpisodeTrace:
     episode_return: float
     steps: int
     terminated: bool
-    is_success: bool
+    is_success: bool | None
+    """As evaluations define it (toolkit/evaluation.py); None where it is not defined."""
     failed_margin: str | None
     """The failure margin that was used up, where the environment has margins."""
     channels: tuple[TraceChannel, ...]
@@ -72,16 +74,38 @@ class EpisodeTrace:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the episode terminated without success, as evaluations count it."""
+        """Whether the episode terminated without a known success."""
         return self.terminated and not self.is_success
+
+    @property
+    def ending(self) -> str:
+        """How the episode ended: succeeded, failed, terminated or reached the time limit.
+
+        Where a success is not defined, a termination may be a goal or a failure.
+        """
+        if self.is_success:
+            return "succeeded"
+        if not self.terminated:
+            return "reached the time limit"
+        is_known = self.is_success is not None or self.failed_margin is not None
+        return "failed" if is_known else "terminated"
 
     def get_group(self, group: str) -> dict[str, TraceChannel]:
         """Return the channels of a group by name."""
         return {channel.name: channel for channel in self.channels if channel.group == group}
 
 
-def trace_episode(env: Env, learner: Learner, seed: int, steps_per_second: float) -> EpisodeTrace:
-    """Run one episode of a learner without exploration and return its trace."""
+def trace_episode(
+    env: Env,
+    learner: Learner,
+    seed: int,
+    steps_per_second: float,
+    solved_at: float | None = None,
+) -> EpisodeTrace:
+    """Run one episode of a learner without exploration and return its trace.
+
+    `solved_at` is the return that counts as a success, as of an Evaluator.
+    """
     steps: list[EpisodeStep] = []
     rows: list[dict[tuple[str, str], TraceSample]] = []
     for step in run_episode(env, ActorPolicy(learner), seed):
@@ -95,13 +119,17 @@ def trace_episode(env: Env, learner: Learner, seed: int, steps_per_second: float
         for row, value in zip(rows[:-1], values[:-1], strict=True):
             row["value", "value"] = TraceSample("value", "value", float(value))
     last = steps[-1]
+    episode_return = sum(step.reward for step in steps)
+    report = merge_reports(read_success(step.info) for step in steps)
+    if solved_at is None:
+        solved_at = get_reward_threshold(env)
     return EpisodeTrace(
         seed=seed,
         steps_per_second=steps_per_second,
-        episode_return=sum(step.reward for step in steps),
+        episode_return=episode_return,
         steps=len(steps) - 1,
         terminated=last.terminated,
-        is_success=any(step.info.get("success", False) for step in steps),
+        is_success=is_success(report, episode_return, solved_at),
         failed_margin=last.info.get("failure"),
         channels=_make_channels(rows),
     )

@@ -39,8 +39,10 @@ def record(
     ghost: str | None,
     env_set: Mapping[str, Any],
     **render_options: Any,
-) -> Iterator[Path]:
+) -> Iterator[str]:
     """Record one checkpoint of a run, or all, and yield each video as soon as it is written.
+
+    Yields its path, and the step of the policy where the path may not name it.
 
     `render_options` are size, hud, annotate and slow of `record_episode`.
     """
@@ -61,12 +63,13 @@ def record(
         **render_options,
     }
     if checkpoint == "all":
-        yield from record_checkpoints(run, out, montage, **options)
+        yield from map(str, record_checkpoints(run, out, montage, **options))
     else:
         policy_name = run.find_checkpoint(checkpoint).name
         default = run.video_path(f"{policy_name}-seed{options['seed']}")
         path = out or find_free_path(default)
-        yield record_episode(run, path, checkpoint=checkpoint, tape=tape, **options)
+        video = record_episode(run, path, checkpoint=checkpoint, tape=tape, **options)
+        yield f"{video} (the policy of step {parse_step(Path(policy_name)):,})"
 
 
 def record_checkpoints(

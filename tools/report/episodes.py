@@ -140,7 +140,7 @@ def describe_failure(failure: FailureAnalysis) -> str:
     if failure.margin:
         sentences = [f"Failed after {failure.time:.2f} s: the margin “{failure.margin}” reached 0."]
     else:
-        sentences = [f"Failed after {failure.time:.2f} s: the environment reports no margin."]
+        sentences = [f"Terminated after {failure.time:.2f} s: the environment reports no margin."]
     if failure.narrow_margin_time is not None:
         sentences.append(f"The margin was low for the last {failure.narrow_margin_time:.2f} s.")
     window = min(SATURATION_WINDOW, failure.time)
@@ -165,9 +165,9 @@ def describe_failure(failure: FailureAnalysis) -> str:
 
 def describe_ending(trace: EpisodeTrace) -> str:
     """Describe how an episode ended in one to three words."""
-    if trace.is_failure:
-        return f"failed ({trace.failed_margin})" if trace.failed_margin else "failed"
-    return "succeeded" if trace.is_success else "reached the time limit"
+    if trace.is_failure and trace.failed_margin:
+        return f"failed ({trace.failed_margin})"
+    return trace.ending
 
 
 def render_episodes(traces: Sequence[EpisodeTrace]) -> Element:

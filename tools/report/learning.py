@@ -148,7 +148,7 @@ def evaluate_best_policy(run: Run, num_episodes: int) -> EvaluatedRun:
     with closing(make_env(config["env"], config["env_settings"])) as env:
         rate = get_frame_rate(env)
         traces = [
-            trace_episode(env, learner, EVALUATION_SEED + index, rate)
+            trace_episode(env, learner, EVALUATION_SEED + index, rate, run.solved_at)
             for index in range(num_episodes)
         ]
     return EvaluatedRun(run, learner, traces)

@@ -135,7 +135,9 @@ def _render_overview(evaluated_runs: Sequence[EvaluatedRun]) -> Element:
             for name in ("steps", "episodes", "seconds")
         ]
         mean_return = sum(trace.episode_return for trace in traces) / len(traces)
-        num_failed = sum(trace.is_failure for trace in traces)
+        endings = [trace.ending for trace in traces]
+        # Of a termination that may be a goal, nothing is counted.
+        failed = f"{endings.count('failed')} of {len(traces)}"
         rows.append(
             (
                 run.path.name,
@@ -143,7 +145,7 @@ def _render_overview(evaluated_runs: Sequence[EvaluatedRun]) -> Element:
                 *costs,
                 f"{parse_step(Path(learner.checkpoint or '')):,}",
                 f"{mean_return:,.1f}",
-                f"{num_failed} of {len(traces)}",
+                "-" if "terminated" in endings else failed,
             )
         )
     return render_table(

@@ -1,7 +1,6 @@
 """Suites: errors are found before training, failures and interrupts leave valid results."""
 
 import csv
-import fcntl
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from commands import assert_one_line, invoke, said, snapshot
 from processes import HELPERS, ROOT
 from sample_runs import JUDGED, records_of
 
+from poise.toolkit.lock import FolderLock
 from poise.toolkit.run import Run
 from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer
@@ -409,13 +409,20 @@ def test_folder_with_runs_of_another_origin_is_refused(stand_in):
 
 def test_locked_folder_is_refused(stand_in):
     Path("benchmarks/mine").mkdir(parents=True)
-    with Path("benchmarks/mine/.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert_one_line(
-            invoke("benchmark", write_suite()),
-            2,
-            "another benchmark, or a run that it left behind, uses",
-        )
+    with FolderLock(Path("benchmarks/mine"), "benchmark mine"):
+        refused = invoke("benchmark", write_suite())
+    assert_one_line(
+        refused, 2, f"benchmark benchmarks/mine is being written by process {os.getpid()}"
+    )
+
+
+def test_run_that_an_earlier_benchmark_left_behind_is_refused(stand_in):
+    folder = Path("benchmarks/mine/cartpole-sac-0")
+    said(invoke("benchmark", write_suite()))
+    (folder / "summary.json").unlink()
+    with FolderLock(folder, "run"):
+        refused = invoke("benchmark", "mine.yaml")
+    assert_one_line(refused, 2, "run 'cartpole-sac-0' is being written by process")
 
 
 def test_damaged_run_is_renamed_and_trained_again(stand_in):
@@ -484,9 +491,7 @@ def test_results_write_error_stops_the_processes(stand_in, monkeypatch):
 def test_run_progress_is_read_from_complete_rows_only(stand_in):
     write_suite(seeds=[4])
     said(invoke("benchmark", "mine.yaml"))
-    process = RunProcess(
-        plan_suite("mine.yaml").jobs[0], Path("benchmarks/mine"), os.open(os.devnull, os.O_RDONLY)
-    )
+    process = RunProcess(plan_suite("mine.yaml").jobs[0], Path("benchmarks/mine"))
     process.wait()
     process.update_progress()
     assert (process.step, process.latest_return) == (80, "84")

@@ -99,7 +99,13 @@ def test_verdict_claims_no_more_than_the_interval_shows():
 def test_command_compare_prints_a_table_or_json(runs, first, second):
     command = ("compare", "seed-0", "seed-1", "--runs-dir", runs, "--episodes", "5")
     output = said(invoke(*command))
-    for text in ("seed-0", "step_", "first minus second", "95 % interval"):
+    for text in (
+        "seed-0",
+        "step_",
+        "first minus second",
+        "95 % interval",
+        "seed-0, step_000000100 returns more in",
+    ):
         assert text in output
     printed = json.loads(said(invoke(*command, "--json")))
     assert printed == compare_runs(first, second, episodes=5)

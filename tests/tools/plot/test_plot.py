@@ -11,7 +11,7 @@ import pytest
 from commands import assert_one_line, invoke, said
 from sample_runs import start_run
 
-from poise.toolkit.errors import WorkError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import RETURN_STD, REWARD_PREFIX
 from poise.toolkit.loggers import MetricSeries, read_metrics
 from poise.toolkit.run import Run
@@ -32,6 +32,7 @@ from poise.tools.plot.results import (
     Trial,
     read_results,
     read_trial,
+    require_measure,
     write_results,
 )
 from poise.tools.plot.trial_plots import plot_trials
@@ -116,9 +117,9 @@ def test_trial_of_a_run_has_all_complete_evaluations(tmp_path):
     ended = [
         int(line.split(",")[0]) for line in (run.path / "episodes.csv").read_text().splitlines()[1:]
     ]
-    assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0]
+    assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0, 200.0]
     assert evaluated.get_column("episodes").tolist() == [
-        sum(step <= at for step in ended) for at in (60, 120, 180)
+        sum(step <= at for step in ended) for at in (60, 120, 180, 200)
     ]
     assert evaluated.get_column("solved").tolist() == [
         float(score >= 15.0) for score in evaluated.get_column("return")
@@ -129,6 +130,24 @@ def test_trial_of_a_run_has_all_complete_evaluations(tmp_path):
         text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n"
     )
     assert read_trial(run).get_column("step").tolist() == [60.0, 120.0]
+
+
+def test_results_keep_a_success_that_is_not_defined_empty(tmp_path):
+    run = start_run(tmp_path, env="probe/Counter-v0").run
+    trial = read_trial(run)
+    assert len(trial.evaluations) and np.isnan(trial.get_column("success")).all()
+    write_results(tmp_path / "results.csv", [trial])
+    (again,) = read_results(tmp_path / "results.csv")
+    np.testing.assert_allclose(again.evaluations, trial.evaluations, atol=1e-3)
+    require_measure([trial], "return")
+    with pytest.raises(UserError, match="probe/Counter-v0 has no success"):
+        require_measure([again], "success")
+
+
+def test_run_shorter_than_its_first_evaluation_is_evaluated_and_plotted(tmp_path):
+    run = start_run(tmp_path, evaluate_every=1000).run
+    assert read_trial(run).get_column("step").tolist() == [200.0]
+    assert plot([str(run.path)], tmp_path, "steps", tmp_path / "curves.png").exists()
 
 
 ROW = "poise/Cartpole-v0,sac,0,100,1.0,5,7.0,7.0,0.5,0"

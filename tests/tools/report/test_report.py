@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from configparser import ConfigParser
+from dataclasses import replace
 from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +21,7 @@ from poise.toolkit.registry import make_env
 from poise.tools.record.episode_trace import EpisodeTrace, TraceChannel, trace_episode
 from poise.tools.report import html as page_chart
 from poise.tools.report import report
-from poise.tools.report.episodes import analyze_failure, describe_failure
+from poise.tools.report.episodes import analyze_failure, describe_ending, describe_failure
 from poise.tools.report.glossary import METRICS, TRACE_GROUPS
 from poise.tools.report.html import Line, make_element, render_chart, to_html
 
@@ -377,6 +378,26 @@ def test_mean_return_equals_that_of_evaluate(runs):
         "return_mean"
     ]
     assert f"Mean return {mean:,.1f}." in Reader(Path("page.html").read_text()).words
+
+
+@pytest.mark.parametrize(
+    ("terminated", "is_success", "failure", "ending", "description"),
+    [
+        (True, False, "height", "failed", "failed (height)"),
+        (True, None, "height", "failed", "failed (height)"),
+        (True, False, None, "failed", "failed"),
+        (True, None, None, "terminated", "terminated"),
+        (True, True, None, "succeeded", "succeeded"),
+        (False, True, None, "succeeded", "succeeded"),
+        (False, False, None, "reached the time limit", "reached the time limit"),
+        (False, None, None, "reached the time limit", "reached the time limit"),
+    ],
+)
+def test_ending_claims_no_more_than_the_environment_says(
+    terminated, is_success, failure, ending, description
+):
+    trace = replace(make_trace(terminated, failure, margin=MARGIN), is_success=is_success)
+    assert (trace.ending, describe_ending(trace)) == (ending, description)
 
 
 def test_env_without_rendering_and_margins_has_a_page(elsewhere):

@@ -101,6 +101,14 @@ def test_run_extended_to_twice_its_steps_equals_the_longer_run(whole, tmp_path):
     assert half.config["training"] == run.config["training"]
 
 
+def test_run_resumed_with_the_steps_that_it_has_is_evaluated_there(tmp_path):
+    stopped = start_run(tmp_path, evaluate_every=0, loggers=stop_at(70))
+    assert not stopped.metrics and stopped.progress.last_return is None
+    ended = resume(stopped.run, steps=stopped.progress.step)
+    assert ended.best_step == ended.progress.step == stopped.progress.step
+    assert ended.metrics["eval/return"] == ended.progress.last_return
+
+
 def test_finished_run_resumed_is_unchanged(whole, tmp_path):
     run, _ = whole
     copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))

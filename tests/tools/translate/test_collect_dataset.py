@@ -42,7 +42,6 @@ def test_dataset_has_the_planned_shape_and_card(reacher):
     assert [signal.name for signal in reacher.signals] == ["target", "pose", "difference", "speed"]
     assert {signal.unit for signal in reacher.signals} == {"m", "rad/s"}
     assert reacher.card["versions"]["python"]
-    reacher.verify()
 
 
 def test_first_frame_of_each_episode_equals_the_environment_at_its_seed(reacher):
@@ -170,7 +169,7 @@ def test_damaged_dataset_is_a_one_line_error_that_names_the_folder(reacher, tmp_
     else:
         (folder / CARD).write_text("{")
     with pytest.raises(UserError) as caught:
-        Dataset(folder).verify()
+        Dataset(folder)
     assert len(str(caught.value).splitlines()) == 1
     assert str(folder) in str(caught.value)
 
