@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poise.toolkit.errors import WorkError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.files import atomic_write, open_table
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -210,7 +210,7 @@ def _read_rows(path: Path, *names: str) -> list[list[str]]:
             rows = [[row[name] for name in names] for row in reader]
             if not {*names} <= {*(reader.fieldnames or ())}:
                 raise _make_damaged_error(path)
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error):
+    except (UserError, OSError, KeyError, UnicodeDecodeError, csv.Error):
         raise _make_damaged_error(path) from None
     # A run that was killed may have written its last row in part.
     return rows[:-1] if rows and None in rows[-1] else rows
