@@ -195,9 +195,10 @@ def find_changed_file(shard: Path, digests: Mapping[Any, str]) -> str | None:
     """
     if digests.keys() != {f"{field}.npy" for field in Shard._fields}:
         raise ValueError(f"{CARD} lists other files of {shard.name} than a shard has")
-    for file, digest in digests.items():
+    for field in Shard._fields:
+        file = f"{field}.npy"
         path = shard / file
-        if path.is_symlink() or not path.is_file() or sha256(path) != digest:
+        if path.is_symlink() or not path.is_file() or sha256(path) != digests[file]:
             return file
     return None
 

@@ -34,6 +34,14 @@ MAX_YAML_BYTES = 64 * 2**10
 """Largest YAML text: presets and suites take a few kB, and PyYAML reads 40 kB a second."""
 
 
+MAX_YAML_VALUES = 10_000
+"""Most values of a YAML text, each alias counted as all that it stands for."""
+
+
+YAML_MERGE_TAG = "tag:yaml.org,2002:merge"
+"""Tag of the key `<<`, which merges a mapping into another."""
+
+
 MAX_TABLE_BYTES = 2**30
 """Largest CSV file: a training of 10 million steps writes about 100 MB."""
 
@@ -196,7 +204,7 @@ def parse_json(text: str, source: object) -> Any:
 def parse_yaml(text: str, source: object) -> Any:
     """Return the plain values of a YAML text; the UserError for another text names `source`.
 
-    It refuses what `parse_json` refuses, and aliases: a few lines of them stand for gigabytes.
+    It refuses what `parse_json` refuses, and more than MAX_YAML_VALUES values.
     """
     if len(text) > MAX_YAML_BYTES:
         raise UserError(f"{source} cannot be read: YAML of at most {MAX_YAML_BYTES} bytes is read")
@@ -206,7 +214,7 @@ def parse_yaml(text: str, source: object) -> Any:
     except RecursionError:
         raise UserError(f"{source} cannot be read: {_too_deep()}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise UserError(f"{source} cannot be read as YAML: {printable(error)}") from None
+        raise UserError(f"{source} is not valid YAML: {printable(error)}") from None
     return values
 
 
@@ -330,33 +338,51 @@ def _make_unreadable_error(file: Traversable, error: OSError | ValueError) -> Us
 
 
 class _PlainYamlLoader(yaml.SafeLoader):
-    """PyYAML's safe loader without aliases, repeated keys and deep nesting."""
+    """PyYAML's safe loader with bounds, and without keys that occur twice.
 
-    depth = 0
+    An alias (*name) counts as all that it stands for: a few lines of them may stand for gigabytes.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.num_values = 0
+        self.sizes: dict[str, int] = {}
+        """Values that each anchor (&name) stands for."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a node; refuse an alias before it is expanded, and a level too deep."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"line {self.line + 1}: aliases (*name) are not supported")
+        """Compose a node; refuse one that is too deep, too large, or holds itself."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        anchor: str | None = getattr(event, "anchor", None)
+        before = self.num_values
+        if isinstance(event, yaml.AliasEvent):
+            if anchor in self.anchors and anchor not in self.sizes:
+                raise yaml.YAMLError(f"the alias *{anchor} stands for itself")
+            self.num_values += self.sizes.get(str(anchor), 0)
+        self.num_values += 1
         if self.depth > MAX_DEPTH:
             raise yaml.YAMLError(_too_deep())
+        if self.num_values > MAX_YAML_VALUES:
+            raise yaml.YAMLError(f"it holds more than {MAX_YAML_VALUES} values, aliases included")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if anchor is not None:
+            self.sizes[anchor] = self.num_values - before
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Construct a mapping; refuse a key that occurs twice."""
+        """Construct a mapping; refuse a key that occurs twice or is not text."""
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == YAML_MERGE_TAG:
+                continue
             key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                line = key_node.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: the key {key!r} is not text: put it in quotes")
             if key in seen:
-                raise yaml.YAMLError(
-                    f"line {key_node.start_mark.line + 1}: the key {key!r} occurs twice"
-                )
+                raise yaml.YAMLError(f"line {line}: the key {key!r} occurs twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 

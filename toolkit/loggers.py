@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from poise.toolkit.errors import WorkError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.files import atomic_write, open_table
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -327,7 +327,7 @@ def _read_rows(path: Path, *names: str) -> list[list[str]]:
         header, *rows = _read_whole_rows(path)
         columns = [header.index(name) for name in names]
         return [[row[column] for column in columns] for row in rows if row]
-    except (OSError, ValueError, IndexError, csv.Error):
+    except (UserError, OSError, ValueError, IndexError, csv.Error):
         raise _make_damaged_error(path) from None
 
 

@@ -294,7 +294,7 @@ def parse_assignments(assignments: Iterable[str], option: str) -> dict[str, Any]
         try:
             values[key.strip()] = _parse_number(parse_yaml(text, "the value"))
         except UserError as error:
-            raise UserError(f"{option} {_shorten(assignment)}: {error}") from None
+            raise UserError(f"{option} {_shorten(assignment)} cannot be read: {error}") from None
     return values
 
 
