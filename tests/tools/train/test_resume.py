@@ -312,7 +312,6 @@ def test_file_or_folder_in_the_way_is_an_error_that_names_it_and_loses_nothing(t
     with pytest.raises(OSError, match="directory") as error:
         resume(run, steps=250)
     assert str(error.value.filename).startswith(str(path))
-    run.lock().release()
     path.unlink() if path.is_file() else path.rmdir()
     (tmp_path / "aside").rename(path)
     resume(run, steps=250)
