@@ -624,7 +624,9 @@ def test_damaged_summary_does_not_stop_evaluate(place):
 def test_run_without_a_checkpoint_is_resumed_from_step_0(place):
     shutil.rmtree("runs/mine/checkpoints")
     assert_one_line(invoke("evaluate", "mine"), 2, "no checkpoint yet")
-    said(invoke(*RESUME, "--steps", "60", "--no-video"))
+    result = invoke(*RESUME, "--steps", "60", "--no-video")
+    assert result.exit_code == 0
+    assert "run 'mine' has no checkpoint: it is trained from step 0" in result.stderr
     assert Run(Path("runs/mine")).summary()["steps"] == 60
     with Path("runs/mine/episodes.csv").open(newline="", encoding="utf-8") as file:
         episodes = [int(row["episode"]) for row in csv.DictReader(file)]
