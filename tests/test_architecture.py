@@ -50,7 +50,7 @@ def package_of(path: Path) -> str:
 
 def tree_of(path: Path) -> ast.Module:
     """A file as its syntax tree."""
-    return ast.parse(path.read_text(), str(path))
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def imported_modules(tree: ast.AST) -> set[str]:
@@ -124,7 +124,7 @@ def test_imports_form_no_circle():
 def test_file_imports_only_declared_packages(path):
     """Imports are of the standard library, of Poise, or of a package listed in setup.cfg."""
     config = ConfigParser()
-    config.read(ROOT / "setup.cfg")
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
     wanted = config["options"]["install_requires"]
     extras = "".join(config["options.extras_require"].values())
     listed = {
@@ -236,7 +236,7 @@ def test_a_file_says_what_it_is(path):
 
 def test_every_package_is_listed_in_the_setup():
     config = ConfigParser()
-    config.read(ROOT / "setup.cfg")
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
     listed = set(config["options"]["packages"].split())
     folders = {path.parent.relative_to(ROOT) for path in FILES}
     assert listed == {".".join(["poise", *folder.parts]) for folder in folders}

@@ -351,7 +351,8 @@ def test_named_preset_fits_its_algorithm_and_is_in_the_help(name):
 def test_options_override_set_and_set_overrides_the_preset(elsewhere):
     Path("my.yaml").write_text(
         "training: {steps: 50, num_envs: 2}\n"
-        "settings: {batch_size: 16, hidden_sizes: [8], learning_starts: 20}\n"
+        "settings: {batch_size: 16, hidden_sizes: [8], learning_starts: 20}\n",
+        encoding="utf-8",
     )
     said(
         invoke(
@@ -939,17 +940,19 @@ def test_damaged_summary_does_not_stop_evaluate(place):
 def test_run_without_a_checkpoint_is_resumed_from_step_0(place):
     shutil.rmtree("runs/mine/checkpoints")
     assert_one_line(invoke("evaluate", "mine"), 2, "no checkpoint yet")
-    said(invoke(*RESUME, "--steps", "60", "--no-video"))
+    result = invoke(*RESUME, "--steps", "60", "--no-video")
+    assert result.exit_code == 0
+    assert "run 'mine' has no checkpoint: it is trained from step 0" in result.stderr
     assert Run(Path("runs/mine")).summary()["steps"] == 60
-    with Path("runs/mine/episodes.csv").open(newline="") as file:
+    with Path("runs/mine/episodes.csv").open(newline="", encoding="utf-8") as file:
         episodes = [int(row["episode"]) for row in csv.DictReader(file)]
     assert episodes and episodes == list(range(1, len(episodes) + 1)), "each episode is logged once"
 
 
 def test_file_in_place_of_the_runs_folder_is_reported_and_kept(elsewhere):
-    Path("runs").write_text("mine")
+    Path("runs").write_text("mine", encoding="utf-8")
     assert_one_line(invoke(*TRAIN), 1, "runs")
-    assert Path("runs").read_text() == "mine"
+    assert Path("runs").read_text(encoding="utf-8") == "mine"
 
 
 def test_runs_folder_without_write_permission_is_reported(elsewhere, monkeypatch):
@@ -971,7 +974,7 @@ def test_runs_folder_without_write_permission_is_reported(elsewhere, monkeypatch
     ids=["film below a file", "film over a folder", "tape in no folder", "tape over a folder"],
 )
 def test_video_or_tape_that_cannot_be_written_is_reported(place, words, message):
-    Path("file").write_text("mine")
+    Path("file").write_text("mine", encoding="utf-8")
     Path("folder.mp4").mkdir()
     before = snapshot(place / "runs")
     assert_one_line(invoke("record", "mine", "--size", "64", *words), 1, message)
@@ -1077,7 +1080,7 @@ def wait_for_episodes(folder: Path, training: subprocess.Popen) -> Run:
     """Return the run of a training, after its first episodes have been logged."""
     for _ in range(600):
         files = list(folder.glob("runs/*/episodes.csv"))
-        if files and len(files[0].read_text().splitlines()) > 3:
+        if files and len(files[0].read_text(encoding="utf-8").splitlines()) > 3:
             return Run(files[0].parent)
         assert training.poll() is None, training.stderr.read()
         time.sleep(0.05)
@@ -1167,6 +1170,7 @@ def test_cli_py_is_the_poise_command(elsewhere):
         capture_output=True,
         text=True,
         check=False,
+        encoding="utf-8",
     )
     assert one.returncode == two.returncode == 0
     assert one.stdout.partition("\n")[2] == two.stdout.partition("\n")[2]

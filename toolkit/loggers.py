@@ -211,35 +211,43 @@ class TensorBoardLogger:
 
 
 class _AppendedFile:
-    """A file that grows by whole records."""
+    """A file that grows by whole records. An OSError names it, and drops what was not written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("a+b")
+        self._file = path.open("a+b", buffering=0)
+        self._pending = bytearray()
 
     def write(self, data: bytes) -> None:
         """Append a record; `flush` hands it to the operating system."""
-        self._file.write(data)
+        self._pending += data
 
     def flush(self) -> None:
         """Make all records readable for other processes."""
-        self._file.flush()
+        try:
+            while self._pending:
+                num_written = self._file.write(self._pending)
+                del self._pending[:num_written]
+        except OSError as error:
+            self._pending.clear()
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
     def fsync(self) -> None:
         """Wait until all records are on the disk; a file that was removed is written again."""
-        self._file.flush()
+        self.flush()
         if not self.path.exists():
             self._file.seek(0)
             removed = self._file.read()
             self._file.close()
             with atomic_write(self.path) as partial_path:
                 partial_path.write_bytes(removed)
-            self._file = self.path.open("a+b")
+            self._file = self.path.open("a+b", buffering=0)
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Flush and close. Closing twice is no error."""
-        self._file.close()
+        with closing(self._file):
+            self.flush()
 
 
 def _truncate_csv(path: Path, header: Sequence[str], step: int, max_rows: int | None = None) -> int:

@@ -264,7 +264,11 @@ class Run:
             UserError: another process writes the run; the message names it.
         """
         lock = FolderLock(self.path, f"run {self.path.name!r}")
-        self._remove_leftovers()
+        try:
+            self._remove_leftovers()
+        except BaseException:
+            lock.release()
+            raise
         return lock
 
     def _remove_leftovers(self) -> None:
@@ -388,7 +392,11 @@ def _step_folders(folder: Path) -> list[Path]:
 
 
 def _list_folder(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    """Return what a folder holds, [] where there is none; a file in its place is an OSError."""
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def check_name(name: str, kind: str = "run") -> None:

@@ -282,7 +282,7 @@ class ReadsFile(Probe):
 
     def __init__(self, path: str, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
-        self.reward = float(Path(path).read_text())
+        self.reward = float(Path(path).read_text(encoding="utf-8"))
 
     def pay(self, action: Any) -> float:
         return self.reward

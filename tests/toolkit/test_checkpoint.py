@@ -108,7 +108,7 @@ def test_checkpoint_files_have_documented_formats(tmp_path):
         "rng/values.json",
     } <= files
     assert {path.rpartition(".")[2] for path in files} == {"json", "safetensors", "npy"}
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert set(manifest) == files - {"manifest.json"}
     for name, entry in manifest.items():
         assert entry["size"] == (folder / name).stat().st_size and len(entry["sha256"]) == 64
@@ -158,7 +158,7 @@ def test_damaged_file_is_detected_and_checkpoint_named(tmp_path, name, harm):
 )
 def test_invalid_manifest_is_damage(tmp_path, manifest):
     checkpoint.save(tmp_path / "step_1", STATE)
-    (tmp_path / "step_1" / "manifest.json").write_text(manifest)
+    (tmp_path / "step_1" / "manifest.json").write_text(manifest, encoding="utf-8")
     with pytest.raises(DamagedCheckpointError):
         checkpoint.load(tmp_path / "step_1")
 
@@ -218,7 +218,7 @@ except OSError:
 def test_partial_folder_of_a_killed_save_is_removed(tmp_path):
     partial = tmp_path / ".step_1.partial" / "policy"
     partial.mkdir(parents=True)
-    (partial / "values.json").write_text("{")
+    (partial / "values.json").write_text("{", encoding="utf-8")
     checkpoint.save(tmp_path / "step_1", STATE)
     assert [path.name for path in tmp_path.iterdir()] == ["step_1"]
     assert_equal(checkpoint.load(tmp_path / "step_1"), STATE)
@@ -310,10 +310,10 @@ def test_last_three_and_best_checkpoints_are_kept(tmp_path, best, kept):
 
 def test_files_of_others_are_not_deleted(tmp_path):
     (tmp_path / "checkpoints" / "mine").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "notes.txt").write_text("mine")
+    (tmp_path / "checkpoints" / "notes.txt").write_text("mine", encoding="utf-8")
     saved(tmp_path, *range(10, 100, 10))
     assert (tmp_path / "checkpoints" / "mine").is_dir()
-    assert (tmp_path / "checkpoints" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "checkpoints" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_checkpoint_of_a_step_is_written_once(tmp_path):
@@ -355,7 +355,9 @@ def test_half_removed_checkpoint_does_not_block_the_next_removal(tmp_path):
 def test_damaged_checkpoint_is_named_and_previous_one_used(tmp_path, capsys):
     run = saved(tmp_path, 10, 20, 30)
     for step in (20, 30):
-        (tmp_path / "checkpoints" / f"step_{step:09d}" / "policy" / "values.json").write_text("{}")
+        (tmp_path / "checkpoints" / f"step_{step:09d}" / "policy" / "values.json").write_text(
+            "{}", encoding="utf-8"
+        )
     assert run.load_checkpoint()[1]["policy"]["step"] == 10
     warnings = capsys.readouterr().err.splitlines()
     assert len(warnings) == 2
@@ -435,7 +437,9 @@ def test_kept_policies_are_evenly_spaced(tmp_path, most):
 
 def test_damaged_policy_is_named_and_previous_one_used(tmp_path, capsys):
     run = kept(tmp_path, 10, 20, 30, 40, 50)
-    (tmp_path / "policies" / "step_000000020" / "policy" / "values.json").write_text("{}")
+    (tmp_path / "policies" / "step_000000020" / "policy" / "values.json").write_text(
+        "{}", encoding="utf-8"
+    )
     assert run.load_checkpoint("20", ["policy"])[1]["policy"]["step"] == 10
     assert "step_000000020 is damaged" in capsys.readouterr().err
 
@@ -474,10 +478,10 @@ def test_runs_without_name_are_numbered_and_no_name_is_reused(tmp_path):
     made = [Run.create(tmp_path, None, "poise/BollaRolla-v0", "sac", 3).path.name for _ in range(3)]
     assert made == ["bolla-rolla-sac-3", "bolla-rolla-sac-3-2", "bolla-rolla-sac-3-3"]
     Run.create(tmp_path, "mine", "w", "sac", 0)
-    (tmp_path / "mine" / "note").write_text("x")
+    (tmp_path / "mine" / "note").write_text("x", encoding="utf-8")
     with pytest.raises(UserError, match="exists already"):
         Run.create(tmp_path, "mine", "w", "sac", 0)
-    assert (tmp_path / "mine" / "note").read_text() == "x"
+    assert (tmp_path / "mine" / "note").read_text(encoding="utf-8") == "x"
 
 
 def test_run_is_opened_by_name_and_by_path(tmp_path, monkeypatch):
@@ -512,14 +516,14 @@ def test_failed_json_write_keeps_the_old_file(tmp_path, monkeypatch):
     "content", ["", "{", "nonsense", "[]", "{}", '{"env": 3}', '{"env": "poise/Cartpole-v0"}']
 )
 def test_invalid_config_is_work_error(tmp_path, content):
-    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
     with pytest.raises(WorkError, match=r"config\.json"):
         _ = Run(tmp_path).config["settings"]
 
 
 def test_invalid_summary_does_not_hide_checkpoints(tmp_path):
     run = saved(tmp_path, 10)
-    (tmp_path / "summary.json").write_text("{")
+    (tmp_path / "summary.json").write_text("{", encoding="utf-8")
     assert run.find_checkpoint().name == "step_000000010"
 
 

@@ -458,11 +458,13 @@ def test_csv_files_have_the_documented_columns(tmp_path: Path):
     files = CsvLogger(tmp_path)
     files(5, 0.25, {EPISODE: 1, RETURN: 2.5, LENGTH: 5})
     files(6, 0.5, {"charts/SPS": 100.0, "losses/alpha": 0.1})
-    assert (
-        tmp_path / "episodes.csv"
-    ).read_text() == "step,episode,return,length,seconds\n5,1,2.5,5,0.250\n"
+    assert (tmp_path / "episodes.csv").read_text(
+        encoding="utf-8"
+    ) == "step,episode,return,length,seconds\n5,1,2.5,5,0.250\n"
     expected = "step,seconds,name,value\n6,0.500,charts/SPS,100.0\n6,0.500,losses/alpha,0.1\n"
-    assert (tmp_path / "metrics.csv").read_text() == expected, "every row is on the disk at once"
+    assert (tmp_path / "metrics.csv").read_text(encoding="utf-8") == expected, (
+        "every row is on the disk at once"
+    )
     files.close()
 
 
@@ -474,7 +476,7 @@ def test_csv_files_opened_at_a_step_drop_later_rows(tmp_path: Path):
     files.close()
     CsvLogger(tmp_path, step=10).close()
     for name in ("episodes.csv", "metrics.csv"):
-        with (tmp_path / name).open(newline="") as file:
+        with (tmp_path / name).open(newline="", encoding="utf-8") as file:
             assert [row["step"] for row in csv.DictReader(file)] == ["5", "10"]
 
 
@@ -483,14 +485,14 @@ def test_csv_files_on_a_full_disk_lose_nothing(tmp_path: Path):
     files(5, 0.0, {EPISODE: 1, RETURN: 1.0, LENGTH: 5})
     files(5, 0.0, {"losses/alpha": 0.5})
     files.close()
-    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    before = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     program = f"""
 import pathlib, resource, poise.toolkit.loggers
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # No file may grow: as on a full disk.
 poise.toolkit.loggers.CsvLogger(pathlib.Path({str(tmp_path)!r}), step=5)
 """
     assert "OSError" in python("-c", program).stderr
-    assert {name: (tmp_path / name).read_text() for name in before} == before
+    assert {name: (tmp_path / name).read_text(encoding="utf-8") for name in before} == before
 
 
 def test_run_folder_holds_all_documented_files(tmp_path: Path):

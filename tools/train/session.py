@@ -1,6 +1,7 @@
 """Train in an environment into a run folder: a new run, or one that is resumed bit-exactly."""
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -100,14 +101,20 @@ class TrainingSession:
 
     @classmethod
     def create(cls, request: TrainRequest) -> Self:
-        """Make the folder of a new run, after the whole request has proved valid."""
+        """Make the folder of a new run, after the whole request has proved valid.
+
+        Where its config cannot be written, the folder is removed again.
+        """
         planned = plan(request)
         config = planned.config
         learner = _make_learner(config, planned.env)
         seed = config["training"]["seed"]
         run = Run.create(request.runs_dir, request.name, config["env"], config["algorithm"], seed)
-        lock = run.lock()
-        run.write("config.json", config)
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, run.path, ignore_errors=True)
+            lock = stack.enter_context(run.lock())
+            run.write("config.json", config)
+            stack.pop_all()
         session = cls(run, lock, config, planned.env, learner, Progress())
         session.is_new = True
         return session
@@ -133,6 +140,11 @@ class TrainingSession:
                 state = run.resume([*learner.state_dict(), *SESSION_GROUPS])
                 learner.load_state_dict(state)
                 progress = Progress(**state["progress"])
+            else:
+                print(
+                    f"warning: run {run.path.name!r} has no checkpoint: it is trained from step 0",
+                    file=sys.stderr,
+                )
             run.write("config.json", config)
             stack.pop_all()
         return cls(run, lock, config, env, learner, progress, state)

@@ -37,13 +37,13 @@ def write_suite(path: str = "mine.yaml", **changes: Any) -> str:
         "training": TRAINING,
         "settings": {"sac": SMALL},
     }
-    Path(path).write_text(yaml.safe_dump({**suite, **changes}, sort_keys=False))
+    Path(path).write_text(yaml.safe_dump({**suite, **changes}, sort_keys=False), encoding="utf-8")
     return path
 
 
 def rows_of(folder: str) -> list[dict[str, str]]:
     """Return the rows of a benchmark's results.csv."""
-    with (Path(folder) / "results.csv").open(newline="") as file:
+    with (Path(folder) / "results.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -61,7 +61,7 @@ def test_suite_of_the_package_is_planned_and_listed_in_the_help(name, monkeypatc
     assert plan.name == name and len({job.name for job in plan.jobs}) == len(plan.jobs)
     assert len(plan.jobs) == len(plan.fixed_configs) * len(plan.seeds)
     assert name in said(invoke("benchmark", "--help"))
-    setup = (ROOT / "setup.cfg").read_text()
+    setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
     assert "poise.tools.benchmark = suites/*.yaml" in setup
 
 
@@ -393,7 +393,7 @@ def test_folder_of_another_suite_is_refused(stand_in):
     write_suite(algorithms=["td3"], settings={})
     assert_one_line(invoke("benchmark", "mine.yaml"), 2, "holds another suite")
     assert snapshot(stand_in / "benchmarks") == before
-    Path("benchmarks/mine/suite.json").write_text("{")
+    Path("benchmarks/mine/suite.json").write_text("{", encoding="utf-8")
     assert_one_line(invoke("benchmark", write_suite()), 1, "suite.json cannot be read")
 
 
@@ -429,14 +429,14 @@ def test_damaged_run_is_renamed_and_trained_again(stand_in):
     said(invoke("benchmark", write_suite()))
     folder = Path("benchmarks/mine/cartpole-sac-0")
     (folder / "summary.json").unlink()
-    (folder / "config.json").write_text("{")
+    (folder / "config.json").write_text("{", encoding="utf-8")
     said(invoke("benchmark", "mine.yaml"))
     assert count_starts("cartpole-sac-0") == 1 and count_starts("cartpole-sac-0.damaged-1") == 1
 
 
 def test_finished_run_with_damaged_metrics_is_reported_as_failed(stand_in):
     said(invoke("benchmark", write_suite(seeds=[0, 4])))
-    Path("benchmarks/mine/cartpole-sac-0/metrics.csv").write_text("nonsense\n")
+    Path("benchmarks/mine/cartpole-sac-0/metrics.csv").write_text("nonsense\n", encoding="utf-8")
     result = invoke("benchmark", "mine.yaml")
     assert (
         result.exit_code == 1 and "metrics.csv cannot be read: the run is damaged" in result.stdout
@@ -461,7 +461,7 @@ def test_interrupt_saves_the_runs_and_the_same_command_resumes(stand_in, monkeyp
         and "1 of 3 runs have ended; run the same command to resume" in result.stdout
     )
     assert "failed" not in result.stdout
-    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() == "saved\n"
+    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text(encoding="utf-8") == "saved\n"
     assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0"} and count_starts(
         "cartpole-sac-4"
     ) == 0
@@ -472,7 +472,7 @@ def test_interrupt_saves_the_runs_and_the_same_command_resumes(stand_in, monkeyp
 
 
 def test_unwritable_folder_fails_in_one_line(stand_in):
-    Path("benchmarks").write_text("mine")
+    Path("benchmarks").write_text("mine", encoding="utf-8")
     assert_one_line(invoke("benchmark", write_suite()), 1, "benchmarks")
 
 
@@ -485,7 +485,10 @@ def test_results_write_error_stops_the_processes(stand_in, monkeypatch):
     assert_one_line(
         invoke("benchmark", write_suite(seeds=[3, 0]), "--jobs", "2"), 1, "No space left on device"
     )
-    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() in ("saved\n", "")
+    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text(encoding="utf-8") in (
+        "saved\n",
+        "",
+    )
 
 
 def test_run_progress_is_read_from_complete_rows_only(stand_in):
@@ -495,7 +498,7 @@ def test_run_progress_is_read_from_complete_rows_only(stand_in):
     process.wait()
     process.update_progress()
     assert (process.step, process.latest_return) == (80, "84")
-    with Path("benchmarks/mine/cartpole-sac-4/metrics.csv").open("a") as file:
+    with Path("benchmarks/mine/cartpole-sac-4/metrics.csv").open("a", encoding="utf-8") as file:
         file.write("120,12.0,eval/re")
     process.update_progress()
     assert (process.step, process.latest_return) == (80, "84"), "an incomplete row is ignored"
@@ -509,7 +512,7 @@ def test_env_setting_with_relative_path_resolves_from_the_working_folder(elsewhe
         "PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
     )
     Path("deep").mkdir()
-    Path("deep/paid.txt").write_text("7")
+    Path("deep/paid.txt").write_text("7", encoding="utf-8")
     variants = {"paid": {"env_set": {"path": "deep/paid.txt"}}}
     write_suite(
         envs=["probes:probe/ReadsFile-v0"], training={**TRAINING, "steps": 40}, variants=variants
@@ -547,7 +550,7 @@ def test_real_runs_fail_finish_and_resume(elsewhere, monkeypatch):
     }
     # The same command resumes an unfinished run.
     (run.path / "summary.json").write_text(
-        json.dumps({**run.summary(), "interrupted": 2, "steps": 120})
+        json.dumps({**run.summary(), "interrupted": 2, "steps": 120}), encoding="utf-8"
     )
     command = Job.build_command
     monkeypatch.setattr(

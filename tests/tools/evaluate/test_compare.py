@@ -23,13 +23,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in (0, 1):
         start_run(folder, f"seed-{seed}", seed=seed, steps=100)
     start_run(folder, "elsewhere", "standing", steps=40)
-    config = json.loads((folder / "seed-1" / "config.json").read_text())
+    config = json.loads((folder / "seed-1" / "config.json").read_text(encoding="utf-8"))
     for name, noise_scale in (("noisy", 0.1), ("wide", 0.02)):
         (folder / name).mkdir()
         for subfolder in ("checkpoints", "policies"):
             (folder / name / subfolder).symlink_to(folder / "seed-1" / subfolder)
         config["env_settings"] |= {"reset_noise_scale": noise_scale, "width": 300, "hud": True}
-        (folder / name / "config.json").write_text(json.dumps(config))
+        (folder / name / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
 
 

@@ -155,7 +155,7 @@ def test_image_of_the_right_size_is_returned_unchanged():
 
 
 @pytest.mark.parametrize(("create", "message"), [
-    (lambda path: path.write_text("no image"), "is not an image that can be read"),
+    (lambda path: path.write_bytes(b"no image"), "is not an image that can be read"),
     (lambda path: save_image(path, 200, 100), "200 x 100 pixels"),
     (lambda path: pygame.image.save(pygame.Surface((50, 50)), path), "all black"),
     (lambda path: None, "no such file"),

@@ -301,7 +301,7 @@ def test_damaged_checkpoint_leaves_the_present_one_acting(run, monkeypatch):
 def test_run_takes_precedence_over_env_of_the_same_name(run, tmp_path):
     assert find_run("cartpole", tmp_path) is None
     (tmp_path / "cartpole").mkdir()
-    (tmp_path / "cartpole" / "config.json").write_text("{}")
+    (tmp_path / "cartpole" / "config.json").write_text("{}", encoding="utf-8")
     assert find_run("cartpole", tmp_path).path == tmp_path / "cartpole"
     assert find_run(str(run.path), tmp_path).path == run.path
 

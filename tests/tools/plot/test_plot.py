@@ -102,9 +102,9 @@ def test_results_have_a_variant_column_only_with_variants(tmp_path):
         (tmp_path / "both.csv", alone + varied),
     ):
         write_results(path, written)
-        assert path.read_text().splitlines()[0] == HEADER + ",solved_at" + ",variant" * (
-            written != alone
-        )
+        assert path.read_text(encoding="utf-8").splitlines()[
+            0
+        ] == HEADER + ",solved_at" + ",variant" * (written != alone)
         assert [(result.variant, result.label) for result in read_results(path)] == [
             (own.variant, own.label) for own in written
         ]
@@ -115,7 +115,8 @@ def test_trial_of_a_run_has_all_complete_evaluations(tmp_path):
     run = start_run(tmp_path, solved_at=15.0, stop_when_solved=False).run
     evaluated = read_trial(run)
     ended = [
-        int(line.split(",")[0]) for line in (run.path / "episodes.csv").read_text().splitlines()[1:]
+        int(line.split(",")[0])
+        for line in (run.path / "episodes.csv").read_text(encoding="utf-8").splitlines()[1:]
     ]
     assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0, 200.0]
     assert evaluated.get_column("episodes").tolist() == [
@@ -125,9 +126,10 @@ def test_trial_of_a_run_has_all_complete_evaluations(tmp_path):
         float(score >= 15.0) for score in evaluated.get_column("return")
     ]
     # A run that was killed while it wrote the last evaluation's rows.
-    text = (run.path / "metrics.csv").read_text()
+    text = (run.path / "metrics.csv").read_text(encoding="utf-8")
     (run.path / "metrics.csv").write_text(
-        text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n"
+        text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n",
+        encoding="utf-8",
     )
     assert read_trial(run).get_column("step").tolist() == [60.0, 120.0]
 
@@ -185,7 +187,7 @@ def test_invalid_results_fail_in_one_line(name, elsewhere):
 
 
 def test_invalid_arguments_fail_in_one_line(elsewhere):
-    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
+    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n", encoding="utf-8")
     assert_one_line(invoke("plot", "none.csv"), 2, "none.csv cannot be read: No such file")
     assert_one_line(invoke("plot", "none"), 2, "unknown run 'none'")
     assert_one_line(
@@ -206,7 +208,9 @@ def test_invalid_arguments_fail_in_one_line(elsewhere):
 
 
 def test_results_of_other_programs_may_use_true_and_omit_the_threshold(elsewhere):
-    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n{ROW.replace(',100,', ',200,')[:-1]}True\n")
+    Path("mine.csv").write_text(
+        f"{HEADER}\n{ROW}\n{ROW.replace(',100,', ',200,')[:-1]}True\n", encoding="utf-8"
+    )
     (result,) = read_results(Path("mine.csv"))
     assert result.get_column("solved").tolist() == [0.0, 1.0] and result.solved_at is None
     assert "until solved" in words_of(plot_trials([result], "steps"))
@@ -463,9 +467,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def change(run: Path, part: str, **values: Any) -> None:
     """Change a run's config."""
-    config = json.loads((run / "config.json").read_text())
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     config[part] = {**config[part], **values} if isinstance(config[part], dict) else values["word"]
-    (run / "config.json").write_text(json.dumps(config))
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, *words: Path, axis: str = "steps") -> list[Trial] | None:
@@ -541,7 +545,7 @@ def test_runs_of_different_envs_share_a_folder_but_no_curve(runs, elsewhere, mon
 def test_runs_without_evaluation_have_no_curve(runs, elsewhere):
     shutil.copytree(runs, "here")
     for path in Path("here").glob("*/metrics.csv"):
-        path.write_text("step,seconds,name,value\n")
+        path.write_text("step,seconds,name,value\n", encoding="utf-8")
     assert_one_line(invoke("plot", "here"), 2, "no run has been evaluated yet")
     said(invoke("plot", "here/seed-0"))
 
@@ -623,13 +627,14 @@ def test_interval_of_a_single_run_is_that_of_its_mean_return(runs):
 def test_plot_of_missing_metrics_fails_in_one_line(runs, elsewhere):
     shutil.copytree(runs, "here")
     path = Path("here/seed-0/metrics.csv")
-    lines = path.read_text().splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text(
         "".join(
             line
             for line in lines
             if "reward/" not in line and "losses/" not in line and "std" not in line
-        )
+        ),
+        encoding="utf-8",
     )
     options = ("--runs-dir", "here", "--kind")
     assert_one_line(
@@ -640,11 +645,11 @@ def test_plot_of_missing_metrics_fails_in_one_line(runs, elsewhere):
     assert_one_line(invoke("plot", "seed-0", *options, "losses"), 2, "these runs logged no losses")
     # Without the standard deviation of the returns, the curve has no interval.
     said(invoke("plot", "seed-0", *options, "evaluation"))
-    path.write_text(lines[0])
+    path.write_text(lines[0], encoding="utf-8")
     assert_one_line(
         invoke("plot", "seed-0", *options, "evaluation"), 2, "no run has been evaluated yet"
     )
-    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
+    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n", encoding="utf-8")
     assert_one_line(
         invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv holds evaluations only"
     )
@@ -653,12 +658,12 @@ def test_plot_of_missing_metrics_fails_in_one_line(runs, elsewhere):
 def test_metrics_cut_in_the_last_row_keep_the_rows_before(runs, tmp_path):
     shutil.copytree(runs / "seed-0", tmp_path / "cut")
     whole, path = read_metrics(Run(runs / "seed-0")), tmp_path / "cut" / "metrics.csv"
-    path.write_text(path.read_text().rpartition(",")[0])
+    path.write_text(path.read_text(encoding="utf-8").rpartition(",")[0], encoding="utf-8")
     cut = read_metrics(Run(tmp_path / "cut"))
     assert (
         sum(len(series.values) for series in cut.values())
         == sum(len(series.values) for series in whole.values()) - 1
     )
-    path.write_text("step,name\n")
+    path.write_text("step,name\n", encoding="utf-8")
     with pytest.raises(WorkError, match="the run is damaged"):
         read_metrics(Run(tmp_path / "cut"))

@@ -257,8 +257,8 @@ def write_image(path: Path, colour, size=(64, 48)) -> Path:
 def test_images_are_sorted_in_natural_order(elsewhere, names):
     for name, colour in zip(names, (RED, GREEN, BLUE), strict=True):
         write_image(Path("shots", name), colour)
-    Path("shots", "notes.txt").write_text("no picture")
-    Path("shots", ".hidden.png").write_text("no picture")
+    Path("shots", "notes.txt").write_text("no picture", encoding="utf-8")
+    Path("shots", ".hidden.png").write_text("no picture", encoding="utf-8")
     frames = list(read_video(images_to_video(Path("shots"), Path("all.mp4"), fps=10)))
     for frame, colour in zip(frames, (RED, GREEN, BLUE), strict=True):
         assert near(frame[24, 32], colour)
@@ -306,7 +306,7 @@ def test_images_to_video_module_runs_the_command(elsewhere):
 def test_unusable_folder_fails_in_one_line_and_leaves_nothing(elsewhere, words, message):
     write_image(Path("shots", "1.png"), RED)
     write_image(Path("broken", "1.png"), RED)
-    Path("broken", "2.png").write_text("no picture")
+    Path("broken", "2.png").write_text("no picture", encoding="utf-8")
     Path("empty").mkdir()
     before = snapshot(Path())
     assert_one_line(invoke("images-to-video", "--out", "all.mp4", *words), 2, message)
@@ -364,7 +364,7 @@ def test_tape_with_deviating_replay_fails_in_one_line_without_video(tape):
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda tape: tape.write_text("words"), "is not a tape"),
+        (lambda tape: tape.write_text("words", encoding="utf-8"), "is not a tape"),
         (lambda tape: tape.unlink(), "is not a tape"),
         (
             lambda tape: tape.write_bytes(
@@ -607,7 +607,7 @@ def test_conflicting_options_fail_in_one_line_and_leave_nothing(history, words, 
     ],
 )
 def test_wrong_argument_fails_in_one_line_and_leaves_nothing(videos, words, message):
-    Path("words.mp4").write_text("words " * 100)
+    Path("words.mp4").write_text("words " * 100, encoding="utf-8")
     VideoRecorder(Path("nothing.mp4"), 25).close()
     before = snapshot(Path())
     assert_one_line(invoke("combine", "--out", "all.mp4", *words), 2, message)
@@ -634,7 +634,7 @@ def test_missing_font_fails_in_one_line_and_leaves_nothing(videos, monkeypatch):
 
 @pytest.mark.parametrize("name", ["all.mp4", "all.gif"])
 def test_failed_video_leaves_the_previous_file(videos, monkeypatch, name):
-    Path(name).write_text("mine")
+    Path(name).write_text("mine", encoding="utf-8")
     monkeypatch.setattr(
         Clip,
         "iter_frames",

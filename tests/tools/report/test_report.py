@@ -54,9 +54,9 @@ def runs(short_run, elsewhere) -> Path:
     ):
         shutil.copytree(short_run / "mine", Path("runs", name))
         path = Path("runs", name, "config.json")
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
         config["settings"]["gamma"], config["command"] = gamma, command
-        path.write_text(json.dumps(config))
+        path.write_text(json.dumps(config), encoding="utf-8")
     return Path("runs")
 
 
@@ -299,7 +299,7 @@ def test_lines_with_different_positions_keep_them_and_bars_form_rows():
 
 def test_every_logged_metric_is_in_the_glossary():
     sources = "".join(
-        path.read_text()
+        path.read_text(encoding="utf-8")
         for folder in ("algos", "toolkit")
         for path in (ROOT / folder).rglob("*.py")
     )
@@ -357,7 +357,7 @@ def test_page_describes_all_of_its_runs(runs):
 
 def test_page_loads_nothing_else(runs):
     said(invoke("report", "mine", "--out", "page.html", "--episodes", 1))
-    page = Path("page.html").read_text()
+    page = Path("page.html").read_text(encoding="utf-8")
     for _, attributes in Reader(page).elements:
         for name in ("src", "href", "data", "action", "poster", "srcset"):
             assert (attributes.get(name) or "#").startswith(("#", "data:"))
@@ -367,7 +367,7 @@ def test_page_loads_nothing_else(runs):
 
 def test_user_chosen_names_and_settings_are_escaped(runs):
     said(invoke("report", f"runs/{UGLY}", "--out", "page.html", "--episodes", 1))
-    read = Reader(Path("page.html").read_text())
+    read = Reader(Path("page.html").read_text(encoding="utf-8"))
     assert not read.all("img") and len(read.all("script")) == 1
     assert UGLY in read.words and NASTY in read.words, "unchanged, but escaped"
 
@@ -377,7 +377,9 @@ def test_mean_return_equals_that_of_evaluate(runs):
     mean = json.loads(said(invoke("evaluate", "mine", "--episodes", 4, "--json")))["policy"][
         "return_mean"
     ]
-    assert f"Mean return {mean:,.1f}." in Reader(Path("page.html").read_text()).words
+    assert (
+        f"Mean return {mean:,.1f}." in Reader(Path("page.html").read_text(encoding="utf-8")).words
+    )
 
 
 @pytest.mark.parametrize(
@@ -403,7 +405,7 @@ def test_ending_claims_no_more_than_the_environment_says(
 def test_env_without_rendering_and_margins_has_a_page(elsewhere):
     start_run(Path("runs"), "dark", env="probe/OneDies-v0")
     said(invoke("report", "dark", "--out", "page.html", "--episodes", 2))
-    read = Reader(Path("page.html").read_text())
+    read = Reader(Path("page.html").read_text(encoding="utf-8"))
     assert (
         not read.all("video")
         and "There is no video: environment 'probe/OneDies-v0' cannot be rendered: "
@@ -432,13 +434,16 @@ def test_invalid_arguments_fail_in_one_line_and_write_nothing(runs, words, messa
     shutil.copytree("runs/mine", "runs/empty")
     shutil.rmtree("runs/empty/checkpoints")
     path = Path("runs/standing/config.json")
-    path.write_text(path.read_text().replace("poise/Cartpole-v0", "poise/Standing-v0"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("poise/Cartpole-v0", "poise/Standing-v0"),
+        encoding="utf-8",
+    )
     assert_one_line(invoke("report", *words), 2, message)
     assert sorted(path.name for path in Path().iterdir()) == ["folder.html", "runs"]
 
 
 def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
-    Path("page.html").write_text("the page before")
+    Path("page.html").write_text("the page before", encoding="utf-8")
 
     def full(path, text, **how):
         path.touch()
@@ -451,7 +456,7 @@ def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
             1,
             "No space left on device page.html",
         )
-    assert Path("page.html").read_text() == "the page before" and {
+    assert Path("page.html").read_text(encoding="utf-8") == "the page before" and {
         path.name for path in Path().iterdir()
     } == {
         "page.html",
@@ -461,7 +466,7 @@ def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
 
 def test_page_files_are_package_data():
     config = ConfigParser()
-    config.read(ROOT / "setup.cfg")
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
     patterns = config["options.package_data"]["poise.tools.report"].split(", ")
     names = [path.name for path in report.PAGE_FILES.iterdir() if path.suffix not in (".py", "")]
     assert len(names) == 3 and all(

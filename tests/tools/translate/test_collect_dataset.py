@@ -143,7 +143,7 @@ def test_folder_of_another_dataset_is_refused_and_unchanged(reacher):
 
 
 def test_folder_of_other_files_is_refused_and_unchanged(tmp_path):
-    (tmp_path / "diary.txt").write_text("dear diary")
+    (tmp_path / "diary.txt").write_text("dear diary", encoding="utf-8")
     with pytest.raises(UserError, match="is not empty"):
         collect_dataset(plan(), tmp_path, jobs=1)
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
@@ -167,7 +167,7 @@ def test_damaged_dataset_is_a_one_line_error_that_names_the_folder(reacher, tmp_
     elif damage == "altered":
         frames.write_bytes(frames.read_bytes()[:-1] + b"x")
     else:
-        (folder / CARD).write_text("{")
+        (folder / CARD).write_text("{", encoding="utf-8")
     with pytest.raises(UserError) as caught:
         Dataset(folder)
     assert len(str(caught.value).splitlines()) == 1
@@ -175,4 +175,4 @@ def test_damaged_dataset_is_a_one_line_error_that_names_the_folder(reacher, tmp_
 
 
 def test_plan_is_saved_with_the_data(reacher):
-    assert json.loads((reacher.folder / PLAN_FILE).read_text()) == plan()
+    assert json.loads((reacher.folder / PLAN_FILE).read_text(encoding="utf-8")) == plan()
