@@ -36,7 +36,7 @@ CAPTION_CHARACTERS = 138
 """Characters in a line of the title and of the caption, at FIGURE_WIDTH."""
 
 
-STYLE: Mapping[str, Any] = {
+STYLE: Any = {
     "axes.edgecolor": LIGHT.muted,
     "axes.facecolor": LIGHT.paper,
     "axes.grid": True,
@@ -63,7 +63,7 @@ STYLE: Mapping[str, Any] = {
 """matplotlib's settings for a figure; `styled` applies them to a function that makes one."""
 
 
-styled = rc_context(dict(STYLE))
+styled = rc_context(STYLE)
 
 
 HEALTHY_COLOR = blend(LIGHT.success, LIGHT.paper, 0.14)

@@ -246,9 +246,7 @@ def _plot_metrics(
             for threshold in {group.threshold for group in groups}:
                 if threshold is not None:
                     draw_threshold(axes, threshold, f"solved at {threshold:g}")
-        values = np.concatenate([curve.center for curve in curves if curve is not None] or [[0.0]])
-        smallest = values.min()
-        if name.endswith("loss") and smallest > 0.0 and values.max() > LOG_SCALE_RATIO * smallest:
+        if name.endswith("loss") and _spans_orders_of_magnitude(curves):
             axes.set_yscale("log")
     separate_labels(figure, labels)
     return figure
@@ -264,6 +262,14 @@ def _choose_scale(curves: Sequence[Curve | None]) -> str:
     """Return `log` if the lengths of training differ much."""
     ends = [float(curve.x[-1]) for curve in curves if curve is not None]
     return "log" if ends and max(ends) > MAX_LENGTH_RATIO * min(ends) > 0.0 else "linear"
+
+
+def _spans_orders_of_magnitude(curves: Sequence[Curve | None]) -> bool:
+    """Return whether the values are positive and differ by more than LOG_SCALE_RATIO."""
+    centers = [curve.center for curve in curves if curve is not None]
+    smallest = min((center.min() for center in centers), default=0.0)
+    largest = max((center.max() for center in centers), default=0.0)
+    return bool(smallest > 0.0 and largest > LOG_SCALE_RATIO * smallest)
 
 
 def _list_names(groups: Sequence[RunGroup]) -> str:
