@@ -98,7 +98,7 @@ class Strip(NamedTuple):
 def describe_ending(env: Env, steps: Sequence[EpisodeStep]) -> Ending:
     """Return how an episode of an environment ended.
 
-    A body that can be pushed over falls or stays up. The end of another package's episode is
+    A body that can be pushed over fails or stays up. The end of another package's episode is
     neither a success nor a failure, unless the environment reports one.
     """
     last = steps[-1]
@@ -107,7 +107,8 @@ def describe_ending(env: Env, steps: Sequence[EpisodeStep]) -> Ending:
         return Ending("succeeds", is_success=True)
     can_fall = poise_env is not None and poise_env.push_target() is not None
     if last.terminated and poise_env is not None:
-        return Ending("falls" if can_fall else "fails", is_failure=True)
+        failure = last.info.get("failure")
+        return Ending(f"fails ({failure})" if failure else "fails", is_failure=True)
     if can_fall:
         return Ending("stays up", is_success=True)
     return Ending("ends" if last.terminated else "time limit")
@@ -303,6 +304,5 @@ def _draw_result(sheet: pygame.Surface, rect: pygame.Rect, strip: Strip, limit: 
     filled = bar.copy()
     filled.width = round(bar.width * min(1.0, seconds / limit)) if limit else 0
     pygame.draw.rect(sheet, colour, filled)
-    words = "up for" if strip.ending.words in ("falls", "stays up") else "lasts"
-    text = f"{words} {seconds:.1f} of {limit:g} s"
+    text = f"lasts {seconds:.1f} of {limit:g} s"
     draw_text(sheet, text, rect.left, rect.centery + 20, NOTE_SIZE, MUTED_COLOUR)

@@ -116,6 +116,9 @@ def render_metric_charts(runs: Sequence[Run], names: Sequence[str]) -> Element:
         unit = entry.unit
         if entry.plain_title:
             unit = ", ".join(text for text in (entry.title, entry.unit) if text)
+        has_threshold = name == "eval/return" and threshold is not None
+        if has_threshold:
+            unit += f"; dashed: solved at {threshold:g}"
         charts.append(
             render_chart(
                 entry.plain_title or entry.title,
@@ -123,7 +126,7 @@ def render_metric_charts(runs: Sequence[Run], names: Sequence[str]) -> Element:
                 "environment steps",
                 unit=unit,
                 interpretation=entry.interpretation,
-                threshold=threshold if name == "eval/return" else None,
+                threshold=threshold if has_threshold else None,
             )
         )
     if not charts:
@@ -198,13 +201,10 @@ def render_result(section_id: str, evaluated_run: EvaluatedRun) -> Sequence[Elem
     film = _render_video(evaluated_run.run, traces[0], video_ids[traces[0].seed])
     failed = [trace for trace in traces if trace.is_failure]
     strip = _render_strip(evaluated_run, failed[0]) if failed else None
+    failure = render_first_failure(traces, video_ids, strip)
     return [
-        make_element(
-            "div",
-            make_element("div", film, _render_numbers(evaluated_run)),
-            render_first_failure(traces, video_ids, strip),
-            class_="result",
-        )
+        _render_numbers(evaluated_run),
+        make_element("div", film, failure, class_="result"),
     ]
 
 
