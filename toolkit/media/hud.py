@@ -7,7 +7,6 @@ import numpy as np
 import pygame
 
 from poise.toolkit.appearance import Colour
-from poise.toolkit.environment import HasJoints
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.image import (
     CARD_COLOUR,
@@ -71,6 +70,9 @@ class HudEnv(Protocol):
 
     def failure_margins(self) -> dict[str, float]:
         """Return the remaining margin of each failure."""
+
+    def action_names(self) -> list[str]:
+        """Return a name for each action component."""
 
 
 class BarRow(NamedTuple):
@@ -169,12 +171,9 @@ def _make_margin_rows(env: HudEnv) -> list[BarRow]:
 def _make_action_rows(env: HudEnv) -> list[BarRow]:
     """Return a row for each action in its unit; an action of 0 fills nothing of its bar."""
     components = component_names(env.ACTION)
-    names = [name for name, _ in components]
-    if isinstance(env, HasJoints):
-        names = [joint.name for joint in env.joints()]
     action = env.last_action or (0.0,) * len(components)
     rows = []
-    for name, value, (_, signal) in zip(names, action, components, strict=True):
+    for name, value, (_, signal) in zip(env.action_names(), action, components, strict=True):
         physical = signal.low + (value + 1.0) / 2.0 * (signal.high - signal.low)
         low = 0.5 + min(value, 0.0) / 2.0
         high = 0.5 + max(value, 0.0) / 2.0

@@ -127,7 +127,7 @@ def draw_env(
         panels = [*figure.subplots(num_rows, columns, sharex=True, sharey=True, squeeze=False).flat]
         for index, (label, axes) in enumerate(zip(groups, panels, strict=False)):
             draw_runs(axes, trials, label, axis, line_styles[label], scale, measure)
-            note = _describe_runs(groups[label], axis, measure)
+            note = "; ".join(_describe_runs(groups[label], axis, measure))
             axes.set_title(f"{prefix}{shorten_name(label)}\n", color=line_styles[label].text_color)
             axes.text(
                 0.0, 1.02, note, transform=axes.transAxes, fontsize=NOTE_SIZE, color=LIGHT.muted
@@ -159,7 +159,7 @@ def draw_env(
         axes.text(
             1.04,
             0.78,
-            _describe_runs(groups[label], axis, measure).replace(", ", "\n"),
+            "\n".join(_describe_runs(groups[label], axis, measure)),
             transform=axes.transAxes,
             verticalalignment="top",
             fontsize=NOTE_SIZE,
@@ -292,15 +292,18 @@ def _format_time(time: float, axis: str) -> str:
     return f"{time:,.1f} s" if axis == "seconds" else f"{time:,.0f} {axis}"
 
 
-def _describe_runs(trials: Sequence[Trial], axis: str, measure: str) -> str:
-    """Return how many runs of an algorithm were solved, and after what median time."""
+def _describe_runs(trials: Sequence[Trial], axis: str, measure: str) -> tuple[str, str]:
+    """Return how many runs of an algorithm were solved, and after what median time.
+
+    Without a threshold, return the number of runs and their median last value.
+    """
     count = f"{len(trials)} run{'s' if len(trials) > 1 else ''}"
     if not _has_threshold(trials, measure):
-        return f"{count}, ends at {_compute_final(trials, measure):.3g}"
+        return count, f"ends at {_compute_final(trials, measure):.3g}"
     num_solved = sum(bool(trial.get_column("solved").any()) for trial in trials)
     median = float(np.median([trial.get_time_to_solved(axis) for trial in trials]))
-    time = _format_time(median, axis).replace(",", "") if median < np.inf else "not solved"
-    return f"{num_solved} of {len(trials)} solved, median: {time}"
+    time = _format_time(median, axis) if median < np.inf else "not solved"
+    return f"{num_solved} of {len(trials)} solved", f"median: {time}"
 
 
 def draw_improvements(axes: Axes, improvements: Sequence[Improvement]) -> None:
@@ -385,13 +388,16 @@ def _has_threshold(trials: Sequence[Trial], measure: str) -> bool:
 
 def _format_caption(trials: Sequence[Trial], measure: str, criterion: str) -> str:
     """Explain lines, bands and marks."""
+    envs = group_by_env(trials)
     groups = [
-        group
-        for env_trials in group_by_env(trials).values()
-        for group in group_by_label(env_trials).values()
+        group for env_trials in envs.values() for group in group_by_label(env_trials).values()
     ]
     sentences = [f"{measure.capitalize()} of an evaluation, without exploration."]
-    sentences.append(describe_band(len(group) for group in groups))
+    are_together = any(len(group_by_label(group)) <= MAX_LINES for group in envs.values())
+    if are_together:
+        sentences.append(describe_band(len(group) for group in groups))
+    else:
+        sentences.append("Lines: every run of an algorithm; grey: the runs of the others.")
     columns = [[trial.get_end("steps") for trial in group] for group in groups]
     if any(len(set(ends)) > 1 for ends in columns):
         num_stopped = _count_stopped_when_solved(trials)

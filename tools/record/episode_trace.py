@@ -142,9 +142,9 @@ def read_failure_margins(env: Env) -> list[TraceSample]:
 
 
 def get_action_names(env: Env) -> list[str]:
-    """Return a name for each action component."""
+    """Return a name for each action component: the joint that it moves, if there are joints."""
     if poise_env := unwrap_poise_env(env):
-        return [name for name, _ in component_names(poise_env.ACTION)]
+        return poise_env.action_names()
     shape = env.action_space.shape or (1,)
     return [f"action {number}" for number in range(1, int(np.prod(shape)) + 1)]
 
@@ -165,7 +165,7 @@ def make_action_samples(env: Env, action: Array, std: Array | float = 0.0) -> li
         ]
     samples = []
     signals = [signal for _, signal in component_names(poise_env.ACTION)]
-    names = get_joint_names(env) or get_action_names(env)
+    names = poise_env.action_names()
     for name, signal, value, deviation in zip(names, signals, values, stds, strict=True):
         scale = (signal.high - signal.low) / 2.0
         physical = signal.low + (value + 1.0) * scale
@@ -176,19 +176,13 @@ def make_action_samples(env: Env, action: Array, std: Array | float = 0.0) -> li
     return samples
 
 
-def get_joint_names(env: Env) -> list[str]:
-    """Return the names of the joints that an action moves, in its order; empty without joints."""
-    poise_env = unwrap_poise_env(env)
-    return [joint.name for joint in poise_env.joints()] if isinstance(poise_env, HasJoints) else []
-
-
 def read_action(env: Env, step: EpisodeStep) -> list[TraceSample]:
     """Return the action that was taken, NaN at the start of an episode.
 
     Actions of a Box are clipped to [-1, 1] and named after the joints that they move, where the
     environment has joints; choices form a group of their own.
     """
-    names = get_joint_names(env) or get_action_names(env)
+    names = get_action_names(env)
     is_continuous = isinstance(env.action_space, Box)
     group = "action" if is_continuous else "choice"
     if step.action is None:

@@ -42,8 +42,8 @@ MIN_HEIGHT_WITH_TITLES = 10.0
 
 
 NAME_WIDTH = 0.34
-CURVE_WIDTH = 0.32
-VALUE_WIDTH = 0.14
+CURVE_WIDTH = 0.31
+VALUE_WIDTH = 0.15
 """Widths of name, curve and value, in widths of the column; the rest is for the range."""
 
 

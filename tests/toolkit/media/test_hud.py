@@ -18,7 +18,7 @@ from poise.toolkit.media.hud import (
 )
 from poise.toolkit.media.image import CARD_COLOUR
 from poise.toolkit.settings import EnvSettings
-from poise.toolkit.spaces import Signal
+from poise.toolkit.spaces import Signal, component_names
 
 
 class SampleEnv:
@@ -39,6 +39,10 @@ class SampleEnv:
     def failure_margins(self) -> dict[str, float]:
         """Return two margins, one of which is low."""
         return self.margins
+
+    def action_names(self) -> list[str]:
+        """Return a name for each action component."""
+        return [name for name, _ in component_names(self.ACTION)]
 
 
 def get_rows(env: Any) -> dict[str, Any]:
