@@ -19,8 +19,8 @@ from poise.tools.record.episode_trace import (
 )
 from poise.tools.record.strip_chart import StripCharts
 
-MAX_OBSERVATION_ROWS = 6
-"""Observation components that are listed: a figure's first six are the state of its torso."""
+MAX_OBSERVATION_ROWS = 3
+"""Observation components that are listed: a figure's first three are the pose of its torso."""
 
 
 MAX_WIND = 1.0

@@ -133,9 +133,11 @@ class StripCharts:
             self.by_channel[key] = StripChart(sample, self.history_length)
         return self.by_channel[key]
 
-    def arrange(self, height: float, font_size: int) -> list[list["StripChart"]]:
+    def arrange(
+        self, height: float, font_size: int, *, allow_titles: bool = True
+    ) -> list[list["StripChart"]]:
         """Distribute the charts over as many columns of a height (pixels) as they need."""
-        has_titles = height >= MIN_HEIGHT_WITH_TITLES * font_size
+        has_titles = allow_titles and height >= MIN_HEIGHT_WITH_TITLES * font_size
         room = height / font_size - AXIS_HEIGHT * has_titles
         columns: list[list[StripChart]] = []
         used = math.inf
@@ -153,13 +155,20 @@ class StripCharts:
     def draw(
         self, surface: pygame.Surface, rect: pygame.Rect, font_size: int, max_columns: int = 99
     ) -> None:
-        """Draw the charts into `rect`; those beyond `max_columns` columns are left out."""
-        columns = self.arrange(rect.height, font_size)[:max_columns]
+        """Draw the charts into `rect`, with titles and an axis of time if there is room.
+
+        Charts beyond `max_columns` columns are left out.
+        """
+        columns = self.arrange(rect.height, font_size)
+        has_titles = rect.height >= MIN_HEIGHT_WITH_TITLES * font_size
+        if len(columns) > max_columns:
+            has_titles = False
+            columns = self.arrange(rect.height, font_size, allow_titles=False)[:max_columns]
         for index, charts in enumerate(columns):
             left = rect.left + index * rect.width // len(columns)
             width = rect.width // len(columns)
             column_rect = pygame.Rect(left, rect.top, width, rect.height)
-            self._draw_column(surface, column_rect, charts, font_size)
+            self._draw_column(surface, column_rect, charts, font_size, has_titles)
 
     def _draw_column(
         self,
@@ -167,9 +176,9 @@ class StripCharts:
         rect: pygame.Rect,
         charts: Sequence["StripChart"],
         font_size: int,
+        has_titles: bool,
     ) -> None:
         """Draw titles, charts and axis one below the other; the charts share the height."""
-        has_titles = rect.height >= MIN_HEIGHT_WITH_TITLES * font_size
         header_height = round(HEADER_HEIGHT * font_size) if has_titles else 0
         axis_height = round(AXIS_HEIGHT * font_size) if has_titles else 0
         num_groups = len({chart.group for chart in charts})
@@ -297,8 +306,8 @@ class StripChart:
         if self.has_bounds and self.high >= -self.low:
             return f"of {self.high:.3g}"
         if self.high >= -self.low:
-            return f"max {format_value(self.high, scale)}"
-        return f"min {format_value(self.low, scale)}"
+            return f"max {self.high:.2g}"
+        return f"min {self.low:.2g}".replace("-", MINUS)
 
     def draw(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
         """Draw name, curve, last value and range side by side into `rect`."""
@@ -330,10 +339,10 @@ class StripChart:
         surface.blit(bold_value, bold_value.get_rect(midright=(value_right, rect.centery)))
         range_size = max(MIN_FONT_SIZE, round(0.88 * size))
         range_room = rect.right - gap - value_right - gap // 2
-        description = shorten(self.describe_range(), range_size, range_room)
-        range_text = render_text(description, range_size, MUTED_COLOUR)
+        range_text = render_text(self.describe_range(), range_size, MUTED_COLOUR)
         range_rect = range_text.get_rect(midright=(rect.right - gap, rect.centery))
-        surface.blit(range_text, range_rect)
+        if range_rect.width <= range_room:
+            surface.blit(range_text, range_rect)
 
     def _draw_curve(self, surface: pygame.Surface, rect: pygame.Rect) -> None:
         """Draw the zero line, the area, the curve, and a dot at its end."""

@@ -47,6 +47,18 @@ def test_every_channel_has_a_row_of_a_readable_height(env_id, height):
         assert len(charts) == 1 or len(charts) * MIN_ROW_HEIGHT * font_size <= height
 
 
+def test_titles_give_way_to_charts_where_one_column_has_no_room_for_both():
+    overlay, _ = film("poise/Standing-v0", 480)
+    drawn = []
+    for chart in overlay.charts.by_channel.values():
+        chart.draw = lambda surface, rect, font_size, chart=chart: drawn.append((chart, rect))
+    num_charts = len(overlay.charts)
+    surface = pygame.Surface((320, round(num_charts * MIN_ROW_HEIGHT * 12)))
+    overlay.charts.draw(surface, surface.get_rect(), 12, max_columns=1)
+    assert len(drawn) == num_charts
+    assert all(surface.get_rect().contains(rect) for _, rect in drawn)
+
+
 @pytest.mark.parametrize("env_id", ENVS)
 def test_ranges_do_not_change_within_a_film(env_id):
     env, other_env = make_env(env_id), make_env(env_id)
