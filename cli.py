@@ -203,7 +203,7 @@ def render_options(command: Command) -> Command:
         "--size", type=click.IntRange(16, 2160), help="Height and width of the frame (pixels)."
     )
     hud = click.option(
-        "--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it."
+        "--hud", is_flag=True, help="Draw reward terms, margins and action beside it."
     )
     annotate = click.option(
         "--annotate",
@@ -620,7 +620,7 @@ def play(
 @click.option("-s", "--seed", type=click.IntRange(0), help="Seed of the episode.")
 @render_options
 @click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
-@output_option("--montage", help="With --checkpoint all: all in one video, or in a .png.")
+@output_option("--montage", help="With --checkpoint all: one video or .png of all.")
 @output_option("--tape", help="Save the episode itself too: a few kilobytes.")
 @FORCE
 @ENV_SET
@@ -988,7 +988,7 @@ def replay(tape: Path, **options: Any) -> None:
     "--caption",
     "captions",
     multiple=True,
-    help="One for each video, or '' for none.  [default: the file names]",
+    help="One for each video, or '' for none.  [default: run and step]",
 )
 @MAX_SIZE
 @click.option(

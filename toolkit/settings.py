@@ -244,7 +244,7 @@ class EnvSettings(Settings):
         2, ge=1, le=8, description="images of the last steps in one observation"
     )
     hud: bool = Field(
-        False, description="draw time, return, reward terms, actions and margins over the image"
+        False, description="draw time, return, reward terms, margins and action beside the image"
     )
 
 

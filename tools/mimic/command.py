@@ -16,7 +16,7 @@ from poise.toolkit.media.video import open_recorder, read_frame_rate
 from poise.toolkit.media.window import Window
 from poise.toolkit.pose_task import PoseError
 from poise.toolkit.run import Run
-from poise.tools.mimic.duel import make_duel, record_duel
+from poise.tools.mimic.duel import SETTLE_SECONDS, Duel, make_duel, record_duel
 from poise.tools.mimic.mimic import LEAD_TIME, GoalImageRobot, Mimic
 from poise.tools.mimic.novelty import (
     MAX_NOVELTY,
@@ -147,11 +147,19 @@ def duel_and_show(
             recording = f"; recorded at {frame_rate:.0f} frames per second: {out}"
     finally:
         duel.close()
+    Console().print(f"{_describe_following(duel)}{recording}", soft_wrap=True)
+
+
+def _describe_following(duel: Duel) -> str:
+    """Return how long the follower's error was measured, and its mean."""
+    mean_error = duel.get_mean_error()
+    if mean_error is None:
+        return (
+            f"no error measured: the first {SETTLE_SECONDS:g} s of an episode, in which the "
+            "follower moves to the leader's pose, do not count"
+        )
     duration = duel.counted_steps / duel.rate
-    mean_error = _format_error(duel.get_mean_error())
-    Console().print(
-        f"followed for {duration:.1f} s, mean error {mean_error}{recording}", soft_wrap=True
-    )
+    return f"followed for {duration:.1f} s, mean error {_format_error(mean_error)}"
 
 
 def _check_source(

@@ -230,7 +230,7 @@ class Robot(ABC):
 def draw_side_by_side(images: tuple[Array, Array], captions: tuple[str, str], size: int) -> Array:
     """Return two images (H, W, 3) uint8 side by side, with captions: (size, 2 size, 3) uint8."""
     surface = pygame.Surface((2 * size, size))
-    font = get_font(max(12, size // 18))
+    font = get_font(max(12, size // 30))
     for image, caption, left in zip(images, captions, (0, size), strict=True):
         half = frame_to_surface(image)
         if half.get_size() != (size, size):

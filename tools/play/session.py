@@ -11,7 +11,6 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.experience import EpisodeStep
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.frame import render_frame
-from poise.toolkit.media.hud import draw_hud
 from poise.toolkit.media.image import resize_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import get_versions
@@ -216,18 +215,17 @@ def _describe_outcome(terminated: bool, info: Mapping[str, Any]) -> str:
 
 
 class LiveRenderer:
-    """Render an environment in real time, with a HUD if it is one of Poise.
+    """Render an environment in real time.
 
     Without a GPU, scenes in space render slowly: while they move, they are rendered at a scale that
     fits into FRAME_BUDGET, and enlarged. `size` is the height at which images of other packages'
     environments are shown (pixels; None: as rendered).
     """
 
-    def __init__(self, env: Env, size: int | None = None, *, hud: bool = False) -> None:
+    def __init__(self, env: Env, size: int | None = None) -> None:
         self.env = env
         self.poise_env = unwrap_poise_env(env)
         self.size = size
-        self.has_hud = hud
         self.resolution_scale = 1.0
         """Scale of the full size at which rendering fits into the budget."""
         self.is_downscaled = False
@@ -239,8 +237,6 @@ class LiveRenderer:
         width, height = self._get_display_size(frame)
         if frame.shape[:2] != (height, width):
             frame = resize_frame(frame, width, height)
-        if self.has_hud and self.poise_env is not None:
-            return draw_hud(frame, self.poise_env)
         return frame
 
     def _render_scaled(self, full_resolution: bool) -> Array:

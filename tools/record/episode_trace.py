@@ -30,6 +30,8 @@ class TraceSample(NamedTuple):
     value: float
     std: float = 0.0
     unit: str = ""
+    bounds: tuple[float, float] | None = None
+    """Least and greatest value of the quantity, where they are known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +148,13 @@ def read_reward_terms(env: Env, step: EpisodeStep) -> list[TraceSample]:
         return [TraceSample("reward", "reward", reward)]
     weights = poise_env.REWARD[poise_env.settings.reward]
     terms = step.info["reward_terms"]
-    return [
-        TraceSample("reward", name, weight * terms.get(name, math.nan))
-        for name, weight in weights.items()
-    ]
+    samples = []
+    for name, weight in weights.items():
+        # Terms are in [0, 1] but for a few, which widen the range where it is drawn.
+        bounds = (min(0.0, weight), max(0.0, weight))
+        value = weight * terms.get(name, math.nan)
+        samples.append(TraceSample("reward", name, value, bounds=bounds))
+    return samples
 
 
 def read_failure_margins(env: Env) -> list[TraceSample]:
@@ -158,25 +163,45 @@ def read_failure_margins(env: Env) -> list[TraceSample]:
     if poise_env is None:
         return []
     margins = poise_env.failure_margins()
-    return [TraceSample("margin", name, float(margin)) for name, margin in margins.items()]
+    return [
+        TraceSample("margin", name, float(margin), bounds=(0.0, 1.0))
+        for name, margin in margins.items()
+    ]
 
 
 def get_action_names(env: Env) -> list[str]:
-    """Return a name for each action component."""
+    """Return a name for each action component: the joint that it moves, if there are joints."""
     if poise_env := unwrap_poise_env(env):
-        return [name for name, _ in component_names(poise_env.ACTION)]
+        return poise_env.action_names()
     shape = env.action_space.shape or (1,)
     return [f"action {number}" for number in range(1, int(np.prod(shape)) + 1)]
 
 
 def make_action_samples(env: Env, action: Array, std: Array | float = 0.0) -> list[TraceSample]:
-    """Return a sample for each action component, with its standard deviation."""
-    values = np.ravel(action)
-    stds = np.broadcast_to(std, values.shape)
-    components = zip(get_action_names(env), values, stds, strict=True)
-    return [
-        TraceSample("action", name, float(value), float(std)) for name, value, std in components
-    ]
+    """Return a sample for each action component, with its standard deviation.
+
+    The components of an environment of Poise are in their physical units and named after the joints
+    that they move, where it has joints.
+    """
+    values = np.ravel(action).astype(float)
+    stds = np.broadcast_to(np.ravel(std), values.shape)
+    poise_env = unwrap_poise_env(env)
+    if poise_env is None:
+        components = zip(get_action_names(env), values, stds, strict=True)
+        return [
+            TraceSample("action", name, float(value), float(std)) for name, value, std in components
+        ]
+    samples = []
+    signals = [signal for _, signal in component_names(poise_env.ACTION)]
+    names = poise_env.action_names()
+    for name, signal, value, deviation in zip(names, signals, values, stds, strict=True):
+        scale = (signal.high - signal.low) / 2.0
+        physical = signal.low + (value + 1.0) * scale
+        bounds = (signal.low, signal.high)
+        samples.append(
+            TraceSample("action", name, physical, deviation * scale, signal.unit, bounds)
+        )
+    return samples
 
 
 def read_action(env: Env, step: EpisodeStep) -> list[TraceSample]:
@@ -185,11 +210,7 @@ def read_action(env: Env, step: EpisodeStep) -> list[TraceSample]:
     Actions of a Box are clipped to [-1, 1] and named after the joints that they move, where the
     environment has joints; choices form a group of their own.
     """
-    poise_env = unwrap_poise_env(env)
-    if isinstance(poise_env, HasJoints):
-        names = [joint.name for joint in poise_env.joints()]
-    else:
-        names = get_action_names(env)
+    names = get_action_names(env)
     is_continuous = isinstance(env.action_space, Box)
     group = "action" if is_continuous else "choice"
     if step.action is None:

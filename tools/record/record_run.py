@@ -73,7 +73,11 @@ def record_episode(
             stack.enter_context(closing(ghost_env))
             all_overlays.append(GhostOverlay(ghost, env_id, env, ghost_env, seed))
         if annotate:
-            all_overlays.append(StripChartOverlay(env, get_frame_rate(env), learner))
+            charts = StripChartOverlay(env, get_frame_rate(env), learner)
+            with closing(make_env(env_id, settings)) as other_env:
+                other_steps = run_episode(other_env, ActorPolicy(learner), seed)
+                charts.cover_episode(other_env, other_steps)
+            all_overlays.append(charts)
         all_overlays += overlays
         recorded_steps = record_steps(env, steps, path, all_overlays, slow)
     if tape is not None:
@@ -97,7 +101,12 @@ def render_tape(
     """
     tape = Tape.load(path)
     env = make_render_env(tape.env, tape.settings, make_render_settings(size, hud))
-    overlays = [StripChartOverlay(env, get_frame_rate(env))] if annotate else []
+    overlays = []
+    if annotate:
+        charts = StripChartOverlay(env, get_frame_rate(env))
+        with closing(make_env(tape.env, tape.settings)) as other_env:
+            charts.cover_episode(other_env, tape.replay(other_env))
+        overlays.append(charts)
     out = out or find_free_path(path.with_suffix(".mp4"))
     record_steps(env, tape.replay(env), out, overlays, slow)
     return out

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said
+from matplotlib.text import Text
 from sample_runs import start_run
 
 from poise.toolkit.errors import UserError, WorkError
@@ -23,7 +24,13 @@ from poise.tools.plot.curves import (
     rank_trials,
     summarize,
 )
-from poise.tools.plot.log_plots import RunGroup, plot_evaluation, plot_reward_terms
+from poise.tools.plot.log_plots import (
+    RunGroup,
+    plot_evaluation,
+    plot_losses,
+    plot_reward_terms,
+    plot_run,
+)
 from poise.tools.plot.plot import plot
 from poise.tools.plot.results import (
     EVALUATION_COLUMNS,
@@ -67,8 +74,6 @@ def trial(
 
 def words_of(figure: Any) -> str:
     """Return all text of a figure."""
-    from matplotlib.text import Text
-
     return " ".join(result.get_text() for result in figure.findobj(Text)).replace("\n", " ")
 
 
@@ -213,7 +218,7 @@ def test_results_of_other_programs_may_use_true_and_omit_the_threshold(elsewhere
     )
     (result,) = read_results(Path("mine.csv"))
     assert result.get_column("solved").tolist() == [0.0, 1.0] and result.solved_at is None
-    assert "until solved" in words_of(plot_trials([result], "steps"))
+    assert "1 of 1 solved" in words_of(plot_trials([result], "steps"))
 
 
 # Curves and comparisons.
@@ -357,11 +362,9 @@ def test_trial_plot_has_panels_for_every_env_and_a_caption(axis):
     text = words_of(plot_trials(runs, axis))
     for words in (
         *(
-            "cartpole",
-            "pendulum",
-            "sac (3 runs)",
-            "sb3-sac (3 runs)",
-            "dashed: solved at 10",
+            "cartpole: sac solved in 2 of 3 runs, sb3-sac not solved (3)",
+            "pendulum: sac ends at 10, sb3-sac ends at 3",
+            "solved at 10",
             "fewer than 5 runs",
         ),
         *(
@@ -369,13 +372,13 @@ def test_trial_plot_has_panels_for_every_env_and_a_caption(axis):
             "0 of 3 solved",
             "sac better than sb3-sac",
             "100%",
-            "95 % bootstrap interval",
+            "Line: median of 3 runs; band: lowest to highest.",
         ),
         f"in cartpole solved in fewer {axis}, unsolved runs by their last return; "
         "in pendulum higher return",
     ):
         assert words in text, words
-    assert "Dotted" not in text and plot_trials(runs, axis).get_figwidth() * figures.DPI == 1200
+    assert "Dotted" not in text and plot_trials(runs, axis).get_figwidth() * figures.DPI == 1320
 
 
 def test_trial_plot_caption_explains_runs_that_have_ended():
@@ -385,18 +388,17 @@ def test_trial_plot_caption_explains_runs_that_have_ended():
         in text
     )
     lone = words_of(plot_trials([trial([1.0])], "steps"))
-    assert "sac (1 run)" in lone and "better than" not in lone
+    assert "0 of 1 solved" in lone and "better than" not in lone and "band" not in lone
 
 
 def test_trial_plot_of_another_measure_has_neither_threshold_nor_times():
     runs = [trial([1.0, 12.0 + seed], name, seed) for name in ("sac", "ppo") for seed in range(2)]
-    assert "until solved" in words_of(plot_trials(runs, "steps"))
+    assert "solved at" in words_of(plot_trials(runs, "steps"))
     text = words_of(plot_trials(runs, "steps", "success"))
-    assert "success in evaluation" in text and "Better: more success in the last evaluation" in text
+    assert "success in evaluation (fraction of episodes)" in text
+    assert "Better: more success in the last evaluation" in text
     assert not [
-        words
-        for words in ("return", "dashed: solved at", "until solved", "Bar: median")
-        if words in text
+        words for words in ("return", "solved at", "of 2 solved", "Marker: solved") if words in text
     ]
 
 
@@ -407,15 +409,12 @@ def test_trial_plot_shows_the_thresholds_of_all_variants():
             "steps",
         )
     )
-    assert "dashed: solved at 5.5, 10" in text and "sac near (1 run)" in text
+    assert "solved at 5.5" in text and "solved at 10" in text and "sac near" in text
 
 
-def test_line_styles_of_49_lines_differ():
-    styles = [figures.get_line_style(index) for index in range(49)]
-    assert len({(style.color, style.marker) for style in styles}) == 49
-    assert len({(style.color, str(style.linestyle)) for style in styles}) == 21 and {
-        style.linestyle for style in styles[:7]
-    } == {"-"}
+def test_line_styles_differ_in_colour_and_marker():
+    styles = [figures.get_line_style(index) for index in range(figures.MAX_LINES)]
+    assert len({style.color for style in styles}) == len({style.marker for style in styles}) == 4
 
 
 def test_trial_plot_draws_the_least_certain_comparisons():
@@ -440,7 +439,7 @@ def test_trial_plot_shortens_long_names_beside_the_panels():
     text = words_of(
         plot_trials([trial([1.0, 2.0], name, seed) for name in names for seed in range(2)], "steps")
     )
-    assert f"{names[0]} (2 runs)" in text and "a-run-wh" in text
+    assert "a-run-whose..." in text and names[0] not in text.split("Better")[0]
 
 
 @pytest.mark.parametrize("name", ["curves.png", "deep/curves.svg", "curves.pdf"])
@@ -498,7 +497,8 @@ def test_runs_of_one_configuration_are_aggregated_and_others_drawn_separately(
     for axis in ("steps", "episodes", "seconds"):
         assert drawn(monkeypatch, one, axis=axis) is None
         assert drawn(monkeypatch, one, one, axis=axis) is None
-        assert drawn(monkeypatch, one, other, axis=axis) is None
+        separate = drawn(monkeypatch, one, other, axis=axis) or []
+        assert [result.algorithm for result in separate] == ["seed-0", "other"]
     # The length of training does not separate runs; other settings do, labelled by run name.
     change(one, "training", steps=400, stop_when_solved=False)
     assert [result.algorithm for result in drawn(monkeypatch, one, two, other) or []] == [
@@ -522,7 +522,7 @@ def test_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
     plot(["seed-0"], runs, "steps", Path("curves.png"), measure=measure)
     (axes,) = figures[0].axes
     drawn = axes.get_lines()
-    assert axes.get_ylabel() == f"{measure} of an episode"
+    assert axes.get_ylabel().startswith(f"{measure} of an episode (")
     (line,) = (line for line in drawn if "evaluation" in str(line.get_label()))
     assert np.array_equal(line.get_ydata(), read_trial(Run(runs / "seed-0")).get_column(measure))
     assert len(drawn) == {"return": 2, "length": 2, "success": 1}[measure], (
@@ -667,3 +667,110 @@ def test_metrics_cut_in_the_last_row_keep_the_rows_before(runs, tmp_path):
     path.write_text("step,name\n", encoding="utf-8")
     with pytest.raises(WorkError, match="the run is damaged"):
         read_metrics(Run(tmp_path / "cut"))
+
+
+# Laws of every figure.
+
+
+def make_figures(runs: Path) -> dict[str, Any]:
+    """Return figures of all kinds, of one run, of several and of many."""
+    one, two = (RunGroup.read(name, [Run(runs / name)]) for name in ("seed-0", "seed-1"))
+    many = [one._replace(name=f"a-rather-long-name-{index}") for index in range(6)]
+    trials = [trial([1.0, 4.0, 9.0 + seed], name, seed) for name in "abc" for seed in range(3)]
+    short = [trial([1.0, 2.0], "td3", every=20), trial([2.0, 2.0], "sac"), trial([2.0, 2.0], "ppo")]
+    return {
+        "one run": plot_run(Run(runs / "seed-0"), read_trial(Run(runs / "seed-0")), "steps"),
+        "three": plot_trials(trials, "steps"),
+        "lines that end together": plot_trials(short, "steps"),
+        "many": plot_trials([trial([float(i)], f"try-{i}") for i in range(7)], "seconds"),
+        **{f"losses {len(some)}": plot_losses(some, "steps") for some in ([one], [one, two], many)},
+        "evaluation": plot_evaluation([one, two], "episodes"),
+        "rewards": plot_reward_terms([one, two], "steps"),
+    }
+
+
+@pytest.fixture(scope="module")
+def all_figures(runs) -> dict[str, Any]:
+    return make_figures(runs)
+
+
+KINDS = [
+    "one run",
+    "three",
+    "lines that end together",
+    "many",
+    "losses 1",
+    "losses 2",
+    "losses 6",
+    "evaluation",
+    "rewards",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_text_is_cut_and_no_names_of_lines_overlap(all_figures, kind):
+    figure = all_figures[kind]
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    shown = [
+        text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()
+    ]
+    for axes in figure.axes:
+        shown = [text for text in shown if text not in hidden_labels(axes)]
+    for text in shown:
+        box = text.get_window_extent()
+        assert box.x0 >= -1 and box.x1 <= width + 1, text.get_text()
+        assert box.y0 >= -1 and box.y1 <= height + 1, text.get_text()
+    for axes in figure.axes:
+        names = [text for text in axes.texts if text.get_fontweight() == "bold"]
+        boxes = [name.get_window_extent() for name in names]
+        for index, box in enumerate(boxes):
+            assert not any(
+                box.x0 < other.x1 - 1
+                and other.x0 < box.x1 - 1
+                and box.y0 < other.y1 - 1
+                and other.y0 < box.y1 - 1
+                for other in boxes[:index]
+            ), [name.get_text() for name in names]
+
+
+def hidden_labels(axes: Any) -> list[Any]:
+    """Return the tick labels outside of the axes' limits, which are not drawn."""
+    labels = []
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+            if not low <= tick.get_loc() <= high:
+                labels += [tick.label1, tick.label2]
+    return labels
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_panels_have_no_legend_and_their_axes_a_unit(all_figures, kind):
+    figure = all_figures[kind]
+    assert not figure.legends and not any(axes.get_legend() for axes in figure.axes)
+    text = words_of(figure)
+    assert "environment steps" in text or "episodes" in text or "time (s)" in text
+    if kind.startswith("losses"):
+        assert "reward²" in text and "nats" in text and "ealthy" in text
+        assert "qf_loss" not in text and "qf loss" not in text
+    else:
+        assert "per episode" in text
+
+
+@pytest.mark.parametrize(("num_runs", "words"), [(3, "median of 3"), (10, "interquartile mean")])
+def test_caption_and_curve_agree_on_median_or_interquartile_mean(num_runs, words):
+    values = [1.0, 2.0, 30.0, *[3.0] * 7][:num_runs]
+    trials = [trial([value], seed=seed) for seed, value in enumerate(values)]
+    curve = compute_learning_curve(trials, "steps")
+    assert words in words_of(plot_trials(trials, "steps"))
+    if num_runs < 10:
+        assert (curve.center[0], curve.low[0], curve.high[0]) == (2.0, 1.0, 30.0)
+    else:
+        assert curve.center[0] == pytest.approx(3.0) and curve.high[0] < 30.0
+
+
+def test_axis_is_logarithmic_where_lengths_differ_by_more_than_four():
+    for every, scale in ((20, "log"), (80, "linear")):
+        trials = [trial([1.0, 2.0], "a", every=every), trial([1.0, 2.0], "b")]
+        assert {axes.get_xscale() for axes in plot_trials(trials, "steps").axes} == {scale}
