@@ -364,7 +364,7 @@ READS_OF_FILES = {
     "np.memmap",
 }
 FILE_OPENERS = ("av.", "os.", "Image.", "Run.", "self.")
-"""What opens files with limits of its own: toolkit/media/reader.py sets those of films and pictures."""
+"""What opens files with limits of its own: of films and pictures in toolkit/media/reader.py."""
 
 SAFE_TEXTS = {"printable", "remove_control_characters", "json.dumps"}
 LIBRARY = [path for path in FILES if package_of(path) != "tutorials"]

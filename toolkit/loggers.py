@@ -117,8 +117,9 @@ class CsvLogger:
             self._num_rows[name] = found
             if expected is not None and found < expected:
                 print(
-                    f"warning: {printable(folder / name)} has {found:,} of the {expected:,} rows "
-                    f"that were written up to step {step:,}; the training goes on without the others",
+                    f"warning: {printable(folder / name)} has {found:,} of the {expected:,} "
+                    f"rows that were written up to step {step:,}; "
+                    "the training goes on without the others",
                     file=sys.stderr,
                 )
         with ExitStack() as stack:

@@ -4,6 +4,7 @@ A setting is one line: name, type, default, bounds, meaning. An unknown name or 
 UserError of one line, with the nearest name.
 """
 
+import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -307,10 +308,11 @@ def _shorten(value: Any) -> str:
 
 
 def _parse_number(value: Any) -> Any:
-    """Convert text to a number if it is one: YAML 1.1 reads 1e-3 as text."""
+    """Convert text to a finite number if it is one: YAML 1.1 reads 1e-3 as text."""
     if isinstance(value, str):
         try:
-            return float(value)
+            number = float(value)
         except ValueError:
             return value
+        return number if math.isfinite(number) else value
     return value

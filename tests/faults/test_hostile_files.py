@@ -270,7 +270,8 @@ def foreign(module, trained, elsewhere) -> dict[str, list[str | Path]]:
     signal = {"name": "a", "size": 1, "low": 0, "high": 1, "unit": "m", "meaning": "b"}
     data = elsewhere / "data"
     data.mkdir()
-    card |= {"signals": [signal], "shards": {"shard_0000": {}}}
+    digests = dict.fromkeys(("frames.npy", "signals.npy", "episodes.npy"), "00")
+    card |= {"signals": [signal], "shards": {"shard_0000": digests}}
     (data / "card.json").write_text(json.dumps(card))
     return {
         "evaluate": ["evaluate", run, "--episodes", "1"],

@@ -10,6 +10,7 @@ from typing import Any
 from poise.algos.preset import load_preset, recommend_algorithm, resolve_preset
 from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.files import check_plain
 from poise.toolkit.registry import EnvDescription, describe_env, resolve_env_id
 from poise.toolkit.run import get_versions
 from poise.toolkit.settings import unknown_setting_error
@@ -98,6 +99,10 @@ def plan(request: TrainRequest) -> TrainPlan:
         from poise.tools.train.with_translator import plan_translator
 
         config["translator"] = plan_translator(env)
+    try:
+        check_plain(config)
+    except ValueError as error:
+        raise UserError(f"the settings cannot be saved: {error}") from None
     return TrainPlan(config, env)
 
 

@@ -333,3 +333,13 @@ def test_resume_without_a_checkpoint_says_that_it_begins_again(tmp_path, capsys)
     resume(run)
     assert "run 'run' has no checkpoint: it is trained from step 0" in capsys.readouterr().err
     assert state_of(run) == whole
+
+
+@pytest.mark.parametrize("value", [float("nan"), object()])
+def test_setting_that_no_config_can_hold_is_refused_before_there_is_a_run(tmp_path, value):
+    request = TrainRequest(
+        env="probe/Glitch-v0", algorithm="ppo", env_settings={"what": value}, runs_dir=tmp_path
+    )
+    with pytest.raises(UserError, match="cannot be saved"):
+        start_training(request)
+    assert not [*tmp_path.iterdir()]
