@@ -116,7 +116,7 @@ def test_translator_gets_images_as_in_a_dataset_from_every_camera_position(tmp_p
     duel.mimic.estimate_pose = lambda image: images.append(image) or duel.mimic.pose
     duel.move_camera(0.3, 0.2, 3.0)
     duel.step()
-    env = make(env_id, "rgb_array", width=32, height=32, show_markers=False)
+    env = make(env_id, "rgb_array", width=32, height=32, view="agent")
     env.reset()
     env.unwrapped.set_joint_angles(np.array(duel.leader_env.angles))
     np.testing.assert_array_equal(images, [env.render()])
