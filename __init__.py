@@ -10,6 +10,7 @@ torch nor pygame.
     action = policy(observation)                         # numpy in, numpy out, one or N
 """
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ def train(
     device: str = "auto",
     run: str | None = None,
     runs_dir: str | Path = "runs",
+    **unknown: Any,
 ) -> "Run":
     """Train a policy into a new run folder, as `poise train` does, without console and video.
 
@@ -114,6 +116,7 @@ def train(
         device: "auto", "cpu", "cuda" or "mps".
         run: name of the run; None: `<env>-<algo>-<seed>`.
         runs_dir: folder of the runs.
+        unknown: refused with the name to use; what is not listed here belongs into `settings`.
 
     Returns:
         The run: `run.path`, `run.config`, `run.summary()`; `poise.load(run.path)` gives its policy.
@@ -122,6 +125,9 @@ def train(
         UserError: a name or a setting is wrong; nothing was written.
         WorkError: the training failed; what was saved before is kept.
     """
+    for name, value in unknown.items():
+        raise _unknown_argument_error(name, value)
+
     from poise.tools.train.plan import TrainRequest
     from poise.tools.train.session import start_training
 
@@ -142,6 +148,24 @@ def train(
         device=device,
     )
     return start_training(request).run
+
+
+def _unknown_argument_error(name: str, value: Any) -> Exception:
+    """Return the error for an argument that `train` has not: it says how to write it."""
+    from poise.algos.registry import ALGORITHMS, get_algorithm_class
+    from poise.toolkit.errors import UserError
+    from poise.toolkit.settings import find_setting, unknown_setting_error
+    from poise.toolkit.trainer import TrainSettings
+
+    arguments = {*inspect.signature(train).parameters} - {"unknown"}
+    settings = {*TrainSettings.model_fields}
+    for algorithm in ALGORITHMS:
+        settings |= get_algorithm_class(algorithm).SETTINGS.model_fields.keys()
+    here = find_setting(name, arguments | settings)
+    if not here:
+        return unknown_setting_error("argument of poise.train", name, arguments)
+    advice = f"{here}={value!r}" if here in arguments else f"settings={{{here!r}: {value!r}}}"
+    return UserError(f"unknown argument {name!r} of poise.train: write {advice}")
 
 
 def load(

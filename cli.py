@@ -203,7 +203,7 @@ def render_options(command: Command) -> Command:
         "--size", type=click.IntRange(16, 2160), help="Height and width of the frame (pixels)."
     )
     hud = click.option(
-        "--hud", is_flag=True, help="Draw time, return, reward terms, actions and margins over it."
+        "--hud", is_flag=True, help="Draw reward terms, margins and action beside it."
     )
     annotate = click.option(
         "--annotate",
@@ -620,7 +620,7 @@ def play(
 @click.option("-s", "--seed", type=click.IntRange(0), help="Seed of the episode.")
 @render_options
 @click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
-@output_option("--montage", help="With --checkpoint all: all in one video, or in a .png.")
+@output_option("--montage", help="With --checkpoint all: one video or .png of all.")
 @output_option("--tape", help="Save the episode itself too: a few kilobytes.")
 @FORCE
 @ENV_SET
@@ -630,8 +630,8 @@ def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
     from poise.tools.record.record_savings import record as record_savings
 
-    for path in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
-        show(f"video: {path}")
+    for video in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
+        show(f"video: {video}")
 
 
 @main.command(
@@ -870,7 +870,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     "--image",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Image of a pose, PNG or JPEG, of any size.",
+    help="Picture of a pose, PNG, JPEG or another format, of any size.",
 )
 @path_option("--video", help="Video to follow.")
 @click.option(
@@ -887,6 +887,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     type=click.IntRange(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
+@path_option("--template", help="Write a PNG to draw a pose on, and stop.")
 @output_option("-o", "--out", help="Record the targets and the robot side by side.")
 @FORCE
 @click.option(
@@ -987,7 +988,7 @@ def replay(tape: Path, **options: Any) -> None:
     "--caption",
     "captions",
     multiple=True,
-    help="One for each video, or '' for none.  [default: the file names]",
+    help="One for each video, or '' for none.  [default: run and step]",
 )
 @MAX_SIZE
 @click.option(

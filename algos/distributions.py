@@ -1,8 +1,8 @@
 """Policy distributions over actions, and the heads that make them from a network's outputs.
 
-Each distribution is a batch of B, one for each state. To add one, implement the four methods of
-Distribution and a Head, and enter the head in HEADS. Samples use the given generator, never torch's
-global one.
+Each distribution is a batch of B, one for each state. To add one, implement the four abstract
+methods of Distribution and a Head, and enter the head in HEADS. Samples use the given generator,
+never torch's global one.
 """
 
 import math
@@ -20,9 +20,6 @@ from poise.toolkit.errors import unknown_name_error
 
 LOG_2 = math.log(2.0)
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-
-BOUNDARY_EPS = 1e-6
-"""Margin by which actions are clamped inside their range: at its ends densities may be infinite."""
 
 EPS = 1e-30
 """Keeps the mode of Beta(1, 1) from being 0 / 0."""
@@ -61,6 +58,14 @@ class Distribution(ABC):
     def entropy(self) -> Tensor:
         """Return the entropy -E[log pi(a|s)] in nats, (B,)."""
 
+    def unsquash(self, a: Tensor) -> Tensor:
+        """Return the u that was squashed to `a`; `a` itself where the policy does not squash."""
+        return a
+
+    def log_prob_unsquashed(self, u: Tensor) -> Tensor:
+        """Return log pi(a|s), (B,), of the actions that u is squashed to."""
+        return self.log_prob(u)
+
     def std(self) -> Tensor:
         """Return the standard deviation of actions, estimated from samples with a fixed seed."""
         generator = torch.Generator().manual_seed(0)
@@ -85,21 +90,51 @@ class Gaussian(Distribution):
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return samples that are differentiable in mean and log_std, and their log-densities."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
-        return torch.addcmul(self.mean, noise, self.log_std.exp()), self._log_density(noise)
+        a = torch.addcmul(self.mean, noise, self.log_std.exp())
+        return a, self.log_prob(a)
 
     def log_prob(self, a: Tensor) -> Tensor:
         """Return sum_i -z_i^2 / 2 - log std_i - log(2 pi) / 2 with z = (a - mean) / std."""
-        return self._log_density((a - self.mean) * (-self.log_std).exp())
+        z = (a - self.mean) * (-self.log_std).exp()
+        return -0.5 * z.square().sum(-1) - (self.log_std + HALF_LOG_2PI).sum(-1)
 
     def entropy(self) -> Tensor:
         """Return sum_i log std_i + log(2 pi e) / 2."""
         return (self.log_std + 0.5 + HALF_LOG_2PI).sum(-1).expand(self.mean.shape[:-1])
 
-    def _log_density(self, z: Tensor) -> Tensor:
-        return -0.5 * z.square().sum(-1) - (self.log_std + HALF_LOG_2PI).sum(-1)
+
+class Squashed(Distribution):
+    """a = tanh(u): actions that lie in [-1, 1], from numbers u without bounds.
+
+    Densities are computed from u. In float32, tanh(u) is 1 from u = 9.01 on, and a step of a is
+    worth ever more of u before: a number a alone does not say with which density it was sampled. So
+    the last sample is kept, as torch's TanhTransform(cache_size=1) does, and a learner that needs
+    the density of its actions later stores `unsquash` of them.
+    """
+
+    _last_sample: tuple[Tensor, Tensor] | None = None
+    """The actions that `sample` returned last, and the u that they were squashed from."""
+
+    def unsquash(self, a: Tensor) -> Tensor:
+        """Return u, (B, A): that of the last sample if `a` is this very tensor, else atanh(a).
+
+        atanh ends at the number next to 1: at |u| = 8.66 in float32, at 18.7 in float64.
+        """
+        if self._last_sample is not None and a is self._last_sample[0]:
+            return self._last_sample[1]
+        end = 1.0 - torch.finfo(a.dtype).eps / 2.0
+        return torch.atanh(a.clamp(-end, end))
+
+    def log_prob(self, a: Tensor) -> Tensor:
+        """Return the log-densities of actions, exact for the last sample; see `unsquash`."""
+        return self.log_prob_unsquashed(self.unsquash(a))
+
+    @abstractmethod
+    def log_prob_unsquashed(self, u: Tensor) -> Tensor:
+        """Return log pi(tanh(u)|s), (B,)."""
 
 
-class SquashedGaussian(Distribution):
+class SquashedGaussian(Squashed):
     """a = tanh(u) with u ~ N(mean, exp(log_std)^2), dimensions independent; a lies in (-1, 1).
 
     log pi(a) = sum_i [ log N(u_i) - log(1 - tanh(u_i)^2) ]        (arXiv:1812.05905, appendix C)
@@ -119,11 +154,12 @@ class SquashedGaussian(Distribution):
         noise = torch.empty_like(self.mean).normal_(generator=generator)
         u = torch.addcmul(self.mean, noise, self.log_std.exp())
         log_density = -0.5 * noise.square() - self.log_std - HALF_LOG_2PI - _log_tanh_derivative(u)
-        return torch.tanh(u), log_density.sum(-1)
+        a = torch.tanh(u)
+        self._last_sample = (a, u)
+        return a, log_density.sum(-1)
 
-    def log_prob(self, a: Tensor) -> Tensor:
-        """Return the log-density at u = atanh(a)."""
-        u = torch.atanh(a.clamp(BOUNDARY_EPS - 1.0, 1.0 - BOUNDARY_EPS))
+    def log_prob_unsquashed(self, u: Tensor) -> Tensor:
+        """Return log N(u) - sum_i log(1 - tanh(u_i)^2)."""
         return Gaussian(self.mean, self.log_std).log_prob(u) - _log_tanh_derivative(u).sum(-1)
 
     def entropy(self) -> Tensor:
@@ -135,11 +171,11 @@ class SquashedGaussian(Distribution):
         return Gaussian(self.mean, self.log_std).entropy() + log_det.sum(-1)
 
 
-class Beta(Distribution):
+class Beta(Squashed):
     """a = 2 x - 1 with x ~ Beta(alpha, beta), dimensions independent; alpha, beta (B, A) > 1.
 
     Its support is [-1, 1], so clipping moves no probability to the bounds (Chou, Maturana and
-    Scherer, 2017, ICML).
+    Scherer, 2017, ICML). With a = tanh(u), x = sigmoid(2 u) and 1 - x = sigmoid(-2 u).
     """
 
     def __init__(self, alpha: Tensor, beta: Tensor) -> None:
@@ -157,14 +193,14 @@ class Beta(Distribution):
         g = torch._standard_gamma(self.alpha, generator=generator)
         h = torch._standard_gamma(self.beta, generator=generator)
         a = 2.0 * g / (g + h) - 1.0
+        self._last_sample = (a, 0.5 * (g.log() - h.log()))
         return a, self.log_prob(a)
 
-    def log_prob(self, a: Tensor) -> Tensor:
+    def log_prob_unsquashed(self, u: Tensor) -> Tensor:
         """Return sum_i (alpha_i - 1) log x_i + (beta_i - 1) log(1 - x_i) - log B_i - log 2."""
-        x = (0.5 * (a + 1.0)).clamp(BOUNDARY_EPS, 1.0 - BOUNDARY_EPS)
         log_density = (
-            (self.alpha - 1.0) * x.log()
-            + (self.beta - 1.0) * torch.log1p(-x)
+            (self.alpha - 1.0) * functional.logsigmoid(2.0 * u)
+            + (self.beta - 1.0) * functional.logsigmoid(-2.0 * u)
             - self._log_beta()
             - LOG_2
         )

@@ -1,6 +1,5 @@
 """Off-policy learning: the replay buffer, random first steps, and the number of updates due."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from poise.algos.normalization import make_normalizer
 from poise.toolkit.conversion import PixelVectorSpace
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import Transition
+from poise.toolkit.process import get_physical_memory
 from poise.toolkit.spaces import Array
 
 
@@ -200,8 +200,8 @@ class OffPolicyReplay:
 
 def _check_memory(capacity: int, bytes_per_transition: int) -> None:
     """Raise a UserError where a full buffer would exceed the machine's memory."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if capacity * bytes_per_transition > memory:
+    memory = get_physical_memory()
+    if memory is not None and capacity * bytes_per_transition > memory:
         needed = capacity * bytes_per_transition / 2**30
         available = memory / 2**30
         advised = memory // 4 // bytes_per_transition

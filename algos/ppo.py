@@ -205,7 +205,11 @@ def compute_gae(
 
 
 class Rollout(NamedTuple):
-    """Steps as rows: s (B, O), a (B, A) or (B,), log_pi_old (B,), v_old (B,), A (B,), R (B,)."""
+    """Steps as rows: s (B, O), a (B, A) or (B,), log_pi_old (B,), v_old (B,), A (B,), R (B,).
+
+    Actions are unsquashed (`Distribution.unsquash`): once tanh is full, an action alone does not
+    say with which density it was sampled.
+    """
 
     s: Tensor
     a: Tensor
@@ -281,14 +285,20 @@ class PPO(Learner):
         self.to_device()
         self.optimizers = {"all": Adam(settings.learning_rate, *self.networks.values())}
         self.buffer = RolloutBuffer(settings.rollout_steps)
+        self.last_sample: tuple[Array, Array] | None = None
+        """Actions that `act` sampled last, and what they were squashed from."""
         self.stateful = {"rollout": self.buffer, "returns": self.reward_normalizer}
 
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
         """Return samples of the policy, or its mode without `explore`."""
-        pi = self.net.policy(self.net.normalizer(self.to_tensor(observation)))
-        a = pi.sample(self.generator)[0] if explore else pi.mode()
-        return a.cpu().numpy()
+        pi = self._policy(observation)
+        if not explore:
+            return pi.mode().cpu().numpy()
+        a = pi.sample(self.generator)[0]
+        action = a.cpu().numpy()
+        self.last_sample = (action, pi.unsquash(a).cpu().numpy())
+        return action
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
@@ -299,8 +309,21 @@ class PPO(Learner):
         return v.cpu().numpy(), self.net.policy(s).std().cpu().numpy()
 
     def observe(self, transition: Transition) -> None:
-        """Append one step of N environments to the rollout."""
-        self.buffer.add(transition)
+        """Append one step of N environments to the rollout, with unsquashed actions."""
+        self.buffer.add(transition._replace(action=self._unsquash(transition)))
+
+    def _policy(self, observation: Array) -> Distribution:
+        return self.net.policy(self.net.normalizer(self.to_tensor(observation)))
+
+    @torch.no_grad()
+    def _unsquash(self, transition: Transition) -> Array:
+        """Return what the actions of a transition were squashed from, (N, A) or (N,)."""
+        action = transition.action
+        if self.last_sample is not None and np.array_equal(action, self.last_sample[0]):
+            return self.last_sample[1]
+        # Actions from elsewhere: only their inverse is left.
+        pi = self._policy(transition.observation)
+        return pi.unsquash(torch.as_tensor(action, device=self.device)).cpu().numpy()
 
     def update(self) -> dict[str, float]:
         """Take the epochs over a complete rollout: the algorithm box.
@@ -350,14 +373,14 @@ class PPO(Learner):
         pi, v_old = self.net(s)
         v2 = self.net.value(s2)
         A = compute_gae(r, v_old, v2, terminated, truncated, cfg.gamma, cfg.gae_lambda)
-        columns = (s, a, pi.log_prob(a), v_old, A, A + v_old)
+        columns = (s, a, pi.log_prob_unsquashed(a), v_old, A, A + v_old)
         return Rollout(*(column.flatten(0, 1) for column in columns))
 
     def loss(self, batch: Rollout) -> Tensor:
         """Return L."""
         cfg = self.settings
         pi, v = self.net(batch.s)
-        ratio = (pi.log_prob(batch.a) - batch.log_pi_old).exp()  # (B,)
+        ratio = (pi.log_prob_unsquashed(batch.a) - batch.log_pi_old).exp()  # (B,)
         policy_loss = self.policy_loss(ratio, batch.A)
         value_loss = self.value_loss(v, batch.v_old, batch.R)
         return policy_loss + cfg.value_coef * value_loss - cfg.entropy_coef * pi.entropy().mean()
@@ -387,7 +410,7 @@ class PPO(Learner):
         (Schulman, 2020, "Approximating KL divergence").
         """
         pi, v = self.net(rollout.s)
-        log_ratio = pi.log_prob(rollout.a) - rollout.log_pi_old
+        log_ratio = pi.log_prob_unsquashed(rollout.a) - rollout.log_pi_old
         ratio = log_ratio.exp()
         residual_variance = (rollout.R - rollout.v_old).var(correction=0)
         return_variance = rollout.R.var(correction=0).clamp(min=1e-8)

@@ -249,9 +249,7 @@ class Canvas:
         column = pygame.Surface((1, 2))
         column.set_at((0, 0), top)
         column.set_at((0, 1), bottom)
-        return pygame.transform.smoothscale(column, self._large_surface.get_size()).convert(
-            self._large_surface
-        )
+        return pygame.transform.smoothscale(column, self._large_surface.get_size())
 
     def _point_to_pixel(self, point: Point) -> Point:
         return self._origin[0] + point[0] * self._scale, self._origin[1] - point[1] * self._scale

@@ -171,7 +171,7 @@ class SpatialEnvironment(BaseEnvironment):
         """Load a body from the text of a URDF or of an MJCF file."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "body.xml" if "<mujoco" in text else "body.urdf")
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             return self.load_body(path)
 
     def load_box(self, edge: float, mass: float, rgba: Sequence[float]) -> Body:

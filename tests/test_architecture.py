@@ -50,7 +50,7 @@ def package_of(path: Path) -> str:
 
 def tree_of(path: Path) -> ast.Module:
     """A file as its syntax tree."""
-    return ast.parse(path.read_text(), str(path))
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def imported_modules(tree: ast.AST) -> set[str]:
@@ -124,7 +124,7 @@ def test_imports_form_no_circle():
 def test_file_imports_only_declared_packages(path):
     """Imports are of the standard library, of Poise, or of a package listed in setup.cfg."""
     config = ConfigParser()
-    config.read(ROOT / "setup.cfg")
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
     wanted = config["options"]["install_requires"]
     extras = "".join(config["options.extras_require"].values())
     listed = {
@@ -132,7 +132,7 @@ def test_file_imports_only_declared_packages(path):
         for line in (wanted + extras).splitlines()
         if line.strip()
     }
-    module = {"pygame-ce": "pygame", "pyyaml": "yaml"}
+    module = {"pygame-ce": "pygame", "pyyaml": "yaml", "pillow": "PIL"}
     known = {module.get(name, name.replace("-", "_")) for name in listed} | {
         "pybullet_data",
         "pybullet_utils",
@@ -173,6 +173,61 @@ def test_a_file_does_nothing_that_runs_what_others_wrote(path):
             assert not (keyword.arg in {"shell", "allow_pickle"} and flag), where
 
 
+POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+POSIX_NAMES = {
+    *(f"signal.{name}" for name in ("SIGHUP", "SIGKILL", "SIGSTOP", "SIGCONT", "SIGALRM", "alarm")),
+    *(f"signal.{name}" for name in ("SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGCHLD", "SIGPIPE")),
+    *(f"signal.{name}" for name in ("setitimer", "pthread_sigmask", "sigwait", "pause")),
+    *(f"os.{name}" for name in ("fork", "forkpty", "wait", "waitpid", "killpg", "setsid", "nice")),
+    *(f"os.{name}" for name in ("O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "mkfifo")),
+    *(f"os.{name}" for name in ("getuid", "geteuid", "getgid", "getppid", "getpgid", "chown")),
+    *(f"os.{name}" for name in ("sched_getaffinity", "sched_setaffinity", "getloadavg", "uname")),
+    *(f"os.{name}" for name in ("statvfs", "sync", "fchmod", "fchown", "WNOHANG", "sysconf")),
+}
+"""What Python lacks on Windows."""
+
+SYSTEM_FILES = {ROOT / "toolkit" / "process.py", ROOT / "toolkit" / "files.py"}
+
+
+@EVERY_FILE
+def test_only_two_files_use_what_windows_lacks(path):
+    """They ask first whether it is there; so a look at two files shows what runs on Windows."""
+    if path in SYSTEM_FILES:
+        return
+    tree = tree_of(path)
+    assert not imported(tree) & POSIX_MODULES
+    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not used & POSIX_NAMES
+    words = {keyword.arg for keyword in ast.walk(tree) if isinstance(keyword, ast.keyword)}
+    assert not words & {"preexec_fn", "pass_fds"}
+
+
+FILE_METHODS = {"read_text": "r", "write_text": "w", "open": "r"}
+OPENED_BY_OTHERS = {"av", "os", "Image", "Run", "self", "webbrowser", "session"}
+"""Objects whose `open` opens something else than a text file."""
+
+
+def reads_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes a text file, as far as its words show."""
+    if isinstance(call.func, ast.Attribute):
+        method, owner = call.func.attr, ast.unparse(call.func.value)
+    else:
+        method, owner = ast.unparse(call.func), ""
+    if method not in FILE_METHODS or owner in OPENED_BY_OTHERS or (not owner and method != "open"):
+        return False
+    modes = [node.value for node in call.args if isinstance(node, ast.Constant)]
+    return not (method == "open" and any("b" in str(mode) for mode in modes))
+
+
+@EVERY_FILE
+def test_text_files_are_utf8_on_every_system(path):
+    """Without an encoding, Windows reads and writes the code page of its country."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call) and reads_text(node):
+            words = {keyword.arg for keyword in node.keywords}
+            assert "encoding" in words, f"line {node.lineno}: {ast.unparse(node)}"
+
+
 @EVERY_FILE
 def test_a_file_says_what_it_is(path):
     assert ast.get_docstring(tree_of(path))
@@ -181,7 +236,7 @@ def test_a_file_says_what_it_is(path):
 
 def test_every_package_is_listed_in_the_setup():
     config = ConfigParser()
-    config.read(ROOT / "setup.cfg")
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
     listed = set(config["options"]["packages"].split())
     folders = {path.parent.relative_to(ROOT) for path in FILES}
     assert listed == {".".join(["poise", *folder.parts]) for folder in folders}
@@ -368,3 +423,21 @@ def test_nothing_reaches_the_terminal_but_through_the_console_or_as_printable_te
             assert not re.search(
                 r"\[/?(bold|dim|red|green|yellow|blue|cyan)\b", ast.unparse(node)
             ), f"{where} prints its markup: write markup=True, or style="
+
+
+NOT_IN_PYGAME = {
+    *("aacircle", "flood_fill", "box_blur", "gaussian_blur", "solid_overlay", "FRect", "get_frect"),
+    *("fblits", "premul_alpha_ip", "load_sized_svg", "get_just_pressed", "get_just_released"),
+    *("get_desktop_refresh_rates", "set_window_position", "point_size", "set_linesize", "move_to"),
+}
+"""What pygame-ce has and pygame 2.6, which other packages install over it, does not."""
+
+NEEDS_A_DISPLAY = {"convert", "convert_alpha"}
+
+
+@EVERY_FILE
+def test_a_file_that_draws_needs_neither_pygame_ce_nor_a_display(path):
+    tree = tree_of(path)
+    if "pygame" in imported(tree):
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not used & (NOT_IN_PYGAME | NEEDS_A_DISPLAY)

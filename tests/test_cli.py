@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -297,6 +299,42 @@ def test_train_record_evaluate_and_resume(elsewhere):
     assert len(list((path / "videos").iterdir())) == 1
 
 
+def test_train_evaluate_and_record_speak_of_the_same_step(elsewhere):
+    output = said(invoke("train", "cartpole", *QUICK, "--set", "evaluate_every=50", "--no-video"))
+    run = Run(Path("runs/cartpole-sac-0"))
+    rows = [row for row in records_of(run)["metrics"] if row["name"] == "eval/return"]
+    returns = {int(row["step"]): float(row["value"]) for row in rows}
+    assert list(returns) == [50, 100, 120], "the last policy is evaluated too"
+    best_step = max(returns, key=returns.__getitem__)
+    summary = run.summary()
+    assert (summary["best_step"], summary["last_return"]) == (best_step, returns[120])
+    assert summary["eval/return"] == returns[best_step]
+    which = "the last" if best_step == 120 else "the best"
+    assert f"policy: step {best_step} ({which}), return {returns[best_step]:.1f} " in output
+    assert (f"last:   step 120, return {returns[120]:.1f}" in output) == (best_step != 120)
+    assert f"poise play cartpole-sac-0  (the policy of step {best_step})" in output
+    table = said(invoke("evaluate", "cartpole-sac-0", "--episodes", "2"))
+    assert f"cartpole-sac-0 at step {best_step}: 2 episodes of poise/Cartpole-v0" in table
+    film = said(invoke("record", "cartpole-sac-0", "--out", "film.mp4", "--size", "64"))
+    assert film == f"video: film.mp4 (the policy of step {best_step})\n"
+
+
+def test_success_is_shown_nowhere_where_it_is_not_defined(elsewhere):
+    command = ("train", "probe/Counter-v0", *QUICK, "--no-video")
+    shown = [said(invoke(*command)), said(invoke(*command, "--seed", "1"))]
+    names = ("counter-sac-0", "counter-sac-1")
+    shown.append(said(invoke("evaluate", names[0], "--episodes", "2")))
+    shown.append(said(invoke("evaluate", names[0], "--episodes", "2", "--json")))
+    shown.append(said(invoke("compare", *names, "--episodes", "5")))
+    said(invoke("report", names[0], "--episodes", "2", "--out", "page.html"))
+    page = Path("page.html").read_text()
+    shown.append(re.sub(r"<(style|script)\b.*?</\1>", "", page, flags=re.DOTALL))
+    shown += [path.read_text() for path in Path("runs").glob("*/*.[jc]s*")]
+    assert not [text for text in shown if re.search("succe(ss|ed)", text)]
+    said(invoke("plot", *names, "--kind", "evaluation", "--out", "evaluation.png"))
+    assert_one_line(invoke("plot", *names, "--measure", "success"), 2, "has no success")
+
+
 def test_record_without_out_writes_into_the_run(place):
     output = said(invoke("record", "mine"))
     videos = list(Path("runs/mine/videos").glob("*.mp4"))
@@ -313,7 +351,8 @@ def test_named_preset_fits_its_algorithm_and_is_in_the_help(name):
 def test_options_override_set_and_set_overrides_the_preset(elsewhere):
     Path("my.yaml").write_text(
         "training: {steps: 50, num_envs: 2}\n"
-        "settings: {batch_size: 16, hidden_sizes: [8], learning_starts: 20}\n"
+        "settings: {batch_size: 16, hidden_sizes: [8], learning_starts: 20}\n",
+        encoding="utf-8",
     )
     said(
         invoke(
@@ -479,7 +518,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown activation": ((*TRAIN, "--set", "activation=rel"), "activation='rel'"),
     "setting without =": ((*TRAIN, "--set", "batch_size"), "key=value"),
     "setting that cannot be read": ((*TRAIN, "--set", "hidden_sizes=[8"), "cannot be read"),
-    "not a number": ((*TRAIN, "--set", "learning_rate=.nan"), "learning_rate=nan"),
+    "not a number": ((*TRAIN, "--set", "learning_rate=.nan"), "not finite"),
     "buffer larger than any memory": ((*TRAIN, "--set", "buffer_size=1000000000000000"), "memory"),
     "no steps": (("train", "cartpole", "--steps", "0"), "--steps: 0 is less than 1"),
     "negative steps": (("train", "cartpole", "--steps", "-1"), "--steps: -1 is less than 1"),
@@ -892,23 +931,28 @@ def test_damaged_csv_stops_a_resume_with_one_line_and_is_kept(place, name):
 
 def test_damaged_summary_does_not_stop_evaluate(place):
     damage("summary.json", b"{")
-    said(invoke("evaluate", "mine", "--episodes", "2"))
+    result = invoke("evaluate", "mine", "--episodes", "2")
+    assert result.exit_code == 0 and "policy" in result.stdout
+    warnings = result.stderr.splitlines()
+    assert warnings and all(line.startswith("warning: runs/mine/summary.json") for line in warnings)
 
 
 def test_run_without_a_checkpoint_is_resumed_from_step_0(place):
     shutil.rmtree("runs/mine/checkpoints")
     assert_one_line(invoke("evaluate", "mine"), 2, "no checkpoint yet")
-    said(invoke(*RESUME, "--steps", "60", "--no-video"))
+    result = invoke(*RESUME, "--steps", "60", "--no-video")
+    assert result.exit_code == 0
+    assert "run 'mine' has no checkpoint: it is trained from step 0" in result.stderr
     assert Run(Path("runs/mine")).summary()["steps"] == 60
-    with Path("runs/mine/episodes.csv").open(newline="") as file:
+    with Path("runs/mine/episodes.csv").open(newline="", encoding="utf-8") as file:
         episodes = [int(row["episode"]) for row in csv.DictReader(file)]
     assert episodes and episodes == list(range(1, len(episodes) + 1)), "each episode is logged once"
 
 
 def test_file_in_place_of_the_runs_folder_is_reported_and_kept(elsewhere):
-    Path("runs").write_text("mine")
+    Path("runs").write_text("mine", encoding="utf-8")
     assert_one_line(invoke(*TRAIN), 1, "runs")
-    assert Path("runs").read_text() == "mine"
+    assert Path("runs").read_text(encoding="utf-8") == "mine"
 
 
 def test_runs_folder_without_write_permission_is_reported(elsewhere, monkeypatch):
@@ -930,7 +974,7 @@ def test_runs_folder_without_write_permission_is_reported(elsewhere, monkeypatch
     ids=["film below a file", "film over a folder", "tape in no folder", "tape over a folder"],
 )
 def test_video_or_tape_that_cannot_be_written_is_reported(place, words, message):
-    Path("file").write_text("mine")
+    Path("file").write_text("mine", encoding="utf-8")
     Path("folder.mp4").mkdir()
     before = snapshot(place / "runs")
     assert_one_line(invoke("record", "mine", "--size", "64", *words), 1, message)
@@ -1036,7 +1080,7 @@ def wait_for_episodes(folder: Path, training: subprocess.Popen) -> Run:
     """Return the run of a training, after its first episodes have been logged."""
     for _ in range(600):
         files = list(folder.glob("runs/*/episodes.csv"))
-        if files and len(files[0].read_text().splitlines()) > 3:
+        if files and len(files[0].read_text(encoding="utf-8").splitlines()) > 3:
             return Run(files[0].parent)
         assert training.poll() is None, training.stderr.read()
         time.sleep(0.05)
@@ -1126,6 +1170,7 @@ def test_cli_py_is_the_poise_command(elsewhere):
         capture_output=True,
         text=True,
         check=False,
+        encoding="utf-8",
     )
     assert one.returncode == two.returncode == 0
     assert one.stdout.partition("\n")[2] == two.stdout.partition("\n")[2]
@@ -1152,37 +1197,61 @@ def test_wrong_input_in_a_real_process_prints_no_traceback(elsewhere):
 # The live view of a training.
 
 
-def view_of(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> str:
+def view_of(
+    terminal: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    solved_at: float | None = 360.0,
+    metrics: Mapping[str, float] = MappingProxyType({"eval/success": 0.25}),
+    width: int = 120,
+    **options: Any,
+) -> str:
     """Return what the view of a short training prints."""
     monkeypatch.setattr(console, "PLAIN_LINE_INTERVAL", 0.0)
     page = io.StringIO()
-    with TrainingView(
-        "cartpole sac", 200, 360.0, Console(file=page, force_terminal=terminal, width=120)
-    ) as view:
+    drawn_on = Console(file=page, force_terminal=terminal, width=width)
+    with TrainingView("cartpole sac", 200, solved_at, drawn_on, **options) as view:
         for step in (50, 100):
             view(step, step / 10, {"charts/SPS": 123.0})
-            view(step, step / 10, {RETURN: 7.5, LENGTH: 30.0})
-        view(150, 15.0, {"eval/return": 200.0, "eval/length": 210.0, "eval/success": 0.25})
+            view(step, step / 10, {RETURN: step / 10, LENGTH: 30.0})
+        view(150, 15.0, {"eval/return": 200.0, "eval/length": 210.0, **metrics})
+        view(160, 16.0, {"eval/return": 361.0, "eval/length": 390.0, **metrics})
     return page.getvalue()
 
 
-def test_view_without_a_terminal_prints_plain_lines(monkeypatch):
+def test_view_without_a_terminal_prints_a_line_for_each_evaluation(monkeypatch):
     lines = view_of(False, monkeypatch).splitlines()
-    assert "step 50 of 200, 5 s: steps per second 123.0" in lines[0]
-    assert "return of the last episode 7.5" in lines[1]
-    assert "evaluation return 200.0" in lines[-1] and "step 150 of 200" in lines[-1]
+    assert lines[0] == "step 50 of 200, 5 s: steps per second 123.0", "no return before an episode"
+    assert "training return 7.5, length 30 (mean of the last 2 episodes)" in lines[3]
+    assert lines[-2:] == [
+        "step 150 of 200, 15 s: evaluation return 200.0, length 210, success 25%",
+        "step 160 of 200, 16 s: evaluation return 361.0, length 390, success 25%, solved",
+    ]
     assert not any("\x1b" in line for line in lines)
 
 
-def test_view_on_a_terminal_shows_a_bar_with_eta_and_obeys_no_color(monkeypatch):
+def test_view_on_a_terminal_keeps_a_row_for_each_evaluation_and_obeys_no_color(monkeypatch):
     shown = view_of(True, monkeypatch)
-    assert (
-        "ETA" in shown
-        and "cartpole sac" in shown
-        and "150/200 steps" in shown
-        and "solved at 360" in shown
-    )
+    for words in ("cartpole sac", "150/200 steps", "mean of the last 2 episodes"):
+        assert words in shown
+    rows = [line for line in shown.splitlines() if "####" in line]
+    assert [row.removeprefix("\x1b[2K").split() for row in rows] == [
+        ["150", "200.0", "210", "25%", f"|{13 * '#'}", "|", "360"],
+        ["160", "361.0", "390", "25%", f"|{24 * '#'}|", "solved", "at", "360"],
+    ]
     assert os.environ["NO_COLOR"] and "\x1b[3" not in shown
+    assert "###" not in view_of(True, monkeypatch, width=60), "columns are dropped, not wrapped"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_view_shows_a_success_only_where_it_is_defined(monkeypatch, terminal):
+    assert "success" not in view_of(terminal, monkeypatch, solved_at=None, metrics={})
+
+
+def test_view_says_that_a_training_that_may_be_solved_takes_at_most_so_long(monkeypatch):
+    assert "ETA at most" in view_of(True, monkeypatch)
+    for options in ({"solved_at": None}, {"stop_when_solved": False}):
+        shown = view_of(True, monkeypatch, **options)
+        assert "ETA" in shown and "at most" not in shown
 
 
 def test_plain_lines_are_at_least_ten_seconds_apart():

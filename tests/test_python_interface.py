@@ -45,6 +45,23 @@ def test_make_passes_settings_and_the_render_mode():
 
 
 @pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"lr": 1}, "unknown argument 'lr' of poise.train: write settings={'learning_rate': 1}"),
+        ({"batch_size": 8}, "write settings={'batch_size': 8}"),
+        ({"total_timesteps": 100}, "write steps=100"),
+        ({"n_envs": 2}, "write num_envs=2"),
+        ({"stepz": 100}, "did you mean 'steps'?"),
+    ],
+)
+def test_train_answers_an_unknown_argument_with_what_to_write(elsewhere, argument, message):
+    with pytest.raises(UserError) as caught:
+        poise.train("cartpole", **argument)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
         ("cartpol", {}, "did you mean 'cartpole'"),
@@ -113,8 +130,8 @@ def test_gymnasium_makes_an_environment_by_module_and_id_in_a_fresh_interpreter(
 def test_folders_of_the_users_own_with_our_names_do_no_harm(tmp_path):
     for name in ("tools", "algos", "toolkit", "envs2d", "utils", "cli"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("")
-    (tmp_path / "tools" / "mine.py").write_text("LIMIT = 7.0\n")
+        (tmp_path / name / "__init__.py").write_text("", encoding="utf-8")
+    (tmp_path / "tools" / "mine.py").write_text("LIMIT = 7.0\n", encoding="utf-8")
     (tmp_path / "my_env.py").write_text(
         textwrap.dedent(
             """
@@ -135,7 +152,8 @@ def test_folders_of_the_users_own_with_our_names_do_no_harm(tmp_path):
 
             gymnasium.register("MyEnv-v0", MyEnv, max_episode_steps=5)
             """
-        )
+        ),
+        encoding="utf-8",
     )
     for words in (["list"], ["inspect", "my_env:MyEnv-v0"]):
         done = python("-m", "poise", *words, cwd=tmp_path, PYTHONPATH=_path_with(tmp_path))

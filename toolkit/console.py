@@ -5,6 +5,7 @@ Where there is no terminal, such as in a log file, a view prints plain lines ins
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Timer
@@ -24,22 +25,22 @@ from rich.progress import (
 )
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from poise.toolkit.errors import remove_control_characters
 from poise.toolkit.loggers import LENGTH, RETURN, SPEED
 
 PLAIN_LINE_INTERVAL = 10.0
-"""Seconds between two plain lines of a training."""
+"""Seconds between two plain lines of a training; evaluations have lines of their own."""
 
 
-METRIC_LABELS = {
-    SPEED: "steps per second",
-    RETURN: "return of the last episode",
-    LENGTH: "length of the last episode",
-    "eval/return": "evaluation return",
-    "eval/length": "evaluation length",
-    "eval/success": "evaluation success",
-}
+MEAN_EPISODES = 20
+"""Training episodes whose mean return is shown: one alone says little."""
+
+
+THRESHOLD_BAR_WIDTH = 24
+MIN_WIDTH_OF_BARS = 72
+"""Characters of the bar from 0 to the threshold, and of a terminal that has room for it."""
 
 
 STATUS_LINE_DELAY = 5.0
@@ -89,6 +90,7 @@ class LiveView:
         completed: value at which it begins.
         description: of the bar, for a column that shows `task.description`.
         line_interval: seconds between two plain lines where there is no terminal.
+        remaining: what stands before the remaining time.
     """
 
     def __init__(
@@ -100,12 +102,13 @@ class LiveView:
         completed: int = 0,
         description: str = "",
         line_interval: float,
+        remaining: str = "ETA",
     ) -> None:
         self.console = console
         self.bar = Progress(
             *columns,
             TimeElapsedColumn(),
-            TextColumn("ETA"),
+            TextColumn(remaining),
             TimeRemainingColumn(),
             console=console,
         )
@@ -147,53 +150,116 @@ class LiveView:
 
 
 class TrainingView(LiveView):
-    """Metric logger that shows the progress of a training. Use it in a `with` block."""
+    """Metric logger that shows the progress of a training. Use it in a `with` block.
+
+    Each evaluation is a row that stays. On a terminal a bar follows, and the mean of the last
+    training episodes; the bar's time is an upper bound where the training may be solved before.
+    """
 
     def __init__(
-        self, title: str, steps: int, solved_at: float | None, console: Console | None = None
+        self,
+        title: str,
+        steps: int,
+        solved_at: float | None,
+        console: Console | None = None,
+        *,
+        stop_when_solved: bool = True,
     ) -> None:
         columns = (
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
         )
+        may_end_early = solved_at is not None and stop_when_solved
         super().__init__(
             console or Console(),
             columns,
             total=steps,
             description=title,
             line_interval=PLAIN_LINE_INTERVAL,
+            remaining="ETA at most" if may_end_early else "ETA",
         )
         self.steps = steps
         self.solved_at = solved_at
-        self._latest: dict[str, float] = {}
+        self._speed: float | None = None
+        self._returns: deque[float] = deque(maxlen=MEAN_EPISODES)
+        self._lengths: deque[float] = deque(maxlen=MEAN_EPISODES)
+        self._first_return: float | None = None
 
     def __call__(self, step: int, seconds: float, metrics: Mapping[str, float]) -> None:
-        """Show the latest value of each metric."""
-        self._latest.update(metrics)
+        """Show an evaluation, or update what is shown of the training."""
+        self._speed = metrics.get(SPEED, self._speed)
+        if RETURN in metrics:
+            self._returns.append(metrics[RETURN])
+            self._lengths.append(metrics[LENGTH])
+        is_evaluation = "eval/return" in metrics
         self.bar.update(self.task, completed=step)
         if self.is_live:
-            self.show(self._build_display())
-        elif self.is_line_due():
-            values = [
-                f"{label} {self._latest[name]:.1f}"
-                for name, label in METRIC_LABELS.items()
-                if name in self._latest
-            ]
-            self.console.print(
-                f"step {step:,} of {self.steps:,}, {seconds:.0f} s: {', '.join(values)}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            if is_evaluation:
+                self._print_row(step, metrics)
+            self.show(Group(self.bar, *map(Text, self._describe_training())))
+            return
+        is_due = self.is_line_due()
+        parts = self._describe_evaluation(metrics) if is_evaluation else self._describe_training()
+        if parts and (is_due or is_evaluation):
+            self._print(f"step {step:,} of {self.steps:,}, {seconds:.0f} s: {', '.join(parts)}")
 
-    def _build_display(self) -> Group:
-        table = Table.grid(padding=(0, 2))
-        for name, label in METRIC_LABELS.items():
-            if name in self._latest:
-                has_threshold = name == "eval/return" and self.solved_at is not None
-                threshold = f"solved at {self.solved_at:g}" if has_threshold else ""
-                table.add_row(label, f"{self._latest[name]:,.1f}", threshold)
-        return Group(self.bar, table)
+    def _describe_training(self) -> list[str]:
+        """Return what is known of the training: no return before an episode has ended."""
+        parts = []
+        if self._returns:
+            mean_return = sum(self._returns) / len(self._returns)
+            mean_length = sum(self._lengths) / len(self._lengths)
+            number = len(self._returns)
+            episodes = "the first episode" if number == 1 else f"mean of the last {number} episodes"
+            parts.append(
+                f"training return {mean_return:,.1f}, length {mean_length:,.0f} ({episodes})"
+            )
+        if self._speed is not None:
+            parts.append(f"steps per second {self._speed:,.1f}")
+        return parts
+
+    def _describe_evaluation(self, metrics: Mapping[str, float]) -> list[str]:
+        """Return the results of an evaluation; the success only where it is defined."""
+        parts = [
+            f"evaluation return {metrics['eval/return']:,.1f}",
+            f"length {metrics['eval/length']:,.0f}",
+        ]
+        if "eval/success" in metrics:
+            parts.append(f"success {metrics['eval/success']:.0%}")
+        if self.solved_at is not None and metrics["eval/return"] >= self.solved_at:
+            parts.append("solved")
+        return parts
+
+    def _print_row(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Print an evaluation above the bar, the first with the names of the columns."""
+        has_success = "eval/success" in metrics
+        mean_return = metrics["eval/return"]
+        if self._first_return is None:
+            self._first_return = mean_return
+            heading = "  evaluation at step      return    length"
+            self._print(heading + ("   success" if has_success else ""))
+        row = f"  {step:>18,}  {mean_return:>10,.1f}  {metrics['eval/length']:>8,.0f}"
+        if has_success:
+            row += f"  {metrics['eval/success']:>8.0%}"
+        if self.solved_at is not None and self.console.width >= MIN_WIDTH_OF_BARS:
+            row += f"   {self._draw_bar(mean_return, self.solved_at)}"
+        self._print(row)
+
+    def _draw_bar(self, mean_return: float, solved_at: float) -> str:
+        """Return a bar from 0, or from a first return below it, to the threshold."""
+        start = min(0.0, self._first_return or 0.0)
+        fraction = (mean_return - start) / (solved_at - start) if solved_at > start else 1.0
+        if mean_return >= solved_at:
+            fraction = 1.0
+        filled = int(THRESHOLD_BAR_WIDTH * min(1.0, max(0.0, fraction)))
+        bar = f"|{'#' * filled:<{THRESHOLD_BAR_WIDTH}}|"
+        return (
+            f"{bar} solved at {solved_at:g}" if mean_return >= solved_at else f"{bar} {solved_at:g}"
+        )
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

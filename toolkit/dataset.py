@@ -9,7 +9,9 @@
 Shards are written atomically. The card is written last: a dataset with a card is complete.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -18,7 +20,14 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import read_array, read_json_mapping, sha256, write_json
+from poise.toolkit.files import (
+    PARTIAL_SUFFIX,
+    fsync,
+    read_array,
+    read_json_mapping,
+    sha256,
+    write_json,
+)
 from poise.toolkit.process import temporary_path
 from poise.toolkit.registry import require_trust
 from poise.toolkit.settings import Settings
@@ -65,15 +74,23 @@ class Shard(NamedTuple):
 
     def save(self, folder: Path) -> None:
         """Write the shard atomically."""
-        with temporary_path(folder.with_name(f".{folder.name}.partial")) as partial:
+        with temporary_path(folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")) as partial:
             partial.mkdir(parents=True, exist_ok=True)
             for name, values in self._asdict().items():
-                np.save(partial / f"{name}.npy", values)
+                path = partial / f"{name}.npy"
+                np.save(path, values)
+                fsync(path)
+            fsync(partial)
             partial.replace(folder)
+            fsync(folder.parent)
 
 
 class Dataset:
-    """A dataset on disk. Frames are memory-mapped; signals and episodes are in memory."""
+    """A dataset on disk. Frames are memory-mapped; signals and episodes are in memory.
+
+    Raises:
+        UserError: there is no dataset, or a file is not the one that its card describes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,6 +105,7 @@ class Dataset:
         """Frames per second."""
         self.episode_length = card.sequence
         """Frames per episode."""
+        self._verify(card.shards)
         self.shards = [self._open_shard(name) for name in card.shards]
         self.signal_values: Array = np.concatenate([shard.signals for shard in self.shards])
         self.episodes: Array = np.concatenate([shard.episodes for shard in self.shards])
@@ -96,15 +114,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.episodes)
 
-    def verify(self) -> None:
-        """Compare every file with the card; a UserError names the first that has changed."""
-        for name, digests in self.card["shards"].items():
-            for file, digest in digests.items():
-                if sha256(self.folder / name / file) != digest:
-                    raise UserError(
-                        f"dataset {self.folder} is damaged: "
-                        f"{name}/{file} has changed since it was written"
-                    )
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the card, in hexadecimal: it covers every file of the dataset."""
+        return hashlib.sha256(json.dumps(self.card, sort_keys=True).encode()).hexdigest()
 
     def load_frames(self, rows: Array) -> Array:
         """Return the frames (..., H, W, 3) of `rows`, an integer array of any shape (...)."""
@@ -149,6 +162,16 @@ class Dataset:
         held_out = is_held_out(self.episodes)
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
+    def _verify(self, shards: Mapping[str, Mapping[ShardFile, str]]) -> None:
+        """Compare every file with the sha256 in the card."""
+        for name, digests in shards.items():
+            changed = find_changed_file(self.folder / name, digests)
+            if changed is not None:
+                raise UserError(
+                    f"dataset {self.folder} is damaged: {name}/{changed} is missing or has changed "
+                    "since it was written; `poise dataset` with the same options collects it again"
+                )
+
     def _open_shard(self, name: str) -> Shard:
         path = self.folder / name
         arrays = {field: read_array(path / f"{field}.npy", mapped=True) for field in Shard._fields}
@@ -162,6 +185,22 @@ class Dataset:
         if shard.signals.shape[1] != sum(signal.size for signal in self.signals):
             raise UserError(f"{path / 'signals.npy'} does not hold the signals of {CARD}")
         return shard
+
+
+def find_changed_file(shard: Path, digests: Mapping[Any, str]) -> str | None:
+    """Return the first file of a shard that differs from its sha256 in the card, None if none does.
+
+    A file that is missing, or is no regular file, differs. Digests of other files than a shard has
+    are a ValueError.
+    """
+    if digests.keys() != {f"{field}.npy" for field in Shard._fields}:
+        raise ValueError(f"{CARD} lists other files of {shard.name} than a shard has")
+    for field in Shard._fields:
+        file = f"{field}.npy"
+        path = shard / file
+        if path.is_symlink() or not path.is_file() or sha256(path) != digests[file]:
+            return file
+    return None
 
 
 def write_card(

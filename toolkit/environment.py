@@ -13,7 +13,7 @@ from poise.toolkit.errors import WorkError, unknown_name_error
 from poise.toolkit.interaction import Interaction
 from poise.toolkit.observation import AgentObservation
 from poise.toolkit.settings import EnvSettings
-from poise.toolkit.spaces import Action, Array, Signal, validate_action
+from poise.toolkit.spaces import Action, Array, Signal, component_names, validate_action
 
 
 class Joint(NamedTuple):
@@ -330,6 +330,12 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         last step, thrown balls, grabs.
         """
         return self.get_observation()
+
+    def action_names(self) -> list[str]:
+        """Return a name for each action component: the joint that it moves, if there are joints."""
+        if isinstance(self, HasJoints):
+            return [joint.name for joint in self.joints()]
+        return [name for name, _ in component_names(self.ACTION)]
 
     def interaction(self) -> Interaction | None:
         """Return the disturbances that a person can apply, None if unsupported."""

@@ -6,6 +6,7 @@ depth, and nothing that expands to more than its file holds; all else is a UserE
 which names the file.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -33,6 +34,14 @@ MAX_YAML_BYTES = 64 * 2**10
 """Largest YAML text: presets and suites take a few kB, and PyYAML reads 40 kB a second."""
 
 
+MAX_YAML_VALUES = 10_000
+"""Most values of a YAML text, each alias counted as all that it stands for."""
+
+
+YAML_MERGE_TAG = "tag:yaml.org,2002:merge"
+"""Tag of the key `<<`, which merges a mapping into another."""
+
+
 MAX_TABLE_BYTES = 2**30
 """Largest CSV file: a training of 10 million steps writes about 100 MB."""
 
@@ -44,16 +53,21 @@ MAX_DEPTH = 32
 MAX_INTEGER_BITS = 128
 """Length of the longest whole number: the states of numpy's random generators have 128 bits."""
 
+PARTIAL_SUFFIX = ".partial"
+"""Ending of the name of a file or folder that is being written."""
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
-    An OSError names `path` in place of the temporary one.
+    The content is on the disk before the rename: a power failure leaves the old file or the new
+    one, whole. An OSError names `path` in place of the temporary one.
     """
-    with temporary_path(path.with_name(f".{path.name}.partial")) as partial:
+    with temporary_path(path.with_name(f".{path.name}{PARTIAL_SUFFIX}")) as partial:
         try:
             yield partial
+            fsync(partial)
             partial.replace(path)
         except OSError as error:
             is_own = error.filename in (None, str(partial))
@@ -90,10 +104,27 @@ def sha256(path: Path) -> str:
 
 
 def fsync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file or folder is on the disk.
+
+    Windows flushes only files, and those only through a handle that may write.
+    """
+    if path.is_dir():
+        _fsync_folder(path)
+        return
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _fsync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network disks cannot flush folders.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
     finally:
         os.close(descriptor)
 
@@ -173,7 +204,7 @@ def parse_json(text: str, source: object) -> Any:
 def parse_yaml(text: str, source: object) -> Any:
     """Return the plain values of a YAML text; the UserError for another text names `source`.
 
-    It refuses what `parse_json` refuses, and aliases: a few lines of them stand for gigabytes.
+    It refuses what `parse_json` refuses, and more than MAX_YAML_VALUES values.
     """
     if len(text) > MAX_YAML_BYTES:
         raise UserError(f"{source} cannot be read: YAML of at most {MAX_YAML_BYTES} bytes is read")
@@ -183,7 +214,7 @@ def parse_yaml(text: str, source: object) -> Any:
     except RecursionError:
         raise UserError(f"{source} cannot be read: {_too_deep()}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise UserError(f"{source} cannot be read as YAML: {printable(error)}") from None
+        raise UserError(f"{source} is not valid YAML: {printable(error)}") from None
     return values
 
 
@@ -307,33 +338,51 @@ def _make_unreadable_error(file: Traversable, error: OSError | ValueError) -> Us
 
 
 class _PlainYamlLoader(yaml.SafeLoader):
-    """PyYAML's safe loader without aliases, repeated keys and deep nesting."""
+    """PyYAML's safe loader with bounds, and without keys that occur twice.
 
-    depth = 0
+    An alias (*name) counts as all that it stands for: a few lines of them may stand for gigabytes.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.num_values = 0
+        self.sizes: dict[str, int] = {}
+        """Values that each anchor (&name) stands for."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a node; refuse an alias before it is expanded, and a level too deep."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"line {self.line + 1}: aliases (*name) are not supported")
+        """Compose a node; refuse one that is too deep, too large, or holds itself."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        anchor: str | None = getattr(event, "anchor", None)
+        before = self.num_values
+        if isinstance(event, yaml.AliasEvent):
+            if anchor in self.anchors and anchor not in self.sizes:
+                raise yaml.YAMLError(f"the alias *{anchor} stands for itself")
+            self.num_values += self.sizes.get(str(anchor), 0)
+        self.num_values += 1
         if self.depth > MAX_DEPTH:
             raise yaml.YAMLError(_too_deep())
+        if self.num_values > MAX_YAML_VALUES:
+            raise yaml.YAMLError(f"it holds more than {MAX_YAML_VALUES} values, aliases included")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if anchor is not None:
+            self.sizes[anchor] = self.num_values - before
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Construct a mapping; refuse a key that occurs twice."""
+        """Construct a mapping; refuse a key that occurs twice or is not text."""
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == YAML_MERGE_TAG:
+                continue
             key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                line = key_node.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: the key {key!r} is not text: put it in quotes")
             if key in seen:
-                raise yaml.YAMLError(
-                    f"line {key_node.start_mark.line + 1}: the key {key!r} occurs twice"
-                )
+                raise yaml.YAMLError(f"line {line}: the key {key!r} occurs twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import stat
+import sys
 import threading
 import time
 import traceback
@@ -590,3 +591,24 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def get_physical_memory() -> int | None:
+    """Return the memory of this computer (bytes), None where the system does not name it."""
+    if not hasattr(os, "sysconf"):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def measure_child_memory() -> int:
+    """Return the largest memory that any process started by this one took so far (bytes).
+
+    Raises:
+        UserError: the operating system does not measure it.
+    """
+    try:
+        import resource
+    except ImportError:
+        raise UserError("the memory of a process cannot be measured on Windows") from None
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # Elsewhere in KiB.

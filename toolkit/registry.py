@@ -254,10 +254,14 @@ class EnvDescription:
     @property
     def has_default_reward(self) -> bool:
         """Whether `spec.reward_threshold` applies: it is measured with the default reward."""
-        if self.poise_class is None:
-            return True
-        default_reward = self.poise_class.SETTINGS().reward
-        return bool(self.settings["reward"] == default_reward)
+        return self.poise_class is None or _is_default_reward(
+            self.poise_class, self.settings["reward"]
+        )
+
+    @property
+    def reward_threshold(self) -> float | None:
+        """As `get_reward_threshold` of the environment."""
+        return self.spec.reward_threshold if self.has_default_reward else None
 
 
 def describe_env(
@@ -290,6 +294,23 @@ def make_random_policy(env: Env, seed: int) -> Callable[[Array], Array]:
     space = env.action_space
     space.seed(seed)
     return lambda observation: np.stack([space.sample() for _ in observation])
+
+
+def get_reward_threshold(env: Env) -> float | None:
+    """Return the return at which an environment counts as solved; None where it has none.
+
+    Those of Poise's environments are measured with the default reward, and hold for no other.
+    """
+    poise_env = unwrap_poise_env(env)
+    if env.spec is None:
+        return None
+    if poise_env and not _is_default_reward(type(poise_env), poise_env.settings.reward):
+        return None
+    return env.spec.reward_threshold
+
+
+def _is_default_reward(poise_class: type[BaseEnvironment], reward: str) -> bool:
+    return poise_class.SETTINGS().reward == reward
 
 
 def unwrap_poise_env(env: Env) -> BaseEnvironment | None:

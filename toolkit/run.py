@@ -4,8 +4,10 @@ import importlib.metadata
 import importlib.util
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,12 +15,20 @@ import gymnasium
 from pydantic import ConfigDict, Field
 
 from poise.toolkit import checkpoint
+from poise.toolkit.checkpoint import REMOVED_SUFFIX
 from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
-from poise.toolkit.files import read_json_mapping, write_json
+from poise.toolkit.files import PARTIAL_SUFFIX, read_json_mapping, write_json
+from poise.toolkit.lock import FolderLock
 from poise.toolkit.registry import registered_ids, require_trust, short_name
 from poise.toolkit.settings import Settings
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,78}[A-Za-z0-9_-])?")
+
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices, with any ending: no file can be called so there."""
+
+STEP_PATTERN = re.compile(r"step_[0-9]{9,}")
+"""Names of the folders of checkpoints and policies; anything else beside them is not ours."""
 
 MAX_CHECKPOINTS = 3
 """Checkpoints that are kept, besides the best."""
@@ -28,6 +38,12 @@ MAX_POLICIES = 24
 
 TRANSLATOR = "translator"
 """The `algorithm` in the config of a run that holds a translator in place of a policy."""
+
+KEPT_GROUP = "kept"
+"""Group of a checkpoint that holds the KeptSteps as of its step."""
+
+LEFTOVER_PATTERN = re.compile(rf"\.step_[0-9]+({PARTIAL_SUFFIX}|{REMOVED_SUFFIX})")
+"""Names of the folders that are left when a process is killed while it saves or removes."""
 
 VERSIONED_PACKAGES = ("gymnasium", "numpy", "pymunk", "torch", "pybullet")
 
@@ -71,12 +87,41 @@ class RunSummary(Settings):
     interrupted: int | None = None
 
 
+@dataclass(frozen=True)
+class KeptSteps:
+    """Steps of the checkpoints and policies that a training keeps, in ascending order.
+
+    They follow from the steps of its scheduled saves alone, and are part of every checkpoint: so
+    a resumed training keeps what one that was never stopped keeps.
+    """
+
+    checkpoints: list[int] = field(default_factory=list)
+    policies: list[int] = field(default_factory=list)
+
+    def add_checkpoint(self, step: int, best_step: int | None) -> "KeptSteps":
+        """Return the steps after a save at `step`: the last MAX_CHECKPOINTS, and `best_step`."""
+        steps = sorted({*self.checkpoints, step})
+        last = steps[-MAX_CHECKPOINTS:]
+        return KeptSteps([kept for kept in steps if kept in (*last, best_step)], self.policies)
+
+    def add_policy(self, step: int, max_policies: int) -> "KeptSteps":
+        """Return the steps after a policy at `step`: `max_policies`, spaced evenly."""
+        steps = sorted({*self.policies, step})
+        while len(steps) > max_policies:
+            # gaps[i]: steps between the neighbours of steps[i + 1], if that were removed.
+            gaps = [after - before for before, after in zip(steps, steps[2:], strict=False)]
+            steps.pop(1 + gaps.index(min(gaps)) if gaps else 0)
+        return KeptSteps(self.checkpoints, steps)
+
+
 class Run:
     """A run folder: config.json, the CSVs, checkpoints/, policies/, videos/, summary.json."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._last_saved: Path | None = None
+        self._kept: KeptSteps | None = None
+        self._last_policy_step: int | None = None
+        self._last_save: tuple[int, int | None] | None = None
 
     @classmethod
     def create(cls, runs_dir: Path, name: str | None, env: str, algorithm: str, seed: int) -> Self:
@@ -132,6 +177,12 @@ class Run:
             **parsed.model_dump(mode="json", exclude_unset=parsed.algorithm == TRANSLATOR),
         }
 
+    @property
+    def solved_at(self) -> float | None:
+        """Return at which the training counted as solved; None where it had no threshold."""
+        solved_at: float | None = self.config["training"].get("solved_at")
+        return solved_at
+
     def summary(self) -> dict[str, Any]:
         """Return the results of a finished run, {} while it trains.
 
@@ -160,45 +211,75 @@ class Run:
 
     def checkpoints(self) -> list[Path]:
         """Return all checkpoints, oldest first."""
-        return sorted((self.path / "checkpoints").glob("step_*"))
+        return _step_folders(self.path / "checkpoints")
 
     def policies(self) -> list[Path]:
         """Return all folders with a policy, oldest first: checkpoints, and policies of old ones."""
-        by_name = {path.name: path for path in (self.path / "policies").glob("step_*")}
+        by_name = {path.name: path for path in _step_folders(self.path / "policies")}
         by_name |= {path.name: path for path in self.checkpoints()}
-        return [by_name[name] for name in sorted(by_name)]
-
-    def save_checkpoint(self, step: int, state: checkpoint.State, best_step: int | None) -> Path:
-        """Write the checkpoint of `step`; keep the last MAX_CHECKPOINTS and that of `best_step`."""
-        folder = self.path / "checkpoints" / _checkpoint_name(step)
-        if self._last_saved != folder:
-            checkpoint.save(folder, state)
-            self._last_saved = folder
-        kept = set(self.checkpoints()[-MAX_CHECKPOINTS:])
-        kept.add(self.path / "checkpoints" / _checkpoint_name(best_step or 0))
-        for old in self.checkpoints():
-            if old not in kept:
-                checkpoint.remove(old)
-        return folder
+        return sorted(by_name.values(), key=parse_step)
 
     def save_policy(
         self, step: int, policy: Mapping[str, Any], max_policies: int = MAX_POLICIES
     ) -> None:
-        """Save the policy of `step` apart from its checkpoint, to outlast it.
+        """Save the policy of `step` apart from its checkpoint, to outlast it: call this first.
 
         Beyond `max_policies`, remove policies so that the steps of the others stay evenly spaced.
         """
-        folder = self.path / "policies" / _checkpoint_name(step)
-        if not folder.exists():
-            checkpoint.save(folder, {"policy": policy})
-        kept = sorted(folder.parent.glob("step_*"))
-        while len(kept) > max_policies:
-            # gaps[i]: steps between the neighbours of kept[i + 1], if that were removed.
-            gaps = [
-                parse_step(after) - parse_step(before)
-                for before, after in zip(kept, kept[2:], strict=False)
-            ]
-            checkpoint.remove(kept.pop(1 + gaps.index(min(gaps)) if gaps else 0))
+        if self._last_policy_step != step:
+            self._kept = self._get_kept(step).add_policy(step, max_policies)
+            checkpoint.save(self.path / "policies" / _format_step(step), {"policy": policy})
+            self._last_policy_step = step
+            self._remove_old(step)
+
+    def save_checkpoint(
+        self, step: int, state: checkpoint.State, best_step: int | None, *, is_extra: bool = False
+    ) -> Path:
+        """Write the checkpoint of `step`; keep the last MAX_CHECKPOINTS and that of `best_step`.
+
+        An extra checkpoint, which a training that is never stopped would not write, is kept beside
+        those until the next one.
+        """
+        folder = self.path / "checkpoints" / _format_step(step)
+        if self._last_save != (step, best_step):
+            self._kept = self._get_kept(step)
+            if not is_extra:
+                self._kept = self._kept.add_checkpoint(step, best_step)
+            checkpoint.save(folder, {**state, KEPT_GROUP: asdict(self._kept)})
+            self._last_save = (step, best_step)
+            self._remove_old(step)
+        return folder
+
+    def resume(self, groups: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return `groups` of the latest undamaged checkpoint, to train on from there."""
+        folder, state = self._load_newest("latest", {*groups, KEPT_GROUP})
+        self._kept = KeptSteps(**state.pop(KEPT_GROUP))
+        self._remove_old(parse_step(folder))
+        return state
+
+    def lock(self) -> FolderLock:
+        """Make this process the only one that writes the run, and remove what a killed one left.
+
+        Raises:
+            UserError: another process writes the run; the message names it.
+        """
+        lock = FolderLock(self.path, f"run {self.path.name!r}")
+        try:
+            self._remove_leftovers()
+        except BaseException:
+            lock.release()
+            raise
+        return lock
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed process left half-written or half-removed."""
+        for name in ("checkpoints", "policies"):
+            for path in _list_folder(self.path / name):
+                if LEFTOVER_PATTERN.fullmatch(path.name) and path.is_dir():
+                    shutil.rmtree(path)
+        for path in _list_folder(self.path):
+            if path.name.startswith(".") and path.name.endswith(PARTIAL_SUFFIX) and path.is_file():
+                path.unlink()
 
     def find_checkpoint(self, name: str | None = None) -> Path:
         """Return the checkpoint called `name`: `latest`, `best` or a step; the best for None.
@@ -216,7 +297,7 @@ class Run:
         if name in (None, "latest", "best"):
             return by_step[max(by_step)]
         by_step = {parse_step(path): path for path in self.policies()}
-        if str(name).isdigit() and int(str(name)) in by_step:
+        if str(name).isdecimal() and int(str(name)) in by_step:
             return by_step[int(str(name))]
         raise unknown_name_error("checkpoint", str(name), ["latest", "best", *map(str, by_step)])
 
@@ -228,14 +309,46 @@ class Run:
         A damaged checkpoint is named on standard error, and the newest undamaged one before it is
         used.
         """
+        folder, state = self._load_newest(name, groups)
+        state.pop(KEPT_GROUP, None)
+        return folder, state
+
+    def _load_newest(
+        self, name: str | None, groups: Iterable[str] | None
+    ) -> tuple[Path, dict[str, dict[str, Any]]]:
         newest = self.find_checkpoint(name)
-        candidates = [path for path in newest.parent.glob("step_*") if path <= newest]
-        for folder in sorted(candidates, reverse=True):
+        for folder in reversed(_step_folders(newest.parent)):
+            if parse_step(folder) > parse_step(newest):
+                continue
             try:
                 return folder, checkpoint.load(folder, groups)
             except checkpoint.DamagedCheckpointError as error:
                 print(f"warning: {printable(error)}; trying the one before it", file=sys.stderr)
         raise WorkError(f"run {self.path.name!r} has no undamaged checkpoint up to {newest.name}")
+
+    def _get_kept(self, step: int) -> KeptSteps:
+        """Return the steps that are kept before a save at `step`: without more, those on disk."""
+        if self._kept is not None:
+            return self._kept
+        checkpoints, policies = (
+            [parse_step(path) for path in _step_folders(self.path / name)]
+            for name in ("checkpoints", "policies")
+        )
+        return KeptSteps(
+            [saved for saved in checkpoints if saved < step],
+            [saved for saved in policies if saved < step],
+        )
+
+    def _remove_old(self, step: int) -> None:
+        """Remove checkpoints and policies before `step` that are not kept.
+
+        Later ones were damaged when the training was resumed; it will write them again.
+        """
+        kept = self._get_kept(step)
+        for name, steps in asdict(kept).items():
+            for folder in _step_folders(self.path / name):
+                if parse_step(folder) < step and parse_step(folder) not in steps:
+                    checkpoint.remove(folder)
 
 
 def _unknown_run_error(runs_dir: Path, name: str) -> UserError:
@@ -262,16 +375,39 @@ def parse_step(folder: Path) -> int:
     return int(folder.name.removeprefix("step_"))
 
 
-def _checkpoint_name(step: int) -> str:
+def _format_step(step: int) -> str:
     return f"step_{step:09d}"
+
+
+def _step_folders(folder: Path) -> list[Path]:
+    """Return the folders that are named after a step, in the order of their steps."""
+    paths = [
+        path
+        for path in _list_folder(folder)
+        if STEP_PATTERN.fullmatch(path.name)
+        and path.name == _format_step(parse_step(path))
+        and path.is_dir()
+    ]
+    return sorted(paths, key=parse_step)
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    """Return what a folder holds, [] where there is none; a file in its place is an OSError."""
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def check_name(name: str, kind: str = "run") -> None:
     """Raise a UserError for a text that cannot be a run's name, or a part of one."""
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(
-            f"{kind} name {name!r}: use up to 80 letters, digits, '.', '_' and '-', no path"
+            f"{kind} name {name!r}: use up to 80 letters, digits, '.', '_' and '-', no path, "
+            "and no '.' at the end"
         )
+    if WINDOWS_DEVICES.fullmatch(name):
+        raise UserError(f"{kind} name {name!r}: Windows has a device of that name: choose another")
 
 
 def _numbered_names(name: str) -> Iterator[str]:

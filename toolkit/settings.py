@@ -247,7 +247,7 @@ class EnvSettings(Settings):
         2, ge=1, le=8, description="images of the last steps in one observation"
     )
     hud: bool = Field(
-        False, description="draw time, return, reward terms, actions and margins over the image"
+        False, description="draw time, return, reward terms, margins and action beside the image"
     )
 
 
@@ -297,7 +297,7 @@ def parse_assignments(assignments: Iterable[str], option: str) -> dict[str, Any]
         try:
             values[key.strip()] = _parse_number(parse_yaml(text, "the value"))
         except UserError as error:
-            raise UserError(f"{option} {_shorten(assignment)}: {error}") from None
+            raise UserError(f"{option} {_shorten(assignment)} cannot be read: {error}") from None
     return values
 
 

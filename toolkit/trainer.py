@@ -70,7 +70,9 @@ class TrainSettings(Settings):
         ge=0,
         description="seconds for which an environment in a worker may stand still; 0: no limit",
     )
-    evaluate_every: int = Field(2000, ge=0, description="steps between evaluations; 0: never")
+    evaluate_every: int = Field(
+        2000, ge=0, description="steps between evaluations; 0: only after the last step"
+    )
     evaluate_episodes: int = Field(20, ge=1, le=1000, description="episodes of an evaluation")
     checkpoint_every: int = Field(10_000, ge=1, description="steps between checkpoints")
     log_every: int = Field(1000, ge=1, description="steps between rows of losses")
@@ -92,6 +94,7 @@ class Progress:
     seconds: float = 0.0
     best_step: int | None = None
     best_return: float | None = None
+    last_return: float | None = None
     solved_step: int | None = None
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -138,6 +141,7 @@ class Progress:
 
     def add_evaluation(self, mean_return: float, solved_at: float | None) -> bool:
         """Record the mean return of an evaluation; return whether it is the best so far."""
+        self.last_return = mean_return
         if solved_at is not None and mean_return >= solved_at:
             self.solved_step = self.solved_step or self.step
         is_best = self.best_return is None or mean_return > self.best_return
@@ -149,7 +153,7 @@ class Progress:
     def summarize(
         self, metrics: Mapping[str, float], interrupt_signal: int | None = None
     ) -> dict[str, Any]:
-        """Return the content of summary.json; `metrics` are those of the final evaluation."""
+        """Return the content of summary.json; `metrics` are those of the policy of `best_step`."""
         return {
             "steps": self.step,
             "episodes": self.episode,
@@ -157,6 +161,7 @@ class Progress:
             "solved": self.solved_step is not None,
             "solved_step": self.solved_step,
             "best_step": self.best_step,
+            "last_return": self.last_return,
             "interrupted": interrupt_signal,
             **metrics,
         }
@@ -175,6 +180,9 @@ def train(
 ) -> Progress:
     """Train from `progress` on until the steps are spent, it is solved, or `should_stop`.
 
+    The policy of the last step is always evaluated. Where `evaluate_every` does not ask for it, no
+    checkpoint knows of it, so that a run with more steps goes on as if it had not ended here.
+
     Evaluation, checkpoints and logging consume none of the learner's random numbers: the weights
     are the same without them.
 
@@ -183,40 +191,54 @@ def train(
         WorkerError: an environment in a worker process failed. `progress` and `envs.get_state()`
             are those of the step before.
     """
-    if progress.is_finished(settings):
-        return progress
     num_envs = settings.num_envs
     log = TrainingLog(loggers, progress.seconds)
-    last_log_step = progress.step
-    last_log_seconds = progress.seconds
-
-    for transition in collect(envs, ActorPolicy(algorithm, explore=True)):
-        algorithm.observe(transition)
-        progress.step += num_envs
-        progress.accumulate(algorithm.update())
-        progress.seconds = log.seconds
-
-        for episode in envs.finished_episodes:
-            log.write(progress.step, progress.add_episode(episode))
-
-        if progress.is_due(settings.log_every, num_envs):
-            elapsed = max(1e-9, progress.seconds - last_log_seconds)
-            speed = (progress.step - last_log_step) / elapsed
-            last_log_step = progress.step
-            last_log_seconds = progress.seconds
-            log.write(progress.step, {SPEED: speed, **progress.pop_means()})
-
-        if evaluator is not None and progress.is_due(settings.evaluate_every, num_envs):
-            result = evaluator(ActorPolicy(algorithm))
-            metrics = result.metrics()
+    if not progress.is_finished(settings):
+        last_log_step = progress.step
+        last_log_seconds = progress.seconds
+        for transition in collect(envs, ActorPolicy(algorithm, explore=True)):
+            algorithm.observe(transition)
+            progress.step += num_envs
+            progress.accumulate(algorithm.update())
             progress.seconds = log.seconds
-            log.write(progress.step, metrics)
-            if progress.add_evaluation(metrics["eval/return"], settings.solved_at):
-                save(progress)
 
-        if progress.is_due(settings.checkpoint_every, num_envs):
-            save(progress)
-        if progress.is_finished(settings) or should_stop():
-            break
-    save(progress)
+            for episode in envs.finished_episodes:
+                log.write(progress.step, progress.add_episode(episode))
+
+            if progress.is_due(settings.log_every, num_envs):
+                elapsed = max(1e-9, progress.seconds - last_log_seconds)
+                speed = (progress.step - last_log_step) / elapsed
+                last_log_step = progress.step
+                last_log_seconds = progress.seconds
+                log.write(progress.step, {SPEED: speed, **progress.pop_means()})
+
+            if evaluator is not None and progress.is_due(settings.evaluate_every, num_envs):
+                is_best = _evaluate(algorithm, settings, progress, log, evaluator)
+                if is_best:
+                    save(progress)
+
+            if progress.is_due(settings.checkpoint_every, num_envs):
+                save(progress)
+            if progress.is_finished(settings) or should_stop():
+                break
+        save(progress)
+
+    is_evaluated = progress.is_due(settings.evaluate_every, num_envs)
+    is_at_end = progress.is_finished(settings) and not should_stop()
+    if evaluator is not None and is_at_end and not is_evaluated:
+        _evaluate(algorithm, settings, progress, log, evaluator)
     return progress
+
+
+def _evaluate(
+    algorithm: Algorithm,
+    settings: TrainSettings,
+    progress: Progress,
+    log: TrainingLog,
+    evaluator: Evaluator,
+) -> bool:
+    """Evaluate and log the policy of this step; return whether it is the best so far."""
+    metrics = evaluator(ActorPolicy(algorithm)).metrics()
+    progress.seconds = log.seconds
+    log.write(progress.step, metrics)
+    return progress.add_evaluation(metrics["eval/return"], settings.solved_at)

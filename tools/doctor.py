@@ -21,11 +21,11 @@ REQUIRED_PACKAGES = (
     "numpy",
     "gymnasium",
     "pymunk",
-    "pygame-ce",
     "torch",
     "safetensors",
     "pydantic",
     "av",
+    "pillow",
     "matplotlib",
     "tensorboard",
 )
@@ -66,6 +66,7 @@ def _check_required() -> Iterator[Check]:
 
 
 def _check_optional() -> Iterator[Check]:
+    yield _check_pygame()
     has_pybullet = importlib.util.find_spec("pybullet") is not None
     yield Check(
         "3D environments",
@@ -82,6 +83,23 @@ def _check_optional() -> Iterator[Check]:
         else "no display: `poise play` needs one, videos do not",
     )
     yield Check("cores", True, str(count_cores()))
+
+
+def _check_pygame() -> Check:
+    """Check that no other package's `pygame` lies over that of pygame-ce. Poise draws with both."""
+    try:
+        import pygame
+    except ImportError:
+        return Check("pygame-ce", False, "missing: pip install pygame-ce")
+    version = pygame.version.ver
+    if getattr(pygame, "IS_CE", False):
+        return Check("pygame-ce", True, version)
+    return Check(
+        "pygame-ce",
+        False,
+        f"the package pygame {version} lies over it: "
+        "pip uninstall pygame, then pip install --force-reinstall pygame-ce",
+    )
 
 
 def _run_check(name: str, check: Callable[[], str]) -> Check:

@@ -82,13 +82,13 @@ judges = {reward: Evaluator(ID, {"reward": reward}, 20) for reward in REWARDS}
 a_step = []
 for bend in (0.6, 0.9):
     survival, posture = (judges[reward](crouch(bend)) for reward in REWARDS)
-    assert survival.successes.any() and set(survival.returns[survival.successes]) == {
-        400.0
-    }  # All who stay up are equal,
+    stays_up = ~survival.terminated
+    # All who stay up are equal,
+    assert stays_up.any() and set(survival.returns[stays_up]) == {400.0}
     assert np.array_equal(
         survival.returns, survival.lengths
     )  # because survival counts steps and sees nothing else.
-    a_step.append(posture.returns[posture.successes].mean() / 400)
+    a_step.append(posture.returns[~posture.terminated].mean() / 400)
 print(
     f"survival pays 1 a step for each; posture pays {a_step[0]:.2f} for bent knees"
     f" and {a_step[1]:.2f} for a deep crouch"

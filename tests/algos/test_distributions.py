@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -229,6 +230,74 @@ def test_a_samples_own_log_prob_is_log_prob_of_it(kind):
         assert len(a.unique()) == a.numel(), "every number is drawn by itself"
     else:
         assert a.dtype == torch.int64
+
+
+MEANS = (-50.0, -9.0, -3.0, 0.0, 5.0, 7.0, 9.0, 20.0)
+LOG_STDS = (-5.0, -3.0, -1.0, 0.0, 2.0)
+
+
+def extreme_policies(kind: str) -> Iterator[Distribution]:
+    """Yield distributions of 2,000 rows in float32, up to the ends of what a network gives."""
+    whole = torch.ones(2_000, 1)
+    if kind == "beta":
+        for alpha, beta in itertools.product((1.0, 1.001, 2.0, 60.0, 1e4), repeat=2):
+            yield Beta(alpha * whole, beta * whole)
+    elif kind in NUMBERS:
+        kind_class = SquashedGaussian if kind == "squashed_gaussian" else Gaussian
+        for mean, log_std in itertools.product(MEANS, LOG_STDS):
+            yield kind_class(mean * whole, log_std * whole)
+    else:
+        for low, high in itertools.product((-1e4, -100.0, 0.0), (0.0, 30.0, 1e4)):
+            logits = torch.tensor([low, high, 0.0, 1.0, low, 0.5]).expand(2_000, -1)
+            yield made(kind, logits)
+
+
+def exact_log_prob(policy: Distribution, a: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    """log pi of samples in float64, from u = atanh(a) as it was sampled."""
+    a = a.double()
+    u = u.double()
+    log_slope = 2.0 * (math.log(2.0) - u.abs() - torch.log1p(torch.exp(-2.0 * u.abs())))
+    match policy:
+        case SquashedGaussian():
+            base = distributions.Normal(policy.mean.double(), policy.log_std.double().exp())
+            return (base.log_prob(u) - log_slope).sum(-1)
+        case Beta():
+            alpha, beta = policy.alpha.double(), policy.beta.double()
+            log_x, log_rest = (-torch.logaddexp(torch.zeros_like(u), v) for v in (-2 * u, 2 * u))
+            log_beta = torch.lgamma(alpha) + torch.lgamma(beta) - torch.lgamma(alpha + beta)
+            density = (alpha - 1.0) * log_x + (beta - 1.0) * log_rest - log_beta - math.log(2.0)
+            return density.sum(-1)
+        case Gaussian():
+            base = distributions.Normal(policy.mean.double(), policy.log_std.double().exp())
+            return base.log_prob(a).sum(-1)
+        case Categorical():
+            return policy.log_probs.double().gather(-1, (a - policy.start).long()[:, None])[:, 0]
+    assert isinstance(policy, MultiCategorical)
+    parts = zip(policy.categoricals, a.unbind(-1), strict=True)
+    return sum(exact_log_prob(part, choice, choice) for part, choice in parts)
+
+
+@EVERY_KIND
+def test_log_prob_of_own_samples_is_exact_however_extreme_the_policy_is(kind):
+    """Once tanh is full, an action alone does not say with which density it was sampled."""
+    for policy in extreme_policies(kind):
+        a, log_pi = policy.sample(generator())
+        u = policy.unsquash(a)
+        exact = exact_log_prob(policy, a, u)
+        for found in (log_pi, policy.log_prob(a), policy.log_prob_unsquashed(u)):
+            assert torch.isfinite(found).all()
+            np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["squashed_gaussian", "beta"])
+def test_log_prob_of_given_actions_is_exact_until_the_number_next_to_one(kind):
+    policy = made(kind, rows(4, 1, 6).expand(2_000, -1))
+    a = torch.tanh(torch.linspace(-8.0, 8.0, 2_000))[:, None].expand(-1, 3)
+    exact = exact_log_prob(made(kind, rows(4, 1, 6).double()), a, torch.atanh(a.double()))
+    np.testing.assert_allclose(policy.log_prob(a), exact, rtol=1e-3)
+    end = torch.full((2_000, 3), 1.0)
+    beside = torch.full((2_000, 3), 1.0 - 2.0**-24)
+    assert torch.equal(policy.log_prob(end), policy.log_prob(beside)), "the end of atanh"
 
 
 @EVERY_KIND

@@ -58,10 +58,12 @@ def test_policy_with_translator_equals_policy_without(runs):
 
 def test_translator_is_trained_and_its_losses_are_logged_beside_the_policys(runs):
     run = Run.open(runs, "both")
-    metrics = (run.path / "metrics.csv").read_text()
+    metrics = (run.path / "metrics.csv").read_text(encoding="utf-8")
     assert "losses/translation" in metrics
     assert "losses/policy_loss" in metrics
-    assert "losses/translation" not in (Run.open(runs, "alone").path / "metrics.csv").read_text()
+    assert "losses/translation" not in (Run.open(runs, "alone").path / "metrics.csv").read_text(
+        encoding="utf-8"
+    )
     state = run.load_checkpoint("latest", ["online_counters", "image_buffer"])[1]
     num_updates = 1 + (STEPS // NUM_ENVS - LEARNING_STARTS) // UPDATE_EVERY
     assert state["online_counters"]["minibatches"] == num_updates

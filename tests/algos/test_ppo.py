@@ -274,8 +274,9 @@ def test_what_it_learns_from_is_what_the_policy_that_acted_saw_and_said(acting, 
             transition.action,
             value(learner, transition.observation),
         )
-        log_pi = learner.net.policy(s).log_prob(torch.from_numpy(a)).detach()
-        expected.append((s, torch.tensor(a), log_pi, torch.from_numpy(v)))
+        pi = learner.net.policy(s)
+        log_pi = pi.log_prob(torch.from_numpy(a)).detach()
+        expected.append((s, pi.unsquash(torch.tensor(a)), log_pi, torch.from_numpy(v)))
         seen.append(
             (
                 transition.reward,
@@ -317,6 +318,37 @@ def test_the_first_pass_over_a_fresh_rollout_has_ratio_1_and_clips_nothing(actin
         )
 
 
+@pytest.mark.parametrize("acting", ["squashed_gaussian", "beta"])
+def test_ratio_is_one_before_the_first_step_however_full_the_squashing_is(acting):
+    """The stored density is the one that the actions were sampled with, at any mean and std."""
+    learner = ppo(acting)
+    with torch.no_grad():
+        learner.net.actor[-1].bias.copy_(torch.tensor([9.0, 400.0, -3.0, -4.0]))
+    sampled = []
+    for transition in life(learner, STEPS - 1):
+        pi = learner.net.policy(learner.net.normalizer(learner.to_tensor(transition.observation)))
+        u = torch.from_numpy(learner.last_sample[1])
+        np.testing.assert_allclose(torch.tanh(u), transition.action, atol=1e-6)
+        sampled.append((u, pi.log_prob_unsquashed(u).detach()))
+    rollout = learner.prepare_rollout(*learner.buffer.drain(learner.device))
+    u, log_pi = map(torch.cat, zip(*sampled, strict=True))
+    assert torch.equal(rollout.a, u)
+    assert acting == "beta" or (torch.tanh(u) == 1.0).any()
+    torch.testing.assert_close(rollout.log_pi_old, log_pi)
+    assert learner.diagnostics(rollout)["losses/approx_kl"] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("acting", ["squashed_gaussian", "beta"])
+def test_actions_from_elsewhere_are_stored_by_their_inverse(acting):
+    learner = ppo(acting)
+    transition = next(life(learner))
+    replayed = transition._replace(action=np.full_like(transition.action, 0.5))
+    learner.observe(replayed)
+    np.testing.assert_allclose(
+        learner.buffer.transitions[-1].action, np.arctanh(replayed.action), rtol=1e-6
+    )
+
+
 @EVERY_ACTING
 def test_its_first_gradient_is_that_of_the_policy_gradient_theorem(acting):
     """At ratio 1: the gradient of -E[A log pi(a|s)], advantages with mean 0 and std 1."""
@@ -324,7 +356,7 @@ def test_its_first_gradient_is_that_of_the_policy_gradient_theorem(acting):
     rollout, parameters = filled(learner), list(learner.net.policy_modules.parameters())
     A = (rollout.A - rollout.A.mean()) / rollout.A.std(correction=0)
     expected = torch.autograd.grad(
-        -(A * learner.net.policy(rollout.s).log_prob(rollout.a)).mean(), parameters
+        -(A * learner.net.policy(rollout.s).log_prob_unsquashed(rollout.a)).mean(), parameters
     )
     ours = torch.autograd.grad(learner.loss(rollout), parameters)
     for our, their in zip(ours, expected, strict=True):
@@ -417,7 +449,7 @@ def test_the_loss_is_the_sum_of_its_three_parts(acting):
     )
     pi = learner.net.policy(shifted.s)
     policy_loss = learner.policy_loss(
-        (pi.log_prob(shifted.a) - shifted.log_pi_old).exp(), shifted.A
+        (pi.log_prob_unsquashed(shifted.a) - shifted.log_pi_old).exp(), shifted.A
     )
     value_loss = learner.value_loss(learner.net.value(shifted.s), shifted.v_old, shifted.R)
     expected = policy_loss + 0.7 * value_loss - 0.2 * pi.entropy().mean()

@@ -375,7 +375,7 @@ def test_stopped_and_resumed_run_equals_an_uninterrupted_run(data, tmp_path, kin
 
 def read_evaluation_rows(run):
     """Steps and values of the held-out errors in a run's metrics.csv."""
-    lines = (run.path / "metrics.csv").read_text().splitlines()
+    lines = (run.path / "metrics.csv").read_text(encoding="utf-8").splitlines()
     return [line.split(",")[::2] for line in lines if "eval/mse" in line]
 
 
@@ -392,7 +392,9 @@ def test_preset_of_the_environment_applies_to_cnn_and_overrides_replace_it(data,
     assert make_translator_config(data, {"kind": "convlstm"})["settings"] == convlstm_defaults
 
 
-@pytest.mark.parametrize("env_id", yaml.safe_load((PRESETS / "translator.yaml").read_text()))
+@pytest.mark.parametrize(
+    "env_id", yaml.safe_load((PRESETS / "translator.yaml").read_text(encoding="utf-8"))
+)
 def test_every_preset_has_a_known_environment_and_valid_settings(env_id):
     assert env_id in gymnasium.registry
     preset = load_translator_preset(env_id)
@@ -447,7 +449,7 @@ def test_train_evaluate_and_resume_commands(data, elsewhere):
     for text in ("pose hand y", " mm", "permuted colours"):
         assert text in result.output
     assert Path("worst.png").stat().st_size > 1000
-    config = json.loads(Path("runs/reacher2d-translator-0/config.json").read_text())
+    config = json.loads(Path("runs/reacher2d-translator-0/config.json").read_text(encoding="utf-8"))
     assert config["settings"]["signals"] == ["pose"]
     assert config["versions"]["torch"]
     result = poise("translate", "train", "--resume", "reacher2d-translator-0")
@@ -460,7 +462,7 @@ def test_evaluate_command_compares_rates_with_differences(data, elsewhere):
     assert result.exit_code == 0, result.output
     result = poise("translate", "train", data.folder, "--run", "film", *set_options(**CONVLSTM))
     assert result.exit_code == 0, result.output
-    config = json.loads(Path("runs/film/config.json").read_text())
+    config = json.loads(Path("runs/film/config.json").read_text(encoding="utf-8"))
     assert config["settings"]["signals"] == ["pose", "speed"]
     assert config["settings"]["rates"] == ["pose"]
     figures = ("--map", "map.png", "--worst", "worst.png")

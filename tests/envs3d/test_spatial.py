@@ -120,7 +120,7 @@ def test_limb_moves_as_fast_as_its_joint_angles_change(humanoid, link):
 
 def test_humanoid_joint_axes_have_length_one():
     text = make_humanoid_mjcf(
-        (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text()
+        (PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml").read_text(encoding="utf-8")
     )
     axes = [part.split('"')[0].split() for part in text.split('axis="')[1:]]
     assert len(axes) == 17
@@ -423,7 +423,7 @@ def test_unknown_setting_values_are_errors_of_one_line(words):
 @pytest.mark.slow
 def test_thousand_environments_made_and_closed_leak_no_memory():
     def resident() -> int:
-        status = Path("/proc/self/status").read_text().splitlines()
+        status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
     if sys.platform != "linux":

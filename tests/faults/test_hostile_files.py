@@ -217,7 +217,7 @@ def test_edited_suite_of_a_benchmark_is_one_line(tmp_path):
         (["mimic", "run", "--dataset", "/dev/zero"], ""),
         (["train", "cartpole", "--set", f"steps={'[' * 5000}{']' * 5000}"], "levels"),
         (["train", "cartpole", "--env-set", f"force={'{a: ' * 5000}1{'}' * 5000}"], "levels"),
-        (["train", "cartpole", "--set", "hidden_sizes=&a [*a]"], "aliases"),
+        (["train", "cartpole", "--set", "hidden_sizes=&a [*a]"], "itself"),
         (["evaluate", "run", "--env-set", "force=" + "x" * 100_000], ""),
     ],
 )

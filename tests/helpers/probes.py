@@ -144,6 +144,15 @@ class BreaksLate(Probe):
         return float("nan") if self.total_steps >= 130 else 0.0
 
 
+class Reports(Probe):
+    """Reports under the name `is_success`: a success at the third step after a positive action."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, _ = super().step(action)
+        info = {"is_success": bool(action[0] > 0.0 and self.age == 3)}
+        return observation, reward, terminated, truncated, info
+
+
 class Named(Probe):
     """A dictionary as observation."""
 
@@ -273,7 +282,7 @@ class ReadsFile(Probe):
 
     def __init__(self, path: str, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
-        self.reward = float(Path(path).read_text())
+        self.reward = float(Path(path).read_text(encoding="utf-8"))
 
     def pay(self, action: Any) -> float:
         return self.reward
@@ -287,6 +296,7 @@ PROBES = {
     "Forgetful": (Forgetful, 100),
     "Breaks": (Breaks, 50),
     "BreaksLate": (BreaksLate, 10),
+    "Reports": (Reports, 10),
     "Named": (Named, 10),
     "Boundless": (Boundless, 10),
     "Uneven": (Uneven, 10),

@@ -24,4 +24,5 @@ def python(
         text=True,
         timeout=timeout,
         check=False,
+        encoding="utf-8",
     )

@@ -69,7 +69,7 @@ def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
     """Return the rows of both CSV files, without what depends on the clock."""
     records = {}
     for name in ("episodes", "metrics"):
-        with (run.path / f"{name}.csv").open(newline="") as file:
+        with (run.path / f"{name}.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert rows and all(float(row.pop("seconds")) >= 0.0 for row in rows)
         records[name] = [row for row in rows if row.get("name") != "charts/SPS"]

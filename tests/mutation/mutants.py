@@ -87,7 +87,7 @@ class Verdict:
 
 def read_mutants() -> list[Mutant]:
     """Return all mutants of the list."""
-    files = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+    files = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
     return [
         Mutant(name, file, **texts) for file, own in files.items() for name, texts in own.items()
     ]
@@ -105,7 +105,9 @@ def choose(names: Sequence[str]) -> list[Mutant]:
 def copy_checkout(folder: Path) -> Path:
     """Copy all files that git tracks or would add: once, so that all mutants get the same code."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = subprocess.run(
+        listing, cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
+    ).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +135,7 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
             mutant = Mutant("none", "", "nothing", "", "")
         else:
             path = folder / mutant.file
-            path.write_text(mutant.mutated(path.read_text()))
+            path.write_text(mutant.mutated(path.read_text(encoding="utf-8")), encoding="utf-8")
         files = order_tests(mutant.file, folder, tests)
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
         # One thread each, as there is one mutant for each core; the copy precedes an installed
@@ -153,6 +155,7 @@ def judge(mutant: Mutant | None, checkout: Path, tests: Sequence[str], limit: fl
                 text=True,
                 timeout=limit,
                 check=False,
+                encoding="utf-8",
             )
         except subprocess.TimeoutExpired:
             return Verdict(mutant, "timed out", "", time.monotonic() - began)
@@ -186,7 +189,7 @@ def main(names: tuple[str, ...], tests: tuple[str, ...], limit: float, jobs: int
         try:
             mutants = choose(names)
             for mutant in mutants:
-                mutant.mutated((checkout / mutant.file).read_text())
+                mutant.mutated((checkout / mutant.file).read_text(encoding="utf-8"))
         except UserError as error:
             raise click.UsageError(str(error)) from None
         judged = partial(judge, checkout=checkout, tests=tests, limit=limit)

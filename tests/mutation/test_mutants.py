@@ -16,7 +16,7 @@ MUTANTS = read_mutants()
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutants_text_stands_once_in_its_file_and_the_mutant_is_another_program(mutant):
-    text = (ROOT / mutant.file).read_text()
+    text = (ROOT / mutant.file).read_text(encoding="utf-8")
     assert len(mutant.occurrences(text)) == 1 and mutant.file.startswith("algos/")
     assert ast.dump(ast.parse(mutant.mutated(text))) != ast.dump(ast.parse(text))
     assert mutant.breaks and mutant.breaks == mutant.breaks.strip()
@@ -63,9 +63,11 @@ def test_a_mutant_is_killed_by_a_test_that_fails_and_survives_where_none_does(
 ):
     """A checkout of a file and its test. A mutant that Python cannot parse is not killed."""
     (tmp_path / "tests").mkdir()
-    (tmp_path / "sums.py").write_text("b = 2\n\n\ndef gap(a):\n    return a - b\n")
+    (tmp_path / "sums.py").write_text(
+        "b = 2\n\n\ndef gap(a):\n    return a - b\n", encoding="utf-8"
+    )
     (tmp_path / "tests" / "test_sums.py").write_text(
-        "from sums import gap\n\n\ndef test_gap():\n    assert gap(2) == 0\n"
+        "from sums import gap\n\n\ndef test_gap():\n    assert gap(2) == 0\n", encoding="utf-8"
     )
     changes = {
         "killed": ("a - b", "a + b"),
@@ -81,7 +83,7 @@ def test_a_mutant_is_killed_by_a_test_that_fails_and_survives_where_none_does(
     result = CliRunner().invoke(mutants.main, ["--tests", "tests/test_sums.py"])
     assert all(f"{word:9}  {word} one" in result.output for word in changes), result.output
     assert result.exit_code == 1 and "killed 1 of 3" in result.output
-    assert (tmp_path / "sums.py").read_text().startswith("b = 2\n"), (
+    assert (tmp_path / "sums.py").read_text(encoding="utf-8").startswith("b = 2\n"), (
         "the checkout itself is left alone"
     )
     verdict = mutants.judge(listed[0], tmp_path, ["tests/test_sums.py"], limit=0.001)

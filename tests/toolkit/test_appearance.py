@@ -351,7 +351,9 @@ def test_dataset_command_randomizes_and_help_lists_all_names(elsewhere):
     ]
     result = CliRunner().invoke(main, ["dataset", "reacher2d", "--out", "pictures", *options])
     assert result.exit_code == 0, result.output
-    randomization = json.loads(Path("pictures", CARD).read_text())["randomize_appearance"]
+    randomization = json.loads(Path("pictures", CARD).read_text(encoding="utf-8"))[
+        "randomize_appearance"
+    ]
     assert {name: strength for name, strength in randomization.items() if strength} == {
         "colours": 1.0,
         "occluders": 0.5,

@@ -1,6 +1,10 @@
 """Checkpoints and run folders: atomic writes, verified reads, and recovery from damage."""
 
+import builtins
+import contextlib
 import errno
+import io
+import itertools
 import json
 import os
 import random
@@ -8,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +26,7 @@ from processes import HELPERS, python
 from poise.toolkit import checkpoint
 from poise.toolkit.checkpoint import DamagedCheckpointError
 from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, open_file_logger
 from poise.toolkit.run import MAX_POLICIES, Run, parse_step
 
 STATE: dict[str, dict[str, Any]] = {
@@ -102,9 +108,10 @@ def test_checkpoint_files_have_documented_formats(tmp_path):
         "rng/values.json",
     } <= files
     assert {path.rpartition(".")[2] for path in files} == {"json", "safetensors", "npy"}
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert set(manifest) == files - {"manifest.json"}
-    assert all(len(digest) == 64 for digest in manifest.values())
+    for name, entry in manifest.items():
+        assert entry["size"] == (folder / name).stat().st_size and len(entry["sha256"]) == 64
 
 
 # Damage.
@@ -151,7 +158,7 @@ def test_damaged_file_is_detected_and_checkpoint_named(tmp_path, name, harm):
 )
 def test_invalid_manifest_is_damage(tmp_path, manifest):
     checkpoint.save(tmp_path / "step_1", STATE)
-    (tmp_path / "step_1" / "manifest.json").write_text(manifest)
+    (tmp_path / "step_1" / "manifest.json").write_text(manifest, encoding="utf-8")
     with pytest.raises(DamagedCheckpointError):
         checkpoint.load(tmp_path / "step_1")
 
@@ -211,7 +218,7 @@ except OSError:
 def test_partial_folder_of_a_killed_save_is_removed(tmp_path):
     partial = tmp_path / ".step_1.partial" / "policy"
     partial.mkdir(parents=True)
-    (partial / "values.json").write_text("{")
+    (partial / "values.json").write_text("{", encoding="utf-8")
     checkpoint.save(tmp_path / "step_1", STATE)
     assert [path.name for path in tmp_path.iterdir()] == ["step_1"]
     assert_equal(checkpoint.load(tmp_path / "step_1"), STATE)
@@ -303,10 +310,10 @@ def test_last_three_and_best_checkpoints_are_kept(tmp_path, best, kept):
 
 def test_files_of_others_are_not_deleted(tmp_path):
     (tmp_path / "checkpoints" / "mine").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "notes.txt").write_text("mine")
+    (tmp_path / "checkpoints" / "notes.txt").write_text("mine", encoding="utf-8")
     saved(tmp_path, *range(10, 100, 10))
     assert (tmp_path / "checkpoints" / "mine").is_dir()
-    assert (tmp_path / "checkpoints" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "checkpoints" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_checkpoint_of_a_step_is_written_once(tmp_path):
@@ -348,7 +355,9 @@ def test_half_removed_checkpoint_does_not_block_the_next_removal(tmp_path):
 def test_damaged_checkpoint_is_named_and_previous_one_used(tmp_path, capsys):
     run = saved(tmp_path, 10, 20, 30)
     for step in (20, 30):
-        (tmp_path / "checkpoints" / f"step_{step:09d}" / "policy" / "values.json").write_text("{}")
+        (tmp_path / "checkpoints" / f"step_{step:09d}" / "policy" / "values.json").write_text(
+            "{}", encoding="utf-8"
+        )
     assert run.load_checkpoint()[1]["policy"]["step"] == 10
     warnings = capsys.readouterr().err.splitlines()
     assert len(warnings) == 2
@@ -390,8 +399,8 @@ def kept(path: Path, *steps: int, most: int = MAX_POLICIES) -> Run:
     """Return a run with checkpoints and policies at some steps."""
     run = saved(path)
     for step in steps:
-        run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, None)
         run.save_policy(step, {"step": step}, most)
+        run.save_checkpoint(step, {"policy": {"step": step}, "rng": {}}, None)
     return run
 
 
@@ -428,7 +437,9 @@ def test_kept_policies_are_evenly_spaced(tmp_path, most):
 
 def test_damaged_policy_is_named_and_previous_one_used(tmp_path, capsys):
     run = kept(tmp_path, 10, 20, 30, 40, 50)
-    (tmp_path / "policies" / "step_000000020" / "policy" / "values.json").write_text("{}")
+    (tmp_path / "policies" / "step_000000020" / "policy" / "values.json").write_text(
+        "{}", encoding="utf-8"
+    )
     assert run.load_checkpoint("20", ["policy"])[1]["policy"]["step"] == 10
     assert "step_000000020 is damaged" in capsys.readouterr().err
 
@@ -467,10 +478,10 @@ def test_runs_without_name_are_numbered_and_no_name_is_reused(tmp_path):
     made = [Run.create(tmp_path, None, "poise/BollaRolla-v0", "sac", 3).path.name for _ in range(3)]
     assert made == ["bolla-rolla-sac-3", "bolla-rolla-sac-3-2", "bolla-rolla-sac-3-3"]
     Run.create(tmp_path, "mine", "w", "sac", 0)
-    (tmp_path / "mine" / "note").write_text("x")
+    (tmp_path / "mine" / "note").write_text("x", encoding="utf-8")
     with pytest.raises(UserError, match="exists already"):
         Run.create(tmp_path, "mine", "w", "sac", 0)
-    assert (tmp_path / "mine" / "note").read_text() == "x"
+    assert (tmp_path / "mine" / "note").read_text(encoding="utf-8") == "x"
 
 
 def test_run_is_opened_by_name_and_by_path(tmp_path, monkeypatch):
@@ -505,14 +516,14 @@ def test_failed_json_write_keeps_the_old_file(tmp_path, monkeypatch):
     "content", ["", "{", "nonsense", "[]", "{}", '{"env": 3}', '{"env": "poise/Cartpole-v0"}']
 )
 def test_invalid_config_is_work_error(tmp_path, content):
-    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
     with pytest.raises(WorkError, match=r"config\.json"):
         _ = Run(tmp_path).config["settings"]
 
 
 def test_invalid_summary_does_not_hide_checkpoints(tmp_path):
     run = saved(tmp_path, 10)
-    (tmp_path / "summary.json").write_text("{")
+    (tmp_path / "summary.json").write_text("{", encoding="utf-8")
     assert run.find_checkpoint().name == "step_000000010"
 
 
@@ -528,3 +539,322 @@ def test_weights_of_another_network_are_refused_in_one_line():
     ) as error:
         large.load_state_dict(small.state_dict())
     assert "\n" not in str(error.value)
+
+
+# What a checkpoint must not name or hold.
+
+
+def rewrite_manifest(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Replace a checkpoint's manifest by what `change` makes of it."""
+    path = folder / "manifest.json"
+    manifest = change(json.loads(path.read_text(encoding="utf-8")))
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def without_group(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Strike a group out of a manifest."""
+    return {name: entry for name, entry in manifest.items() if not name.startswith("buffer/")}
+
+
+def naming(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a change that adds a file to a manifest, with the entry of another."""
+    return lambda manifest: {**manifest, name: manifest["policy/values.json"]}
+
+
+MANIFEST_CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no file": lambda manifest: {},
+    "a group struck out": without_group,
+    "a device": naming("/dev/zero"),
+    "a device below": naming("policy/../../../../../../dev/zero"),
+    "a file outside": naming("../outside.json"),
+    "an absolute path": naming("/etc/hostname"),
+    "another size": lambda manifest: {
+        name: {**entry, "size": entry["size"] + 1} for name, entry in manifest.items()
+    },
+    "no sizes": lambda manifest: {name: entry["sha256"] for name, entry in manifest.items()},
+    "numbers": lambda manifest: dict.fromkeys(manifest, 3),
+    "a list": list,
+}
+
+
+@pytest.mark.parametrize("change", MANIFEST_CHANGES.values(), ids=MANIFEST_CHANGES)
+def test_manifest_that_does_not_describe_the_files_is_damage(tmp_path, change):
+    (tmp_path / "outside.json").write_text("{}", encoding="utf-8")
+    run = Run(tmp_path)
+    for step in (10, 20):
+        run.save_checkpoint(step, {**STATE, "progress": {"step": step}}, None)
+    rewrite_manifest(run.checkpoints()[-1], change)
+    with pytest.raises(DamagedCheckpointError, match="step_000000020 is damaged") as error:
+        checkpoint.load(run.checkpoints()[-1])
+    assert "\n" not in str(error.value)
+    assert run.load_checkpoint("latest")[1]["progress"]["step"] == 10
+
+
+def link(path: Path) -> None:
+    """Replace a file by a link to a copy of it elsewhere."""
+    target = path.parents[3] / "elsewhere"
+    shutil.move(path, target)
+    path.symlink_to(target)
+
+
+def link_folder(path: Path) -> None:
+    """Replace a file's folder by a link to a copy of it elsewhere."""
+    target = path.parents[3] / "elsewhere"
+    shutil.move(path.parent, target)
+    path.parent.symlink_to(target)
+
+
+def link_to_device(path: Path) -> None:
+    """Replace a file by a link to a device without an end."""
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def make_pipe(path: Path) -> None:
+    """Replace a file by a named pipe, which blocks its readers."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def add_file(path: Path) -> None:
+    """Add a file that the manifest does not name."""
+    shutil.copy(path, path.with_name("other.json"))
+
+
+FILE_CHANGES = [link, link_folder, link_to_device, make_pipe, add_file]
+
+
+@pytest.mark.parametrize("change", FILE_CHANGES)
+@pytest.mark.parametrize("name", ["policy/values.json", "buffer/values.json", "manifest.json"])
+def test_link_pipe_and_unlisted_file_are_damage(tmp_path, change, name):
+    if name == "manifest.json" and change is link_folder:
+        pytest.skip("its folder is the checkpoint")
+    run = Run(tmp_path)
+    for step in (10, 20):
+        run.save_checkpoint(step, {**STATE, "progress": {"step": step}}, None)
+    change(run.checkpoints()[-1] / name)
+    with pytest.raises(DamagedCheckpointError, match="step_000000020 is damaged"):
+        checkpoint.load(run.checkpoints()[-1])
+    assert run.load_checkpoint("latest")[1]["progress"]["step"] == 10
+
+
+def test_checkpoint_that_is_a_link_is_not_followed(tmp_path):
+    run = saved(tmp_path, 10, 20)
+    newest = run.checkpoints()[-1]
+    newest.rename(tmp_path / "elsewhere")
+    newest.symlink_to(tmp_path / "elsewhere")
+    assert run.load_checkpoint("latest")[1]["policy"]["step"] == 10
+    saved(tmp_path, 20, 30, 40, 50, 60)
+    assert (tmp_path / "elsewhere" / "manifest.json").exists(), "the link alone was removed"
+
+
+def test_resume_needs_every_group(tmp_path):
+    run = Run(tmp_path)
+    run.save_checkpoint(10, {"policy": {"step": 10}, "rng": {}}, None)
+    run.save_checkpoint(20, {"policy": {"step": 20}}, None)
+    assert run.resume(["policy", "rng"])["policy"]["step"] == 10
+    with pytest.raises(WorkError, match="no undamaged checkpoint"):
+        run.resume(["policy", "buffer"])
+
+
+# Names of others, and leftovers.
+
+
+OTHER_NAMES = ["step_000002000.bak", "step_x", "step_", "step_2000", "step_0000000020", "mine"]
+
+
+@pytest.mark.parametrize("folder", ["checkpoints", "policies"])
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_other_names_are_ignored_and_kept(tmp_path, folder, name):
+    run = kept(tmp_path, *range(10, 100, 10), most=3)
+    (tmp_path / folder / name).mkdir()
+    (tmp_path / folder / "step_000000005").write_text("a file", encoding="utf-8")
+    again = Run(tmp_path)
+    assert again.checkpoints() == run.checkpoints()
+    assert [parse_step(path) for path in again.policies()][-1] == 90
+    assert again.load_checkpoint("latest")[1]["policy"]["step"] == 90
+    again.save_policy(100, {"step": 100}, 3)
+    again.save_checkpoint(100, {"policy": {"step": 100}}, None)
+    assert steps_of(again) == [80, 90, 100]
+    assert (tmp_path / folder / name).is_dir()
+
+
+def test_steps_are_ordered_as_numbers(tmp_path):
+    run = saved(tmp_path, 999_999_999, 1_000_000_000, 1_000_000_001, 1_000_000_002)
+    assert steps_of(run) == [1_000_000_000, 1_000_000_001, 1_000_000_002]
+
+
+def test_leftovers_of_killed_processes_are_removed_by_the_next_writer(tmp_path):
+    run = kept(tmp_path, 10, 20)
+    leftovers = [
+        *(tmp_path / name / ".step_000000007.partial" for name in ("checkpoints", "policies")),
+        *(tmp_path / name / ".step_000000007.removed" for name in ("checkpoints", "policies")),
+    ]
+    for path in leftovers:
+        (path / "policy").mkdir(parents=True)
+    (tmp_path / ".config.json.partial").write_text("{", encoding="utf-8")
+    mine = tmp_path / "checkpoints" / ".mine.removed"
+    mine.mkdir()
+    run.lock().release()
+    assert not any(path.exists() for path in [*leftovers, tmp_path / ".config.json.partial"])
+    assert mine.is_dir() and steps_of(run) == [10, 20]
+
+
+def test_damaged_checkpoints_do_not_displace_new_ones(tmp_path):
+    """A training that resumes before three damaged checkpoints keeps what it writes."""
+    run = saved(tmp_path, 10, 100, 110, 120, best=10)
+    for folder in run.checkpoints()[1:]:
+        (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    resumed = Run(tmp_path)
+    assert resumed.resume(["policy"])["policy"]["step"] == 10
+    resumed.save_checkpoint(20, {"policy": {"step": 20}}, None)
+    assert Run(tmp_path).load_checkpoint("latest")[1]["policy"]["step"] == 20
+
+
+# A training that is killed between any two file operations.
+
+
+class Killed(BaseException):
+    """The end of a process: nothing after it may change a file."""
+
+
+class KillSwitch:
+    """Count operations that change files; from operation `number` on, each of them fails."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, number: float) -> None:
+        self.count = 0
+        self.number = number
+        for name in ("mkdir", "unlink", "rmdir", "replace", "rename"):
+            patch.setattr(os, name, self._wrap(getattr(os, name)))
+        patch.setattr(os, "fsync", self._wrap(lambda descriptor: None))
+        for module in (io, builtins):
+            patch.setattr(module, "open", self._wrap(open, is_open=True))
+
+    def _wrap(self, function: Callable[..., Any], *, is_open: bool = False) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            mode = args[1] if len(args) > 1 else kwargs.get("mode", "r")
+            if not is_open or set(str(mode)) & set("wax+"):
+                self.count += 1
+                if self.count >= self.number:
+                    raise Killed
+            return function(*args, **kwargs)
+
+        return call
+
+
+def train_in(path: Path, stop_at: int | None = None) -> None:
+    """Train from the latest checkpoint on, as a session does: rows, policies, checkpoints.
+
+    Steps 1 to 24, a checkpoint every 4, a new best at 4 and 16; `stop_at` is a signal's step.
+    """
+    run = Run(path)
+    state: dict[str, dict[str, Any]] = {}
+    if run.checkpoints():
+        state = run.resume(["policy", "progress", "logs"])
+    step = state["progress"]["step"] if state else 0
+    weight = state["policy"]["w"] if state else np.zeros(3)
+    with open_file_logger(path, step, state.get("logs")) as logger:
+        if step == 0:
+            run.save_policy(0, {"w": weight})
+        while step < 24 and step != stop_at:
+            step += 1
+            weight = weight * 1.5 + step
+            logger(step, 0.0, {EPISODE: step, RETURN: weight[0], LENGTH: 1})
+            logger(step, 0.0, {"losses/b": weight[1], "losses/a": 0.5})
+            is_planned = step % 4 == 0
+            if is_planned or step == stop_at:
+                best_step = 16 if step >= 16 else 4
+                state = {
+                    "policy": {"w": weight},
+                    "progress": {"step": step},
+                    "logs": logger.flush(),
+                }
+                if is_planned:
+                    run.save_policy(step, {"w": weight}, max_policies=4)
+                run.save_checkpoint(step, state, best_step, is_extra=not is_planned)
+    run.write("summary.json", {"steps": step})
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Return the bytes of a run's files by name, without what belongs to one process."""
+    return {
+        file.relative_to(path).as_posix(): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and not file.name.startswith(("events.", ".lock"))
+    }
+
+
+def assert_kill_is_harmless(path: Path, whole: dict[str, bytes], numbers: Iterable[int]) -> None:
+    """Kill trainings at file operations, and compare them with a whole one after a resume."""
+    for number in numbers:
+        folder = path / str(number)
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            KillSwitch(patch, number)
+            with contextlib.suppress(Killed):
+                train_in(folder)
+        Run(folder).lock().release()
+        for saved_checkpoint in Run(folder).checkpoints():
+            checkpoint.load(saved_checkpoint)
+        with pytest.MonkeyPatch.context() as patch:
+            KillSwitch(patch, np.inf)  # It makes fsync quick.
+            train_in(folder)
+        assert contents(folder) == whole, f"killed at operation {number}"
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], int]:
+    """Return the files of a training that was never stopped, and its file operations."""
+    path = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        switch = KillSwitch(patch, np.inf)
+        train_in(path)
+    return contents(path), switch.count
+
+
+def test_training_killed_at_some_file_operations_and_resumed_leaves_the_same_files(
+    unbroken, tmp_path
+):
+    whole, count = unbroken
+    assert_kill_is_harmless(tmp_path, whole, range(1, count + 1, 41))
+
+
+@pytest.mark.slow
+def test_training_killed_at_any_file_operation_and_resumed_leaves_the_same_files(
+    unbroken, tmp_path
+):
+    whole, count = unbroken
+    assert_kill_is_harmless(tmp_path, whole, range(1, count + 1))
+
+
+def test_training_stopped_at_any_two_steps_and_resumed_leaves_the_same_files(unbroken, tmp_path):
+    whole, _ = unbroken
+    for first, second in itertools.combinations([1, 5, 16, 23], 2):
+        folder = tmp_path / f"{first}-{second}"
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            KillSwitch(patch, np.inf)
+            train_in(folder, stop_at=first)
+            train_in(folder, stop_at=second)
+            train_in(folder)
+        assert contents(folder) == whole, folder.name
+
+
+@pytest.mark.parametrize("number_of_damaged", [1, 2])
+def test_training_resumed_before_damaged_checkpoints_leaves_the_same_files(
+    unbroken, tmp_path, number_of_damaged
+):
+    whole, _ = unbroken
+    train_in(tmp_path)
+    for folder in Run(tmp_path).checkpoints()[-number_of_damaged:]:
+        (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    train_in(tmp_path)
+    assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.txt", "COM1", "lpt9.a.b", "run.", "a.."])
+def test_name_that_windows_refuses_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="run name"):
+        Run.create(tmp_path / "runs", name, "w", "sac", 0)
+    assert not (tmp_path / "runs").exists()

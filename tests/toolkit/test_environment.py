@@ -173,18 +173,22 @@ def test_rendering_without_display_has_requested_size(env_id, width, height, mon
 
 
 @EVERY
-def test_hud_setting_draws_over_image(env_id):
+@pytest.mark.parametrize(("width", "height"), [(301, 203), (500, 480)])
+def test_hud_leaves_the_image_as_it_is_and_stands_beside_or_below_it(env_id, width, height):
     images = []
     for hud in (False, True):
-        env = make(env_id, "rgb_array", hud=hud, width=301, height=203)
+        env = make(env_id, "rgb_array", hud=hud, width=width, height=height)
         env.reset(seed=0)
         env.render()  # Before the first step, there is no action to show.
         env.step(random_actions(env, 1)[0])
         images.append(env.render())
         env.close()
-    assert images[0].shape == images[1].shape == (203, 301, 3)
-    changed = (images[0] != images[1]).any(-1).mean()
-    assert 0.01 < changed < 0.7
+    plain, with_hud = images
+    assert (with_hud[:height, :width] == plain).all(), "nothing covers the body"
+    beside = with_hud[:, width:] if height >= 480 else with_hud[height:]
+    assert beside.shape[0] % 2 == beside.shape[1] % 2 == 0 or height < 480
+    assert beside.shape[1] == round(0.4 * height) if height >= 480 else beside.shape[0] % 2 == 0
+    assert len(np.unique(beside.reshape(-1, 3), axis=0)) > 5, "texts and bars"
 
 
 @EVERY

@@ -13,7 +13,14 @@ from sample_runs import JUDGED, records_of, start_run, state_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.evaluation import EVALUATION_SEED, RETURN_STD, REWARD_PREFIX, Evaluator
+from poise.toolkit.evaluation import (
+    EVALUATION_SEED,
+    RETURN_STD,
+    REWARD_PREFIX,
+    EvaluationResult,
+    Evaluator,
+    read_success,
+)
 from poise.toolkit.experience import EnvBatch, Transition
 from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, CsvLogger
 from poise.toolkit.registry import make_random_policy
@@ -242,6 +249,52 @@ def test_checkpoint_of_the_solving_evaluation_holds_solved_step():
     assert states[-1] == (20, 20)
 
 
+@pytest.mark.parametrize(
+    ("every", "evaluations"), [(25, [25, 50, 60]), (20, [20, 40, 60]), (0, [60]), (1000, [60])]
+)
+def test_policy_of_the_last_step_is_evaluated_once(every, evaluations):
+    progress, logger, saved = train_on_counter(
+        RecordingAlgorithm(), evaluator=FixedEvaluator(1.0, 2.0, 3.0), evaluate_every=every
+    )
+    assert logger.steps("eval/return") == evaluations
+    assert progress.best_step == 60 == saved[-1]
+    assert progress.last_return == progress.best_return == float(len(evaluations))
+
+
+def test_last_evaluation_may_solve_the_training():
+    progress, _, _ = train_on_counter(
+        RecordingAlgorithm(), evaluator=FixedEvaluator(5.0), evaluate_every=0, solved_at=5.0
+    )
+    assert progress.solved_step == 60
+
+
+def test_last_evaluation_is_in_no_checkpoint():
+    """A run with more steps must go on as if it had not ended here."""
+    saved = []
+    env_batch = EnvBatch("probe/Counter-v0", 1, seed=0)
+    train(
+        RecordingAlgorithm(),
+        env_batch,
+        TrainSettings(steps=60, evaluate_every=25),
+        Progress(),
+        evaluator=FixedEvaluator(1.0, 2.0, 3.0),
+        save=lambda progress: saved.append((progress.step, progress.best_step)),
+    )
+    assert saved[-1] == (60, 50)
+
+
+def test_training_asked_to_stop_is_not_evaluated_before_it_saves():
+    algorithm = RecordingAlgorithm()
+    progress, logger, _ = train_on_counter(
+        algorithm,
+        evaluator=FixedEvaluator(),
+        evaluate_every=1000,
+        should_stop=lambda: len(algorithm.transitions) == 13,
+    )
+    assert progress.step == 13 and progress.last_return is None
+    assert not logger.steps("eval/return")
+
+
 def test_evaluation_acts_without_exploration():
     algorithm = RecordingAlgorithm()
     train_on_counter(algorithm, steps=10, evaluator=FixedEvaluator(1.0), evaluate_every=10)
@@ -302,6 +355,14 @@ def test_evaluation_in_several_batches_gives_the_same_episodes(monkeypatch):
         np.testing.assert_array_equal(part, same)
 
 
+def test_evaluation_reports_its_progress_as_episodes_end():
+    evaluator = Evaluator("poise/Cartpole-v0", {}, 25)
+    ended: list[int] = []
+    evaluator(lambda rows: np.zeros((len(rows), 1)), ended.append)
+    evaluator.close()
+    assert sum(ended) == 25 and len(ended) > 5 and min(ended) > 0
+
+
 def test_evaluation_with_max_steps_truncates_episodes():
     score = Evaluator("poise/Reacher2D-v0", {}, 2, max_steps=40)(
         lambda observation: np.zeros((len(observation), 2))
@@ -324,19 +385,70 @@ def test_reward_contributions_add_up_to_the_return(env):
 def test_evaluation_of_a_third_party_environment_has_no_reward_terms():
     evaluator = Evaluator("probe/Counter-v0", {}, 2)
     metrics = evaluator(lambda rows: np.ones((len(rows), 1), np.float32)).metrics()
-    assert set(metrics) == {"eval/return", "eval/length", "eval/success", RETURN_STD}
+    assert set(metrics) == {"eval/return", "eval/length", RETURN_STD}
 
 
-def test_success_is_the_environments_flag_or_else_not_terminated():
-    def success_of(env: str, action: float, size: int = 1) -> float:
-        evaluator = Evaluator(env, {}, 4)
-        score = evaluator(lambda rows: np.full((len(rows), size), action, np.float32)).metrics()
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ({}, None),
+        ({"success": True}, True),
+        ({"success": np.False_}, False),
+        ({"is_success": 1.0}, True),
+        ({"is_success": False, "success": True}, True),
+    ],
+)
+def test_success_is_read_under_both_names(info, expected):
+    assert read_success(info) is expected
+
+
+def evaluated(env: str, action: float, size: int = 1, **options: Any) -> EvaluationResult:
+    """Evaluate a policy that always acts alike."""
+    evaluator = Evaluator(env, {}, 4, **options)
+    result = evaluator(lambda rows: np.full((len(rows), size), action, np.float32))
+    evaluator.close()
+    return result
+
+
+@pytest.mark.parametrize("action", [1.0, -1.0], ids=["terminates", "reaches the time limit"])
+def test_success_without_report_or_threshold_is_not_defined_however_the_episode_ends(action):
+    result = evaluated("probe/Counter-v0", action)
+    assert result.terminated.all() == (action > 0.0)
+    assert result.successes is None and "eval/success" not in result.metrics()
+
+
+def test_success_is_what_the_environment_reports_in_any_step():
+    assert evaluated("probe/Reports-v0", 1.0).metrics()["eval/success"] == 1.0
+    assert evaluated("probe/Reports-v0", -1.0).metrics()["eval/success"] == 0.0
+    assert evaluated("poise/Reacher2D-v0", 0.0, 2).metrics()["eval/success"] == 0.0
+    assert evaluated("probe/Reports-v0", -1.0, solved_at=-9.0).metrics()["eval/success"] == 0.0, (
+        "a report comes before the threshold"
+    )
+
+
+def test_success_without_report_is_a_return_that_reaches_the_threshold():
+    returns = evaluated("probe/Counter-v0", 1.0).returns
+    middle = float(np.median(returns))
+    result = evaluated("probe/Counter-v0", 1.0, solved_at=middle)
+    assert result.successes.tolist() == (returns >= middle).tolist()
+    assert 0.0 < result.metrics()["eval/success"] < 1.0
+
+
+def test_success_of_an_environment_that_ends_at_its_goal_is_not_upside_down():
+    """MountainCarContinuous ends at the goal, and its return reaches the threshold 90 there."""
+    evaluator = Evaluator("MountainCarContinuous-v0", {}, 3)
+    with_the_speed = evaluator(lambda rows: np.sign(rows[:, 1:]) * 0.8)
+    assert with_the_speed.terminated.all() and with_the_speed.successes.all()
+    idle = evaluator(lambda rows: np.zeros((len(rows), 1), np.float32))
+    assert not idle.terminated.any() and not idle.successes.any()
+    evaluator.close()
+
+
+def test_threshold_of_one_reward_counts_for_no_other():
+    for reward, threshold in (("posture", 385.0), ("survival", None)):
+        evaluator = Evaluator("poise/Standing-v0", {"reward": reward}, 1)
+        assert evaluator.solved_at == threshold
         evaluator.close()
-        return score["eval/success"]
-
-    assert success_of("probe/Counter-v0", 1.0) == 0.0, "it terminated"
-    assert success_of("probe/Counter-v0", -1.0) == 1.0, "it reached its time limit"
-    assert success_of("poise/Reacher2D-v0", 0.0, 2) == 0.0, "it never failed, but reached no pose"
 
 
 # Files.
@@ -346,11 +458,13 @@ def test_csv_files_have_the_documented_columns(tmp_path: Path):
     files = CsvLogger(tmp_path)
     files(5, 0.25, {EPISODE: 1, RETURN: 2.5, LENGTH: 5})
     files(6, 0.5, {"charts/SPS": 100.0, "losses/alpha": 0.1})
-    assert (
-        tmp_path / "episodes.csv"
-    ).read_text() == "step,episode,return,length,seconds\n5,1,2.5,5,0.250\n"
+    assert (tmp_path / "episodes.csv").read_text(
+        encoding="utf-8"
+    ) == "step,episode,return,length,seconds\n5,1,2.5,5,0.250\n"
     expected = "step,seconds,name,value\n6,0.500,charts/SPS,100.0\n6,0.500,losses/alpha,0.1\n"
-    assert (tmp_path / "metrics.csv").read_text() == expected, "every row is on the disk at once"
+    assert (tmp_path / "metrics.csv").read_text(encoding="utf-8") == expected, (
+        "every row is on the disk at once"
+    )
     files.close()
 
 
@@ -362,7 +476,7 @@ def test_csv_files_opened_at_a_step_drop_later_rows(tmp_path: Path):
     files.close()
     CsvLogger(tmp_path, step=10).close()
     for name in ("episodes.csv", "metrics.csv"):
-        with (tmp_path / name).open(newline="") as file:
+        with (tmp_path / name).open(newline="", encoding="utf-8") as file:
             assert [row["step"] for row in csv.DictReader(file)] == ["5", "10"]
 
 
@@ -371,20 +485,20 @@ def test_csv_files_on_a_full_disk_lose_nothing(tmp_path: Path):
     files(5, 0.0, {EPISODE: 1, RETURN: 1.0, LENGTH: 5})
     files(5, 0.0, {"losses/alpha": 0.5})
     files.close()
-    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    before = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     program = f"""
 import pathlib, resource, poise.toolkit.loggers
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # No file may grow: as on a full disk.
 poise.toolkit.loggers.CsvLogger(pathlib.Path({str(tmp_path)!r}), step=5)
 """
     assert "OSError" in python("-c", program).stderr
-    assert {name: (tmp_path / name).read_text() for name in before} == before
+    assert {name: (tmp_path / name).read_text(encoding="utf-8") for name in before} == before
 
 
 def test_run_folder_holds_all_documented_files(tmp_path: Path):
     run = start_run(tmp_path, video=True).run
     names = {path.name for path in run.path.iterdir() if not path.name.startswith("events.")}
-    assert names == {
+    assert names - {".lock"} == {
         "config.json",
         "episodes.csv",
         "metrics.csv",
@@ -451,7 +565,9 @@ def test_weights_are_equal_whatever_is_evaluated_logged_or_recorded(plain, optio
     one, two = state_of(plain), state_of(other)
     assert one.keys() == two.keys() and any(name.startswith("optimizer_critic") for name in one)
     differing = [
-        name for name in one if not name.startswith("progress.") and one[name] != two[name]
+        name
+        for name in one
+        if not name.startswith(("progress.", "logs.")) and one[name] != two[name]
     ]
     assert not differing
 

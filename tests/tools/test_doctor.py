@@ -1,14 +1,16 @@
-"""Doctor: what it says of PyBullet on systems with and without a wheel."""
+"""The doctor names what is wrong with this machine, and the mend."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
+import pygame
 import pytest
 from commands import invoke
 
 import poise.envs3d
 from poise.envs3d import advise_installation
+from poise.tools.doctor import show_doctor
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,16 @@ def test_readme_names_the_versions_and_no_registry():
     ):
         assert " ".join(words.split()) in " ".join(readme.split())
     assert "download.pytorch" not in readme and "index-url" not in readme
+
+
+def test_doctor_names_a_pygame_that_lies_over_pygame_ce(monkeypatch, capsys):
+    if not getattr(pygame, "IS_CE", False):
+        pytest.skip("another pygame lies over pygame-ce here")
+    assert show_doctor() == 0
+    assert "pip uninstall pygame" not in capsys.readouterr().out
+    monkeypatch.delattr(pygame, "IS_CE")
+    assert show_doctor() == 0, "Poise draws with both"
+    output = capsys.readouterr().out
+    row = next(line for line in output.splitlines() if line.startswith("pygame-ce"))
+    assert " ok " not in row
+    assert "pip uninstall pygame" in output and "--force-reinstall pygame-ce" in output

@@ -36,16 +36,16 @@ def test_lessons_are_numbered_without_a_gap() -> None:
 
 
 def test_every_lesson_is_in_the_table(lesson: Path) -> None:
-    assert f"({lesson.name})" in (FOLDER / "README.md").read_text()
+    assert f"({lesson.name})" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_lesson_consists_of_cells(lesson: Path) -> None:
-    lines = lesson.read_text().splitlines()
+    lines = lesson.read_text(encoding="utf-8").splitlines()
     assert sum(line.startswith("# %%") for line in lines) >= 5
 
 
 def test_every_lesson_states_its_goal_its_equations_and_their_sources(lesson: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(lesson.read_text())) or ""
+    docstring = ast.get_docstring(ast.parse(lesson.read_text(encoding="utf-8"))) or ""
     assert docstring.startswith(f"Lesson {int(lesson.name[:2])}: ")
     assert "Afterwards you can" in docstring
     assert "arXiv:" in docstring
@@ -53,7 +53,7 @@ def test_every_lesson_states_its_goal_its_equations_and_their_sources(lesson: Pa
 
 
 def test_every_lesson_uses_public_names_only(lesson: Path) -> None:
-    for node in ast.walk(ast.parse(lesson.read_text())):
+    for node in ast.walk(ast.parse(lesson.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute):
             name = node.attr
         elif isinstance(node, ast.alias):
@@ -65,7 +65,7 @@ def test_every_lesson_uses_public_names_only(lesson: Path) -> None:
 
 
 def test_exercises_of_every_lesson_accept_an_answer_and_refuse_a_wrong_one(lesson: Path) -> None:
-    tree = ast.parse(lesson.read_text())
+    tree = ast.parse(lesson.read_text(encoding="utf-8"))
     checks = [
         node
         for node in tree.body
@@ -133,6 +133,7 @@ def run_lesson(
         text=True,
         timeout=TIME_LIMIT if quick else WHOLE_TIME_LIMIT,
         check=False,
+        encoding="utf-8",
     )
 
 

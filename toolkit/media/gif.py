@@ -1,10 +1,11 @@
 """GIFs, for pages that play no videos, such as a README.
 
 Memory is constant: frames are spooled to the disk until the palette is computed from all of them.
+The GIF appears under its name when it is complete, so that a kill leaves no part of one.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -15,7 +16,7 @@ import av
 import av.filter
 import numpy as np
 
-from poise.toolkit.files import ErrorTrackingFile
+from poise.toolkit.files import ErrorTrackingFile, atomic_write
 from poise.toolkit.process import temporary_path
 from poise.toolkit.spaces import Array
 
@@ -28,6 +29,13 @@ PALETTE_IMAGE_SIZE = (16, 16)
 """Width and height of the image that holds a palette, as FFmpeg defines it."""
 
 
+def make_frame_rate(frame_rate: float) -> Fraction:
+    """Return a frame rate (Hz) as a fraction of small numbers, as formats of videos need it."""
+    if frame_rate < 1.0:
+        return 1 / Fraction(1.0 / frame_rate).limit_denominator(1001)
+    return Fraction(frame_rate).limit_denominator(1001)
+
+
 class GifRecorder:
     """Writes a GIF with one palette for all frames, at MAX_FRAME_RATE or less."""
 
@@ -36,14 +44,12 @@ class GifRecorder:
         self.frame_count = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._frame_stride = max(1, round(frame_rate / MAX_FRAME_RATE))
-        self._frame_rate = Fraction(frame_rate).limit_denominator(1000) / self._frame_stride
+        self._frame_rate = make_frame_rate(frame_rate) / self._frame_stride
         self._cleanup = ExitStack()
         self._spool_path = self._cleanup.enter_context(
             temporary_path(path.with_name(f".{path.name}.frames"))
         )
-        self._file = ErrorTrackingFile(path)
         self._spool_file = ErrorTrackingFile(self._spool_path)
-        self._container = av.open(self._file, "w", format="gif")
         self._spool = av.open(self._spool_file, "w", format="matroska")
         self._stream = self._spool.add_stream("libx264rgb", rate=self._frame_rate)
         self._stream.pix_fmt = "rgb24"
@@ -79,14 +85,12 @@ class GifRecorder:
             self._spool_file.close()
             self._spool_file.raise_pending_error()
             if self.frame_count:
-                self._write()
+                with atomic_write(self.path) as partial:
+                    self._write(partial)
         finally:
-            self._container.close()
-            self._file.close()
             self._cleanup.close()
-        self._file.raise_pending_error()
 
-    def _write(self) -> None:
+    def _write(self, path: Path) -> None:
         """Read the frames twice: for the palette, then for the GIF."""
         palette_graph = self._make_filter_graph("palettegen", f"max_colors={PALETTE_SIZE}", "rgb24")
         (palette,) = _filter_frames(palette_graph, self._read_spool())
@@ -95,13 +99,16 @@ class GifRecorder:
         )
         gif_graph.push(palette, at=1)
         gif_graph.push(None, at=1)  # The end of the palettes; else frames wait for the next one.
-        stream = self._container.add_stream("gif", rate=self._frame_rate)
-        stream.pix_fmt = "pal8"
-        stream.width = self._stream.width
-        stream.height = self._stream.height
-        for frame in _filter_frames(gif_graph, self._read_spool()):
-            self._container.mux(stream.encode(frame))
-        self._container.mux(stream.encode(None))
+        file = ErrorTrackingFile(path)
+        with closing(file), av.open(file, "w", format="gif") as container:
+            stream = container.add_stream("gif", rate=self._frame_rate)
+            stream.pix_fmt = "pal8"
+            stream.width = self._stream.width
+            stream.height = self._stream.height
+            for frame in _filter_frames(gif_graph, self._read_spool()):
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        file.raise_pending_error()
 
     def _read_spool(self) -> Iterator[av.VideoFrame]:
         """Yield the spooled frames."""

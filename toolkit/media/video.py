@@ -4,25 +4,30 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import ErrorTrackingFile, atomic_write
-from poise.toolkit.media.gif import GifRecorder
+from poise.toolkit.media.gif import GifRecorder, make_frame_rate
+from poise.toolkit.media.reader import MediaFile
 from poise.toolkit.spaces import Array
 
 MAX_PENDING_FRAMES = 4
 """Frames that may wait for the encoder, whose thread runs while the next frame is drawn."""
 
-DEFAULT_FRAME_RATE = 25
-"""Assumed for files that state no frame rate (frames per second)."""
+MIN_SIDE = 2
+"""Smallest height and width of a video (pixels): its colours are coded for 2 x 2 pixels."""
+
+BT601 = 6
+SRGB_TRANSFER = 13
+BT709_PRIMARIES = 1
+LIMITED_RANGE = 1
+"""How the colours of videos are coded (H.273), so that players do not guess."""
 
 FRAGMENTED = {
     "movflags": "frag_keyframe+empty_moov+default_base_moof",
@@ -51,10 +56,12 @@ class VideoRecorder:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = ErrorTrackingFile(path)
         self._container = av.open(self._file, "w", format="mp4", options=FRAGMENTED)
-        self._stream = self._container.add_stream(
-            "libx264", rate=Fraction(frame_rate).limit_denominator(1000)
-        )
+        self._stream = self._container.add_stream("libx264", rate=make_frame_rate(frame_rate))
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.colorspace = BT601
+        self._stream.codec_context.color_primaries = BT709_PRIMARIES
+        self._stream.codec_context.color_trc = SRGB_TRANSFER
+        self._stream.codec_context.color_range = LIMITED_RANGE
         frames_per_fragment = max(1, round(frame_rate))
         self._stream.options = {**ENCODER_OPTIONS, "g": str(frames_per_fragment)}
         self._encoder = ThreadPoolExecutor(max_workers=1)
@@ -62,7 +69,12 @@ class VideoRecorder:
         self._closed = False
 
     def add(self, frame: Array) -> None:
-        """Add a frame (H, W, 3) uint8; all must have the same size. An odd side loses a pixel."""
+        """Add a frame (H, W, 3) uint8; all must have the same size.
+
+        An odd side loses a pixel; a side of one pixel is doubled.
+        """
+        if min(frame.shape[:2]) < MIN_SIDE:
+            frame = np.repeat(np.repeat(frame, MIN_SIDE, axis=0), MIN_SIDE, axis=1)
         height = frame.shape[0] // 2 * 2
         width = frame.shape[1] // 2 * 2
         if self.frame_count == 0:
@@ -122,9 +134,10 @@ RECORDERS: dict[str, type[VideoRecorder | GifRecorder]] = {
 
 def get_recorder_class(path: Path) -> type[VideoRecorder | GifRecorder]:
     """Return the recorder for the path's suffix; other than .mp4 and .gif is a UserError."""
-    if path.suffix not in RECORDERS:
+    suffix = path.suffix.lower()
+    if suffix not in RECORDERS:
         raise UserError(f"a video is an .mp4 or a .gif, not {path.name!r}")
-    return RECORDERS[path.suffix]
+    return RECORDERS[suffix]
 
 
 def open_recorder(path: Path, frame_rate: float) -> VideoRecorder | GifRecorder:
@@ -140,42 +153,11 @@ def open_atomic_recorder(path: Path, frame_rate: float) -> Iterator[VideoRecorde
         yield recorder
 
 
-def decode_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """Yield the frames of a video or an image as stored; another file is a UserError.
-
-    A truncated video ends with its last readable frame.
-    """
-    with _open_container(path) as container:
-        stream = container.streams.video[0]
-        # Every decoder thread keeps frames in memory, and hundreds of videos may be open.
-        stream.codec_context.thread_count = 1
-        try:
-            yield from container.decode(stream)
-        except av.error.FFmpegError:
-            return
-
-
 def read_video(path: Path) -> Iterator[Array]:
-    """Yield the frames (H, W, 3) uint8 of a video; another file is a UserError."""
-    converter = VideoReformatter()
-    for frame in decode_frames(path):
-        yield converter.reformat(frame, format="rgb24").to_ndarray()
+    """Yield the frames (H, W, 3) uint8 of a film as they are meant to be shown (MediaFile)."""
+    return (frame.image for frame in MediaFile(path).iter_timed_frames())
 
 
-def read_frame_rate(path: Path) -> int:
-    """Return the frames per second of a video, at least 1."""
-    with _open_container(path) as container:
-        frame_rate = container.streams.video[0].average_rate or DEFAULT_FRAME_RATE
-        return max(1, round(float(frame_rate)))
-
-
-def _open_container(path: Path) -> av.container.InputContainer:
-    try:
-        # FFmpeg takes an absolute path for a file, never for a protocol.
-        container = av.open(str(path.absolute()))
-    except (av.error.FFmpegError, OSError):
-        raise UserError(f"{path} cannot be read as a video or an image") from None
-    if not container.streams.video:
-        container.close()
-        raise UserError(f"{path} contains no images")
-    return container
+def read_frame_rate(path: Path) -> float:
+    """Return the frames per second of a film; the highest where frame times are uneven."""
+    return MediaFile(path).frame_rate

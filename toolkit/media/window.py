@@ -9,10 +9,8 @@ import pygame
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.interaction import ImagePoint
-from poise.toolkit.media.image import CARD_COLOUR, get_font, render_text
+from poise.toolkit.media.image import CARD_COLOUR, MIN_FONT_SIZE, get_font, render_text
 from poise.toolkit.spaces import Array
-
-DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 HEADLESS_DRIVERS = ("dummy", "offscreen")
 """SDL drivers without output; SDL falls back on them when the display does not respond."""
@@ -20,31 +18,37 @@ HEADLESS_DRIVERS = ("dummy", "offscreen")
 TEXT_BACKGROUND = (255, 255, 255, 224)
 """Red, green, blue and opacity."""
 
-SIDEBAR_WIDTH = 19
-"""Width of the sidebar, in font heights."""
+SIDEBAR_WIDTH = 27
+"""Width of the sidebar, in font sizes."""
 
-LINES_PER_WINDOW = 30
-"""Height of the window, in font heights."""
+LINES_PER_WINDOW = 42
+"""Height of the window, in font sizes."""
 
 NARROW_ASPECT = 0.62
 """In windows with height > NARROW_ASPECT * width, the width determines the font size."""
 
-MIN_FONT_SIZE = 14
-"""Height of the smallest font (pixels)."""
-
 MAX_SCREEN_FRACTION = 0.9
 """Fraction of the screen's width and height that a new window takes at most."""
 
-LINE_SPACING = 1.25
+LINE_SPACING = 1.1
 """Distance of two lines of text, in the font's line heights."""
+
+HELP_LINE_HEIGHT = 1.35
+"""Height of a line of the overlay, in font sizes."""
 
 TextRow = tuple[str, str]
 """Left and right text of a row."""
 
 
+def has_display() -> bool:
+    """Return whether there is a display; SDL_VIDEODRIVER, such as `dummy`, is for SDL alone."""
+    has_variable = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.platform != "linux" or bool(has_variable)
+
+
 def open_display() -> None:
     """Initialize the display; a UserError where there is none."""
-    if sys.platform == "linux" and not any(os.environ.get(name) for name in DISPLAY_VARIABLES):
+    if not has_display() and not os.environ.get("SDL_VIDEODRIVER"):
         raise display_error("there is no display")
     try:
         pygame.display.init()
@@ -150,7 +154,7 @@ class Window:
 
     def draw_overlay(self, rows: Sequence[TextRow]) -> None:
         """Draw rows at the window's right edge, over everything, in a font that fits the height."""
-        fitting_size = int(self.surface.get_height() / (len(rows) + 1))
+        fitting_size = int(self.surface.get_height() / (len(rows) + 1) / HELP_LINE_HEIGHT)
         font_size = max(MIN_FONT_SIZE // 2, min(self.font_size, fitting_size))
         window_rect = self.surface.get_rect()
         self.draw_text(rows, window_rect, 1.0, 0.0, self.sidebar_rect.width, font_size)

@@ -31,7 +31,7 @@ TAIL_BYTES = 4096
 class RunProcess:
     """The process that trains a run, and the progress read from its files."""
 
-    def __init__(self, job: Job, out: Path, lock_fd: int) -> None:
+    def __init__(self, job: Job, out: Path) -> None:
         self.job = job
         self.folder = out / job.name
         self.log_path = out / "logs" / f"{job.name}.log"
@@ -41,9 +41,8 @@ class RunProcess:
         # One thread for each run: parallel runs would compete for the cores.
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self.log_path.parent.mkdir(exist_ok=True)
-        with self.log_path.open("a") as log:
+        with self.log_path.open("a", encoding="utf-8") as log:
             # A session of its own: Ctrl-C reaches the benchmark alone, which passes it on once.
-            # The process inherits the lock, which stays locked until the process ends.
             self._process = subprocess.Popen(
                 job.build_command(out),
                 stdin=subprocess.PIPE,
@@ -51,7 +50,6 @@ class RunProcess:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **threads},
                 start_new_session=True,
-                pass_fds=(lock_fd,),
             )
 
     @property
@@ -105,7 +103,6 @@ def train_jobs(
     jobs: Sequence[Job],
     out: Path,
     max_parallel: int,
-    lock_fd: int,
     on_update: Callable[[Sequence[RunProcess]], None],
     on_finished: Callable[[RunProcess, str], None],
 ) -> int | None:
@@ -117,7 +114,6 @@ def train_jobs(
         jobs: runs to train, in this order.
         out: folder of the runs and their logs.
         max_parallel: largest number of runs at once.
-        lock_fd: file descriptor of the lock of `out`, which the processes inherit.
         on_update: called with the running processes at every poll.
         on_finished: called with a process that has ended, and its error message or "".
     """
@@ -128,7 +124,7 @@ def train_jobs(
         try:
             while running or (waiting and not caught):
                 while waiting and not caught and len(running) < max_parallel:
-                    running.append(RunProcess(waiting.pop(0), out, lock_fd))
+                    running.append(RunProcess(waiting.pop(0), out))
                 on_update(running)
                 time.sleep(POLL_INTERVAL)
                 ended = [process for process in running if process.poll() is not None]

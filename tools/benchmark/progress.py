@@ -53,14 +53,21 @@ class SuiteView(LiveView):
     def add_finished(self, process: RunProcess, trial: Trial | None, error_message: str) -> None:
         """Count a run that has ended, and print its return."""
         self.bar.advance(self.task)
-        result = (
-            "never evaluated"
-            if trial is None
-            else f"return {trial.final_return:,.1f} at step {trial.get_column('step')[-1]:,.0f}"
-        )
+        result = "ended before its first evaluation" if trial is None else _format_returns(trial)
         prefix = "FAILED " if error_message else ""
         seconds = f"{process.elapsed_seconds:.0f} s"
         self.print_line(f"{prefix}{process.job.name}: {result}, {seconds}")
+
+
+def _format_returns(trial: Trial) -> str:
+    """Format the return of the last policy, and of the best where that is another one."""
+    steps = trial.get_column("step")
+    returns = trial.get_column("return")
+    last = f"return {returns[-1]:,.1f} at step {steps[-1]:,.0f}"
+    best = trial.best_index
+    if best == len(steps) - 1:
+        return last
+    return f"{last} (best: {returns[best]:,.1f} at step {steps[best]:,.0f})"
 
 
 def _format_row(process: RunProcess) -> tuple[str, ...]:
@@ -104,7 +111,7 @@ def print_report(
         table_console.print(make_table("", SUMMARY_COLUMNS, rows))
         console.print(
             "to solved: median over runs (-: at least half are unsolved); "
-            "final return: interquartile mean and 95 % interval"
+            "final return: of the last step's policies, interquartile mean and 95 % interval"
         )
         console.print(f"results: {out / RESULTS_FILE}\nplot:    poise plot {out}", markup=False)
     for name, error_message in failed.items():

@@ -1,15 +1,13 @@
 """Run a suite in a folder: skip finished runs, resume unfinished ones, and write results.csv."""
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from poise.toolkit.console import Console
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.files import parse_json, read_json_mapping
+from poise.toolkit.lock import FolderLock
 from poise.toolkit.process import count_cores
 from poise.toolkit.run import Run
 from poise.toolkit.settings import Settings
@@ -51,13 +49,14 @@ def run_suite(plan: SuitePlan, out: Path, max_parallel: int) -> int:
     console = Console(soft_wrap=True, highlight=False)
     out.mkdir(parents=True, exist_ok=True)
     results = _SuiteResults(plan, out)
-    with _lock_folder(out) as lock_fd:
+    with FolderLock(out, f"benchmark {out}"):
         _check_and_save_plan(plan, out)
         finished = [job for job in plan.jobs if _is_finished(out, job)]
         unfinished = [job for job in plan.jobs if job not in finished]
         for job in finished:
             results.add(job, "")
         for job in unfinished:
+            _refuse_running(out, job)
             _move_damaged_run(out, job)
         results.write()
         with SuiteView(len(plan.jobs), len(finished), console) as view:
@@ -71,9 +70,7 @@ def run_suite(plan: SuitePlan, out: Path, max_parallel: int) -> int:
                 results.write()
                 view.add_finished(process, results.trials.get(process.job.name), error_message)
 
-            stop_signal = train_jobs(
-                unfinished, out, max_parallel, lock_fd, view.update, on_finished
-            )
+            stop_signal = train_jobs(unfinished, out, max_parallel, view.update, on_finished)
     return print_report(console, plan, out, results.trials, results.failed, stop_signal)
 
 
@@ -112,6 +109,12 @@ def _is_finished(out: Path, job: Job) -> bool:
         return False
     has_all_steps = summary.get("steps", 0) >= training["steps"]
     return bool(has_all_steps or (summary.get("solved") and training["stop_when_solved"]))
+
+
+def _refuse_running(out: Path, job: Job) -> None:
+    """Raise a UserError where a run that an earlier benchmark left behind is still trained."""
+    if (out / job.name).is_dir():
+        Run(out / job.name).lock().release()
 
 
 def _move_damaged_run(out: Path, job: Job) -> None:
@@ -170,24 +173,3 @@ def _describe_difference(before: Any, now: Any, key_path: tuple[str, ...]) -> st
         return ""
     description = f"{' '.join(key_path)} was {json.dumps(before)}, is {json.dumps(now)}"
     return description[:MAX_DIFFERENCE_LENGTH]
-
-
-@contextmanager
-def _lock_folder(out: Path) -> Iterator[int]:
-    """Lock a folder and yield the lock's file descriptor.
-
-    The training processes inherit the lock. So it also excludes runs that outlive an earlier
-    benchmark that was killed.
-
-    Raises:
-        UserError: another process holds the lock.
-    """
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another benchmark, or a run that it left behind, uses {out}: "
-                "wait for it, or choose another --out"
-            ) from None
-        yield file.fileno()

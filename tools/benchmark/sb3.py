@@ -20,7 +20,7 @@ import torch
 from poise import algos
 from poise.algos.sac import SAC
 from poise.toolkit.errors import UserError, unknown_name_error
-from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.evaluation import make_run_evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, EpisodeStats, collect, make_env_batch
 from poise.toolkit.files import parse_json
 from poise.toolkit.loggers import SPEED, CsvLogger, TrainingLog
@@ -106,15 +106,16 @@ def train_peer(folder: Path, config: Mapping[str, Any]) -> None:
     settings = TrainSettings.parse(config["training"])
     run = Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    run.write("config.json", config)
     peer = make_peer(config)
     progress = Progress()
-    latest_metrics: dict[str, float] = {}
+    best_metrics: dict[str, float] = {}
 
     with ExitStack() as stack:
+        stack.enter_context(run.lock())
+        run.write("config.json", config)
         csv_logger = stack.enter_context(closing(CsvLogger(folder)))
         evaluator = stack.enter_context(
-            closing(Evaluator(config["env"], config["env_settings"], settings.evaluate_episodes))
+            closing(make_run_evaluator(run, settings.evaluate_episodes))
         )
         log = TrainingLog([csv_logger])
 
@@ -131,19 +132,20 @@ def train_peer(folder: Path, config: Mapping[str, Any]) -> None:
                         log.write(progress.step, progress.add_episode(episode))
                 if progress.is_due(settings.log_every, settings.num_envs):
                     log.write(progress.step, {SPEED: progress.step / progress.seconds})
-                if progress.is_due(settings.evaluate_every, settings.num_envs):
+                is_due = progress.is_due(settings.evaluate_every, settings.num_envs)
+                if is_due or progress.is_finished(settings):
                     metrics = evaluator(_predict).metrics()
                     progress.seconds = log.seconds
                     log.write(progress.step, metrics)
-                    latest_metrics.update(metrics)
-                    progress.add_evaluation(metrics["eval/return"], settings.solved_at)
+                    if progress.add_evaluation(metrics["eval/return"], settings.solved_at):
+                        best_metrics.update(metrics)
                 return not progress.is_finished(settings)
 
         def _predict(observation: Any) -> Any:
             return np.asarray(peer.predict(observation, deterministic=True)[0])
 
         peer.learn(settings.steps, callback=TrainingCallback())
-    run.write("summary.json", progress.summarize(latest_metrics))
+    run.write("summary.json", progress.summarize(best_metrics))
 
 
 EQUAL_SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from poise import algos
 from poise.algos.preset import load_preset
 from poise.toolkit.experience import ActorPolicy, EnvBatch, collect
 from poise.toolkit.files import open_table
+from poise.toolkit.process import measure_child_memory
 from poise.toolkit.run import Run
 from poise.tools.benchmark.sb3 import plan_peer
 
@@ -102,18 +102,18 @@ def _summarize_unfinished(folder: Path) -> dict[str, Any]:
         "solved": False,
         "episodes": len(steps),
         "steps": steps[-1] if steps else 0,
-        "eval/return": returns[-1] if returns else 0.0,
+        **({"eval/return": returns[-1]} if returns else {}),
     }
 
 
 def _format_cells(seconds: float, summary: Mapping[str, Any]) -> list[str]:
-    """Format seconds, episodes, steps and return."""
+    """Format seconds, episodes, steps and return, - for a run that was never evaluated."""
     unsolved = "" if summary["solved"] else " unsolved"
     return [
         f"{seconds:.1f}{unsolved}",
         str(summary["episodes"]),
         str(summary["steps"]),
-        f"{summary.get('eval/return', 0.0):.1f}",
+        f"{summary['eval/return']:.1f}" if "eval/return" in summary else "-",
     ]
 
 
@@ -158,7 +158,7 @@ def measure_memory(env_id: str, buffer_size: int, steps: int) -> tuple[float, fl
     command += ["--steps", str(steps), "--set", f"buffer_size={buffer_size}"]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*command, "--runs-dir", folder], check=True, capture_output=True)
-    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # On Linux, in KiB.
+    peak_bytes = measure_child_memory()
     learner = algos.make_learner("sac", env_id, {}, {"buffer_size": buffer_size})
     buffer_bytes = learner.replay.buffer.nbytes  # type: ignore[attr-defined]
-    return peak_kib / 2**10, buffer_bytes / 2**20
+    return peak_bytes / 2**20, buffer_bytes / 2**20

@@ -10,7 +10,7 @@ import numpy as np
 from poise import algos
 from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.errors import UserError
-from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.evaluation import make_run_evaluator
 from poise.toolkit.experience import ActorPolicy
 from poise.toolkit.registry import make_env, unwrap_poise_env
 from poise.toolkit.run import Run
@@ -64,8 +64,8 @@ def compare_runs(
     settings_of_runs = [{**run.config["env_settings"], **(env_settings or {})} for run in runs]
     env_id = _get_common_env_id(runs, settings_of_runs)
     first, second = (
-        _evaluate(run, checkpoint, settings, env_id, episodes)
-        for run, checkpoint, settings in zip(runs, checkpoints, settings_of_runs, strict=True)
+        _evaluate(run, checkpoint, env_settings, episodes)
+        for run, checkpoint in zip(runs, checkpoints, strict=True)
     )
 
     # Paired differences: each episode has the same seed, so luck with the start cancels out.
@@ -73,7 +73,7 @@ def compare_runs(
     low, high = (float(bound) for bound in bootstrap_interval(differences, _mean))
     zero = np.zeros(1)
     probability_low, probability_high = improvement_interval(differences, zero)
-    name_one, name_two = (f"{entry['run']}, {entry['checkpoint']}" for entry in (first, second))
+    name_one, name_two = _format_name(first), _format_name(second)
     return {
         "env": env_id,
         "episodes": episodes,
@@ -111,24 +111,36 @@ def compare_and_show(
 
 def show_comparison(result: Mapping[str, Any]) -> None:
     """Print a comparison as a table, and what follows from it."""
+    entries = (result["one"], result["two"])
+    has_success = any("success" in entry for entry in entries)
     rows = []
-    for entry in (result["one"], result["two"]):
+    for entry in entries:
         mean_and_std = f"{entry['return_mean']:.2f} +- {np.std(entry['returns']):.2f}"
-        rows.append((entry["run"], entry["checkpoint"], mean_and_std, f"{entry['success']:.0%}"))
+        row = [entry["run"], entry["checkpoint"], mean_and_std]
+        if has_success:
+            row.append(f"{entry.get('success', 0.0):.0%}")
+        rows.append(row)
     title = f"The same {result['episodes']} episodes of {result['env']}"
+    columns = ["run", "checkpoint", "return", *(["success"] if has_success else [])]
     console = Console(soft_wrap=True, highlight=False)
-    console.print(make_table(title, ["run", "checkpoint", "return", "success"], rows))
+    console.print(make_table(title, columns, rows))
 
     difference = result["difference"]
     interval = f"95 % interval {difference['low']:+.2f} to {difference['high']:+.2f}"
     console.print(f"first minus second: {difference['mean']:+.2f} ({interval})")
 
     probability = result["probability"]
-    line = f"the first returns more in {probability['mean']:.0%} of the episodes, ties counted half"
+    one = _format_name(result["one"])
+    line = f"{one} returns more in {probability['mean']:.0%} of the episodes, ties counted half"
     if probability["low"] < probability["high"]:
         line += f" (95 % interval {probability['low']:.0%} to {probability['high']:.0%})"
     console.print(line)
     console.print(result["verdict"], style="bold")
+
+
+def _format_name(entry: Mapping[str, Any]) -> str:
+    """Return the name of a policy: its run and its checkpoint."""
+    return f"{entry['run']}, {entry['checkpoint']}"
 
 
 def describe_difference(one: str, two: str, differences: Array, low: float, high: float) -> str:
@@ -180,17 +192,20 @@ def _get_comparable_settings(env_id: str, settings: Mapping[str, Any]) -> dict[s
 
 
 def _evaluate(
-    run: Run, checkpoint: str | None, settings: Mapping[str, Any], env_id: str, episodes: int
+    run: Run, checkpoint: str | None, env_settings: Mapping[str, Any] | None, episodes: int
 ) -> dict[str, Any]:
+    """Return the results of a run's policy; without `success` where it is not defined."""
     learner = algos.restore_learner(run, checkpoint)
-    evaluator = Evaluator(env_id, settings, episodes)
+    evaluator = make_run_evaluator(run, episodes, env_settings)
     result = evaluator(ActorPolicy(learner))
     evaluator.close()
+    successes = result.successes
+    success = {} if successes is None else {"success": float(successes.mean())}
     return {
         "run": run.path.name,
         "checkpoint": learner.checkpoint,
         "return_mean": float(result.returns.mean()),
-        "success": float(result.successes.mean()),
+        **success,
         "returns": result.returns.tolist(),
     }
 

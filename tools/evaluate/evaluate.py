@@ -7,10 +7,14 @@ from typing import Any
 
 from poise import algos
 from poise.toolkit.console import Console, make_table, progress_bar
-from poise.toolkit.evaluation import EVALUATION_SEED, EvaluationResult, Evaluator
+from poise.toolkit.evaluation import (
+    EVALUATION_SEED,
+    EvaluationResult,
+    make_run_evaluator,
+)
 from poise.toolkit.experience import ActorPolicy, Policy, PolicyFunction
 from poise.toolkit.registry import make_random_policy
-from poise.toolkit.run import Run
+from poise.toolkit.run import Run, parse_step
 
 
 def evaluate_run(
@@ -29,10 +33,8 @@ def evaluate_run(
         steps: Truncate episodes after so many steps, e.g. to count the poses taken within 150.
         env_settings: Settings that override those of the training, e.g. to add pushes.
     """
-    env_id = run.config["env"]
-    settings = {**run.config["env_settings"], **(env_settings or {})}
     learner = algos.restore_learner(run, checkpoint)
-    evaluator = Evaluator(env_id, settings, episodes, max_steps=steps)
+    evaluator = make_run_evaluator(run, episodes, env_settings, max_steps=steps)
     policies: dict[str, Policy | PolicyFunction] = {
         "policy": ActorPolicy(learner),
         "random": make_random_policy(evaluator.envs[0], EVALUATION_SEED),
@@ -41,7 +43,7 @@ def evaluate_run(
     evaluator.close()
     return {
         "run": run.path.name,
-        "env": env_id,
+        "env": run.config["env"],
         "checkpoint": learner.checkpoint,
         "episodes": episodes,
         **statistics,
@@ -68,28 +70,40 @@ def evaluate_and_show(
 
 def show_evaluation(result: Mapping[str, Any]) -> None:
     """Print an evaluation as a table."""
+    # A success may be reported in none of a random policy's episodes.
+    has_success = any("success" in result[name] for name in ("policy", "random"))
     rows = []
     for name in ("policy", "random"):
         statistics = result[name]
-        row = (
+        row = [
             name,
             f"{statistics['return_mean']:.2f} +- {statistics['return_std']:.2f}",
             f"{statistics['return_min']:.2f}",
             f"{statistics['length_mean']:.0f}",
-            f"{statistics['success']:.0%}",
-        )
+        ]
+        if has_success:
+            row.append(f"{statistics.get('success', 0.0):.0%}")
         rows.append(row)
-    policy_name = f"{result['run']}, {result['checkpoint']}"
-    title = f"{policy_name}: {result['episodes']} episodes of {result['env']}"
-    Console().print(make_table(title, ["", "return", "worst", "length", "success"], rows))
+    step = parse_step(Path(result["checkpoint"]))
+    title = (
+        f"{result['run']} at step {step:,}: {result['episodes']} episodes of {result['env']}"
+        " with fixed seeds"
+    )
+    columns = ["", "return", "worst", "length", *(["success"] if has_success else [])]
+    console = Console()
+    console.print(title, highlight=False, markup=False, soft_wrap=True)
+    console.print(make_table("", columns, rows))
 
 
 def _summarize(result: EvaluationResult) -> dict[str, Any]:
+    """Return the statistics by name; without `success` where it is not defined."""
+    successes = result.successes
+    success = {} if successes is None else {"success": float(successes.mean())}
     return {
         "return_mean": float(result.returns.mean()),
         "return_std": float(result.returns.std()),
         "return_min": float(result.returns.min()),
         "length_mean": float(result.lengths.mean()),
-        "success": float(result.successes.mean()),
+        **success,
         "returns": [float(value) for value in result.returns],
     }

@@ -142,10 +142,9 @@ def measure_push_limits(
         impulses = directions[:, None] * magnitudes[..., None]  # (directions, starts, 2 or 3)
         for env in envs:
             env.impulses = impulses.reshape(num_episodes, -1)
-        succeeded = evaluator(policy).successes.reshape(NUM_DIRECTIONS, num_starts)
-        survived = np.where(succeeded, levels, survived)
-        fatal = np.where(succeeded, fatal, levels)
-        on_progress(num_episodes)
+        has_fallen = evaluator(policy, on_progress).terminated.reshape(NUM_DIRECTIONS, num_starts)
+        survived = np.where(has_fallen, survived, levels)
+        fatal = np.where(has_fallen, levels, fatal)
     evaluator.close()
     return PushLimits(survived, push_target.mass, is_planar)
 

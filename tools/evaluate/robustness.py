@@ -39,26 +39,31 @@ PUSHES_DEFINITION = (
 )
 CHANGES_DEFINITION = (
     "of the return above a random policy's, the fraction that is kept in changed environments,"
-    " times success"
+    " times the fraction of episodes without a failure"
 )
 
 
 @dataclass(frozen=True)
 class DynamicsChanges:
-    """Mean returns and success rates in changed environments, (changes, SCALE_FACTORS)."""
+    """Mean returns and episodes without a failure in changed environments.
+
+    Arrays are (changes, SCALE_FACTORS).
+    """
 
     names: tuple[str, ...]
     """The keys of CHANGED_SETTINGS that affect the environment."""
     returns: Array
     successes: Array
+    """Fraction of the episodes that are a success where the environment reports one, and that do
+    not terminate in all others."""
     random_return: float
     """Mean return of a random policy in the unchanged environment."""
 
     @property
     def cell_scores(self) -> Array:
-        """Fraction of the return above a random policy's that is kept, times success; in [0, 1].
+        """Fraction of the return above a random policy's that is kept, times `successes`.
 
-        All zero if the policy is no better than a random one in the unchanged environment.
+        In [0, 1]; all zero if the policy is no better than a random one where nothing is changed.
         """
         unchanged_return = float(self.returns[0, SCALE_FACTORS.index(1.0)])
         unchanged_gain = unchanged_return - self.random_return
@@ -199,9 +204,8 @@ def measure_dynamics_changes(
         evaluated: Policy | PolicyFunction = policy
         if use_random_policy:
             evaluated = make_random_policy(evaluator.envs[0], EVALUATION_SEED)
-        result = evaluator(evaluated)
+        result = evaluator(evaluated, on_progress)
         evaluator.close()
-        on_progress(episodes)
         return result
 
     unchanged = evaluate({})
@@ -222,7 +226,7 @@ def measure_dynamics_changes(
     return DynamicsChanges(
         names=tuple(results_by_name),
         returns=_means(results_by_name, lambda result: result.returns),
-        successes=_means(results_by_name, lambda result: result.successes),
+        successes=_means(results_by_name, _find_unfailed_episodes),
         random_return=float(random_policy.returns.mean()),
     )
 
@@ -252,6 +256,11 @@ def count_episodes(run: Run, episodes: int) -> int:
     if has_push_target(run):
         evaluations += BISECTION_STEPS * NUM_DIRECTIONS
     return episodes * evaluations
+
+
+def _find_unfailed_episodes(result: EvaluationResult) -> Array:
+    """Return which episodes (E,) did not fail: the threshold of the return is for no change."""
+    return ~result.terminated if result.reports is None else result.reports
 
 
 def _means(

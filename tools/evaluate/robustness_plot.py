@@ -2,7 +2,6 @@
 
 import json
 import math
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.files import find_free_path
+from poise.toolkit.media.palette import LIGHT, blend
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -25,14 +26,20 @@ from poise.tools.evaluate.robustness import (
     count_episodes,
     measure_robustness,
 )
-from poise.tools.plot.figures import GREY, PALETTE, check_figure_path, save_figure
+from poise.tools.plot.figures import (
+    LABEL_SIZE,
+    NOTE_SIZE,
+    add_title_and_caption,
+    check_figure_path,
+    make_figure,
+    save_figure,
+    styled,
+)
 
 FIGURE_HEIGHT = 5.6
 PUSHES_WIDTH = 5.0
 CHANGES_WIDTH = 6.5
 """Sizes of the figure's parts (inches)."""
-
-CAPTION_CHARACTERS_PER_INCH = 14
 
 MAX_RADIUS_RATIO = 2.5
 """Radius of the polar plot over the median push; larger pushes are written at its rim."""
@@ -40,8 +47,15 @@ MAX_RADIUS_RATIO = 2.5
 DIRECTION_NAMES = {True: ("right", "up", "left", "down"), False: ("ahead", "left", "back", "right")}
 """Names of the directions at 0, 90, 180 and 270 degrees, in the plane (True) and in space."""
 
-WHITE_TEXT_BELOW = 0.55
-"""Cells with a lower score are dark, so their text is white."""
+FAILED_BELOW = 0.5
+"""Success, as a fraction, below which a cell has a cross."""
+
+RING_LABEL_ANGLE = 24.0
+"""Angle between the weakest side and the names of the rings (degrees)."""
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+CROSS = "\N{MULTIPLICATION X}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def measure_and_show(
@@ -84,13 +98,14 @@ def measure_and_show(
     if result.changes is not None:
         columns = ["scaled by", *(f"{factor:g}" for factor in SCALE_FACTORS)]
         rows = _format_change_rows(result.changes)
-        title = "\nReturn and success in changed environments"
+        title = "\nReturn, and episodes without a failure, in changed environments"
         console.print(make_table(title, columns, rows))
     console.print(f"\nrobustness {result.score:.2f}", style="bold", end="")
     console.print(f": {result.definition}")
     console.print(f"figure: {figure_path}")
 
 
+@styled
 def plot_robustness(result: RobustnessResult) -> Figure:
     """Plot the pushes survived, the returns in changed environments, or both."""
     widths = []
@@ -98,16 +113,16 @@ def plot_robustness(result: RobustnessResult) -> Figure:
         widths.append(PUSHES_WIDTH)
     if result.changes is not None:
         widths.append(CHANGES_WIDTH)
-    figure = Figure(figsize=(sum(widths), FIGURE_HEIGHT), layout="constrained")
+    figure = make_figure(FIGURE_HEIGHT)
+    title = f"{result.run}, {short_name(result.env)}: robustness {result.score:.2f}"
+    if result.pushes is not None:
+        title += f"; {_describe_weakest_side(result.pushes)}"
+    add_title_and_caption(figure, title, f"Policy {result.checkpoint}. {_describe(result)}")
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
     if result.pushes is not None:
         _draw_pushes(figure.add_subplot(grid[0], projection="polar"), result.pushes)
     if result.changes is not None:
         _draw_changes(figure.add_subplot(grid[len(widths) - 1]), result.changes)
-    policy_name = f"{result.run}, {result.checkpoint}, {short_name(result.env)}"
-    figure.suptitle(f"{policy_name}: robustness {result.score:.2f}", fontweight="bold")
-    caption = textwrap.fill(_describe(result), round(CAPTION_CHARACTERS_PER_INCH * sum(widths)))
-    figure.supxlabel(caption, fontsize=8.5, color=GREY)
     return figure
 
 
@@ -117,8 +132,18 @@ def _describe(result: RobustnessResult) -> str:
     if result.pushes is not None:
         caption += f"Pushed {PUSH_TIME:g} s after the start;"
         caption += f" survived: not fallen {SURVIVAL_TIME - PUSH_TIME:g} s later."
-        caption += f" Line: median of {result.episodes} starts; band: least to most."
+        caption += f" Area: median of {result.episodes} starts; pale band: least to most."
     return caption
+
+
+def _describe_weakest_side(pushes: PushLimits) -> str:
+    """Return the direction of the push that is survived least, and its impulse."""
+    median = np.median(pushes.impulses, axis=1)
+    weakest = int(np.argmin(median))
+    degrees = round(math.degrees(pushes.angles[weakest])) % 360
+    names = DIRECTION_NAMES[pushes.is_planar]
+    direction = names[degrees // 90] if degrees % 90 == 0 else f"at {degrees}°"
+    return f"falls first when pushed {direction}, {median[weakest]:.2g}{NO_BREAK}N{NO_BREAK}s"
 
 
 def _draw_pushes(axes: Any, pushes: PushLimits) -> None:
@@ -133,41 +158,92 @@ def _draw_pushes(axes: Any, pushes: PushLimits) -> None:
     rim = min(1.1 * float(most.max()), MAX_RADIUS_RATIO * float(np.median(median))) or 1.0
     lower = np.minimum(least, rim)
     upper = np.minimum(most, rim)
-    axes.fill_between(angles, lower, upper, color=PALETTE[0], alpha=0.2, linewidth=0)
-    line = {"color": PALETTE[0], "markersize": 4, "linewidth": 1.6, "clip_on": False}
-    axes.plot(angles, np.minimum(median, rim), "o-", **line)
+    shown_median = np.minimum(median, rim)
+    color = LIGHT.series[0]
+    axes.fill(angles, shown_median, color=color, alpha=0.3, linewidth=0)
+    axes.fill_between(angles, lower, upper, color=color, alpha=0.15, linewidth=0)
+    line = {"color": color, "markersize": 6, "linewidth": 2.0, "clip_on": False}
+    axes.plot(angles, shown_median, "o-", **line)
+    weakest = int(np.argmin(median[:-1]))
+    mark = {"color": LIGHT.failure, "markersize": 10, "markeredgewidth": 2.5, "zorder": 5}
+    axes.plot(angles[weakest], shown_median[weakest], "x", **mark)
 
     median_levels = np.median(pushes.levels, axis=1)
     for angle, impulse, level in zip(pushes.angles, median[:-1], median_levels, strict=True):
         if impulse > rim:
             label = f"{impulse:.3g}{' or more' if level == NUM_LEVELS else ''}"
-            position = (angle, 0.8 * rim)
-            axes.annotate(label, (angle, rim), position, ha="center", va="center", fontsize=8)
+            position = (angle, 0.78 * rim)
+            axes.annotate(
+                label,
+                (angle, rim),
+                position,
+                horizontalalignment="center",
+                verticalalignment="center",
+                fontsize=NOTE_SIZE,
+                arrowprops={"arrowstyle": "->", "color": LIGHT.ink},
+            )
 
     axes.set_ylim(0.0, rim)
     axes.set_theta_zero_location("E" if pushes.is_planar else "N")
     labels = [label for name in DIRECTION_NAMES[pushes.is_planar] for label in (name, "")]
     axes.set_thetagrids(range(0, 360, 45), labels)
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.tick_params(axis="y", labelsize=8, colors=GREY)
-    axes.set_rlabel_position(112.0)
+    axes.grid(visible=True, axis="both")
+    rings = MaxNLocator(4).tick_values(0.0, rim)
+    rings = [ring for ring in rings if 0.0 < ring <= rim]
+    axes.set_yticks(rings, [f"{ring:g} N s" for ring in rings])
+    axes.tick_params(axis="y", labelsize=NOTE_SIZE - 1)
+    axes.tick_params(axis="x", labelsize=LABEL_SIZE, labelcolor=LIGHT.ink)
+    # The names of the rings stand beside the weakest side, where the area is small.
+    axes.set_rlabel_position(math.degrees(angles[weakest]) + RING_LABEL_ANGLE)
     view = "" if pushes.is_planar else ", from above"
-    axes.set_title(f"largest push survived (N s){view}", fontsize=10, pad=14)
+    axes.set_title(f"Largest push survived (N s){view}", pad=16)
 
 
 def _draw_changes(axes: Axes, changes: DynamicsChanges) -> None:
-    """Draw return and success in every changed environment; darker cells lost more."""
-    scores = changes.cell_scores
-    image = axes.imshow(scores, vmin=0.0, vmax=1.0, cmap="viridis", aspect="auto")
-    for row, column in np.ndindex(scores.shape):
-        label = f"{changes.returns[row, column]:.4g}\n{changes.successes[row, column]:.0%}"
-        colour = "white" if scores[row, column] < WHITE_TEXT_BELOW else "black"
-        axes.text(column, row, label, ha="center", va="center", fontsize=9, color=colour)
-    axes.set_xticks(range(len(SCALE_FACTORS)), [f"x {factor:g}" for factor in SCALE_FACTORS])
-    axes.set_yticks(range(len(changes.names)), list(changes.names))
-    axes.set_title("return and success in changed environments", fontsize=10)
-    kept = f"return kept above a random policy's ({changes.random_return:.3g})"
-    axes.figure.colorbar(image, ax=axes, label=f"{kept}, times success")
+    """Draw episodes without a failure, and the return, in every changed environment.
+
+    A failed cell has a cross.
+    """
+    rows, columns = changes.successes.shape
+    for row, column in np.ndindex(rows, columns):
+        success = float(changes.successes[row, column])
+        pale_blue = blend(LIGHT.series[0], LIGHT.paper, 0.08 + 0.42 * success)
+        axes.add_patch(
+            Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=pale_blue, linewidth=0)
+        )
+        has_failed = success < FAILED_BELOW
+        text = f"{CROSS} {success:.0%}" if has_failed else f"{success:.0%}"
+        axes.annotate(
+            text,
+            (column, row),
+            (0.0, 8.0),
+            textcoords="offset points",
+            horizontalalignment="center",
+            verticalalignment="center",
+            fontweight="bold",
+            color=LIGHT.failure if has_failed else LIGHT.ink,
+        )
+        axes.annotate(
+            f"return {changes.returns[row, column]:.4g}",
+            (column, row),
+            (0.0, -10.0),
+            textcoords="offset points",
+            horizontalalignment="center",
+            verticalalignment="center",
+            fontsize=NOTE_SIZE - 2,
+            color=LIGHT.ink,
+        )
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_xticks(range(columns), [f"{TIMES} {factor:g}" for factor in SCALE_FACTORS])
+    axes.set_yticks(range(rows), [name.replace("_", " ") for name in changes.names])
+    axes.tick_params(length=0, labelcolor=LIGHT.ink)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_title("Episodes without a failure (%) in changed environments", pad=16)
+    axes.set_xlabel(
+        f"factor on the property; a random policy's return is {changes.random_return:.3g}"
+    )
 
 
 def _close_curve(values: Array) -> Array:

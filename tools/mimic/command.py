@@ -11,15 +11,22 @@ from poise.toolkit.console import Console, make_table, progress_bar
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
+from poise.toolkit.media.frame import save_picture
 from poise.toolkit.media.video import open_recorder, read_frame_rate
 from poise.toolkit.media.window import Window
 from poise.toolkit.pose_task import PoseError
 from poise.toolkit.run import Run
-from poise.tools.mimic.duel import make_duel, record_duel
+from poise.tools.mimic.duel import SETTLE_SECONDS, Duel, make_duel, record_duel
 from poise.tools.mimic.mimic import LEAD_TIME, GoalImageRobot, Mimic
+from poise.tools.mimic.novelty import (
+    MAX_NOVELTY,
+    find_novel_targets,
+    make_novelty_detector,
+)
 from poise.tools.mimic.robot import Attempt, FrameError, Robot
 from poise.tools.mimic.targets import (
     Target,
+    draw_template,
     load_dataset_targets,
     load_image_targets,
     load_video_targets,
@@ -58,18 +65,30 @@ def mimic_and_show(
     trajectory: float | None,
     dataset: Path | None,
     number: int | None,
+    template: Path | None,
     out: Path | None,
     size: int,
     runs_dir: Path,
 ) -> None:
-    """Take the poses in images, and print the errors; record a video where `out` names one."""
-    _check_source(image, video, trajectory, dataset, number)
+    """Take the poses in images, and print the errors; record a video where `out` names one.
+
+    With `template`, write a picture to draw poses on instead.
+    """
+    if template is None:
+        _check_source(image, video, trajectory, dataset, number)
     console = Console()
     policy_run = Run.open(runs_dir, policy)
     translator_run = Run.open(runs_dir, translator) if translator else None
     robot, image_run = _make_robot(policy_run, translator_run, size)
+    if template is not None:
+        picture = draw_template(robot.env_id, robot.image_env_settings, robot.image_size)
+        save_picture(template, picture)
+        robot.env.close()
+        console.print(f"template: {template}", soft_wrap=True)
+        return
     if video is not None:
         targets = load_video_targets(video, robot.image_size)
+        _warn_of_novelty(robot, targets, image_run)
         _follow_and_print(console, robot, targets, read_frame_rate(video), out)
     elif trajectory is not None:
         targets, frame_rate = make_trajectory_targets(
@@ -79,6 +98,7 @@ def mimic_and_show(
     else:
         if image:
             targets = load_image_targets(image, robot.image_size)
+            _warn_of_novelty(robot, targets, image_run)
         elif dataset is not None:
             data = Dataset(dataset)
             check_images(data, robot.env_id, robot.image_size, image_run)
@@ -127,11 +147,19 @@ def duel_and_show(
             recording = f"; recorded at {frame_rate:.0f} frames per second: {out}"
     finally:
         duel.close()
+    Console().print(f"{_describe_following(duel)}{recording}", soft_wrap=True)
+
+
+def _describe_following(duel: Duel) -> str:
+    """Return how long the follower's error was measured, and its mean."""
+    mean_error = duel.get_mean_error()
+    if mean_error is None:
+        return (
+            f"no error measured: the first {SETTLE_SECONDS:g} s of an episode, in which the "
+            "follower moves to the leader's pose, do not count"
+        )
     duration = duel.counted_steps / duel.rate
-    mean_error = _format_error(duel.get_mean_error())
-    Console().print(
-        f"followed for {duration:.1f} s, mean error {mean_error}{recording}", soft_wrap=True
-    )
+    return f"followed for {duration:.1f} s, mean error {_format_error(mean_error)}"
 
 
 def _check_source(
@@ -160,13 +188,33 @@ def _make_robot(policy: Run, translator: Run | None, size: int) -> tuple[Robot, 
     return Mimic(policy, image_run, size), image_run
 
 
-def _open_optional_recorder(out: Path | None, frame_rate: int) -> Any:
+def _warn_of_novelty(robot: Robot, targets: Sequence[Target], run: Run) -> None:
+    """Print a line if images are unlike those that a run was trained on."""
+    detector = make_novelty_detector(
+        robot.env_id, robot.image_env_settings, robot.appearance_randomization
+    )
+    novel = find_novel_targets(detector, targets)
+    if not novel:
+        return
+    which = ", ".join(novel) if len(novel) <= 3 else f"{len(novel)} of {len(targets)} images"
+    Console(stderr=True).print(
+        f"warning: unlike the images that run {run.path.name!r} was trained on: {which} "
+        f"(novelty {max(novel.values()):.1f}, theirs at most {MAX_NOVELTY:g}); the pose may be "
+        "misread: draw on the picture that --template FILE writes, or train on a dataset "
+        "collected with --randomize-appearance",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+
+
+def _open_optional_recorder(out: Path | None, frame_rate: float) -> Any:
     """Return a context manager that gives a recorder, or None where `out` is None."""
     return open_recorder(out, frame_rate) if out else nullcontext()
 
 
 def _follow_and_print(
-    console: Console, robot: Robot, targets: Sequence[Target], frame_rate: int, out: Path | None
+    console: Console, robot: Robot, targets: Sequence[Target], frame_rate: float, out: Path | None
 ) -> None:
     """Follow a moving target, and print the errors."""
     with (
@@ -175,7 +223,7 @@ def _follow_and_print(
     ):
         frame_errors = robot.follow_video(targets, frame_rate, recorder)
     lead = f", with a lead of {LEAD_TIME:g} s" if isinstance(robot, Mimic) else ""
-    console.print(f"followed {len(frame_errors)} frames at {frame_rate} per second{lead}")
+    console.print(f"followed {len(frame_errors)} frames at {frame_rate:g} per second{lead}")
     for field, label in ERROR_LABELS.items():
         errors = _collect_known(frame_errors, field)
         if errors:

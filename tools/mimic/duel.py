@@ -78,9 +78,14 @@ class Duel(PlaySession):
         self.counted_steps = 0
         self._error_sum = np.zeros(2)
 
-    def get_mean_error(self) -> PoseError:
-        """Return the follower's mean error from the leader's reflection, after settling."""
-        mean_error = self._error_sum / max(1, self.counted_steps)
+    def get_mean_error(self) -> PoseError | None:
+        """Return the follower's mean error from the leader's reflection, after settling.
+
+        None where the episode has not lasted longer than that.
+        """
+        if not self.counted_steps:
+            return None
+        mean_error = self._error_sum / self.counted_steps
         return PoseError(*mean_error.tolist())
 
     def advance(self, seconds: float) -> None:

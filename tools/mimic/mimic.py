@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from poise.algos.translator import Translator
+from poise.toolkit.appearance import AppearanceRandomization
 from poise.toolkit.errors import UserError
 from poise.toolkit.pose_task import InverseKinematics
 from poise.toolkit.run import Run
@@ -60,6 +61,8 @@ class Mimic(Robot):
             raise UserError(f"run {policy_name!r} observes its goal image: omit --translator")
         self.image_size = self.translator.image_size
         self.image_env_settings = image_env_settings
+        randomization = translator_config.get("randomize_appearance", {})
+        self.appearance_randomization = AppearanceRandomization.parse(randomization)
         self.inverse_kinematics: InverseKinematics = InverseKinematics(
             self.poise_env.forward_kinematics, self.poise_env.sample_joint_angles
         )

@@ -12,6 +12,7 @@ import numpy as np
 import pygame
 
 from poise import algos
+from poise.toolkit.appearance import AppearanceRandomization
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.media.hud import TRACK_COLOUR
@@ -21,7 +22,7 @@ from poise.toolkit.registry import DEFAULT_MAX_EPISODE_STEPS, Env, make_env, unw
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array, slices
 from poise.toolkit.wrappers import unwrap_learner_env
-from poise.tools.mimic.targets import Target
+from poise.tools.mimic.targets import NO_RANDOMIZATION, Target
 from poise.tools.record.record_run import make_render_env
 from poise.tools.translate.load import POSE_SIGNAL
 
@@ -65,6 +66,8 @@ class Robot(ABC):
     """Height and width of the images that the robot is shown."""
     image_env_settings: Mapping[str, Any]
     """Settings of an environment that renders such images."""
+    appearance_randomization: AppearanceRandomization = NO_RANDOMIZATION
+    """Randomization of the images that the robot was trained on."""
     poise_env: Any
     """The unwrapped environment: a BaseEnvironment that is a PoseEnvironment."""
 
@@ -179,7 +182,7 @@ class Robot(ABC):
         )
 
     def follow_video(
-        self, targets: Sequence[Target], frame_rate: int, recorder: Any = None
+        self, targets: Sequence[Target], frame_rate: float, recorder: Any = None
     ) -> list[FrameError]:
         """Follow a video shown at `frame_rate` (frames/s); return the errors in each frame.
 
@@ -228,7 +231,7 @@ class Robot(ABC):
 def draw_side_by_side(images: tuple[Array, Array], captions: tuple[str, str], size: int) -> Array:
     """Return two images (H, W, 3) uint8 side by side, with captions: (size, 2 size, 3) uint8."""
     surface = pygame.Surface((2 * size, size))
-    font = get_font(max(12, size // 18))
+    font = get_font(max(12, size // 30))
     for image, caption, left in zip(images, captions, (0, size), strict=True):
         half = frame_to_surface(image)
         if half.get_size() != (size, size):

@@ -1,6 +1,5 @@
 """Target images: poses to take, from image files, a video, a dataset, or an environment."""
 
-import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,12 +7,12 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-import pygame
 
+from poise.toolkit.appearance import AppearanceRandomization
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
-from poise.toolkit.media.image import resize_frame, surface_to_frame
-from poise.toolkit.media.video import read_video
+from poise.toolkit.media.image import resize_frame
+from poise.toolkit.media.reader import MediaFile, read_picture
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.spaces import Array, slices
 from poise.tools.record.record_run import make_render_env
@@ -28,8 +27,14 @@ MAX_ASPECT_CHANGE = 1.1
 MIN_BRIGHTNESS = 8
 """An image without a colour value of at least this, of 255, counts as black."""
 
-BACKGROUND_COLOUR = (255, 255, 255)
-"""Colour behind the transparent parts of an image file."""
+
+TEMPLATE_HEIGHT = 480
+"""Height of a template to draw poses on (pixels)."""
+
+TEMPLATE_SEED = 0
+"""Seed of the pose that a template shows."""
+
+NO_RANDOMIZATION = AppearanceRandomization()
 
 
 class Target(NamedTuple):
@@ -86,25 +91,19 @@ def load_image_targets(paths: Iterable[Path], size: tuple[int, int]) -> list[Tar
         UserError: a file is missing, is not an image, or does not fit (fit_image).
     """
     return [
-        Target(path.name, fit_image(_load_image(path), size, path.name), None) for path in paths
+        Target(path.name, fit_image(read_picture(path), size, path.name), None) for path in paths
     ]
 
 
 def load_video_targets(path: Path, size: tuple[int, int]) -> list[Target]:
-    """Load the frames of a video at `size` (height, width), in order.
+    """Load what a video shows at each tick of its frame rate, at `size` (height, width).
 
     Raises:
         UserError: the file is missing or has no frame, or its frames do not fit (fit_image).
     """
-    if not path.is_file():
-        raise UserError(f"no such file: {path}")
-    targets = [
-        Target(f"frame {index}", fit_image(frame, size, path.name), None)
-        for index, frame in enumerate(read_video(path))
-    ]
-    if not targets:
-        raise UserError(f"{path} has no frame that can be read")
-    return targets
+    media = MediaFile(path)
+    images = media.iter_frames(media.frame_rate, lambda image: fit_image(image, size, path.name))
+    return [Target(f"frame {index}", image, None) for index, image in enumerate(images)]
 
 
 def load_dataset_targets(data: Dataset, number: int) -> list[Target]:
@@ -121,7 +120,11 @@ def load_dataset_targets(data: Dataset, number: int) -> list[Target]:
 
 
 def sample_targets(
-    env_id: str, settings: Mapping[str, Any], number: int, seed: int
+    env_id: str,
+    settings: Mapping[str, Any],
+    number: int,
+    seed: int,
+    randomization: AppearanceRandomization = NO_RANDOMIZATION,
 ) -> list[Target]:
     """Return rendered images of random poses, with the true poses."""
     env = make_render_env(env_id, settings, {})
@@ -131,9 +134,21 @@ def sample_targets(
     targets = []
     for index in range(number):
         observation, _ = env.reset(seed=seed + index)
+        rng = np.random.default_rng([seed, index])
+        poise_env.appearance = randomization.sample_appearance(rng)
         targets.append(Target(f"pose {index}", np.asarray(env.render()), observation[pose_slice]))
     env.close()
     return targets
+
+
+def draw_template(env_id: str, settings: Mapping[str, Any], size: tuple[int, int]) -> Array:
+    """Return a large image of the body in one pose, to draw other poses on.
+
+    It has the shape of images of `size` (height, width), TEMPLATE_HEIGHT high.
+    """
+    width = round(TEMPLATE_HEIGHT * size[1] / size[0])
+    template_settings = {**settings, "height": TEMPLATE_HEIGHT, "width": width}
+    return sample_targets(env_id, template_settings, 1, TEMPLATE_SEED)[0].image
 
 
 def make_trajectory_targets(
@@ -189,18 +204,3 @@ def _evaluate_spline(knots: Array, u: float) -> Array:
     )
     point: Array = (weights / 6) @ knots
     return point
-
-
-def _load_image(path: Path) -> Array:
-    if not path.is_file():
-        raise UserError(f"no such file: {path}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            surface = pygame.image.load(path)
-    except pygame.error as error:
-        raise UserError(f"{path} is not an image that can be read: {error}") from None
-    opaque = pygame.Surface(surface.get_size())
-    opaque.fill(BACKGROUND_COLOUR)
-    opaque.blit(surface, (0, 0))
-    return surface_to_frame(opaque)

@@ -53,7 +53,7 @@ def play(
     if size is None:
         is_hidpi = window.screen_size[1] >= HIDPI_SCREEN_HEIGHT
         size = DEFAULT_SIZE * (2 if is_hidpi else 1)
-    # The live renderer draws the HUD itself, at the full size of the image.
+    # What the HUD shows is in the window's sidebar.
     render_settings = {"width": size, "height": size, **env_settings, "hud": False}
     with progress_bar(f"loading {title}"):
         env = make_render_env(env_id, settings, render_settings)
@@ -65,7 +65,7 @@ def play(
         actor,
         speed,
         seed,
-        LiveRenderer(env, size, hud=env_settings.get("hud", True)),
+        LiveRenderer(env, size),
         TapeRecorder(env_id, settings),
     )
     playground = Playground(window, session, run.path / "videos" if run else Path())

@@ -18,6 +18,9 @@ from poise.tools.play.sliders import SliderPanel
 MAX_FRAME_RATE = 60
 """Maximum frame rate of the window (Hz); a faster environment makes several steps per frame."""
 
+MIN_FRAME_RATE = 20
+"""Minimum frame rate of the window (Hz); a slower environment shows a step for several frames."""
+
 
 NOTICE_SECONDS = 4.0
 """Duration of a notice (s)."""
@@ -172,7 +175,7 @@ class Playground:
             self.run_frame(0.0)
             # Discard the time that opening the window took.
             self.window.tick(MAX_FRAME_RATE)
-            frame_rate = min(MAX_FRAME_RATE, self.session.rate)
+            frame_rate = min(MAX_FRAME_RATE, max(MIN_FRAME_RATE, self.session.rate))
             while self.is_open and (seconds is None or self.elapsed_seconds < seconds):
                 self.run_frame(self.window.tick(frame_rate))
         finally:

@@ -10,7 +10,7 @@ import numpy as np
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import EpisodeStep
 from poise.toolkit.interaction import ImagePoint
-from poise.toolkit.media.hud import draw_hud
+from poise.toolkit.media.frame import render_frame
 from poise.toolkit.media.image import resize_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import get_versions
@@ -215,18 +215,17 @@ def _describe_outcome(terminated: bool, info: Mapping[str, Any]) -> str:
 
 
 class LiveRenderer:
-    """Render an environment in real time, with a HUD if it is one of Poise.
+    """Render an environment in real time.
 
     Without a GPU, scenes in space render slowly: while they move, they are rendered at a scale that
     fits into FRAME_BUDGET, and enlarged. `size` is the height at which images of other packages'
     environments are shown (pixels; None: as rendered).
     """
 
-    def __init__(self, env: Env, size: int | None = None, *, hud: bool = False) -> None:
+    def __init__(self, env: Env, size: int | None = None) -> None:
         self.env = env
         self.poise_env = unwrap_poise_env(env)
         self.size = size
-        self.has_hud = hud
         self.resolution_scale = 1.0
         """Scale of the full size at which rendering fits into the budget."""
         self.is_downscaled = False
@@ -238,21 +237,19 @@ class LiveRenderer:
         width, height = self._get_display_size(frame)
         if frame.shape[:2] != (height, width):
             frame = resize_frame(frame, width, height)
-        if self.has_hud and self.poise_env is not None:
-            return draw_hud(frame, self.poise_env)
         return frame
 
     def _render_scaled(self, full_resolution: bool) -> Array:
         camera = getattr(self.poise_env, "camera", None)
         if camera is None:
-            return np.asarray(self.env.render())
+            return render_frame(self.env)
         scale = 1.0 if full_resolution else self.resolution_scale
         self.is_downscaled = scale < 1.0
         width, height = self._get_full_size()
         camera.width = max(16, round(scale * width))
         camera.height = max(16, round(scale * height))
         start = time.perf_counter()
-        frame = np.asarray(self.env.render())
+        frame = render_frame(self.env)
         seconds = time.perf_counter() - start
         is_on_budget = 0.5 * FRAME_BUDGET < seconds < 1.5 * FRAME_BUDGET
         if not full_resolution and not is_on_budget:

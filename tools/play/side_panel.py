@@ -6,6 +6,7 @@ from typing import Any
 
 import pygame
 
+from poise.toolkit.media.hud import describe_action
 from poise.toolkit.media.window import TEXT_BACKGROUND, Window
 from poise.toolkit.spaces import component_names
 from poise.tools.play.session import HUMAN, PlaySession
@@ -18,8 +19,8 @@ from poise.tools.record.episode_trace import (
 )
 from poise.tools.record.strip_chart import StripCharts
 
-MAX_OBSERVATION_ROWS = 6
-"""Observation components that are listed: a figure's first six are the state of its torso."""
+MAX_OBSERVATION_ROWS = 3
+"""Observation components that are listed: a figure's first three are the pose of its torso."""
 
 
 MAX_WIND = 1.0
@@ -30,13 +31,8 @@ MAX_PUSH = 0.5
 """Range of the pushes' slider (m/s)."""
 
 
-MIN_PLOT_HEIGHT = 1.1
-MAX_PLOT_HEIGHT = 2.0
-"""Minimum and maximum height of a plot in font sizes."""
-
-
-PLOT_FONT_SCALE = 0.8
-"""Font size of the plots relative to the panel's."""
+MIN_PLOT_HEIGHT = 2.0
+"""Height from which the plots are drawn, in font sizes."""
 
 
 Row = tuple[str, str]
@@ -72,7 +68,10 @@ class LivePlots:
 
     def __init__(self, session: PlaySession) -> None:
         self.session = session
-        self.charts = StripCharts(session.rate)
+        notes = {}
+        if session.poise_env is not None:
+            notes["action"] = describe_action(session.poise_env.ACTION)
+        self.charts = StripCharts(session.rate, notes)
         self._last_seed = -1
         self._last_step = -1
 
@@ -80,7 +79,10 @@ class LivePlots:
         """Add the current values, once for each step since the last call."""
         session = self.session
         is_same_episode = session.seed == self._last_seed
-        num_new_steps = session.steps - (self._last_step if is_same_episode else -1)
+        if not is_same_episode or session.steps < self._last_step:
+            self.charts.restart()
+            self._last_step = -1
+        num_new_steps = session.steps - self._last_step
         self._last_seed = session.seed
         self._last_step = session.steps
         if num_new_steps:
@@ -90,21 +92,10 @@ class LivePlots:
 
     def draw(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
         """Draw the first charts, one below the other, as many as fit into `rect`."""
-        max_rows = int(rect.height / MIN_PLOT_HEIGHT / font_size)
-        num_rows = min(len(self.charts), max_rows)
-        if num_rows < 1 or not rect.width:
+        if rect.height < MIN_PLOT_HEIGHT * font_size or not rect.width or not len(self.charts):
             return
-        row_height = min(rect.height // num_rows, round(MAX_PLOT_HEIGHT * font_size))
-        background = (rect.left, rect.top, rect.width, row_height * num_rows)
-        pygame.draw.rect(surface, TEXT_BACKGROUND, background)
-        self.charts.draw(
-            surface,
-            rect,
-            columns=1,
-            rows=num_rows,
-            row_height=row_height,
-            font_size=int(PLOT_FONT_SCALE * font_size),
-        )
+        pygame.draw.rect(surface, TEXT_BACKGROUND, rect)
+        self.charts.draw(surface, rect, font_size, max_columns=1)
 
     def _read_samples(self) -> list[TraceSample]:
         session = self.session
@@ -124,6 +115,10 @@ def make_status_rows(session: PlaySession, frame_rate: float) -> list[Row]:
         (_describe_time(session), f"x {session.effective_speed:g}, {frame_rate:.0f} frames/s"),
         ("seed", str(session.seed)),
     ]
+    rows += [
+        ("time", f"{session.steps / session.rate:z.2f} s"),
+        ("return", f"{session.episode_return:z.1f}"),
+    ]
     if session.poise_env is not None:
         components = zip(
             component_names(session.poise_env.OBSERVATION),
@@ -134,11 +129,6 @@ def make_status_rows(session: PlaySession, frame_rate: float) -> list[Row]:
             (name, f"{value:z.2f} {signal.unit}".removesuffix(" 1"))
             for (name, signal), value in components
         ]
-    # Environments of other packages have no HUD that shows time and return.
-    rows += [
-        ("time", f"{session.steps / session.rate:z.2f} s"),
-        ("return", f"{session.episode_return:z.1f}"),
-    ]
     values = session.observation.ravel()[:MAX_OBSERVATION_ROWS]
     return rows + [
         (f"observation {number}", f"{value:z.2f}") for number, value in enumerate(values, 1)

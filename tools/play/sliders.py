@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pygame
 
 from poise.toolkit.media.hud import ACTION_COLOUR, TRACK_COLOUR
-from poise.toolkit.media.image import TEXT_COLOUR, render_text
+from poise.toolkit.media.image import MUTED_COLOUR, TEXT_COLOUR, draw_disc, render_text
 from poise.toolkit.media.window import TEXT_BACKGROUND
 
 ROW_HEIGHT = 1.6
@@ -131,7 +131,7 @@ class SliderPanel:
         track = self.get_track_rect(slider)
         gap = font_size // 3
         is_on = slider.is_on()
-        text_colour = TEXT_COLOUR if is_on else TRACK_COLOUR
+        text_colour = TEXT_COLOUR if is_on else MUTED_COLOUR
         knob_colour = ACTION_COLOUR if is_on else TRACK_COLOUR
         left = row.left + gap
         if slider.toggle is not None:
@@ -147,7 +147,7 @@ class SliderPanel:
         line_width = max(2, row.height // 5)
         pygame.draw.line(surface, TRACK_COLOUR, track.midleft, track.midright, line_width)
         knob = (track.left + slider.fraction * track.width, track.centery)
-        pygame.draw.aacircle(surface, knob_colour, knob, row.height * KNOB_RADIUS)
+        draw_disc(surface, knob_colour, knob, row.height * KNOB_RADIUS)
 
 
 def _clip_fraction(fraction: float) -> float:

@@ -3,7 +3,7 @@
 A run that has stopped, in most cases because it was solved, keeps its last value in a curve.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -34,8 +34,12 @@ SUMMARY_COLUMNS = (
 )
 
 
+MIN_RUNS_FOR_INTERVAL = 10
+"""With fewer runs, a curve is their median and its band reaches from the lowest to the highest."""
+
+
 class Curve(NamedTuple):
-    """Interquartile mean over runs and its 95 % interval; each array is (points,)."""
+    """Center of the runs and a band around it; each array is (points,)."""
 
     x: Array
     center: Array
@@ -64,11 +68,33 @@ def compute_learning_curve(trials: Sequence[Trial], axis: str, measure: str = "r
 
 
 def compute_curve(positions: Sequence[Array], values: Sequence[Array]) -> Curve:
-    """Aggregate runs; each run has sorted positions (n,) and values (n,) of its own length n."""
+    """Aggregate runs; each run has sorted positions (n,) and values (n,) of its own length n.
+
+    Of fewer than MIN_RUNS_FOR_INTERVAL runs, the center is the median and the band reaches from the
+    lowest to the highest; of more, they are the interquartile mean and its 95 % interval.
+    """
     grid, aligned = align_to_common_grid(positions, values)
-    low, high = bootstrap_interval(aligned)
     first_end = min(run_positions[-1] for run_positions in positions)
+    if len(values) < MIN_RUNS_FOR_INTERVAL:
+        center = np.median(aligned, axis=-1)
+        return Curve(grid, center, aligned.min(axis=-1), aligned.max(axis=-1), first_end)
+    low, high = bootstrap_interval(aligned)
     return Curve(grid, interquartile_mean(aligned), low, high, first_end)
+
+
+def describe_band(numbers_of_runs: Iterable[int]) -> str:
+    """Return what line and band of curves over so many runs are, empty for single runs."""
+    numbers = sorted(set(numbers_of_runs))
+    if numbers[-1] == 1:
+        return ""
+    count = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+    few = f"Line: median of {count} runs; band: lowest to highest."
+    many = f"Line: interquartile mean of {count} runs; band: its 95 % bootstrap interval."
+    if numbers[-1] < MIN_RUNS_FOR_INTERVAL:
+        return few
+    if numbers[0] >= MIN_RUNS_FOR_INTERVAL:
+        return many
+    return f"{many} With fewer than {MIN_RUNS_FOR_INTERVAL} runs: median, lowest to highest."
 
 
 def align_to_common_grid(

@@ -12,8 +12,15 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.files import find_free_path
 from poise.toolkit.run import Run
 from poise.tools.plot.figures import check_figure_path, save_figure
-from poise.tools.plot.log_plots import PLOT_FUNCTIONS, RunGroup, plot_returns
-from poise.tools.plot.results import RESULTS_FILE, Trial, read_results, read_trial
+from poise.tools.plot.log_plots import PLOT_FUNCTIONS, RunGroup, plot_run
+from poise.tools.plot.results import (
+    EVALUATION_ADVICE,
+    RESULTS_FILE,
+    Trial,
+    read_results,
+    read_trial,
+    require_measure,
+)
 from poise.tools.plot.trial_plots import plot_trials
 
 
@@ -51,6 +58,7 @@ def plot(
         raise UserError(f"{collection} holds many runs: plot it by itself")
     if kind == "returns":
         trials = _select_evaluated(_read_trials(Path(collection)), collection)
+        require_measure(trials, measure)
         return save_figure(plot_trials(trials, axis, measure), path)
     runs = _find_runs(Path(collection))
     if not runs:
@@ -97,7 +105,7 @@ def _read_trials(path: Path) -> list[Trial]:
 def _select_evaluated(trials: Sequence[Trial], source: str) -> list[Trial]:
     evaluated = [trial for trial in trials if len(trial.evaluations)]
     if not evaluated:
-        raise UserError(f"{source}: no run has been evaluated yet")
+        raise UserError(f"{source}: no run has been evaluated yet; {EVALUATION_ADVICE}")
     return evaluated
 
 
@@ -141,21 +149,22 @@ def _make_config_key(config: Mapping[str, Any]) -> str:
 
 
 def _plot_runs(runs: Sequence[Run], axis: str, kind: str, measure: str) -> Figure:
-    """Plot runs of one environment; aggregate seeds if any two runs share a configuration."""
+    """Plot runs of one environment; runs that share their configuration form one curve."""
     envs = {run.config["env"] for run in runs}
     if len(envs) > 1:
         raise UserError(
             f"runs of different environments cannot share a curve: {', '.join(sorted(envs))}"
         )
     labels = _label_runs(runs)
-    is_aggregated = len(set(labels)) < len(labels)
     if kind != "returns":
+        has_one_run_each = len(set(labels)) == len(labels)
         groups: dict[str, list[Run]] = {}
         for run, label in zip(runs, labels, strict=True):
-            groups.setdefault(label if is_aggregated else run.path.name, []).append(run)
+            groups.setdefault(run.path.name if has_one_run_each else label, []).append(run)
         run_groups = [RunGroup.read(name, group) for name, group in groups.items()]
         return PLOT_FUNCTIONS[kind](run_groups, axis)
     trials = _read_labelled_trials(runs)
-    if is_aggregated:
-        return plot_trials(_select_evaluated(trials, "these runs"), axis, measure)
-    return plot_returns(runs, trials, axis, measure)
+    require_measure(trials, measure)
+    if len(runs) == 1:
+        return plot_run(runs[0], trials[0], axis, measure)
+    return plot_trials(_select_evaluated(trials, "these runs"), axis, measure)

@@ -23,7 +23,8 @@ RESULTS_FILE = "results.csv"
 EVALUATION_COLUMNS = ("step", "seconds", "episodes", "return", "length", "success", "solved")
 """Numbers of an evaluation: training so far (step, seconds, episodes), then means over episodes.
 
-`return`: sum of rewards; `length`: steps; `success`: fraction; `solved`: 0 or 1.
+`return`: sum of rewards; `length`: steps; `success`: fraction, NaN where it is not defined (empty
+in a file); `solved`: 0 or 1.
 """
 
 
@@ -32,6 +33,10 @@ REQUIRED_COLUMNS = ("env", "algorithm", "seed", *EVALUATION_COLUMNS)
 
 `solved_at`, the return that counts as solved, and `variant` follow them and are optional.
 """
+
+
+EVALUATION_ADVICE = "a run is evaluated at every evaluate_every steps and when it ends"
+"""What to say where a run has no evaluation yet."""
 
 
 MEASURES = {"return": "higher return", "success": "more success", "length": "longer episodes"}
@@ -73,6 +78,11 @@ class Trial:
         return float(self.get_column("return")[-1])
 
     @property
+    def best_index(self) -> int:
+        """Index of the first evaluation with the highest return: its policy is the best one."""
+        return int(np.argmax(self.get_column("return")))
+
+    @property
     def has_continued_after_solved(self) -> bool:
         """Whether training continued after the first solved evaluation."""
         return bool(self.get_column("solved")[:-1].any())
@@ -97,6 +107,7 @@ def read_trial(run: Run, variant: str = "") -> Trial:
     )
     solved_at = config["training"]["solved_at"]
     returns = evaluation_return.values
+    successes = success.values if "eval/success" in metrics else np.full(len(returns), math.nan)
     solved = np.zeros(len(returns)) if solved_at is None else (returns >= solved_at).astype(float)
     columns = (
         evaluation_return.step,
@@ -104,7 +115,7 @@ def read_trial(run: Run, variant: str = "") -> Trial:
         evaluation_return.episodes,
         returns,
         length.values,
-        success.values,
+        successes,
         solved,
     )
     # The last evaluation of a run that was killed may be incomplete.
@@ -126,14 +137,19 @@ def write_results(path: Path, trials: Sequence[Trial]) -> None:
     header = [*REQUIRED_COLUMNS, "solved_at"]
     if has_variants:
         header.append("variant")
-    with atomic_write(path) as partial_path, partial_path.open("w", newline="") as file:
+    with (
+        atomic_write(path) as partial_path,
+        partial_path.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for trial in trials:
             solved_at = "" if trial.solved_at is None else f"{trial.solved_at:g}"
-            for step, seconds, episodes, *means, solved in trial.evaluations.tolist():
+            for evaluation in trial.evaluations.tolist():
+                step, seconds, episodes, mean_return, length, success, solved = evaluation
                 row = [trial.env, trial.algorithm, trial.seed]
-                row += [int(step), f"{seconds:.3f}", int(episodes), *means, int(solved)]
+                row += [int(step), f"{seconds:.3f}", int(episodes), mean_return, length]
+                row += ["" if math.isnan(success) else success, int(solved)]
                 row.append(solved_at)
                 if has_variants:
                     row.append(trial.variant)
@@ -175,7 +191,7 @@ def read_results(path: Path) -> list[Trial]:
     except (UnicodeDecodeError, csv.Error):
         raise UserError(f"{path} is not a CSV file") from None
     if not evaluations:
-        raise UserError(f"{path} has no rows: no run has been evaluated yet")
+        raise UserError(f"{path} has no rows: no run has been evaluated yet; {EVALUATION_ADVICE}")
     trials = []
     for key, by_step in evaluations.items():
         env, algorithm, seed, variant = key
@@ -185,8 +201,13 @@ def read_results(path: Path) -> list[Trial]:
 
 
 def _parse_number(row: dict[str, str], name: str, location: str) -> float:
-    """Parse a finite number; accept True and False, which other programs write for 1 and 0."""
+    """Parse a finite number; accept True and False, which other programs write for 1 and 0.
+
+    An empty success is NaN: the environment does not define it.
+    """
     text = row[name]
+    if name == "success" and text == "":
+        return math.nan
     try:
         value = float({"True": "1", "False": "0"}.get(text, text))
     except (ValueError, TypeError):
@@ -194,6 +215,16 @@ def _parse_number(row: dict[str, str], name: str, location: str) -> float:
     if not math.isfinite(value):
         raise UserError(f"{location}: {name} should be a number, not {text!r}")
     return value
+
+
+def require_measure(trials: Sequence[Trial], measure: str) -> None:
+    """Raise a UserError where a trial has no such measure: an environment may have no success."""
+    for trial in trials:
+        if np.isnan(trial.get_column(measure)).any():
+            raise UserError(
+                f"{trial.env} has no {measure}: it reports none, and has no return that counts as "
+                "one; use --measure return, or train with --set solved_at=RETURN"
+            )
 
 
 def group_by_label(trials: Sequence[Trial]) -> dict[str, list[Trial]]:

@@ -1,8 +1,9 @@
-"""Combine recordings: several videos in one, in a grid or in sequence; or as a contact sheet.
+"""Combine recordings: several videos in one, in a grid or in sequence.
 
 `python -m poise.tools.record.combine_recordings` is `poise combine`.
 """
 
+import itertools
 import re
 import runpy
 import sys
@@ -12,17 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pygame
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import atomic_write
 from poise.toolkit.media.image import (
     CARD_COLOUR,
     caption_height,
-    frame_to_surface,
+    render_caption,
     render_title_card,
 )
-from poise.toolkit.media.video import decode_frames, open_atomic_recorder
+from poise.toolkit.media.video import open_atomic_recorder
 from poise.toolkit.spaces import Array
 from poise.tools.record.clips import MAX_SIZE, Clip, Size, fit_size, get_common_size
 
@@ -40,10 +39,6 @@ MIN_CELL_SIZE = 16
 
 TITLE_SECONDS = 1.5
 """Duration of a title in a sequence (s)."""
-
-
-SHEET_COLUMNS = 6
-"""Frames of each video on a contact sheet, at equal intervals of the longest video's duration."""
 
 
 class Grid(NamedTuple):
@@ -81,7 +76,7 @@ def combine(
 
     `out` is an .mp4 or a .gif; it exists only if all of it was written. The layout is "grid", all
     at once in about as many `columns` as rows, or "sequence", one after the other. There is one
-    caption for each video, or a single empty one for none; by default they are the file names.
+    caption for each video, or a single empty one for none; by default they name run and step.
     `max_size` limits width and height (pixels). The default frame rate (Hz) is the highest of the
     videos, at most MAX_FRAME_RATE.
     """
@@ -91,7 +86,7 @@ def combine(
         raise UserError(f"{out} is one of the videos to combine: choose another --out")
     clips = [Clip(video) for video in videos]
     if not captions:
-        captions = [make_caption(video) for video in videos]
+        captions = make_captions(videos)
     elif not any(captions):
         captions = []
     if captions and len(captions) != len(clips):
@@ -105,9 +100,32 @@ def combine(
 
 
 def make_caption(path: Path) -> str:
-    """Return a file name in words: `episode_000500.mp4` becomes `episode 500`."""
-    words = re.sub(r"[_\s]+", " ", path.stem).strip()
-    return re.sub(r"(?<!\S)0+(?=\d)", "", words)
+    """Return the run and the step of a run's video, else the file name in words.
+
+    `runs/cart-0/videos/step_000010000-seed7.mp4` becomes `cart-0, step 10,000, seed 7`, and
+    `episode_000500.mp4` becomes `episode 500`.
+    """
+    recorded = re.fullmatch(r"step_0*(\d+)(?:-seed(\d+))?", path.stem)
+    if recorded is None:
+        words = re.sub(r"[_\s]+", " ", path.stem).strip()
+        return re.sub(r"(?<!\S)0+(?=\d)", "", words)
+    step, seed = recorded.groups()
+    parts = [f"step {int(step):,}"]
+    folder = path.absolute().parent
+    if folder.name == "videos" and (folder.parent / "config.json").is_file():
+        parts.insert(0, folder.parent.name)
+    if seed is not None:
+        parts.append(f"seed {seed}")
+    return ", ".join(parts)
+
+
+def make_captions(paths: Sequence[Path]) -> list[str]:
+    """Return a caption for each video; a seed that all of them share is left out."""
+    captions = [make_caption(path) for path in paths]
+    seeds = {caption.rpartition(", seed ")[2] for caption in captions if ", seed " in caption}
+    if len(seeds) == 1:
+        captions = [caption.rpartition(", seed ")[0] or caption for caption in captions]
+    return captions
 
 
 def iter_grid_frames(
@@ -119,7 +137,7 @@ def iter_grid_frames(
 ) -> Iterator[Array]:
     """Yield frames (H, W, 3) uint8 with all clips at once, each under its caption.
 
-    A clip that ends before the others shows its last frame.
+    A clip that ends before the others shows its last frame, and its caption says when it ended.
     """
     num_columns = min(len(clips), columns or ceil(sqrt(len(clips))))
     num_rows = ceil(len(clips) / num_columns)
@@ -136,20 +154,27 @@ def iter_grid_frames(
     width, height = size
     grid = Grid(num_rows, num_columns, width, strip_height + height)
     page = grid.make_page()
-    running: dict[tuple[int, int], Iterator[Array]] = {}
-    for index, clip in enumerate(clips):
+
+    def draw_caption(index: int, addition: str = "") -> None:
         top, left = grid.get_cell_corner(*divmod(index, num_columns))
-        if captions:
-            title = render_title_card(captions[index], width, strip_height, strip_height)
-            page[top : top + strip_height, left : left + width] = title
-        running[top + strip_height, left] = clip.iter_frames(frame_rate, size)
-    while True:
-        for (top, left), frames in list(running.items()):
+        strip = render_caption(captions[index] + addition, width, strip_height)
+        page[top : top + strip_height, left : left + width] = strip
+
+    running = {index: clip.iter_frames(frame_rate, size) for index, clip in enumerate(clips)}
+    if captions:
+        for index in running:
+            draw_caption(index)
+    for tick in itertools.count():
+        for index, frames in list(running.items()):
+            top, left = grid.get_cell_corner(*divmod(index, num_columns))
+            top += strip_height
             frame = next(frames, None)
-            if frame is None:
-                del running[top, left]
-            else:
+            if frame is not None:
                 page[top : top + height, left : left + width] = frame
+                continue
+            del running[index]
+            if captions:
+                draw_caption(index, f", ended at {tick / frame_rate:.2f} s")
         if not running:
             return
         yield page.copy()
@@ -162,14 +187,18 @@ def iter_sequence_frames(
     max_size: int,
     columns: int | None,
 ) -> Iterator[Array]:
-    """Yield frames (H, W, 3) uint8 of one clip after the other, each after its title."""
+    """Yield frames (H, W, 3) uint8 of one clip after the other, each after its title.
+
+    The first frame of a clip is behind its title, dimmed.
+    """
     if columns is not None:
         raise UserError("--columns goes with --layout grid")
     size = fit_size(get_common_size(clips), (max_size, max_size))
-    max_font_size = size[1] // 10
+    max_font_size = size[1] // 14
     for index, clip in enumerate(clips):
         if captions:
-            title = render_title_card(captions[index], *size, max_font_size)
+            first_frame = next(clip.iter_frames(frame_rate, size))
+            title = render_title_card(captions[index], *size, max_font_size, first_frame)
             for _ in range(round(TITLE_SECONDS * frame_rate)):
                 yield title
         yield from clip.iter_frames(frame_rate, size)
@@ -179,40 +208,11 @@ Layout = Callable[[list[Clip], Sequence[str], float, int, int | None], Iterator[
 LAYOUTS: dict[str, Layout] = {"grid": iter_grid_frames, "sequence": iter_sequence_frames}
 
 
-def make_contact_sheet(videos: Sequence[Path], out: Path, max_size: int = MAX_SIZE) -> Path:
-    """Write a PNG with a row of SHEET_COLUMNS frames for each video; return `out`.
-
-    It is at most `max_size` wide and high (pixels), and it exists only if all of it was written.
-    Cells after the end of a shorter video stay empty.
-    """
-    clips = [Clip(video) for video in videos]
-    longest = max(_measure_duration(clip) for clip in clips)
-    room = _get_cell_room(max_size, len(clips), SHEET_COLUMNS)
-    size = fit_size(get_common_size(clips), room)
-    width, height = size
-    grid = Grid(len(clips), SHEET_COLUMNS, width, height)
-    page = grid.make_page()
-    for row, clip in enumerate(clips):
-        frames = clip.iter_frames(SHEET_COLUMNS / longest, size)
-        for column, frame in zip(range(SHEET_COLUMNS), frames, strict=False):
-            top, left = grid.get_cell_corner(row, column)
-            page[top : top + height, left : left + width] = frame
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out) as temporary_path, temporary_path.open("wb") as file:
-        pygame.image.save(frame_to_surface(page), file, out.name)
-    return out
-
-
 def _get_cell_room(max_size: int, rows: int, columns: int) -> Size:
     """Return the maximum width and height of a cell on a page of `max_size` (pixels)."""
     width = (max_size - GRID_GAP) // columns - GRID_GAP
     height = (max_size - GRID_GAP) // rows - GRID_GAP
     return width, height
-
-
-def _measure_duration(clip: Clip) -> float:
-    """Return the duration of a clip (s), from the number of its frames."""
-    return sum(1 for _ in decode_frames(clip.path)) / clip.frame_rate
 
 
 if __name__ == "__main__":

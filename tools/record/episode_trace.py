@@ -9,8 +9,9 @@ from gymnasium.spaces import Box
 
 from poise.algos.base import Learner
 from poise.toolkit.environment import BaseEnvironment, HasGroundContacts, HasJoints
+from poise.toolkit.evaluation import is_success, merge_reports, read_success
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
-from poise.toolkit.registry import Env, unwrap_poise_env
+from poise.toolkit.registry import Env, get_reward_threshold, unwrap_poise_env
 from poise.toolkit.spaces import Array, component_names, slices
 
 MAX_OBSERVATION_SAMPLES = 8
@@ -29,6 +30,8 @@ class TraceSample(NamedTuple):
     value: float
     std: float = 0.0
     unit: str = ""
+    bounds: tuple[float, float] | None = None
+    """Least and greatest value of the quantity, where they are known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,8 @@ class EpisodeTrace:
     episode_return: float
     steps: int
     terminated: bool
-    is_success: bool
+    is_success: bool | None
+    """As evaluations define it (toolkit/evaluation.py); None where it is not defined."""
     failed_margin: str | None
     """The failure margin that was used up, where the environment has margins."""
     channels: tuple[TraceChannel, ...]
@@ -72,16 +76,38 @@ class EpisodeTrace:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the episode terminated without success, as evaluations count it."""
+        """Whether the episode terminated without a known success."""
         return self.terminated and not self.is_success
+
+    @property
+    def ending(self) -> str:
+        """How the episode ended: succeeded, failed, terminated or reached the time limit.
+
+        Where a success is not defined, a termination may be a goal or a failure.
+        """
+        if self.is_success:
+            return "succeeded"
+        if not self.terminated:
+            return "reached the time limit"
+        is_known = self.is_success is not None or self.failed_margin is not None
+        return "failed" if is_known else "terminated"
 
     def get_group(self, group: str) -> dict[str, TraceChannel]:
         """Return the channels of a group by name."""
         return {channel.name: channel for channel in self.channels if channel.group == group}
 
 
-def trace_episode(env: Env, learner: Learner, seed: int, steps_per_second: float) -> EpisodeTrace:
-    """Run one episode of a learner without exploration and return its trace."""
+def trace_episode(
+    env: Env,
+    learner: Learner,
+    seed: int,
+    steps_per_second: float,
+    solved_at: float | None = None,
+) -> EpisodeTrace:
+    """Run one episode of a learner without exploration and return its trace.
+
+    `solved_at` is the return that counts as a success, as of an Evaluator.
+    """
     steps: list[EpisodeStep] = []
     rows: list[dict[tuple[str, str], TraceSample]] = []
     for step in run_episode(env, ActorPolicy(learner), seed):
@@ -95,13 +121,17 @@ def trace_episode(env: Env, learner: Learner, seed: int, steps_per_second: float
         for row, value in zip(rows[:-1], values[:-1], strict=True):
             row["value", "value"] = TraceSample("value", "value", float(value))
     last = steps[-1]
+    episode_return = sum(step.reward for step in steps)
+    report = merge_reports(read_success(step.info) for step in steps)
+    if solved_at is None:
+        solved_at = get_reward_threshold(env)
     return EpisodeTrace(
         seed=seed,
         steps_per_second=steps_per_second,
-        episode_return=sum(step.reward for step in steps),
+        episode_return=episode_return,
         steps=len(steps) - 1,
         terminated=last.terminated,
-        is_success=any(step.info.get("success", False) for step in steps),
+        is_success=is_success(report, episode_return, solved_at),
         failed_margin=last.info.get("failure"),
         channels=_make_channels(rows),
     )
@@ -118,10 +148,13 @@ def read_reward_terms(env: Env, step: EpisodeStep) -> list[TraceSample]:
         return [TraceSample("reward", "reward", reward)]
     weights = poise_env.REWARD[poise_env.settings.reward]
     terms = step.info["reward_terms"]
-    return [
-        TraceSample("reward", name, weight * terms.get(name, math.nan))
-        for name, weight in weights.items()
-    ]
+    samples = []
+    for name, weight in weights.items():
+        # Terms are in [0, 1] but for a few, which widen the range where it is drawn.
+        bounds = (min(0.0, weight), max(0.0, weight))
+        value = weight * terms.get(name, math.nan)
+        samples.append(TraceSample("reward", name, value, bounds=bounds))
+    return samples
 
 
 def read_failure_margins(env: Env) -> list[TraceSample]:
@@ -130,25 +163,45 @@ def read_failure_margins(env: Env) -> list[TraceSample]:
     if poise_env is None:
         return []
     margins = poise_env.failure_margins()
-    return [TraceSample("margin", name, float(margin)) for name, margin in margins.items()]
+    return [
+        TraceSample("margin", name, float(margin), bounds=(0.0, 1.0))
+        for name, margin in margins.items()
+    ]
 
 
 def get_action_names(env: Env) -> list[str]:
-    """Return a name for each action component."""
+    """Return a name for each action component: the joint that it moves, if there are joints."""
     if poise_env := unwrap_poise_env(env):
-        return [name for name, _ in component_names(poise_env.ACTION)]
+        return poise_env.action_names()
     shape = env.action_space.shape or (1,)
     return [f"action {number}" for number in range(1, int(np.prod(shape)) + 1)]
 
 
 def make_action_samples(env: Env, action: Array, std: Array | float = 0.0) -> list[TraceSample]:
-    """Return a sample for each action component, with its standard deviation."""
-    values = np.ravel(action)
-    stds = np.broadcast_to(std, values.shape)
-    components = zip(get_action_names(env), values, stds, strict=True)
-    return [
-        TraceSample("action", name, float(value), float(std)) for name, value, std in components
-    ]
+    """Return a sample for each action component, with its standard deviation.
+
+    The components of an environment of Poise are in their physical units and named after the joints
+    that they move, where it has joints.
+    """
+    values = np.ravel(action).astype(float)
+    stds = np.broadcast_to(np.ravel(std), values.shape)
+    poise_env = unwrap_poise_env(env)
+    if poise_env is None:
+        components = zip(get_action_names(env), values, stds, strict=True)
+        return [
+            TraceSample("action", name, float(value), float(std)) for name, value, std in components
+        ]
+    samples = []
+    signals = [signal for _, signal in component_names(poise_env.ACTION)]
+    names = poise_env.action_names()
+    for name, signal, value, deviation in zip(names, signals, values, stds, strict=True):
+        scale = (signal.high - signal.low) / 2.0
+        physical = signal.low + (value + 1.0) * scale
+        bounds = (signal.low, signal.high)
+        samples.append(
+            TraceSample("action", name, physical, deviation * scale, signal.unit, bounds)
+        )
+    return samples
 
 
 def read_action(env: Env, step: EpisodeStep) -> list[TraceSample]:
@@ -157,11 +210,7 @@ def read_action(env: Env, step: EpisodeStep) -> list[TraceSample]:
     Actions of a Box are clipped to [-1, 1] and named after the joints that they move, where the
     environment has joints; choices form a group of their own.
     """
-    poise_env = unwrap_poise_env(env)
-    if isinstance(poise_env, HasJoints):
-        names = [joint.name for joint in poise_env.joints()]
-    else:
-        names = get_action_names(env)
+    names = get_action_names(env)
     is_continuous = isinstance(env.action_space, Box)
     group = "action" if is_continuous else "choice"
     if step.action is None:

@@ -16,7 +16,7 @@ DEFAULT_FRAME_RATE = 25
 """Default frame rate (Hz)."""
 
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif")
 
 
 def images_to_video(

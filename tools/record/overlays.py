@@ -1,7 +1,6 @@
 """Overlays of recorded frames: strip charts beside the image, and the ghost of another run."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +10,9 @@ from poise import algos
 from poise.algos.base import Learner
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
-from poise.toolkit.media.image import CARD_COLOUR, surface_to_frame
+from poise.toolkit.media.frame import render_frame
+from poise.toolkit.media.hud import describe_action
+from poise.toolkit.media.image import CARD_COLOUR, MIN_FONT_SIZE, surface_to_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -23,12 +24,16 @@ from poise.tools.record.episode_trace import (
 )
 from poise.tools.record.strip_chart import StripCharts
 
-MIN_CHART_HEIGHT = 16
-"""Minimum height of a strip chart that can be read (pixels); more charts take several columns."""
+PANEL_WIDTH = 0.6
+"""Width of a column of strip charts, in heights of the frame."""
 
 
-MIN_PANEL_WIDTH = 260
+MIN_PANEL_WIDTH = 320
 """Minimum width of a column of strip charts (pixels)."""
+
+
+TEXT_FRACTION = 42
+"""Height of the frame in font sizes of the charts."""
 
 
 GHOST_OPACITY = 0.4
@@ -48,42 +53,59 @@ class StripChartOverlay:
     def __init__(self, env: Env, steps_per_second: float, learner: Learner | None = None) -> None:
         self.env = env
         self.learner = learner
-        self.charts = StripCharts(steps_per_second)
+        notes = {}
+        poise_env = unwrap_poise_env(env)
+        if poise_env is not None:
+            notes["action"] = describe_action(poise_env.ACTION)
+            if learner is not None:
+                notes["action"] += "; band = 1 sd"
+        self.charts = StripCharts(steps_per_second, notes)
+        self._was_success = False
+
+    def cover_episode(self, env: Env, steps: Iterable[EpisodeStep]) -> None:
+        """Run through an episode in another environment, so that all ranges hold its values.
+
+        Lines of a film whose ranges grow on the way cannot be compared.
+        """
+        for step in steps:
+            self.charts.cover(self._read_samples(env, step))
 
     def __call__(self, frame: Array, step: EpisodeStep) -> Array:
         """Return the frame (H, W, 3) uint8, widened by the charts."""
-        self.charts.add(read_reward_terms(self.env, step))
-        self.charts.add(self._read_policy(step))
-        self.charts.add(
-            margin._replace(name=f"margin: {margin.name}")
-            for margin in read_failure_margins(self.env)
-        )
+        is_success = bool(step.info.get("success", False))
+        event = "success" if is_success and not self._was_success else ""
+        self._was_success = is_success
+        self.charts.add(self._read_samples(self.env, step), event)
         return np.concatenate([frame, self._draw_panel(frame.shape[0])], axis=1)
 
-    def _read_policy(self, step: EpisodeStep) -> list[TraceSample]:
+    def _read_samples(self, env: Env, step: EpisodeStep) -> list[TraceSample]:
+        return [
+            *read_reward_terms(env, step),
+            *self._read_policy(env, step),
+            *read_failure_margins(env),
+        ]
+
+    def _read_policy(self, env: Env, step: EpisodeStep) -> list[TraceSample]:
         """Return V(s), if there is a critic, and the mean action with its standard deviation."""
         if self.learner is None:
-            no_action = np.zeros(self.env.action_space.shape or ())
-            return make_action_samples(self.env, no_action if step.action is None else step.action)
+            no_action = np.zeros(env.action_space.shape or ())
+            return make_action_samples(env, no_action if step.action is None else step.action)
         observation = step.observation[None]  # (1, O)
         value, std = self.learner.value_and_std(observation)
         action = self.learner.act(observation, explore=False)[0]
-        samples = make_action_samples(self.env, action, std[0])
+        samples = make_action_samples(env, action, std[0])
         if self.learner.has_critic:
             samples.insert(0, TraceSample("value", "value", float(value[0])))
         return samples
 
     def _draw_panel(self, height: int) -> Array:
         """Return an image (height, W, 3) uint8 of all charts, in as many columns as they need."""
-        columns = math.ceil(len(self.charts) * MIN_CHART_HEIGHT / height)
-        rows = math.ceil(len(self.charts) / columns)
-        row_height = min(height // rows, 3 * MIN_CHART_HEIGHT)
-        width = max(MIN_PANEL_WIDTH, height * 3 // 5) // 2 * 2  # even, as H.264 requires
-        surface = pygame.Surface((width * columns, height))
+        font_size = max(MIN_FONT_SIZE, height // TEXT_FRACTION)
+        num_columns = len(self.charts.arrange(height, font_size))
+        width = max(MIN_PANEL_WIDTH, round(PANEL_WIDTH * height)) // 2 * 2  # even, for H.264
+        surface = pygame.Surface((width * num_columns, height))
         surface.fill(CARD_COLOUR)
-        self.charts.draw(
-            surface, surface.get_rect(), columns=columns, rows=rows, row_height=row_height
-        )
+        self.charts.draw(surface, surface.get_rect(), font_size)
         return surface_to_frame(surface)
 
 
@@ -124,12 +146,18 @@ class GhostOverlay:
         self._steps = run_episode(ghost_env, ActorPolicy(learner), seed)
 
     def __call__(self, frame: Array, step: EpisodeStep) -> Array:
-        """Return the frame (H, W, 3) uint8 with the ghost.
+        """Return the frame (H, W, 3) uint8 with the ghost; a HUD beside the image stays as it is.
 
         The ghost is paler than the body on a light background, darker on a dark one.
         """
         next(self._steps, None)
-        ghost = np.asarray(self.ghost_env.render()).astype(float)
-        if frame.mean() < DARK_BACKGROUND:
-            return np.maximum(frame, (GHOST_OPACITY * ghost).astype(np.uint8))
-        return np.minimum(frame, (255.0 - GHOST_OPACITY * (255.0 - ghost)).astype(np.uint8))
+        ghost = render_frame(self.ghost_env).astype(float)
+        height, width = ghost.shape[:2]
+        blended = frame.copy()
+        image = blended[:height, :width]
+        if image.mean() < DARK_BACKGROUND:
+            np.maximum(image, (GHOST_OPACITY * ghost).astype(np.uint8), out=image)
+        else:
+            pale_ghost = (255.0 - GHOST_OPACITY * (255.0 - ghost)).astype(np.uint8)
+            np.minimum(image, pale_ghost, out=image)
+        return blended

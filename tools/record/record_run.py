@@ -3,26 +3,32 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from poise import algos
-from poise.toolkit.errors import UserError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.files import find_free_path
+from poise.toolkit.media.frame import render_frame
+from poise.toolkit.media.image import fit_frame
 from poise.toolkit.media.video import open_atomic_recorder
-from poise.toolkit.media.window import DISPLAY_VARIABLES
+from poise.toolkit.media.window import has_display
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
 from poise.toolkit.spaces import Array
 from poise.toolkit.tape import Tape
 from poise.tools.record.overlays import GhostOverlay, StripChartOverlay
 
-DEFAULT_FRAME_RATE = 30
+DEFAULT_FRAME_RATE = 30.0
 """Frame rate of environments that declare none (Hz)."""
+
+
+MIN_FRAME_RATE = 0.01
+MAX_FRAME_RATE = 1000.0
+"""Frame rates that environments may declare (Hz)."""
 
 
 Overlay = Callable[[Array, EpisodeStep], Array]
@@ -67,7 +73,11 @@ def record_episode(
             stack.enter_context(closing(ghost_env))
             all_overlays.append(GhostOverlay(ghost, env_id, env, ghost_env, seed))
         if annotate:
-            all_overlays.append(StripChartOverlay(env, get_frame_rate(env), learner))
+            charts = StripChartOverlay(env, get_frame_rate(env), learner)
+            with closing(make_env(env_id, settings)) as other_env:
+                other_steps = run_episode(other_env, ActorPolicy(learner), seed)
+                charts.cover_episode(other_env, other_steps)
+            all_overlays.append(charts)
         all_overlays += overlays
         recorded_steps = record_steps(env, steps, path, all_overlays, slow)
     if tape is not None:
@@ -91,7 +101,12 @@ def render_tape(
     """
     tape = Tape.load(path)
     env = make_render_env(tape.env, tape.settings, make_render_settings(size, hud))
-    overlays = [StripChartOverlay(env, get_frame_rate(env))] if annotate else []
+    overlays = []
+    if annotate:
+        charts = StripChartOverlay(env, get_frame_rate(env))
+        with closing(make_env(tape.env, tape.settings)) as other_env:
+            charts.cover_episode(other_env, tape.replay(other_env))
+        overlays.append(charts)
     out = out or find_free_path(path.with_suffix(".mp4"))
     record_steps(env, tape.replay(env), out, overlays, slow)
     return out
@@ -106,11 +121,17 @@ def record_steps(
 ) -> list[EpisodeStep]:
     """Render an environment at each step into a video, close it, and return the steps."""
     recorded_steps = []
+    size: tuple[int, ...] | None = None
     with closing(env), open_atomic_recorder(path, slow * get_frame_rate(env)) as recorder:
         for step in steps:
-            frame = np.asarray(env.render())
+            frame = render_frame(env)
             for overlay in overlays:
                 frame = overlay(frame, step)
+            if size is None:
+                size = frame.shape[:2]
+            elif frame.shape[:2] != size:
+                # A video has one size; some environments change that of their images.
+                frame = fit_frame(frame, size[1], size[0])
             recorder.add(frame)
             recorded_steps.append(step)
     return recorded_steps
@@ -131,7 +152,7 @@ def make_render_env(
 
     A UserError if the environment cannot be rendered.
     """
-    if not any(variable in os.environ for variable in DISPLAY_VARIABLES):
+    if not has_display():
         # Without a display, MuJoCo's environments render through EGL.
         os.environ.setdefault("MUJOCO_GL", "egl")
     env = make_env(env_id, settings)
@@ -145,14 +166,23 @@ def make_render_env(
     env = make_env(env_id, settings, render_mode="rgb_array")
     try:
         env.reset(seed=0)
-        env.render()
+        render_frame(env)
+    except WorkError:
+        raise
     except Exception as error:
         # Code of another package may raise anything; its message is the best explanation.
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"environment {env_id!r} cannot be rendered here: {reason}") from None
     return env
 
 
-def get_frame_rate(env: Env) -> int:
-    """Return the frames per second of an environment's video, one a step."""
-    return int(env.metadata.get("render_fps", DEFAULT_FRAME_RATE))
+def get_frame_rate(env: Env) -> float:
+    """Return the frames per second of an environment's video, one a step.
+
+    DEFAULT_FRAME_RATE where the environment declares none, or what cannot be one.
+    """
+    frame_rate = env.metadata.get("render_fps")
+    if not isinstance(frame_rate, Real) or isinstance(frame_rate, bool):
+        return DEFAULT_FRAME_RATE
+    is_possible = MIN_FRAME_RATE <= float(frame_rate) <= MAX_FRAME_RATE
+    return float(frame_rate) if is_possible else DEFAULT_FRAME_RATE

@@ -140,7 +140,7 @@ def describe_failure(failure: FailureAnalysis) -> str:
     if failure.margin:
         sentences = [f"Failed after {failure.time:.2f} s: the margin “{failure.margin}” reached 0."]
     else:
-        sentences = [f"Failed after {failure.time:.2f} s: the environment reports no margin."]
+        sentences = [f"Terminated after {failure.time:.2f} s: the environment reports no margin."]
     if failure.narrow_margin_time is not None:
         sentences.append(f"The margin was low for the last {failure.narrow_margin_time:.2f} s.")
     window = min(SATURATION_WINDOW, failure.time)
@@ -165,9 +165,9 @@ def describe_failure(failure: FailureAnalysis) -> str:
 
 def describe_ending(trace: EpisodeTrace) -> str:
     """Describe how an episode ended in one to three words."""
-    if trace.is_failure:
-        return f"failed ({trace.failed_margin})" if trace.failed_margin else "failed"
-    return "succeeded" if trace.is_success else "reached the time limit"
+    if trace.is_failure and trace.failed_margin:
+        return f"failed ({trace.failed_margin})"
+    return trace.ending
 
 
 def render_episodes(traces: Sequence[EpisodeTrace]) -> Element:
@@ -221,6 +221,31 @@ def render_reward_terms(traces: Sequence[EpisodeTrace]) -> Element:
     )
 
 
+def render_first_failure(
+    traces: Sequence[EpisodeTrace], video_ids: dict[int, str], strip: Element | None
+) -> Element:
+    """Render how the first failed episode failed, and how many others did.
+
+    Args:
+        traces: all episodes.
+        video_ids: element id of the video of an episode, by seed; its charts follow the video.
+        strip: pictures of the end of the first failed episode.
+    """
+    heading = make_element("h3", "How it fails")
+    failed = [trace for trace in traces if trace.is_failure]
+    if not failed:
+        count = f"It does not: none of {len(traces)} evaluation episodes failed."
+        return make_element("div", heading, make_element("p", count), class_="failures")
+    failure = analyze_failure(failed[0])
+    assert failure is not None
+    count = f"{len(failed)} of {len(traces)} evaluation episodes failed. The first, "
+    elements = [make_element("p", f"{count}seed {failure.seed}: ", describe_failure(failure))]
+    if strip is not None:
+        elements.append(strip)
+    charts = _render_failure_charts(failed[0], video_ids.get(failure.seed), ("margin", "value"))
+    return make_element("div", heading, *elements, charts, class_="failures")
+
+
 def render_failures(traces: Sequence[EpisodeTrace], video_ids: dict[int, str]) -> Element:
     """Render the causes of all failures, and charts of the first ones.
 
@@ -242,7 +267,6 @@ def render_failures(traces: Sequence[EpisodeTrace], video_ids: dict[int, str]) -
                 _render_failure_charts(trace, video_ids.get(trace.seed)),
             )
         )
-    details[0].set("open", "")
     others = [
         make_element("li", *_render_failure_heading(failure))
         for _, failure in failures[MAX_DRAWN_FAILURES:]
@@ -262,7 +286,11 @@ def _render_failure_heading(failure: FailureAnalysis) -> tuple[Element, str]:
     return make_element("strong", f"Seed {failure.seed}. "), describe_failure(failure)
 
 
-def _render_failure_charts(trace: EpisodeTrace, video_id: str | None) -> Element:
+def _render_failure_charts(
+    trace: EpisodeTrace,
+    video_id: str | None,
+    groups: Sequence[str] = ("margin", "value", "action", "choice"),
+) -> Element:
     """Draw margins, value and the largest actions in the last FAILURE_WINDOW of an episode."""
     first_step = max(0, trace.steps - round(FAILURE_WINDOW * trace.steps_per_second))
 
@@ -270,7 +298,7 @@ def _render_failure_charts(trace: EpisodeTrace, video_id: str | None) -> Element
         return float(np.nanmean(np.abs(channel.values[first_step:])))
 
     charts = []
-    for group in ("margin", "value", "action", "choice"):
+    for group in groups:
         channels = list(trace.get_group(group).values())
         if group in ("action", "choice"):
             channels.sort(key=mean_magnitude, reverse=True)
@@ -303,8 +331,6 @@ def render_episode_charts(trace: EpisodeTrace, video_id: str) -> Element:
     """Draw all channels of an episode, group by group; the charts follow the video."""
     charts = []
     for group in TRACE_GROUPS:
-        if group == "action" and trace.get_group("torque"):
-            continue  # The torques are the actions in physical units.
         for unit, channels in _group_by_unit(list(trace.get_group(group).values())).items():
             max_lines = MAX_STATE_LINES if group == "state" else MAX_LINES
             num_charts = ceil(len(channels) / max_lines)

@@ -10,8 +10,15 @@ class GlossaryEntry(NamedTuple):
     """Title and unit of a quantity, and how to interpret its curve."""
 
     title: str
+    """Technical name."""
     unit: str
     interpretation: str
+    plain_title: str = ""
+    """What the curve shows, in plain words."""
+    healthy: str = ""
+    """What a healthy curve does, in a few words."""
+    healthy_range: tuple[float, float] | None = None
+    """Range of healthy values, where there is one for every environment."""
 
 
 REWARD_TERM_INTERPRETATION = (
@@ -27,6 +34,8 @@ METRICS = {
         "Mean sum of rewards per episode, without exploration. Healthy: it rises and then stays, "
         "above the dashed line if there is a threshold for “solved”. Problem: a long plateau far "
         "below, or a drop without recovery; compare the losses at that step.",
+        plain_title="Reward of an episode",
+        healthy="rises, then stays",
     ),
     "eval/return_std": GlossaryEntry(
         "Standard deviation of evaluation returns",
@@ -46,12 +55,15 @@ METRICS = {
         "fraction of episodes",
         "Healthy: it approaches 1. If the return rises while this stays at 0, the reward "
         "encourages something other than the task.",
+        plain_title="Episodes that succeed",
+        healthy="approaches 1",
     ),
     "eval/length": GlossaryEntry(
         "Evaluation episode length",
         "steps",
         "If failures end an episode, longer is better, up to the time limit. If no episode ends "
         "early, it is constant.",
+        plain_title="How long an episode lasts",
     ),
     "charts/episodic_length": GlossaryEntry(
         "Training episode length",
@@ -65,6 +77,8 @@ METRICS = {
         "Mean squared Bellman error, summed over the critics. It may rise while returns rise, "
         "since values grow, and settles later. Growth without bound means diverging values: "
         "reduce learning_rate or tau.",
+        plain_title="How wrong the critic is",
+        healthy="settles",
     ),
     "losses/actor_loss": GlossaryEntry(
         "Actor loss",
@@ -72,37 +86,50 @@ METRICS = {
         "Negative critic value of the policy's actions; SAC adds the entropy term. It decreases "
         "as the policy improves. If it decreases while returns do not rise, the critic "
         "overestimates.",
+        plain_title="What the actor expects",
+        healthy="falls",
     ),
     "losses/alpha": GlossaryEntry(
         "Entropy temperature alpha",
         "reward / nat",
         "Weight of the entropy in the objective of SAC. Healthy: it decreases and settles. Growth "
         "without bound: the policy cannot reach the target entropy.",
+        plain_title="What randomness is worth",
+        healthy="falls, then settles",
     ),
     "losses/entropy": GlossaryEntry(
         "Policy entropy",
         "nats",
         "Randomness of the policy. Healthy: a slow decrease. A sudden drop means that exploration "
         "ended too early; no decrease means that the policy stays random.",
+        plain_title="How freely it explores",
+        healthy="falls slowly",
     ),
     "losses/policy_loss": GlossaryEntry(
         "Policy loss",
-        "",
+        "no unit",
         "Clipped surrogate objective of PPO, negated. It stays near 0 and says little by itself; "
         "jumps indicate updates that are too large.",
+        plain_title="Loss of the policy",
+        healthy="without jumps",
     ),
     "losses/value_loss": GlossaryEntry(
         "Value loss",
-        "",
+        "squared normalized return",
         "Half the mean squared error of the value function. It decreases as the value is learned, "
         "and may rise for a while when the policy reaches new states. Growth without bound is a "
         "problem.",
+        plain_title="How wrong the critic is",
+        healthy="falls, stays low",
     ),
     "losses/explained_variance": GlossaryEntry(
         "Explained variance of the value",
         "1 is perfect",
         "1 - Var(return - value) / Var(return). Healthy: near 1. Near 0, the value predicts no "
         "better than a constant; below 0, worse.",
+        plain_title="What the critic explains",
+        healthy="near 1",
+        healthy_range=(0.8, 1.0),
     ),
     "losses/approx_kl": GlossaryEntry(
         "KL divergence of an update",
@@ -110,26 +137,36 @@ METRICS = {
         "Approximate KL divergence between the policy before and after an update. Healthy: about "
         "0.003 to 0.03. Much larger: reduce learning_rate or epochs. Near 0: the policy hardly "
         "changes.",
+        plain_title="How far one update moves it",
+        healthy="0.003 to 0.03",
+        healthy_range=(0.003, 0.03),
     ),
     "losses/clipfrac": GlossaryEntry(
         "Clipped fraction",
         "fraction of samples",
         "Fraction of probability ratios outside the clipping range. Healthy: 0.05 to 0.3. Near 0: "
         "updates could be larger. Above 0.3: updates are too large.",
+        plain_title="Part of an update cut off",
+        healthy="0.05 to 0.3",
+        healthy_range=(0.05, 0.3),
     ),
     "charts/learning_rate": GlossaryEntry(
-        "Learning rate", "", "Set by the schedule: constant or decreasing."
+        "Learning rate", "per step", "Set by the schedule: constant or decreasing."
     ),
     "losses/translation": GlossaryEntry(
         "Translation error, training data",
-        "",
+        "mean squared, normalized",
         "Mean squared error of the pose estimator. It should decrease and level off late.",
+        plain_title="How it reads known images",
+        healthy="falls, levels off",
     ),
     "losses/translation_held_out": GlossaryEntry(
         "Translation error, held-out data",
-        "",
+        "mean squared, normalized",
         "It should decrease with the training error. If it rises while the training error "
         "decreases, the estimator overfits.",
+        plain_title="How it reads new images",
+        healthy="falls too",
     ),
     "charts/SPS": GlossaryEntry(
         "Speed",

@@ -213,8 +213,22 @@ def _render_svg(
         viewBox=f"0 0 {DRAWING_SIZE:g} {DRAWING_SIZE:g}",
         preserveAspectRatio="none",
         role="img",
-        aria_label=f"{title}: {', '.join(line.name for line in lines)}",
+        aria_label=f"{title}: {'; '.join(_describe_line(line) for line in lines)}",
     )
+
+
+def _describe_line(line: Line) -> str:
+    """Return what a line shows in words: whether it rises or falls, and its ends."""
+    finite = line.y[np.isfinite(line.y)]
+    if line.kind == "bar":
+        return f"{line.name} {np.mean(finite):.0%} of the time" if len(finite) else line.name
+    if not len(finite):
+        return f"{line.name} has no values"
+    first, last = (f"{value:.3g}" for value in (finite[0], finite[-1]))
+    if len(finite) == 1 or first == last:
+        return f"{line.name} {'is' if len(finite) == 1 else 'starts and ends at'} {last}"
+    verb = "rises" if finite[-1] > finite[0] else "falls"
+    return f"{line.name} {verb} from {first} to {last}"
 
 
 def _make_chart_data(lines: Sequence[Line], x_axis: _Axis) -> dict[str, object]:

@@ -9,17 +9,21 @@ from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import find_free_path, read_text, write_text
+from poise.toolkit.media.palette import DARK, LIGHT, Palette
 from poise.toolkit.registry import make_env, short_name, unwrap_poise_env
 from poise.toolkit.run import Run, parse_step
 from poise.tools.report.html import Element, make_element, render_table, to_html
 from poise.tools.report.learning import (
     EvaluatedRun,
     evaluate_best_policy,
+    list_metrics,
     render_metric_charts,
-    render_run_section,
+    render_result,
+    render_run_details,
     render_settings,
 )
 
@@ -37,6 +41,14 @@ OVERVIEW_COLUMNS = (
     "mean return",
     "failed",
 )
+
+
+class PageSection(NamedTuple):
+    """A part of the page with a heading, which its navigation links to."""
+
+    section_id: str
+    title: str
+    elements: Sequence[Element]
 
 
 def write_report(
@@ -77,30 +89,97 @@ def write_report(
 
 
 def _render_page(env: str, evaluated_runs: Sequence[EvaluatedRun]) -> str:
-    """Fill the template of the page."""
+    """Fill the template of the page: results first, then curves, episodes and settings."""
     runs = [evaluated_run.run for evaluated_run in evaluated_runs]
-    overview = [*_render_env_description(runs[0]), _render_overview(evaluated_runs)]
-    sections: list[tuple[str, str, Sequence[Element]]] = [
-        ("overview", "Overview", overview),
-        ("learning", "Learning", [render_metric_charts(runs)]),
-        ("settings", "Settings", [render_settings(runs)]),
-    ]
+    overview = [_render_overview(evaluated_runs), *_render_env_description(runs[0])]
+    results: list[PageSection] = []
+    details: list[PageSection] = []
     for number, evaluated_run in enumerate(evaluated_runs, 1):
         section_id = f"run-{number}"
-        elements = render_run_section(section_id, evaluated_run)
-        sections.append((section_id, evaluated_run.run.path.name, elements))
+        name = evaluated_run.run.path.name
+        results.append(PageSection(section_id, name, render_result(section_id, evaluated_run)))
+        elements = render_run_details(section_id, evaluated_run)
+        details.append(PageSection(f"{section_id}-episodes", f"Episodes of {name}", elements))
+    main_metrics, other_metrics = list_metrics(runs)
+    other_curves = make_element(
+        "details",
+        make_element("summary", f"All other curves ({len(other_metrics)})"),
+        render_metric_charts(runs, other_metrics),
+    )
+    curves = [render_metric_charts(runs, main_metrics), other_curves]
+    overview_section = PageSection("overview", "Overview", overview)
+    sections = [
+        *([overview_section] if len(runs) > 1 else []),
+        *results,
+        PageSection("learning", "Learning", curves),
+        *details,
+        *([overview_section] if len(runs) == 1 else []),
+        PageSection("settings", "Settings", [render_settings(runs)]),
+    ]
     links = [
-        make_element("li", make_element("a", title, href=f"#{section_id}"))
-        for section_id, title, _ in sections
+        make_element("li", make_element("a", section.title, href=f"#{section.section_id}"))
+        for section in sections
     ]
     title = f"{env}: {', '.join(run.path.name for run in runs)}"
     return Template(_read_page_file("report.html")).substitute(
         title=to_html(make_element("title", title)),
-        style=_read_page_file("report.css"),
+        style=make_palette_css() + _read_page_file("report.css"),
         script=_read_page_file("report.js"),
-        heading=to_html(make_element("h1", env)),
+        heading=to_html(_render_verdict(env, evaluated_runs)),
+        lead=to_html(make_element("p", _describe_runs(runs), class_="lead")),
         links=to_html(make_element("ul", *links)),
-        main=to_html(*(_render_section(*section) for section in sections)),
+        main=to_html(*(_render_section(section) for section in sections)),
+    )
+
+
+def make_palette_css() -> str:
+    """Return the colours of the palette as CSS variables, for light and dark screens."""
+    light = _format_variables(LIGHT)
+    dark = _format_variables(DARK)
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    )
+
+
+def _format_variables(palette: Palette) -> str:
+    colors = {
+        "paper": palette.paper,
+        "panel": palette.panel,
+        "ink": palette.ink,
+        "muted": palette.muted,
+        "rule": palette.rule,
+        "good": palette.success,
+        "bad": palette.failure,
+    }
+    lines = (*palette.series, palette.warning, palette.limb_right, palette.muted)
+    colors |= {f"c{index}": color for index, color in enumerate(lines)}
+    return " ".join(f"--{name}: {color};" for name, color in colors.items())
+
+
+def _render_verdict(env: str, evaluated_runs: Sequence[EvaluatedRun]) -> Element:
+    """Render the heading: the environment, and whether the best policies solve it."""
+    thresholds = [run.config["training"]["solved_at"] for run, _, _ in evaluated_runs]
+    if None in thresholds:
+        return make_element("h1", env)
+    means = [
+        sum(trace.episode_return for trace in traces) / len(traces)
+        for _, _, traces in evaluated_runs
+    ]
+    num_solved = sum(mean >= limit for mean, limit in zip(means, thresholds, strict=True))
+    if num_solved == 0:
+        return make_element("h1", f"{env}, ", make_element("span", "not solved ✕", class_="bad"))
+    words = "solved ✓"
+    if num_solved < len(evaluated_runs):
+        words = f"solved by {num_solved} of {len(evaluated_runs)} runs ✓"
+    return make_element("h1", f"{env}, ", make_element("span", words, class_="good"))
+
+
+def _describe_runs(runs: Sequence[Run]) -> str:
+    """Return algorithm and seed of each run."""
+    return "; ".join(
+        f"{run.path.name}: {run.config['algorithm'].upper()}, seed {run.config['training']['seed']}"
+        for run in runs
     )
 
 
@@ -108,10 +187,11 @@ def _read_page_file(name: str) -> str:
     return read_text(PAGE_FILES / name)
 
 
-def _render_section(section_id: str, title: str, elements: Sequence[Element]) -> Element:
-    heading = make_element("h2", title, id=f"{section_id}-title")
+def _render_section(section: PageSection) -> Element:
+    title_id = f"{section.section_id}-title"
+    heading = make_element("h2", section.title, id=title_id)
     return make_element(
-        "section", heading, *elements, id=section_id, aria_labelledby=f"{section_id}-title"
+        "section", heading, *section.elements, id=section.section_id, aria_labelledby=title_id
     )
 
 
@@ -135,7 +215,9 @@ def _render_overview(evaluated_runs: Sequence[EvaluatedRun]) -> Element:
             for name in ("steps", "episodes", "seconds")
         ]
         mean_return = sum(trace.episode_return for trace in traces) / len(traces)
-        num_failed = sum(trace.is_failure for trace in traces)
+        endings = [trace.ending for trace in traces]
+        # Of a termination that may be a goal, nothing is counted.
+        failed = f"{endings.count('failed')} of {len(traces)}"
         rows.append(
             (
                 run.path.name,
@@ -143,7 +225,7 @@ def _render_overview(evaluated_runs: Sequence[EvaluatedRun]) -> Element:
                 *costs,
                 f"{parse_step(Path(learner.checkpoint or '')):,}",
                 f"{mean_return:,.1f}",
-                f"{num_failed} of {len(traces)}",
+                "-" if "terminated" in endings else failed,
             )
         )
     return render_table(

@@ -6,6 +6,7 @@ from typing import Any
 
 from poise.toolkit.console import Console, TrainingView
 from poise.toolkit.errors import UserError, WorkError, printable
+from poise.toolkit.evaluation import RETURN_STD
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
 from poise.tools.record.record_run import record_episode
@@ -67,7 +68,13 @@ def train_with_view(session: TrainingSession) -> TrainingResult:
     """Train with a live view on the terminal."""
     training: Mapping[str, Any] = session.config["training"]
     title = f"{short_name(session.config['env'])} {session.config['algorithm']}"
-    with session.open(), TrainingView(title, training["steps"], training["solved_at"]) as view:
+    view = TrainingView(
+        title,
+        training["steps"],
+        training["solved_at"],
+        stop_when_solved=training["stop_when_solved"],
+    )
+    with session.open(), view:
         session.run([view])
         return session.summarize()
 
@@ -96,34 +103,49 @@ def _show_result(result: TrainingResult, video: Path | Exception | None) -> None
     console = _make_console()
     run = result.run
     console.print(_format_outcome(result), markup=True)
+    console.print(_format_policy(result))
+    if result.best_step != result.progress.step:
+        console.print(
+            f"last:   step {result.progress.step:,}, return {result.progress.last_return:.1f}"
+        )
     console.print(f"run:    {run.path}")
     if isinstance(video, Path):
         console.print(f"video:  {video}")
     elif video is not None:
         console.print(f"no video: {printable(video)}")
     if not isinstance(video, Exception):
-        console.print(f"play:   {_format_command(run, 'play')}")
+        step = f"the policy of step {result.best_step:,}"
+        console.print(f"play:   {_format_command(run, 'play')}  ({step})")
     console.print(f"curves: tensorboard --logdir {run.path.parent}")
 
 
 def _format_outcome(result: TrainingResult) -> str:
+    """Return how long the training took, and whether and when it was solved."""
     progress = result.progress
-    score = ", ".join(
-        (
-            f"return {result.metrics['eval/return']:.1f}",
-            f"length {result.metrics['eval/length']:.0f}",
-            f"success {result.metrics['eval/success']:.0%}",
-        )
-    )
     length = f"{progress.step:,} steps, {progress.episode:,} episodes, {progress.seconds:.0f} s"
     solved = "[bold green]solved[/bold green]"
-    if result.run.config["training"]["solved_at"] is None:
-        return f"trained {length}: {score}"
+    if result.run.solved_at is None:
+        return f"trained {length}"
     if progress.solved_step is None:
-        return f"not solved after {length}: {score}"
+        return f"not solved after {length}"
     if progress.solved_step == progress.step:
-        return f"{solved} after {length}: {score}"
-    return f"{solved} at step {progress.solved_step:,}, best after {length}: {score}"
+        return f"{solved} after {length}"
+    return f"{solved} after {progress.solved_step:,} steps; trained {length}"
+
+
+def _format_policy(result: TrainingResult) -> str:
+    """Return which policy play, record and evaluate take, and how good it is."""
+    metrics = result.metrics
+    which = "the last" if result.best_step == result.progress.step else "the best"
+    parts = [
+        f"return {metrics['eval/return']:.1f} +- {metrics[RETURN_STD]:.1f}",
+        f"length {metrics['eval/length']:.0f}",
+    ]
+    if "eval/success" in metrics:
+        parts.append(f"success {metrics['eval/success']:.0%}")
+    episodes = result.run.config["training"]["evaluate_episodes"]
+    score = ", ".join(parts)
+    return f"policy: step {result.best_step:,} ({which}), {score} in {episodes} evaluation episodes"
 
 
 def _format_command(run: Run, command: str) -> str:

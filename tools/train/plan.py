@@ -81,8 +81,7 @@ def plan(request: TrainRequest) -> TrainPlan:
             choices = [*learner_settings.model_fields, *TrainSettings.model_fields]
             raise unknown_setting_error("setting", name, choices)
     training.update(request.training)
-    if env.has_default_reward:
-        training.setdefault("solved_at", env.spec.reward_threshold)
+    training.setdefault("solved_at", env.reward_threshold)
 
     config = {
         "env": env.env_id,
@@ -138,7 +137,7 @@ def _get_git_commit() -> str | None:
             ["git", "rev-parse", "HEAD"],
             cwd=Path(__file__).parent,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=5,
             check=True,
         )

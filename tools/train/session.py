@@ -1,21 +1,27 @@
 """Train in an environment into a run folder: a new run, or one that is resumed bit-exactly."""
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
 from poise.toolkit.errors import UserError, WorkerError
-from poise.toolkit.evaluation import Evaluator
+from poise.toolkit.evaluation import Evaluator, make_run_evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, SubprocessEnvBatch, make_env_batch
-from poise.toolkit.loggers import MetricLogger, open_file_loggers
+from poise.toolkit.lock import FolderLock
+from poise.toolkit.loggers import FileLogger, MetricLogger, open_file_logger
 from poise.toolkit.process import catch_signals
 from poise.toolkit.registry import EnvDescription, describe_env
 from poise.toolkit.run import Run
 from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, train
 from poise.tools.train.plan import TrainRequest, plan, resolve_device
+
+SESSION_GROUPS = ("envs", "progress", "logs")
+"""Groups of a checkpoint beside those of the learner."""
 
 RESUMABLE_SETTINGS = ("steps", "num_workers", "worker_timeout", "stop_when_solved")
 """Settings of the training that may change when a run is resumed."""
@@ -28,13 +34,13 @@ class TrainingResult:
     run: Run
     progress: Progress
     metrics: Mapping[str, float]
-    """Evaluation of the best checkpoint, by name; empty after an interrupt."""
+    """Evaluation of the policy of `best_step`, by name; empty after an interrupt."""
     interrupt_signal: int | None
     """Number of the signal that stopped it; None where it ended by itself."""
 
     @property
     def best_step(self) -> int:
-        """Step of the checkpoint that `metrics` describes."""
+        """Step of the policy that `metrics` describes, and that play, record and evaluate take."""
         return self.progress.best_step or self.progress.step
 
 
@@ -69,38 +75,47 @@ class TrainingSession:
 
     envs: EnvBatch | SubprocessEnvBatch
     evaluator: Evaluator
-    file_loggers: list[MetricLogger]
+    file_logger: FileLogger
     caught_signals: list[int]
 
     def __init__(
         self,
         run_folder: Run,
+        lock: FolderLock,
         config: Mapping[str, Any],
         env: EnvDescription,
         learner: Algorithm,
         progress: Progress,
-        env_state: Mapping[str, Any] | None = None,
+        saved_state: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.run_folder = run_folder
+        self.lock = lock
         self.config = config
         self.env = env
         self.learner = learner
         self.progress = progress
-        self.env_state = env_state
+        self.saved_state = saved_state
         self.settings = TrainSettings.parse(config["training"])
         self.is_new = False
         """Whether the run folder was created for this session, and nothing has been trained."""
 
     @classmethod
     def create(cls, request: TrainRequest) -> Self:
-        """Make the folder of a new run, after the whole request has proved valid."""
+        """Make the folder of a new run, after the whole request has proved valid.
+
+        Where its config cannot be written, the folder is removed again.
+        """
         planned = plan(request)
         config = planned.config
         learner = _make_learner(config, planned.env)
         seed = config["training"]["seed"]
         run = Run.create(request.runs_dir, request.name, config["env"], config["algorithm"], seed)
-        run.write("config.json", config)
-        session = cls(run, config, planned.env, learner, Progress())
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, run.path, ignore_errors=True)
+            lock = stack.enter_context(run.lock())
+            run.write("config.json", config)
+            stack.pop_all()
+        session = cls(run, lock, config, planned.env, learner, Progress())
         session.is_new = True
         return session
 
@@ -118,14 +133,21 @@ class TrainingSession:
         env = describe_env(config["env"], config["env_settings"])
         learner = _make_learner(config, env)
         progress = Progress()
-        env_state = None
-        if run.checkpoints():
-            _, state = run.load_checkpoint("latest")
-            learner.load_state_dict(state)
-            progress = Progress(**state["progress"])
-            env_state = state["envs"]
-        run.write("config.json", config)
-        return cls(run, config, env, learner, progress, env_state)
+        state: Mapping[str, Mapping[str, Any]] = {}
+        with ExitStack() as stack:
+            lock = stack.enter_context(run.lock())
+            if run.checkpoints():
+                state = run.resume([*learner.state_dict(), *SESSION_GROUPS])
+                learner.load_state_dict(state)
+                progress = Progress(**state["progress"])
+            else:
+                print(
+                    f"warning: run {run.path.name!r} has no checkpoint: it is trained from step 0",
+                    file=sys.stderr,
+                )
+            run.write("config.json", config)
+            stack.pop_all()
+        return cls(run, lock, config, env, learner, progress, state)
 
     def train(self, loggers: Sequence[MetricLogger] = ()) -> TrainingResult:
         """Open, run and summarize."""
@@ -140,6 +162,7 @@ class TrainingSession:
         Where that fails, the folder of a new run is removed: it holds nothing.
         """
         with ExitStack() as stack:
+            stack.callback(self.lock.release)
             if self.is_new:
                 stack.callback(self._remove_unused_folder)
             self.envs = make_env_batch(
@@ -151,14 +174,14 @@ class TrainingSession:
                 self.settings.worker_timeout,
             )
             stack.callback(self.envs.close)
-            if self.env_state is not None:
-                self.envs.set_state(self.env_state)
-            self.evaluator = Evaluator(
-                self.config["env"], self.config["env_settings"], self.settings.evaluate_episodes
-            )
+            if self.saved_state:
+                self.envs.set_state(self.saved_state["envs"])
+            self.evaluator = make_run_evaluator(self.run_folder, self.settings.evaluate_episodes)
             stack.callback(self.evaluator.close)
-            self.file_loggers = stack.enter_context(
-                open_file_loggers(self.run_folder.path, self.progress.step)
+            self.file_logger = stack.enter_context(
+                open_file_logger(
+                    self.run_folder.path, self.progress.step, self.saved_state.get("logs")
+                )
             )
             self.caught_signals = stack.enter_context(catch_signals())
             self.is_new = False
@@ -179,7 +202,7 @@ class TrainingSession:
                 self.settings,
                 self.progress,
                 evaluator=self.evaluator,
-                loggers=[*self.file_loggers, *loggers],
+                loggers=[self.file_logger, *loggers],
                 save=self._save,
                 should_stop=lambda: bool(self.caught_signals),
             )
@@ -194,6 +217,7 @@ class TrainingSession:
 
     def summarize(self) -> TrainingResult:
         """Evaluate the best checkpoint, unless a signal was caught, and write summary.json."""
+        self._check_folder()
         metrics: Mapping[str, float] = {}
         if not self.caught_signals:
             best_step = self.progress.best_step or self.progress.step
@@ -206,13 +230,28 @@ class TrainingSession:
         return TrainingResult(self.run_folder, self.progress, metrics, interrupt_signal)
 
     def _save(self, progress: Progress) -> None:
+        self._check_folder()
         state = {
             **self.learner.state_dict(),
             "envs": self.envs.get_state(),
             "progress": asdict(progress),
+            "logs": self.file_logger.flush(),
         }
-        self.run_folder.save_checkpoint(progress.step, state, progress.best_step)
-        self.run_folder.save_policy(progress.step, state["policy"])
+        # A signal may stop a training at any step; all other saves are those of its settings.
+        is_planned = progress.best_step == progress.step or progress.is_due(
+            self.settings.checkpoint_every, self.settings.num_envs
+        )
+        if is_planned:
+            self.run_folder.save_policy(progress.step, state["policy"])
+        self.run_folder.save_checkpoint(
+            progress.step, state, progress.best_step, is_extra=not is_planned
+        )
+
+    def _check_folder(self) -> None:
+        """Raise a WorkError where the run is no longer ours; write a removed config.json again."""
+        self.lock.check()
+        if not (self.run_folder.path / "config.json").exists():
+            self.run_folder.write("config.json", self.config)
 
     def _remove_unused_folder(self) -> None:
         if self.is_new:

@@ -6,7 +6,9 @@ number of processes or on interruptions.
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
@@ -16,10 +18,17 @@ import numpy as np
 
 from poise import algos
 from poise.toolkit.appearance import Appearance, AppearanceRandomization
-from poise.toolkit.dataset import CARD, Dataset, Shard, write_card
+from poise.toolkit.dataset import CARD, Dataset, Shard, find_changed_file, write_card
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import parse_json, read_json, write_json
+from poise.toolkit.files import (
+    PARTIAL_SUFFIX,
+    parse_json,
+    read_json,
+    read_json_mapping,
+    write_json,
+)
+from poise.toolkit.lock import LOCK_FILES, FolderLock
 from poise.toolkit.process import WorkerStatus, run_in_workers
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
@@ -109,8 +118,23 @@ def collect_dataset(
     Raises:
         UserError: the folder holds something else.
     """
-    _prepare_folder(out, plan)
+    _check_folder(out, plan)
+    out.mkdir(parents=True, exist_ok=True)
+    with FolderLock(out, f"dataset {out}"):
+        _check_folder(out, plan)
+        write_json(out / PLAN_FILE, plan)
+        _collect_missing_shards(plan, out, jobs, on_progress)
+    return Dataset(out)
+
+
+def _collect_missing_shards(
+    plan: Mapping[str, Any], out: Path, jobs: int, on_progress: Callable[[int], None]
+) -> None:
+    """Collect the shards that a folder lacks, and complete the dataset."""
+    _remove_leftovers(out)
     shards = dict(_plan_shards(plan))
+    if (out / CARD).exists():
+        _remove_damaged_shards(out, shards)
     missing = {name: episodes for name, episodes in shards.items() if not (out / name).exists()}
     episodes_done = sum(len(episodes) for name, episodes in shards.items() if name not in missing)
     frames_done = episodes_done * plan["sequence"]
@@ -119,11 +143,10 @@ def collect_dataset(
     for frames in run_in_workers(_ShardCollector, (json.dumps(plan),), tasks, jobs):
         frames_done += frames
         on_progress(frames_done)
-    if not (out / CARD).exists():
+    if missing or not (out / CARD).exists():
         poise_env = _make_poise_env(plan["env"], plan["env_settings"])
         assert poise_env is not None
         write_card(out, dict(plan), poise_env.OBSERVATION, list(shards))
-    return Dataset(out)
 
 
 class _ShardCollector:
@@ -173,16 +196,41 @@ def _resolve_policy_run(runs_dir: Path, policy: str) -> str:
     return str(run.path.resolve())
 
 
-def _prepare_folder(out: Path, plan: Mapping[str, Any]) -> None:
-    """Write the plan into a folder; raise a UserError where it holds something else."""
+def _check_folder(out: Path, plan: Mapping[str, Any]) -> None:
+    """Raise a UserError where a folder holds something else than this dataset."""
     plan_file = out / PLAN_FILE
     if plan_file.exists():
         if read_json(plan_file) != plan:
             raise UserError(f"{out} holds another dataset: choose another --out, or remove it")
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(path.name not in LOCK_FILES for path in out.iterdir()):
         raise UserError(f"{out} is not empty and holds no dataset: choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(plan_file, plan)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove the shards that killed processes left half-written."""
+    for partial in out.glob(f".shard_*{PARTIAL_SUFFIX}"):
+        shutil.rmtree(partial)
+
+
+def _remove_damaged_shards(out: Path, shards: Iterable[str]) -> None:
+    """Name and remove the shards that differ from the card of a complete dataset."""
+    try:
+        card = read_json_mapping(out / CARD)
+        digests = {name: card["shards"][name] for name in shards}
+        changed_files = {name: find_changed_file(out / name, digests[name]) for name in digests}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UserError(
+            f"dataset {out} cannot be verified: its {CARD} is damaged; remove {out} and collect it "
+            "again"
+        ) from None
+    for name, file in changed_files.items():
+        if file is not None:
+            print(
+                f"warning: {out / name / file} is missing or has changed since it was written; "
+                f"{name} is collected again",
+                file=sys.stderr,
+            )
+            shutil.rmtree(out / name, ignore_errors=True)
 
 
 def _plan_shards(plan: Mapping[str, Any]) -> Iterator[tuple[str, range]]:

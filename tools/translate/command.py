@@ -107,7 +107,6 @@ def _open_training(
         raise UserError("give either a DATASET to start a run, or --resume RUN")
     if folder is not None:
         data = Dataset(folder)
-        data.verify()
         return create_translator_run(runs_dir, name, data, settings), data
     if settings or name:
         raise UserError("--resume continues a run with its settings: omit --set and --run")

@@ -12,7 +12,7 @@ from poise.algos.preset import load_translator_preset
 from poise.algos.translator import Translator, TranslatorSettings
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
-from poise.toolkit.loggers import MetricLogger, TrainingLog, open_file_loggers
+from poise.toolkit.loggers import MetricLogger, TrainingLog, open_file_logger
 from poise.toolkit.run import TRANSLATOR, Run, get_versions
 from poise.toolkit.settings import Settings, unknown_setting_error
 from poise.tools.translate.load import get_translator_config, make_translator
@@ -69,11 +69,13 @@ def make_translator_config(data: Dataset, overrides: Mapping[str, Any]) -> dict[
     return {
         "env": data.card["env"],
         "env_settings": data.card["env_settings"],
+        "randomize_appearance": data.card.get("randomize_appearance", {}),
         "algorithm": TRANSLATOR,
         "settings": settings.to_dict(),
         "training": training.to_dict(),
         "device": "cpu",
         "dataset": str(data.folder.resolve()),
+        "dataset_sha256": data.sha256,
         "size": list(data.shards[0].frames.shape[1:3]),
         "outputs": samples.values.shape[1],
         "versions": get_versions(),
@@ -100,50 +102,80 @@ def train_translator(
 
     Ends when the error on the held-out episodes is small enough, when the steps are spent, or at
     `should_stop`. The weights are the same with or without interruptions.
+
+    Raises:
+        UserError: another process trains this run, or it was begun on another dataset.
     """
-    training = TranslatorTrainingSettings.parse(run.config["training"])
-    translator = make_translator(get_translator_config(run))
+    config = get_translator_config(run)
+    _check_dataset(run, config, data)
+    training = TranslatorTrainingSettings.parse(config["training"])
+    translator = make_translator(config)
     torch.set_num_threads(translator.settings.threads)
     samples = TranslatorSamples(data, translator.settings)
     sequences = samples.get_training_sequences(translator.settings.sequence_length)
     translator.fit_normalization(samples.values[data.split()[0]], samples.sizes)
 
-    step = 0
-    seconds = 0.0
-    mse = np.inf
-    if run.checkpoints():
-        _, state = run.load_checkpoint("latest")
-        translator.load_state_dict(state)
-        step, seconds, mse = (state["progress"][name] for name in ("step", "seconds", "score"))
+    with run.lock() as lock:
+        step = 0
+        seconds = 0.0
+        mse = np.inf
+        num_rows: Mapping[str, int] | None = None
+        if run.checkpoints():
+            state = run.resume([*translator.state_dict(), "progress", "logs"])
+            translator.load_state_dict(state)
+            step, seconds, mse = (state["progress"][name] for name in ("step", "seconds", "score"))
+            num_rows = state["logs"]
 
-    with open_file_loggers(run.path, step) as file_loggers:
-        log = TrainingLog([*file_loggers, *loggers], seconds)
-        while step < training.steps and mse > training.solved_at and not should_stop():
-            batch_size = translator.settings.batch_size
-            batch = sequences[translator.rng.integers(len(sequences), size=batch_size)]
-            metrics = translator.train_on_batch(*samples.get_batch(batch), step / training.steps)
-            step += 1
+        with open_file_logger(run.path, step, num_rows) as file_logger:
+            log = TrainingLog([file_logger, *loggers], seconds)
 
-            is_evaluated = step % training.evaluate_every == 0 or step == training.steps
-            if is_evaluated:
-                evaluation = _evaluate(translator, samples)
-                mse = evaluation["eval/mse"]
-                metrics |= evaluation
-            if is_evaluated or step % LOG_EVERY == 0:
-                log.write(step, metrics)
-            if is_evaluated:
-                _save_checkpoint(run, translator, step, log.seconds, mse)
+            def save(*, is_extra: bool) -> None:
+                lock.check()
+                if not (run.path / "config.json").exists():
+                    run.write("config.json", config)
+                state = {
+                    **translator.state_dict(),
+                    "progress": {"step": step, "seconds": log.seconds, "score": mse},
+                    "logs": file_logger.flush(),
+                }
+                run.save_checkpoint(step, state, step, is_extra=is_extra)
 
-    seconds = log.seconds
-    _save_checkpoint(run, translator, step, seconds, mse)
-    result = {
-        "steps": step,
-        "seconds": round(seconds, 3),
-        "mse": mse,
-        "solved": float(mse <= training.solved_at),
-    }
-    run.write("summary.json", {**result, "best_step": step})
+            while step < training.steps and mse > training.solved_at and not should_stop():
+                batch_size = translator.settings.batch_size
+                batch = sequences[translator.rng.integers(len(sequences), size=batch_size)]
+                metrics = translator.train_on_batch(
+                    *samples.get_batch(batch), step / training.steps
+                )
+                step += 1
+
+                is_evaluated = step % training.evaluate_every == 0 or step == training.steps
+                if is_evaluated:
+                    evaluation = _evaluate(translator, samples)
+                    mse = evaluation["eval/mse"]
+                    metrics |= evaluation
+                if is_evaluated or step % LOG_EVERY == 0:
+                    log.write(step, metrics)
+                if is_evaluated:
+                    save(is_extra=False)
+            save(is_extra=True)
+
+        result = {
+            "steps": step,
+            "seconds": round(log.seconds, 3),
+            "mse": mse,
+            "solved": float(mse <= training.solved_at),
+        }
+        run.write("summary.json", {**result, "best_step": step})
     return result
+
+
+def _check_dataset(run: Run, config: Mapping[str, Any], data: Dataset) -> None:
+    """Raise a UserError where a run was begun on another dataset."""
+    if config["dataset_sha256"] != data.sha256:
+        raise UserError(
+            f"run {run.path.name!r} was begun on another dataset than {data.folder} is now: "
+            "put that dataset back, or start a new run on this one"
+        )
 
 
 def _evaluate(translator: Translator, samples: TranslatorSamples) -> dict[str, float]:
@@ -152,10 +184,3 @@ def _evaluate(translator: Translator, samples: TranslatorSamples) -> dict[str, f
     errors = translator.translate(images) - values
     rmse = {f"eval/{name}": error for name, error in samples.compute_rmse(errors).items()}
     return {"eval/mse": float(np.nanmean(np.square(errors))), **rmse}
-
-
-def _save_checkpoint(
-    run: Run, translator: Translator, step: int, seconds: float, mse: float
-) -> None:
-    progress = {"step": step, "seconds": seconds, "score": mse}
-    run.save_checkpoint(step, {**translator.state_dict(), "progress": progress}, step)

@@ -1,7 +1,6 @@
 """Suites: errors are found before training, failures and interrupts leave valid results."""
 
 import csv
-import fcntl
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from commands import assert_one_line, invoke, said, snapshot
 from processes import HELPERS, ROOT
 from sample_runs import JUDGED, records_of
 
+from poise.toolkit.lock import FolderLock
 from poise.toolkit.run import Run
 from poise.tools.benchmark import jobs as suite_jobs
 from poise.tools.benchmark import sb3 as suite_peer
@@ -37,13 +37,13 @@ def write_suite(path: str = "mine.yaml", **changes: Any) -> str:
         "training": TRAINING,
         "settings": {"sac": SMALL},
     }
-    Path(path).write_text(yaml.safe_dump({**suite, **changes}, sort_keys=False))
+    Path(path).write_text(yaml.safe_dump({**suite, **changes}, sort_keys=False), encoding="utf-8")
     return path
 
 
 def rows_of(folder: str) -> list[dict[str, str]]:
     """Return the rows of a benchmark's results.csv."""
-    with (Path(folder) / "results.csv").open(newline="") as file:
+    with (Path(folder) / "results.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -61,7 +61,7 @@ def test_suite_of_the_package_is_planned_and_listed_in_the_help(name, monkeypatc
     assert plan.name == name and len({job.name for job in plan.jobs}) == len(plan.jobs)
     assert len(plan.jobs) == len(plan.fixed_configs) * len(plan.seeds)
     assert name in said(invoke("benchmark", "--help"))
-    setup = (ROOT / "setup.cfg").read_text()
+    setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
     assert "poise.tools.benchmark = suites/*.yaml" in setup
 
 
@@ -217,7 +217,7 @@ BAD: dict[str, tuple[Any, str]] = {
         {"variants": {"../far": {}}},
         "variant name '../far': use up to 80 letters",
     ),
-    "a number for a variant's name": ({"variants": {1: {}}}, "variants.1"),
+    "a number for a variant's name": ({"variants": {1: {}}}, "not text"),
     "seed among a variant's settings": (
         {"variants": {"far": {"settings": {"seed": 1}}}},
         "remove `seed` from its settings",
@@ -393,7 +393,7 @@ def test_folder_of_another_suite_is_refused(stand_in):
     write_suite(algorithms=["td3"], settings={})
     assert_one_line(invoke("benchmark", "mine.yaml"), 2, "holds another suite")
     assert snapshot(stand_in / "benchmarks") == before
-    Path("benchmarks/mine/suite.json").write_text("{")
+    Path("benchmarks/mine/suite.json").write_text("{", encoding="utf-8")
     assert_one_line(invoke("benchmark", write_suite()), 1, "suite.json cannot be read")
 
 
@@ -409,27 +409,34 @@ def test_folder_with_runs_of_another_origin_is_refused(stand_in):
 
 def test_locked_folder_is_refused(stand_in):
     Path("benchmarks/mine").mkdir(parents=True)
-    with Path("benchmarks/mine/.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        assert_one_line(
-            invoke("benchmark", write_suite()),
-            2,
-            "another benchmark, or a run that it left behind, uses",
-        )
+    with FolderLock(Path("benchmarks/mine"), "benchmark mine"):
+        refused = invoke("benchmark", write_suite())
+    assert_one_line(
+        refused, 2, f"benchmark benchmarks/mine is being written by process {os.getpid()}"
+    )
+
+
+def test_run_that_an_earlier_benchmark_left_behind_is_refused(stand_in):
+    folder = Path("benchmarks/mine/cartpole-sac-0")
+    said(invoke("benchmark", write_suite()))
+    (folder / "summary.json").unlink()
+    with FolderLock(folder, "run"):
+        refused = invoke("benchmark", "mine.yaml")
+    assert_one_line(refused, 2, "run 'cartpole-sac-0' is being written by process")
 
 
 def test_damaged_run_is_renamed_and_trained_again(stand_in):
     said(invoke("benchmark", write_suite()))
     folder = Path("benchmarks/mine/cartpole-sac-0")
     (folder / "summary.json").unlink()
-    (folder / "config.json").write_text("{")
+    (folder / "config.json").write_text("{", encoding="utf-8")
     said(invoke("benchmark", "mine.yaml"))
     assert count_starts("cartpole-sac-0") == 1 and count_starts("cartpole-sac-0.damaged-1") == 1
 
 
 def test_finished_run_with_damaged_metrics_is_reported_as_failed(stand_in):
     said(invoke("benchmark", write_suite(seeds=[0, 4])))
-    Path("benchmarks/mine/cartpole-sac-0/metrics.csv").write_text("nonsense\n")
+    Path("benchmarks/mine/cartpole-sac-0/metrics.csv").write_text("nonsense\n", encoding="utf-8")
     result = invoke("benchmark", "mine.yaml")
     assert (
         result.exit_code == 1 and "metrics.csv cannot be read: the run is damaged" in result.stdout
@@ -454,7 +461,7 @@ def test_interrupt_saves_the_runs_and_the_same_command_resumes(stand_in, monkeyp
         and "1 of 3 runs have ended; run the same command to resume" in result.stdout
     )
     assert "failed" not in result.stdout
-    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() == "saved\n"
+    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text(encoding="utf-8") == "saved\n"
     assert {row["seed"] for row in rows_of("benchmarks/mine")} == {"0"} and count_starts(
         "cartpole-sac-4"
     ) == 0
@@ -465,7 +472,7 @@ def test_interrupt_saves_the_runs_and_the_same_command_resumes(stand_in, monkeyp
 
 
 def test_unwritable_folder_fails_in_one_line(stand_in):
-    Path("benchmarks").write_text("mine")
+    Path("benchmarks").write_text("mine", encoding="utf-8")
     assert_one_line(invoke("benchmark", write_suite()), 1, "benchmarks")
 
 
@@ -478,19 +485,20 @@ def test_results_write_error_stops_the_processes(stand_in, monkeypatch):
     assert_one_line(
         invoke("benchmark", write_suite(seeds=[3, 0]), "--jobs", "2"), 1, "No space left on device"
     )
-    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text() in ("saved\n", "")
+    assert Path("benchmarks/mine/logs/cartpole-sac-3.log").read_text(encoding="utf-8") in (
+        "saved\n",
+        "",
+    )
 
 
 def test_run_progress_is_read_from_complete_rows_only(stand_in):
     write_suite(seeds=[4])
     said(invoke("benchmark", "mine.yaml"))
-    process = RunProcess(
-        plan_suite("mine.yaml").jobs[0], Path("benchmarks/mine"), os.open(os.devnull, os.O_RDONLY)
-    )
+    process = RunProcess(plan_suite("mine.yaml").jobs[0], Path("benchmarks/mine"))
     process.wait()
     process.update_progress()
     assert (process.step, process.latest_return) == (80, "84")
-    with Path("benchmarks/mine/cartpole-sac-4/metrics.csv").open("a") as file:
+    with Path("benchmarks/mine/cartpole-sac-4/metrics.csv").open("a", encoding="utf-8") as file:
         file.write("120,12.0,eval/re")
     process.update_progress()
     assert (process.step, process.latest_return) == (80, "84"), "an incomplete row is ignored"
@@ -504,12 +512,12 @@ def test_env_setting_with_relative_path_resolves_from_the_working_folder(elsewhe
         "PYTHONPATH", os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
     )
     Path("deep").mkdir()
-    Path("deep/paid.txt").write_text("7")
+    Path("deep/paid.txt").write_text("7", encoding="utf-8")
     variants = {"paid": {"env_set": {"path": "deep/paid.txt"}}}
     write_suite(
         envs=["probes:probe/ReadsFile-v0"], training={**TRAINING, "steps": 40}, variants=variants
     )
-    said(invoke("benchmark", "mine.yaml"))
+    said(invoke("benchmark", "--trust", "mine.yaml"))
     (row,) = rows_of("benchmarks/mine")
     assert (row["variant"], float(row["return"])) == ("paid", 70.0)
 
@@ -523,7 +531,7 @@ def test_real_runs_fail_finish_and_resume(elsewhere, monkeypatch):
         envs=["probes:probe/Counter-v0", "probes:probe/BreaksLate-v0"],
         training={**TRAINING, "steps": 160},
     )
-    result = invoke("benchmark", "mine.yaml", "--jobs", "2", "--out", "here")
+    result = invoke("benchmark", "--trust", "mine.yaml", "--jobs", "2", "--out", "here")
     assert result.exit_code == 1, result.output
     assert (
         "failed:  breaks-late-sac-0: the reward of environment 0 is not finite "
@@ -542,7 +550,7 @@ def test_real_runs_fail_finish_and_resume(elsewhere, monkeypatch):
     }
     # The same command resumes an unfinished run.
     (run.path / "summary.json").write_text(
-        json.dumps({**run.summary(), "interrupted": 2, "steps": 120})
+        json.dumps({**run.summary(), "interrupted": 2, "steps": 120}), encoding="utf-8"
     )
     command = Job.build_command
     monkeypatch.setattr(
@@ -550,7 +558,7 @@ def test_real_runs_fail_finish_and_resume(elsewhere, monkeypatch):
         "build_command",
         lambda self, out: command(self, out) if "counter" in self.name else ["false"],
     )
-    invoke("benchmark", "mine.yaml", "--out", "here")
+    invoke("benchmark", "--trust", "mine.yaml", "--out", "here")
     assert run.summary()["interrupted"] is None and run.summary()["steps"] == 160
 
 

@@ -23,13 +23,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in (0, 1):
         start_run(folder, f"seed-{seed}", seed=seed, steps=100)
     start_run(folder, "elsewhere", "standing", steps=40)
-    config = json.loads((folder / "seed-1" / "config.json").read_text())
+    config = json.loads((folder / "seed-1" / "config.json").read_text(encoding="utf-8"))
     for name, noise_scale in (("noisy", 0.1), ("wide", 0.02)):
         (folder / name).mkdir()
         for subfolder in ("checkpoints", "policies"):
             (folder / name / subfolder).symlink_to(folder / "seed-1" / subfolder)
         config["env_settings"] |= {"reset_noise_scale": noise_scale, "width": 300, "hud": True}
-        (folder / name / "config.json").write_text(json.dumps(config))
+        (folder / name / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
 
 
@@ -99,7 +99,13 @@ def test_verdict_claims_no_more_than_the_interval_shows():
 def test_command_compare_prints_a_table_or_json(runs, first, second):
     command = ("compare", "seed-0", "seed-1", "--runs-dir", runs, "--episodes", "5")
     output = said(invoke(*command))
-    for text in ("seed-0", "step_", "first minus second", "95 % interval"):
+    for text in (
+        "seed-0",
+        "step_",
+        "first minus second",
+        "95 % interval",
+        "seed-0, step_000000100 returns more in",
+    ):
         assert text in output
     printed = json.loads(said(invoke(*command, "--json")))
     assert printed == compare_runs(first, second, episodes=5)

@@ -231,7 +231,7 @@ def test_arm_that_cannot_fall_is_not_pushed(runs):
     result = measure_robustness(run, episodes=1, env_settings={"max_episode_steps": 50})
     assert not has_push_target(run)
     assert result.pushes is None and result.score == result.changes.score
-    assert len(plot_robustness(result).axes) == 2, "the matrix and its colour bar"
+    assert len(plot_robustness(result).axes) == 1, "the table alone, without a colour bar"
 
 
 def test_push_beyond_the_rim_of_the_plot_is_written_at_the_rim():
@@ -242,6 +242,18 @@ def test_push_beyond_the_rim_of_the_plot_is_written_at_the_rim():
     figure = plot_robustness(RobustnessResult("mine", CARTPOLE, "best", 3, limits, None))
     labels = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert labels == f"4 or more {float(level_to_impulse(np.array(50), 1.0)):.3g}"
+
+
+def test_plot_names_the_weakest_side_with_its_impulse_and_the_unit_of_its_rings():
+    levels = np.full((4, 3), 20)
+    levels[2] = 5
+    limits = PushLimits(levels, 1.0, is_planar=True)
+    figure = plot_robustness(RobustnessResult("mine", CARTPOLE, "best", 3, limits, None))
+    impulse = f"{float(level_to_impulse(np.array(5), 1.0)):.2g}"
+    title = figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
+    assert f"falls first when pushed left, {impulse} N s" in title
+    rings = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert rings and all(label.endswith(" N s") for label in rings)
 
 
 def test_command_robustness_plots_and_prints_tables_or_json(runs, elsewhere):

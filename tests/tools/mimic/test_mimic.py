@@ -155,7 +155,7 @@ def test_image_of_the_right_size_is_returned_unchanged():
 
 
 @pytest.mark.parametrize(("create", "message"), [
-    (lambda path: path.write_text("no image"), "is not an image that can be read"),
+    (lambda path: path.write_bytes(b"no image"), "is not an image that can be read"),
     (lambda path: save_image(path, 200, 100), "200 x 100 pixels"),
     (lambda path: pygame.image.save(pygame.Surface((50, 50)), path), "all black"),
     (lambda path: None, "no such file"),
@@ -459,6 +459,23 @@ def test_command_takes_images_datasets_and_random_poses(runs, elsewhere):
     assert result.exit_code == 0
     assert "given the true poses instead of images" in result.output
     assert poise_mimic(runs, "--random", 1).exit_code == 0
+
+
+def test_command_warns_of_drawings_unlike_the_training_and_writes_a_template(runs, elsewhere):
+    result = poise_mimic(runs, "--translator", "eye", "--template", "template.png")
+    assert result.exit_code == 0, result.output
+    assert result.output == "template: template.png\n"
+    save_image(Path("drawing.png"), 64, 64)
+    for name, is_novel in (("template.png", False), ("drawing.png", True)):
+        result = poise_mimic(runs, "--translator", "eye", "--image", name)
+        assert result.exit_code == 0, result.output
+        warnings = result.stderr.splitlines()
+        assert len(warnings) == is_novel
+        for warning in warnings:
+            assert "unlike the images that run 'eye' was trained on: drawing.png" in warning
+            assert "--template" in warning and "--randomize-appearance" in warning
+    result = poise_mimic(runs, "--translator", "eye", "--template", "template.tif")
+    assert result.exit_code == 2 and "written as .png" in result.output
 
 
 def test_command_follows_videos_and_trajectories(runs, elsewhere):

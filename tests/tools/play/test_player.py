@@ -447,7 +447,7 @@ def test_tape_with_deviating_replay_is_not_saved(tmp_path, monkeypatch):
 
 
 def test_unwritable_folder_is_reported_and_play_continues(tmp_path):
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     playground = make_playground(tmp_path / "file")
     playground.run_frame(TICK)
     press(playground, "m")

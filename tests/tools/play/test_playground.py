@@ -48,6 +48,15 @@ def test_speed_scales_time(speed, frames, steps):
     assert playground.session.steps == steps
 
 
+@pytest.mark.parametrize("env_rate", [0.5, 12.5, 50, 1000])
+def test_window_is_responsive_at_any_frame_rate_of_the_env(cartpole, monkeypatch, env_rate):
+    rates = []
+    cartpole.session.rate = env_rate
+    monkeypatch.setattr(cartpole.window, "tick", lambda rate: rates.append(rate) or TICK)
+    cartpole.run(seconds=5 * TICK)
+    assert rates and min(rates) >= 1.0 / MAX_CATCH_UP and max(rates) <= 60
+
+
 def test_pause_stops_time_and_second_pause_resumes(cartpole):
     press(cartpole, "space")
     before = cartpole.session.poise_env.state
@@ -292,7 +301,7 @@ def test_damaged_checkpoint_leaves_the_present_one_acting(run, monkeypatch):
 def test_run_takes_precedence_over_env_of_the_same_name(run, tmp_path):
     assert find_run("cartpole", tmp_path) is None
     (tmp_path / "cartpole").mkdir()
-    (tmp_path / "cartpole" / "config.json").write_text("{}")
+    (tmp_path / "cartpole" / "config.json").write_text("{}", encoding="utf-8")
     assert find_run("cartpole", tmp_path).path == tmp_path / "cartpole"
     assert find_run(str(run.path), tmp_path).path == run.path
 

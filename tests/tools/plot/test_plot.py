@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke, said
+from matplotlib.text import Text
 from sample_runs import start_run
 
-from poise.toolkit.errors import WorkError
+from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import RETURN_STD, REWARD_PREFIX
 from poise.toolkit.loggers import MetricSeries, read_metrics
 from poise.toolkit.run import Run
@@ -23,7 +24,13 @@ from poise.tools.plot.curves import (
     rank_trials,
     summarize,
 )
-from poise.tools.plot.log_plots import RunGroup, plot_evaluation, plot_reward_terms
+from poise.tools.plot.log_plots import (
+    RunGroup,
+    plot_evaluation,
+    plot_losses,
+    plot_reward_terms,
+    plot_run,
+)
 from poise.tools.plot.plot import plot
 from poise.tools.plot.results import (
     EVALUATION_COLUMNS,
@@ -32,6 +39,7 @@ from poise.tools.plot.results import (
     Trial,
     read_results,
     read_trial,
+    require_measure,
     write_results,
 )
 from poise.tools.plot.trial_plots import plot_trials
@@ -66,8 +74,6 @@ def trial(
 
 def words_of(figure: Any) -> str:
     """Return all text of a figure."""
-    from matplotlib.text import Text
-
     return " ".join(result.get_text() for result in figure.findobj(Text)).replace("\n", " ")
 
 
@@ -101,9 +107,9 @@ def test_results_have_a_variant_column_only_with_variants(tmp_path):
         (tmp_path / "both.csv", alone + varied),
     ):
         write_results(path, written)
-        assert path.read_text().splitlines()[0] == HEADER + ",solved_at" + ",variant" * (
-            written != alone
-        )
+        assert path.read_text(encoding="utf-8").splitlines()[
+            0
+        ] == HEADER + ",solved_at" + ",variant" * (written != alone)
         assert [(result.variant, result.label) for result in read_results(path)] == [
             (own.variant, own.label) for own in written
         ]
@@ -114,21 +120,41 @@ def test_trial_of_a_run_has_all_complete_evaluations(tmp_path):
     run = start_run(tmp_path, solved_at=15.0, stop_when_solved=False).run
     evaluated = read_trial(run)
     ended = [
-        int(line.split(",")[0]) for line in (run.path / "episodes.csv").read_text().splitlines()[1:]
+        int(line.split(",")[0])
+        for line in (run.path / "episodes.csv").read_text(encoding="utf-8").splitlines()[1:]
     ]
-    assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0]
+    assert evaluated.get_column("step").tolist() == [60.0, 120.0, 180.0, 200.0]
     assert evaluated.get_column("episodes").tolist() == [
-        sum(step <= at for step in ended) for at in (60, 120, 180)
+        sum(step <= at for step in ended) for at in (60, 120, 180, 200)
     ]
     assert evaluated.get_column("solved").tolist() == [
         float(score >= 15.0) for score in evaluated.get_column("return")
     ]
     # A run that was killed while it wrote the last evaluation's rows.
-    text = (run.path / "metrics.csv").read_text()
+    text = (run.path / "metrics.csv").read_text(encoding="utf-8")
     (run.path / "metrics.csv").write_text(
-        text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n"
+        text[: text.index("eval/success", text.index("\n180,"))].rpartition("\n")[0] + "\n",
+        encoding="utf-8",
     )
     assert read_trial(run).get_column("step").tolist() == [60.0, 120.0]
+
+
+def test_results_keep_a_success_that_is_not_defined_empty(tmp_path):
+    run = start_run(tmp_path, env="probe/Counter-v0").run
+    trial = read_trial(run)
+    assert len(trial.evaluations) and np.isnan(trial.get_column("success")).all()
+    write_results(tmp_path / "results.csv", [trial])
+    (again,) = read_results(tmp_path / "results.csv")
+    np.testing.assert_allclose(again.evaluations, trial.evaluations, atol=1e-3)
+    require_measure([trial], "return")
+    with pytest.raises(UserError, match="probe/Counter-v0 has no success"):
+        require_measure([again], "success")
+
+
+def test_run_shorter_than_its_first_evaluation_is_evaluated_and_plotted(tmp_path):
+    run = start_run(tmp_path, evaluate_every=1000).run
+    assert read_trial(run).get_column("step").tolist() == [200.0]
+    assert plot([str(run.path)], tmp_path, "steps", tmp_path / "curves.png").exists()
 
 
 ROW = "poise/Cartpole-v0,sac,0,100,1.0,5,7.0,7.0,0.5,0"
@@ -166,7 +192,7 @@ def test_invalid_results_fail_in_one_line(name, elsewhere):
 
 
 def test_invalid_arguments_fail_in_one_line(elsewhere):
-    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
+    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n", encoding="utf-8")
     assert_one_line(invoke("plot", "none.csv"), 2, "none.csv cannot be read: No such file")
     assert_one_line(invoke("plot", "none"), 2, "unknown run 'none'")
     assert_one_line(
@@ -187,10 +213,12 @@ def test_invalid_arguments_fail_in_one_line(elsewhere):
 
 
 def test_results_of_other_programs_may_use_true_and_omit_the_threshold(elsewhere):
-    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n{ROW.replace(',100,', ',200,')[:-1]}True\n")
+    Path("mine.csv").write_text(
+        f"{HEADER}\n{ROW}\n{ROW.replace(',100,', ',200,')[:-1]}True\n", encoding="utf-8"
+    )
     (result,) = read_results(Path("mine.csv"))
     assert result.get_column("solved").tolist() == [0.0, 1.0] and result.solved_at is None
-    assert "until solved" in words_of(plot_trials([result], "steps"))
+    assert "1 of 1 solved" in words_of(plot_trials([result], "steps"))
 
 
 # Curves and comparisons.
@@ -334,11 +362,9 @@ def test_trial_plot_has_panels_for_every_env_and_a_caption(axis):
     text = words_of(plot_trials(runs, axis))
     for words in (
         *(
-            "cartpole",
-            "pendulum",
-            "sac (3 runs)",
-            "sb3-sac (3 runs)",
-            "dashed: solved at 10",
+            "cartpole: sac solved in 2 of 3 runs, sb3-sac not solved (3)",
+            "pendulum: sac ends at 10, sb3-sac ends at 3",
+            "solved at 10",
             "fewer than 5 runs",
         ),
         *(
@@ -346,13 +372,13 @@ def test_trial_plot_has_panels_for_every_env_and_a_caption(axis):
             "0 of 3 solved",
             "sac better than sb3-sac",
             "100%",
-            "95 % bootstrap interval",
+            "Line: median of 3 runs; band: lowest to highest.",
         ),
         f"in cartpole solved in fewer {axis}, unsolved runs by their last return; "
         "in pendulum higher return",
     ):
         assert words in text, words
-    assert "Dotted" not in text and plot_trials(runs, axis).get_figwidth() * figures.DPI == 1200
+    assert "Dotted" not in text and plot_trials(runs, axis).get_figwidth() * figures.DPI == 1320
 
 
 def test_trial_plot_caption_explains_runs_that_have_ended():
@@ -362,18 +388,17 @@ def test_trial_plot_caption_explains_runs_that_have_ended():
         in text
     )
     lone = words_of(plot_trials([trial([1.0])], "steps"))
-    assert "sac (1 run)" in lone and "better than" not in lone
+    assert "0 of 1 solved" in lone and "better than" not in lone and "band" not in lone
 
 
 def test_trial_plot_of_another_measure_has_neither_threshold_nor_times():
     runs = [trial([1.0, 12.0 + seed], name, seed) for name in ("sac", "ppo") for seed in range(2)]
-    assert "until solved" in words_of(plot_trials(runs, "steps"))
+    assert "solved at" in words_of(plot_trials(runs, "steps"))
     text = words_of(plot_trials(runs, "steps", "success"))
-    assert "success in evaluation" in text and "Better: more success in the last evaluation" in text
+    assert "success in evaluation (fraction of episodes)" in text
+    assert "Better: more success in the last evaluation" in text
     assert not [
-        words
-        for words in ("return", "dashed: solved at", "until solved", "Bar: median")
-        if words in text
+        words for words in ("return", "solved at", "of 2 solved", "Marker: solved") if words in text
     ]
 
 
@@ -384,15 +409,12 @@ def test_trial_plot_shows_the_thresholds_of_all_variants():
             "steps",
         )
     )
-    assert "dashed: solved at 5.5, 10" in text and "sac near (1 run)" in text
+    assert "solved at 5.5" in text and "solved at 10" in text and "sac near" in text
 
 
-def test_line_styles_of_49_lines_differ():
-    styles = [figures.get_line_style(index) for index in range(49)]
-    assert len({(style.color, style.marker) for style in styles}) == 49
-    assert len({(style.color, str(style.linestyle)) for style in styles}) == 21 and {
-        style.linestyle for style in styles[:7]
-    } == {"-"}
+def test_line_styles_differ_in_colour_and_marker():
+    styles = [figures.get_line_style(index) for index in range(figures.MAX_LINES)]
+    assert len({style.color for style in styles}) == len({style.marker for style in styles}) == 4
 
 
 def test_trial_plot_draws_the_least_certain_comparisons():
@@ -417,7 +439,7 @@ def test_trial_plot_shortens_long_names_beside_the_panels():
     text = words_of(
         plot_trials([trial([1.0, 2.0], name, seed) for name in names for seed in range(2)], "steps")
     )
-    assert f"{names[0]} (2 runs)" in text and "a-run-wh" in text
+    assert "a-run-whose..." in text and names[0] not in text.split("Better")[0]
 
 
 @pytest.mark.parametrize("name", ["curves.png", "deep/curves.svg", "curves.pdf"])
@@ -444,9 +466,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def change(run: Path, part: str, **values: Any) -> None:
     """Change a run's config."""
-    config = json.loads((run / "config.json").read_text())
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     config[part] = {**config[part], **values} if isinstance(config[part], dict) else values["word"]
-    (run / "config.json").write_text(json.dumps(config))
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, *words: Path, axis: str = "steps") -> list[Trial] | None:
@@ -475,7 +497,8 @@ def test_runs_of_one_configuration_are_aggregated_and_others_drawn_separately(
     for axis in ("steps", "episodes", "seconds"):
         assert drawn(monkeypatch, one, axis=axis) is None
         assert drawn(monkeypatch, one, one, axis=axis) is None
-        assert drawn(monkeypatch, one, other, axis=axis) is None
+        separate = drawn(monkeypatch, one, other, axis=axis) or []
+        assert [result.algorithm for result in separate] == ["seed-0", "other"]
     # The length of training does not separate runs; other settings do, labelled by run name.
     change(one, "training", steps=400, stop_when_solved=False)
     assert [result.algorithm for result in drawn(monkeypatch, one, two, other) or []] == [
@@ -499,7 +522,7 @@ def test_run_is_drawn_by_any_measure(runs, elsewhere, monkeypatch, measure):
     plot(["seed-0"], runs, "steps", Path("curves.png"), measure=measure)
     (axes,) = figures[0].axes
     drawn = axes.get_lines()
-    assert axes.get_ylabel() == f"{measure} of an episode"
+    assert axes.get_ylabel().startswith(f"{measure} of an episode (")
     (line,) = (line for line in drawn if "evaluation" in str(line.get_label()))
     assert np.array_equal(line.get_ydata(), read_trial(Run(runs / "seed-0")).get_column(measure))
     assert len(drawn) == {"return": 2, "length": 2, "success": 1}[measure], (
@@ -522,7 +545,7 @@ def test_runs_of_different_envs_share_a_folder_but_no_curve(runs, elsewhere, mon
 def test_runs_without_evaluation_have_no_curve(runs, elsewhere):
     shutil.copytree(runs, "here")
     for path in Path("here").glob("*/metrics.csv"):
-        path.write_text("step,seconds,name,value\n")
+        path.write_text("step,seconds,name,value\n", encoding="utf-8")
     assert_one_line(invoke("plot", "here"), 2, "no run has been evaluated yet")
     said(invoke("plot", "here/seed-0"))
 
@@ -604,13 +627,14 @@ def test_interval_of_a_single_run_is_that_of_its_mean_return(runs):
 def test_plot_of_missing_metrics_fails_in_one_line(runs, elsewhere):
     shutil.copytree(runs, "here")
     path = Path("here/seed-0/metrics.csv")
-    lines = path.read_text().splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text(
         "".join(
             line
             for line in lines
             if "reward/" not in line and "losses/" not in line and "std" not in line
-        )
+        ),
+        encoding="utf-8",
     )
     options = ("--runs-dir", "here", "--kind")
     assert_one_line(
@@ -621,11 +645,11 @@ def test_plot_of_missing_metrics_fails_in_one_line(runs, elsewhere):
     assert_one_line(invoke("plot", "seed-0", *options, "losses"), 2, "these runs logged no losses")
     # Without the standard deviation of the returns, the curve has no interval.
     said(invoke("plot", "seed-0", *options, "evaluation"))
-    path.write_text(lines[0])
+    path.write_text(lines[0], encoding="utf-8")
     assert_one_line(
         invoke("plot", "seed-0", *options, "evaluation"), 2, "no run has been evaluated yet"
     )
-    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n")
+    Path("mine.csv").write_text(f"{HEADER}\n{ROW}\n", encoding="utf-8")
     assert_one_line(
         invoke("plot", "mine.csv", "--kind", "losses"), 2, "mine.csv holds evaluations only"
     )
@@ -634,12 +658,119 @@ def test_plot_of_missing_metrics_fails_in_one_line(runs, elsewhere):
 def test_metrics_cut_in_the_last_row_keep_the_rows_before(runs, tmp_path):
     shutil.copytree(runs / "seed-0", tmp_path / "cut")
     whole, path = read_metrics(Run(runs / "seed-0")), tmp_path / "cut" / "metrics.csv"
-    path.write_text(path.read_text().rpartition(",")[0])
+    path.write_text(path.read_text(encoding="utf-8").rpartition(",")[0], encoding="utf-8")
     cut = read_metrics(Run(tmp_path / "cut"))
     assert (
         sum(len(series.values) for series in cut.values())
         == sum(len(series.values) for series in whole.values()) - 1
     )
-    path.write_text("step,name\n")
+    path.write_text("step,name\n", encoding="utf-8")
     with pytest.raises(WorkError, match="the run is damaged"):
         read_metrics(Run(tmp_path / "cut"))
+
+
+# Laws of every figure.
+
+
+def make_figures(runs: Path) -> dict[str, Any]:
+    """Return figures of all kinds, of one run, of several and of many."""
+    one, two = (RunGroup.read(name, [Run(runs / name)]) for name in ("seed-0", "seed-1"))
+    many = [one._replace(name=f"a-rather-long-name-{index}") for index in range(6)]
+    trials = [trial([1.0, 4.0, 9.0 + seed], name, seed) for name in "abc" for seed in range(3)]
+    short = [trial([1.0, 2.0], "td3", every=20), trial([2.0, 2.0], "sac"), trial([2.0, 2.0], "ppo")]
+    return {
+        "one run": plot_run(Run(runs / "seed-0"), read_trial(Run(runs / "seed-0")), "steps"),
+        "three": plot_trials(trials, "steps"),
+        "lines that end together": plot_trials(short, "steps"),
+        "many": plot_trials([trial([float(i)], f"try-{i}") for i in range(7)], "seconds"),
+        **{f"losses {len(some)}": plot_losses(some, "steps") for some in ([one], [one, two], many)},
+        "evaluation": plot_evaluation([one, two], "episodes"),
+        "rewards": plot_reward_terms([one, two], "steps"),
+    }
+
+
+@pytest.fixture(scope="module")
+def all_figures(runs) -> dict[str, Any]:
+    return make_figures(runs)
+
+
+KINDS = [
+    "one run",
+    "three",
+    "lines that end together",
+    "many",
+    "losses 1",
+    "losses 2",
+    "losses 6",
+    "evaluation",
+    "rewards",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_text_is_cut_and_no_names_of_lines_overlap(all_figures, kind):
+    figure = all_figures[kind]
+    figure.draw_without_rendering()
+    width, height = figure.bbox.size
+    shown = [
+        text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()
+    ]
+    for axes in figure.axes:
+        shown = [text for text in shown if text not in hidden_labels(axes)]
+    for text in shown:
+        box = text.get_window_extent()
+        assert box.x0 >= -1 and box.x1 <= width + 1, text.get_text()
+        assert box.y0 >= -1 and box.y1 <= height + 1, text.get_text()
+    for axes in figure.axes:
+        names = [text for text in axes.texts if text.get_fontweight() == "bold"]
+        boxes = [name.get_window_extent() for name in names]
+        for index, box in enumerate(boxes):
+            assert not any(
+                box.x0 < other.x1 - 1
+                and other.x0 < box.x1 - 1
+                and box.y0 < other.y1 - 1
+                and other.y0 < box.y1 - 1
+                for other in boxes[:index]
+            ), [name.get_text() for name in names]
+
+
+def hidden_labels(axes: Any) -> list[Any]:
+    """Return the tick labels outside of the axes' limits, which are not drawn."""
+    labels = []
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+            if not low <= tick.get_loc() <= high:
+                labels += [tick.label1, tick.label2]
+    return labels
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_panels_have_no_legend_and_their_axes_a_unit(all_figures, kind):
+    figure = all_figures[kind]
+    assert not figure.legends and not any(axes.get_legend() for axes in figure.axes)
+    text = words_of(figure)
+    assert "environment steps" in text or "episodes" in text or "time (s)" in text
+    if kind.startswith("losses"):
+        assert "reward²" in text and "nats" in text and "ealthy" in text
+        assert "qf_loss" not in text and "qf loss" not in text
+    else:
+        assert "per episode" in text
+
+
+@pytest.mark.parametrize(("num_runs", "words"), [(3, "median of 3"), (10, "interquartile mean")])
+def test_caption_and_curve_agree_on_median_or_interquartile_mean(num_runs, words):
+    values = [1.0, 2.0, 30.0, *[3.0] * 7][:num_runs]
+    trials = [trial([value], seed=seed) for seed, value in enumerate(values)]
+    curve = compute_learning_curve(trials, "steps")
+    assert words in words_of(plot_trials(trials, "steps"))
+    if num_runs < 10:
+        assert (curve.center[0], curve.low[0], curve.high[0]) == (2.0, 1.0, 30.0)
+    else:
+        assert curve.center[0] == pytest.approx(3.0) and curve.high[0] < 30.0
+
+
+def test_axis_is_logarithmic_where_lengths_differ_by_more_than_four():
+    for every, scale in ((20, "log"), (80, "linear")):
+        trials = [trial([1.0, 2.0], "a", every=every), trial([1.0, 2.0], "b")]
+        assert {axes.get_xscale() for axes in plot_trials(trials, "steps").axes} == {scale}

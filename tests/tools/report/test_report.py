@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from configparser import ConfigParser
+from dataclasses import replace
 from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,11 +17,17 @@ from processes import ROOT
 from sample_runs import start_run
 
 from poise import algos
+from poise.toolkit.media.palette import DARK, LIGHT
 from poise.toolkit.registry import make_env
 from poise.tools.record.episode_trace import EpisodeTrace, TraceChannel, trace_episode
 from poise.tools.report import html as page_chart
 from poise.tools.report import report
-from poise.tools.report.episodes import analyze_failure, describe_failure
+from poise.tools.report.episodes import (
+    analyze_failure,
+    describe_ending,
+    describe_failure,
+    render_episode_charts,
+)
 from poise.tools.report.glossary import METRICS, TRACE_GROUPS
 from poise.tools.report.html import Line, make_element, render_chart, to_html
 
@@ -53,9 +60,9 @@ def runs(short_run, elsewhere) -> Path:
     ):
         shutil.copytree(short_run / "mine", Path("runs", name))
         path = Path("runs", name, "config.json")
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
         config["settings"]["gamma"], config["command"] = gamma, command
-        path.write_text(json.dumps(config))
+        path.write_text(json.dumps(config), encoding="utf-8")
     return Path("runs")
 
 
@@ -298,7 +305,7 @@ def test_lines_with_different_positions_keep_them_and_bars_form_rows():
 
 def test_every_logged_metric_is_in_the_glossary():
     sources = "".join(
-        path.read_text()
+        path.read_text(encoding="utf-8")
         for folder in ("algos", "toolkit")
         for path in (ROOT / folder).rglob("*.py")
     )
@@ -309,8 +316,11 @@ def test_every_logged_metric_is_in_the_glossary():
     assert len(written) > 10 and written <= METRICS.keys() | {
         f"eval/{name}" for name in ("return", "length", "success")
     }
-    for title, _, interpretation in (*METRICS.values(), *TRACE_GROUPS.values()):
-        assert title and interpretation.endswith(".")
+    for entry in (*METRICS.values(), *TRACE_GROUPS.values()):
+        assert entry.title and entry.interpretation.endswith(".")
+    for name, entry in METRICS.items():
+        if name.startswith("losses/"):
+            assert entry.plain_title and entry.healthy and entry.unit, name
 
 
 # The page.
@@ -344,11 +354,9 @@ def test_page_describes_all_of_its_runs(runs):
     )
     assert "Evaluation return" in read.words and METRICS["eval/return"].interpretation in read.words
     assert read.words.count("All failures") == 2 and "the margin “pole” reached 0" in read.words
-    for _, title, interpretation in [
-        (group, *TRACE_GROUPS[group][::2])
-        for group in ("reward", "value", "margin", "action", "shown")
-    ]:
-        assert title in read.words and interpretation in read.words
+    for group in ("reward", "value", "margin", "action", "shown"):
+        entry = TRACE_GROUPS[group]
+        assert entry.title in read.words and entry.interpretation in read.words
     assert len(read.all("h1")) == 1 and all(
         cell.get("scope") in ("row", "col") for cell in read.all("th")
     )
@@ -356,7 +364,7 @@ def test_page_describes_all_of_its_runs(runs):
 
 def test_page_loads_nothing_else(runs):
     said(invoke("report", "mine", "--out", "page.html", "--episodes", 1))
-    page = Path("page.html").read_text()
+    page = Path("page.html").read_text(encoding="utf-8")
     for _, attributes in Reader(page).elements:
         for name in ("src", "href", "data", "action", "poster", "srcset"):
             assert (attributes.get(name) or "#").startswith(("#", "data:"))
@@ -366,8 +374,10 @@ def test_page_loads_nothing_else(runs):
 
 def test_user_chosen_names_and_settings_are_escaped(runs):
     said(invoke("report", f"runs/{UGLY}", "--out", "page.html", "--episodes", 1))
-    read = Reader(Path("page.html").read_text())
-    assert not read.all("img") and len(read.all("script")) == 1
+    read = Reader(Path("page.html").read_text(encoding="utf-8"))
+    images = read.all("img")
+    assert all(image["src"].startswith("data:image/png;base64,") for image in images)
+    assert len(read.all("script")) == 1
     assert UGLY in read.words and NASTY in read.words, "unchanged, but escaped"
 
 
@@ -376,13 +386,35 @@ def test_mean_return_equals_that_of_evaluate(runs):
     mean = json.loads(said(invoke("evaluate", "mine", "--episodes", 4, "--json")))["policy"][
         "return_mean"
     ]
-    assert f"Mean return {mean:,.1f}." in Reader(Path("page.html").read_text()).words
+    assert (
+        f"Mean return {mean:,.1f}." in Reader(Path("page.html").read_text(encoding="utf-8")).words
+    )
+
+
+@pytest.mark.parametrize(
+    ("terminated", "is_success", "failure", "ending", "description"),
+    [
+        (True, False, "height", "failed", "failed (height)"),
+        (True, None, "height", "failed", "failed (height)"),
+        (True, False, None, "failed", "failed"),
+        (True, None, None, "terminated", "terminated"),
+        (True, True, None, "succeeded", "succeeded"),
+        (False, True, None, "succeeded", "succeeded"),
+        (False, False, None, "reached the time limit", "reached the time limit"),
+        (False, None, None, "reached the time limit", "reached the time limit"),
+    ],
+)
+def test_ending_claims_no_more_than_the_environment_says(
+    terminated, is_success, failure, ending, description
+):
+    trace = replace(make_trace(terminated, failure, margin=MARGIN), is_success=is_success)
+    assert (trace.ending, describe_ending(trace)) == (ending, description)
 
 
 def test_env_without_rendering_and_margins_has_a_page(elsewhere):
     start_run(Path("runs"), "dark", env="probe/OneDies-v0")
     said(invoke("report", "dark", "--out", "page.html", "--episodes", 2))
-    read = Reader(Path("page.html").read_text())
+    read = Reader(Path("page.html").read_text(encoding="utf-8"))
     assert (
         not read.all("video")
         and "There is no video: environment 'probe/OneDies-v0' cannot be rendered: "
@@ -411,13 +443,16 @@ def test_invalid_arguments_fail_in_one_line_and_write_nothing(runs, words, messa
     shutil.copytree("runs/mine", "runs/empty")
     shutil.rmtree("runs/empty/checkpoints")
     path = Path("runs/standing/config.json")
-    path.write_text(path.read_text().replace("poise/Cartpole-v0", "poise/Standing-v0"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("poise/Cartpole-v0", "poise/Standing-v0"),
+        encoding="utf-8",
+    )
     assert_one_line(invoke("report", *words), 2, message)
     assert sorted(path.name for path in Path().iterdir()) == ["folder.html", "runs"]
 
 
 def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
-    Path("page.html").write_text("the page before")
+    Path("page.html").write_text("the page before", encoding="utf-8")
 
     def full(path, text, **how):
         path.touch()
@@ -430,7 +465,7 @@ def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
             1,
             "No space left on device page.html",
         )
-    assert Path("page.html").read_text() == "the page before" and {
+    assert Path("page.html").read_text(encoding="utf-8") == "the page before" and {
         path.name for path in Path().iterdir()
     } == {
         "page.html",
@@ -440,12 +475,99 @@ def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
 
 def test_page_files_are_package_data():
     config = ConfigParser()
-    config.read(ROOT / "setup.cfg")
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
     patterns = config["options.package_data"]["poise.tools.report"].split(", ")
     names = [path.name for path in report.PAGE_FILES.iterdir() if path.suffix not in (".py", "")]
     assert len(names) == 3 and all(
         any(fnmatch(name, pattern) for pattern in patterns) for name in names
     )
+
+
+def test_page_shows_result_film_and_failures_before_all_curves(runs):
+    said(invoke("report", "mine", "--out", "page.html", "--episodes", 2))
+    page = Path("page.html").read_text()
+    places = [
+        page.index(text)
+        for text in (
+            "<h1>",
+            'class="numbers"',
+            "<video",
+            "How it fails",
+            'class="strip"',
+            "Reward of an episode",
+            "All other curves",
+            'id="run-1-episodes"',
+            'id="settings"',
+        )
+    ]
+    assert places == sorted(places)
+    read = Reader(page)
+    assert "0 of 2 episodes without a failure" in read.words
+    main = page[page.index('id="learning"') : page.index("All other curves")]
+    assert main.count('class="chart"') == 3, "three curves, all others folded"
+    folded = page[page.index("All other curves") :]
+    assert "Critic loss" in folded and "Critic loss" not in main
+
+
+@pytest.mark.parametrize(("solved_at", "verdict"), [(1.0, "solved ✓"), (1e6, "not solved ✕")])
+def test_heading_is_the_verdict(runs, solved_at, verdict):
+    path = Path("runs/mine/config.json")
+    config = json.loads(path.read_text())
+    config["training"]["solved_at"] = solved_at
+    path.write_text(json.dumps(config))
+    said(invoke("report", "mine", "--out", "page.html", "--episodes", 1))
+    heading = re.search(r"<h1>(.*?)</h1>", Path("page.html").read_text())[1]
+    assert re.sub("<[^>]*>", "", heading) == f"cartpole, {verdict}"
+
+
+def test_strip_of_the_fall_ends_with_its_time_and_sign(runs):
+    said(invoke("report", "mine", "--out", "page.html", "--episodes", 1))
+    page = Path("page.html").read_text()
+    strip = page[page.index('class="strip"') : page.index("</div>", page.index('class="strip"'))]
+    pictures = Reader(f"<div {strip}</div>")
+    captions = re.findall(r"<figcaption>([\d.]+) s([^<]*)</figcaption>", strip)
+    times = [float(time) for time, _ in captions]
+    assert len(pictures.all("img")) == len(times) == 5 and times == sorted(times)
+    assert captions[-1][1] == " ✕ fails (pole)" and not any(sign for _, sign in captions[:-1])
+    assert all(image["alt"] for image in pictures.all("img"))
+
+
+@pytest.mark.parametrize(
+    ("y", "finding"),
+    [
+        ([57.0, 60.0, 395.0], "rises from 57 to 395"),
+        ([np.nan, 5.0, 2.0], "falls from 5 to 2"),
+        ([1.0, 2.0, 1.0], "starts and ends at 1"),
+        ([np.nan] * 3, "has no values"),
+    ],
+)
+def test_chart_has_its_finding_as_alternative_text(y, finding):
+    line = Line("mine", np.arange(3.0), np.array(y))
+    (svg,) = Reader(to_html(render_chart("Return", [line], "steps"))).all("svg")
+    assert svg["aria-label"] == f"Return: mine {finding}"
+
+
+def test_actions_are_drawn_beside_torques():
+    """Torques differ from actions where motors have a speed at which they give none."""
+    learner = algos.make_learner("ppo", "poise/Standing-v0", {}, {"hidden_sizes": [8]})
+    trace = trace_episode(make_env("poise/Standing-v0"), learner, 3, 50)
+    words = Reader(to_html(render_episode_charts(trace, "film"))).words
+    assert TRACE_GROUPS["action"].title in words and TRACE_GROUPS["torque"].title in words
+
+
+def test_style_has_the_palette_for_light_and_dark_and_rules_for_phones_and_still_pages():
+    style = report.make_palette_css() + (report.PAGE_FILES / "report.css").read_text()
+    for palette in (LIGHT, DARK):
+        assert all(color in style for color in (palette.paper, palette.ink, *palette.series))
+    for rule in (
+        "prefers-color-scheme: dark",
+        "prefers-reduced-motion: reduce",
+        "max-width: 40rem",
+        "nth-last-child(n + 4)",
+    ):
+        assert rule in style
+    used = set(re.findall(r"var\((--\w+)\)", style))
+    assert used <= set(re.findall(r"(--\w+):", style)), "each variable has a value"
 
 
 # In a browser.
@@ -536,24 +658,31 @@ def test_chart_is_read_by_keyboard_and_by_pointer(opened):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.getAttribute('role')") == "slider":
             break
-    plot = page.locator(":focus")
-    assert plot.get_attribute("aria-label").startswith("Evaluation return")
-    read = json.loads(page.locator("figure.chart").first.get_attribute("data-chart"))
+    assert page.locator(":focus").get_attribute("role") == "slider", "Tab reaches a chart"
+    chart = page.locator("#learning figure.chart").first
+    plot = chart.locator(".plot")
+    plot.focus()
+    assert plot.get_attribute("aria-label").startswith("Reward of an episode")
+    read = json.loads(chart.get_attribute("data-chart"))
     page.keyboard.press("End")
-    assert plot.get_attribute("aria-valuetext").startswith(f"steps {read['x'][-1]:g}: mine ")
+    assert plot.get_attribute("aria-valuetext").startswith(
+        f"environment steps {read['x'][-1]:g}: mine "
+    )
     page.keyboard.press("Home")
     first = plot.get_attribute("aria-valuetext")
     page.keyboard.press("ArrowLeft")
     assert plot.get_attribute("aria-valuetext") == first, "the first position"
     page.keyboard.press("ArrowRight")
-    assert plot.get_attribute("aria-valuetext").startswith(f"steps {read['x'][1]:g}: mine ")
-    number = page.locator("figure.chart").first.locator(".legend b")
+    assert plot.get_attribute("aria-valuetext").startswith(
+        f"environment steps {read['x'][1]:g}: mine "
+    )
+    number = chart.locator(".legend b")
     assert float(number.inner_text().replace(",", "")) == pytest.approx(
         read["lines"][0]["y"][1], rel=1e-3
     )
     page.keyboard.press("Tab")
     assert number.inner_text() == ""
-    box = page.locator(".plot").first.bounding_box()
+    box = plot.bounding_box()
     page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 20)
     assert float(number.inner_text().replace(",", "")) == pytest.approx(
         read["lines"][0]["y"][-1], rel=1e-3
@@ -563,11 +692,18 @@ def test_chart_is_read_by_keyboard_and_by_pointer(opened):
 def test_chart_moves_the_video_to_its_position(opened):
     page = opened()
     video = page.locator("video").first.get_attribute("id")
-    plot = page.locator(f"[data-video='{video}'] .plot").last
+    plot = page.locator(f"[data-video='{video}'] .plot").first
     plot.focus()
     page.keyboard.press("End")
     page.keyboard.press("Enter")
-    page.wait_for_function(f"document.getElementById('{video}').currentTime > 0.1")
+    time = 0.0
+    for _ in range(50):
+        # The page's security policy forbids `wait_for_function`, which evaluates a string.
+        time = page.evaluate("(id) => document.getElementById(id).currentTime", video)
+        if time > 0.1:
+            break
+        page.wait_for_timeout(100)
+    assert time > 0.1
 
 
 def test_charts_are_drawn_without_scripts(opened):

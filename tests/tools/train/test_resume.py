@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import python
 from sample_runs import SMALL_SETTINGS, SMALL_TRAINING, records_of, start_run, state_of
 
 from poise.toolkit import checkpoint
@@ -99,6 +100,14 @@ def test_run_extended_to_twice_its_steps_equals_the_longer_run(whole, tmp_path):
     resume(half, steps=options.get("steps", STEPS))
     assert_same(run, half)
     assert half.config["training"] == run.config["training"]
+
+
+def test_run_resumed_with_the_steps_that_it_has_is_evaluated_there(tmp_path):
+    stopped = start_run(tmp_path, evaluate_every=0, loggers=stop_at(70))
+    assert not stopped.metrics and stopped.progress.last_return is None
+    ended = resume(stopped.run, steps=stopped.progress.step)
+    assert ended.best_step == ended.progress.step == stopped.progress.step
+    assert ended.metrics["eval/return"] == ended.progress.last_return
 
 
 def test_finished_run_resumed_is_unchanged(whole, tmp_path):
@@ -254,3 +263,73 @@ def test_algorithm_extended_to_twice_its_steps_equals_the_longer_run(other, tmp_
     half = begin(tmp_path, steps=steps // 2).run
     resume(half, steps=steps)
     assert_same(run, half)
+
+
+# Disks that are full, and paths that are something else.
+
+FULL_DISK = """
+import signal, resource, sys
+from sample_runs import start_run
+from pathlib import Path
+start_run(Path(sys.argv[1]), "warm", steps=40)  # Libraries may write caches of their own.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    start_run(Path(sys.argv[1]), log_every=1)
+except OSError as error:
+    assert str(error.filename).startswith(sys.argv[1]), error
+    sys.exit(7)
+"""
+
+
+def assert_full_disk_is_survived(whole: Run, runs: Path, limit: int) -> None:
+    """No file may grow beyond `limit` bytes, as on a full disk; the run resumes to the same."""
+    result = python("-c", FULL_DISK, runs, str(limit))
+    assert result.returncode == 7, result.stderr
+    run = Run(runs / "run")
+    for folder in run.checkpoints():
+        checkpoint.load(folder)
+    if limit < 500:
+        assert not run.path.exists(), "its config could not be written"
+        return
+    resume(run)
+    assert_same(whole, run)
+
+
+def test_training_on_a_full_disk_ends_with_an_error_that_names_a_file_and_can_be_resumed(tmp_path):
+    whole = start_run(tmp_path / "whole", log_every=1).run
+    assert_full_disk_is_survived(whole, tmp_path, 5_000)
+
+
+@pytest.mark.slow
+def test_training_on_a_disk_that_is_full_at_any_of_many_sizes_can_be_resumed(tmp_path):
+    whole = start_run(tmp_path / "whole", log_every=1).run
+    for limit in (1, 200, 3_000, 4_000, 8_000, 9_000, 10_000, 12_000, 16_000):
+        assert_full_disk_is_survived(whole, tmp_path / str(limit), limit)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "episodes.csv"])
+def test_file_or_folder_in_the_way_is_an_error_that_names_it_and_loses_nothing(tmp_path, name):
+    run = start_run(tmp_path).run
+    path = run.path / name
+    path.rename(tmp_path / "aside")
+    if name.endswith("s"):
+        path.write_text("in the way", encoding="utf-8")
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match="directory") as error:
+        resume(run, steps=250)
+    assert str(error.value.filename).startswith(str(path))
+    path.unlink() if path.is_file() else path.rmdir()
+    (tmp_path / "aside").rename(path)
+    resume(run, steps=250)
+    assert_same(start_run(tmp_path, "whole", steps=250).run, run)
+
+
+def test_resume_without_a_checkpoint_says_that_it_begins_again(tmp_path, capsys):
+    run = start_run(tmp_path).run
+    whole = state_of(run)
+    shutil.rmtree(run.path / "checkpoints")
+    resume(run)
+    assert "run 'run' has no checkpoint: it is trained from step 0" in capsys.readouterr().err
+    assert state_of(run) == whole

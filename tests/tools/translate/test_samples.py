@@ -70,9 +70,9 @@ def test_rate_signal_has_the_unit_per_second():
 def test_dataset_without_frame_rate_is_refused(data, tmp_path):
     folder = tmp_path / "without-rate"
     shutil.copytree(data.folder, folder)
-    card = json.loads((folder / CARD).read_text())
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     del card["rate"]
-    (folder / CARD).write_text(json.dumps(card))
+    (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(UserError, match=f"{CARD}: key rate: field required"):
         Dataset(folder)
 
