@@ -69,6 +69,10 @@ SHADOW_VIEW = 2.0
 """Height of the region in which shadows fall, in heights of the camera's view."""
 
 
+EDGE_CONTRAST = 20.0
+"""Difference in green (of 255) between neighbouring pixels from which on their edge is smoothed."""
+
+
 BELOW_FLOOR_OPACITY = 0.4
 """Opacity of bodies that are below the floor: they shine through."""
 
@@ -162,6 +166,7 @@ class Scenery:
         view.image[is_below] *= 1.0 - BELOW_FLOOR_OPACITY
         view.image[is_below] += BELOW_FLOOR_OPACITY * body_image[is_below]
         view.depth[is_above] = body_depth[is_above]
+        _smooth_edges(view.image)
         for target in targets:
             draw_target(view, target, drop_height)
         return average_blocks(np.rint(view.image).astype(np.uint8), camera)
@@ -351,6 +356,25 @@ def _pixel_grid(pixels: tuple[slice, slice]) -> tuple[Array, Array]:
     """Return the columns (1, W) and the rows (H, 1) of a rectangle of pixels."""
     rows, columns = pixels
     return np.arange(columns.start, columns.stop)[None], np.arange(rows.start, rows.stop)[:, None]
+
+
+def _smooth_edges(image: Array) -> None:
+    """Smooth the edges in an image (H, W, 3), which the renderer leaves jagged, in place."""
+    green = image[..., 1]
+    is_edge = np.zeros(green.shape, bool)
+    is_step = np.abs(np.diff(green, axis=0)) > EDGE_CONTRAST
+    is_edge[1:] |= is_step
+    is_edge[:-1] |= is_step
+    is_step = np.abs(np.diff(green, axis=1)) > EDGE_CONTRAST
+    is_edge[:, 1:] |= is_step
+    is_edge[:, :-1] |= is_step
+    rows, columns = np.nonzero(is_edge[1:-1, 1:-1])
+    weights = (0.2, 0.6, 0.2)
+    image[rows + 1, columns + 1] = sum(
+        weights[down] * weights[right] * image[rows + down, columns + right]
+        for down in range(3)
+        for right in range(3)
+    )
 
 
 def _scale_light(light: Light) -> Light:
