@@ -9,8 +9,9 @@ from pydantic import Field
 from poise.envs3d.body import NO_ROTATION, Point
 from poise.envs3d.camera import Marker
 from poise.envs3d.spatial import PYBULLET_DATA, SpatialEnvironment, SpatialSettings
-from poise.toolkit.appearance import BODY, OBJECT, RIGHT_LIMB
+from poise.toolkit.appearance import BODY, OBJECT, RIGHT_LIMB, Colour
 from poise.toolkit.environment import Joint
+from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.rewards import control_cost, progress
 from poise.toolkit.spaces import Action, Array, Signal
 
@@ -96,9 +97,8 @@ HOLD_STEPS = 10
 OBJECT_COLOUR = (224, 90, 71)
 
 
-INK = (38, 50, 56)
-HAND_COLOUR = (92, 107, 115)
-"""Of the arm's base and of its hand in images for people."""
+HAND_COLOUR: Colour = (92, 107, 115)
+"""Of the hand in images for people."""
 
 
 AXES = ("x", "y", "z")
@@ -161,10 +161,11 @@ class Arm7(SpatialEnvironment):
         self.body = self.load_body(PYBULLET_DATA / "kuka_iiwa" / "kuka_with_gripper2.sdf")
         self.body.set_base_pose((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
         self.finger_joints = [name for name in self.body.joints if name not in ARM_JOINTS]
-        links = list(self.body.links)
-        limb_colours = {link: (BODY, RIGHT_LIMB)[index % 2] for index, link in enumerate(links[:8])}
-        hand_colours = dict.fromkeys(links[8:], HAND_COLOUR)
-        self.set_film_colours(self.body, {**limb_colours, **hand_colours, links[0]: INK})
+        base, *links = self.body.links
+        limbs = links[: len(ARM_JOINTS)]
+        colours = dict.fromkeys(links, HAND_COLOUR)
+        colours |= {link: (RIGHT_LIMB, BODY)[index % 2] for index, link in enumerate(limbs)}
+        self.set_film_colours(self.body, {base: TEXT_COLOUR, **colours})
         self.cube = None
         self.ball = None
         if self.settings.task == "lift":

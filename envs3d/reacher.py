@@ -59,9 +59,8 @@ class Reacher(SpatialPoseEnvironment):
         self.add_floor(self.FLOOR_HEIGHT, self.FLOOR_HALF_EXTENT)
         urdf = make_arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction)
         self.body = self.load_body_from_text(urdf)
-        limb_colours = (BODY, RIGHT_LIMB)
         links = [f"{joint.name}_link" for joint in reversed(self.JOINTS)]
-        colours = {link: limb_colours[index % 2 - 1] for index, link in enumerate(links)}
+        colours = {link: (RIGHT_LIMB, BODY)[index % 2] for index, link in enumerate(links)}
         self.set_film_colours(self.body, colours)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from poise.envs3d.camera import FAR_PLANE, NEAR_PLANE, Camera, Marker
-from poise.envs3d.renderer import Renderer, average_blocks, supersampled
+from poise.envs3d.renderer import Renderer, Shot, average_blocks, supersampled
 from poise.toolkit.appearance import (
     SKY_BOTTOM,
     SKY_TOP,
@@ -26,8 +26,8 @@ FLOOR: Colour = (213, 220, 224)
 FLOOR_LINE: Colour = (188, 199, 205)
 
 
-LINE_WIDTH = 0.008
-"""Width of the lines on the floor, in metres for each metre between two lines x 4."""
+LINE_WIDTH = 0.032
+"""Width of the lines on the floor, as a fraction of the distance between two."""
 
 
 LINE_SPACINGS = (0.25, 0.5)
@@ -73,6 +73,10 @@ EDGE_CONTRAST = 20.0
 """Difference in green (of 255) between neighbouring pixels from which on their edge is smoothed."""
 
 
+EDGE_WEIGHTS = (0.2, 0.6, 0.2)
+"""Weights of three neighbouring pixels, each way, in a pixel of an edge."""
+
+
 BELOW_FLOOR_OPACITY = 0.4
 """Opacity of bodies that are below the floor: they shine through."""
 
@@ -114,7 +118,6 @@ class View(NamedTuple):
     """(H, W, 3) float32, in [0, 255]."""
     depth: Array
     """(H, W): of what the image shows (m)."""
-
     projection: Array
     """(4, 4): from the world to OpenGL's clip space."""
 
@@ -149,23 +152,7 @@ class Scenery:
         shot = self.renderer.shoot(large, light, shadows=False, specular=SPECULAR)
         shadow = _Shadow(self.renderer, large, light) if self.renderer.has_shadows else None
         view = self._draw_floor(large, appearance, shadow)
-        is_body = shot.bodies >= 0
-        body_depth = _linear_depth(shot.depth)
-        body_image = shot.image.astype(np.float32)
-        if shadow is not None:
-            static_bodies = list(self.renderer.link_colours.static_bodies)
-            is_static = np.isin(shot.bodies, static_bodies)
-            if is_static.any():
-                points = view.points(body_depth[is_static], is_static)
-                is_moving = (shadow.bodies >= 0) & ~np.isin(shadow.bodies, static_bodies)
-                mask = shadow.make_mask(is_moving)
-                body_image[is_static] *= shadow.brightness(points, mask)[:, None]
-        is_above = is_body & (body_depth <= view.depth)
-        is_below = is_body & ~is_above
-        view.image[is_above] = body_image[is_above]
-        view.image[is_below] *= 1.0 - BELOW_FLOOR_OPACITY
-        view.image[is_below] += BELOW_FLOOR_OPACITY * body_image[is_below]
-        view.depth[is_above] = body_depth[is_above]
+        self._draw_bodies(view, shot, shadow)
         _smooth_edges(view.image)
         for target in targets:
             draw_target(view, target, drop_height)
@@ -184,19 +171,16 @@ class Scenery:
         height = float(camera.position()[2]) - self.floor_height
         fade_start = FADE_START * camera.distance
         fade_end = FADE_END * camera.distance
-        if height <= 0.0:
-            return view
         rows = _rows_with_floor(rays, height / fade_end)
-        if rows.start == rows.stop:
+        if height <= 0.0 or rows.start == rows.stop:
             return view
         pixels = (rows, slice(None))
         floor_depth = -height / np.minimum(rays[rows, :, 2], -1e-6)
         points = view.points(floor_depth, pixels)
         is_near = camera.distance < NEAR_CAMERA
         coverage = _grid_coverage(points, LINE_SPACINGS[0 if is_near else 1])
-        colour = np.array(floor, np.float32) + coverage[..., None] * np.subtract(
-            line, floor, dtype=np.float32
-        )
+        contrast = np.subtract(line, floor, dtype=np.float32)
+        colour = np.array(floor, np.float32) + coverage[..., None] * contrast
         if shadow is not None:
             mask = shadow.make_mask(shadow.bodies >= 0)
             colour *= shadow.brightness(points, mask)[..., None]
@@ -205,6 +189,25 @@ class Scenery:
         image[rows] += opacity[..., None] * (colour - image[rows])
         view.depth[rows] = np.where(rays[rows, :, 2] < 0.0, floor_depth, np.inf)
         return view
+
+    def _draw_bodies(self, view: View, shot: Shot, shadow: "_Shadow | None") -> None:
+        """Draw the bodies; static ones, such as a table, in the shadow of the others."""
+        depth = _linear_depth(shot.depth)
+        image = shot.image.astype(np.float32)
+        static_bodies = list(self.renderer.link_colours.static_bodies)
+        is_static = np.isin(shot.bodies, static_bodies)
+        if shadow is not None and is_static.any():
+            points = view.points(depth[is_static], is_static)
+            is_moving = (shadow.bodies >= 0) & ~np.isin(shadow.bodies, static_bodies)
+            mask = shadow.make_mask(is_moving)
+            image[is_static] *= shadow.brightness(points, mask)[:, None]
+        is_body = shot.bodies >= 0
+        is_above = is_body & (depth <= view.depth)
+        is_below = is_body & ~is_above
+        view.image[is_above] = image[is_above]
+        view.depth[is_above] = depth[is_above]
+        view.image[is_below] *= 1.0 - BELOW_FLOOR_OPACITY
+        view.image[is_below] += BELOW_FLOOR_OPACITY * image[is_below]
 
 
 class _Shadow:
@@ -224,7 +227,7 @@ class _Shadow:
         """Return the brightness in [0, 1] of points (..., 3) in the shadow of a mask."""
         right, up, backwards = self.camera.axes().astype(np.float32)
         offset = points - self.camera.target.astype(np.float32)
-        depth = self.camera.distance - offset @ backwards
+        depth = np.maximum(NEAR_PLANE, self.camera.distance - offset @ backwards)
         scale = len(mask) / self.camera.view_height() * self.camera.distance / depth
         middle = len(mask) / 2.0
         columns = (middle + scale * (offset @ right)).astype(np.int32)
@@ -369,9 +372,8 @@ def _smooth_edges(image: Array) -> None:
     is_edge[:, 1:] |= is_step
     is_edge[:, :-1] |= is_step
     rows, columns = np.nonzero(is_edge[1:-1, 1:-1])
-    weights = (0.2, 0.6, 0.2)
     image[rows + 1, columns + 1] = sum(
-        weights[down] * weights[right] * image[rows + down, columns + right]
+        EDGE_WEIGHTS[down] * EDGE_WEIGHTS[right] * image[rows + down, columns + right]
         for down in range(3)
         for right in range(3)
     )
@@ -400,7 +402,7 @@ def _grid_coverage(points: Array, spacing: float) -> Array:
 
     `points` (H, W, 3) are those of neighbouring pixels; a line narrower than a pixel is paler.
     """
-    half_width = LINE_WIDTH * spacing * 2.0
+    half_width = LINE_WIDTH * spacing / 2.0
     bare = np.ones(points.shape[:2], np.float32)
     for axis in (0, 1):
         values = points[..., axis]
