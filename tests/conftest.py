@@ -18,8 +18,10 @@ import pytest
 
 import poise  # noqa: F401  (registers the environments)
 
-# Ctrl-C is tested even where a shell ignores it, as it does for background jobs.
+# Ctrl-C and SIGHUP are tested even where they are ignored: in background jobs, under nohup.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 hypothesis.settings.register_profile(
     "poise", deadline=None, max_examples=40, derandomize=True, database=None

@@ -48,6 +48,10 @@ def is_held_out(indices: Array) -> Array:
 ShardFile = Literal["frames.npy", "signals.npy", "episodes.npy"]
 
 
+ShardDigests = Annotated[dict[ShardFile, str], Field(min_length=3, max_length=3)]
+"""The sha256 of every file of a shard."""
+
+
 ShardName = Annotated[str, Field(pattern=r"^shard_\d{4,12}$")]
 
 
@@ -62,7 +66,7 @@ class DatasetCard(Settings):
     sequence: int = Field(ge=1)
     seed: int = Field(ge=0)
     signals: list[Signal] = Field(min_length=1)
-    shards: dict[ShardName, dict[ShardFile, str]] = Field(min_length=1)
+    shards: dict[ShardName, ShardDigests] = Field(min_length=1)
 
 
 class Shard(NamedTuple):
@@ -187,18 +191,14 @@ class Dataset:
         return shard
 
 
-def find_changed_file(shard: Path, digests: Mapping[Any, str]) -> str | None:
+def find_changed_file(shard: Path, digests: Mapping[ShardFile, str]) -> ShardFile | None:
     """Return the first file of a shard that differs from its sha256 in the card, None if none does.
 
-    A file that is missing, or is no regular file, differs. Digests of other files than a shard has
-    are a ValueError.
+    A file that is missing, or is no regular file, differs.
     """
-    if digests.keys() != {f"{field}.npy" for field in Shard._fields}:
-        raise ValueError(f"{CARD} lists other files of {shard.name} than a shard has")
-    for field in Shard._fields:
-        file = f"{field}.npy"
+    for file, digest in digests.items():
         path = shard / file
-        if path.is_symlink() or not path.is_file() or sha256(path) != digests[file]:
+        if path.is_symlink() or not path.is_file() or sha256(path) != digest:
             return file
     return None
 

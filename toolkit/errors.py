@@ -22,8 +22,12 @@ class WorkError(RuntimeError):
     """Valid input, but the work failed. The command ends with exit code 1."""
 
 
-class WorkerError(WorkError):
-    """A worker process died, stood still, or its environment raised. What came before is whole."""
+class EnvironmentFailedError(WorkError):
+    """An environment failed, or gave a value that does not fit. What came before is whole."""
+
+
+class WorkerError(EnvironmentFailedError):
+    """A worker process died or stood still, or its work raised. What came before is whole."""
 
 
 def printable(value: object, max_length: int = MAX_MESSAGE_LENGTH) -> str:

@@ -191,36 +191,47 @@ class EnvBatch:
     def step(self, action: Array) -> Transition:
         """Step every environment; reset those whose episode ends and list it in finished_episodes.
 
-        An action, reward or observation that is not finite is a WorkError.
+        Raises:
+            WorkError: an action is not finite.
+            EnvironmentFailedError: an environment raised, or gave a value that does not fit. The
+                state is that before the step.
         """
         action = np.array(action)  # Transitions and state keep it; the policy may reuse its own.
         _check_finite("action", action, self.first_env_index)
         observation = self.observation
-        self.finished_episodes = []
         num_envs = len(self.envs)
         next_observation = np.empty_like(observation)
         rewards = np.empty(num_envs, np.float32)
         terminated = np.zeros(num_envs, bool)
         truncated = np.zeros(num_envs, bool)
+        outcomes = []
         for index, env in enumerate(self.envs):
             self._status.env_index = self.first_env_index + index
             successor, reward, terminated[index], truncated[index], info = env.step(action[index])
             next_observation[index] = successor
             rewards[index] = reward
+            outcomes.append((float(reward), bool(info.get("success", False))))
+        ended = np.flatnonzero(terminated | truncated).tolist()
+        first_observations = [
+            self._start_episode(index, self._episode_indices[index] + 1) for index in ended
+        ]
+
+        # No environment has failed: until here the state was that of the step before.
+        for index, (reward, is_success) in enumerate(outcomes):
             self._actions[index].append(action[index])
-            self._total_rewards[index] += float(reward)
-            self._successes[index] |= bool(info.get("success", False))
-            if terminated[index] or truncated[index]:
-                length = len(self._actions[index])
-                self.finished_episodes.append(
-                    EpisodeStats(self._total_rewards[index], length, self._successes[index])
-                )
-        self.observation = next_observation
-        if self.finished_episodes:
-            self.observation = next_observation.copy()
-            for index in np.flatnonzero(terminated | truncated).tolist():
-                self._episode_indices[index] += 1
-                self.observation[index] = self._reset_env(index)
+            self._total_rewards[index] += reward
+            self._successes[index] |= is_success
+        self.finished_episodes = [
+            EpisodeStats(
+                self._total_rewards[index], len(self._actions[index]), self._successes[index]
+            )
+            for index in ended
+        ]
+        self.observation = next_observation.copy() if ended else next_observation
+        for index, first_observation in zip(ended, first_observations, strict=True):
+            self._episode_indices[index] += 1
+            self._clear_episode(index)
+            self.observation[index] = first_observation
         return Transition(observation, action, rewards, next_observation, terminated, truncated)
 
     def get_state(self) -> dict[str, Any]:
@@ -263,17 +274,24 @@ class EnvBatch:
             env.close()
 
     def _reset_env(self, index: int) -> Array:
+        self._clear_episode(index)
+        return self._start_episode(index, self._episode_indices[index])
+
+    def _clear_episode(self, index: int) -> None:
         self._actions[index] = []
         self._total_rewards[index] = 0.0
         self._successes[index] = False
+
+    def _start_episode(self, index: int, episode_index: int) -> Array:
+        """Reset an environment with the seed of an episode; return its first observation (O,)."""
         seed_sequence = np.random.SeedSequence(
-            [self.seed, self.first_env_index + index, self._episode_indices[index]]
+            [self.seed, self.first_env_index + index, episode_index]
         )
         seed = int(seed_sequence.generate_state(1)[0])
         self._status.env_index = self.first_env_index + index
         self._status.seed = seed
         # The next reset counts one more.
-        unwrap_learner_env(self.envs[index]).episode = self._episode_indices[index] - 1
+        unwrap_learner_env(self.envs[index]).episode = episode_index - 1
         observation: Array = self.envs[index].reset(seed=seed)[0]
         return observation
 
@@ -300,7 +318,7 @@ class SubprocessEnvBatch:
 
     Raises:
         UserError: an environment cannot be made.
-        WorkerError: an environment raised, its process died, or it stands still (0: never).
+        WorkerError: the process of an environment died, or stands still (0: never).
     """
 
     def __init__(

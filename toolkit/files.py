@@ -174,6 +174,16 @@ def open_table(file: Path) -> TextIO:
         raise _make_unreadable_error(file, error) from None
 
 
+def read_start(file: Path, max_bytes: int) -> bytes:
+    """Return the first `max_bytes` of a file; a UserError names a file that cannot be read."""
+    check_regular_file(file)
+    try:
+        with file.open("rb") as stream:
+            return stream.read(max_bytes)
+    except OSError as error:
+        raise _make_unreadable_error(file, error) from None
+
+
 def read_tail(file: Path, max_bytes: int) -> str:
     """Return the last `max_bytes` of a text file that may be growing; "" if there is none."""
     try:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from poise.toolkit.errors import UserError, WorkError
+from poise.toolkit.errors import UserError, WorkError, printable
 from poise.toolkit.files import atomic_write, open_table
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
@@ -117,8 +117,8 @@ class CsvLogger:
             self._num_rows[name] = found
             if expected is not None and found < expected:
                 print(
-                    f"warning: {folder / name} has {found:,} of the {expected:,} rows that were "
-                    f"written up to step {step:,}; the training goes on without the others",
+                    f"warning: {printable(folder / name)} has {found:,} of the {expected:,} rows "
+                    f"that were written up to step {step:,}; the training goes on without the others",
                     file=sys.stderr,
                 )
         with ExitStack() as stack:

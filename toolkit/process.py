@@ -25,7 +25,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from poise.toolkit.errors import UserError, WorkerError, WorkError
+from poise.toolkit.errors import EnvironmentFailedError, UserError, WorkerError, WorkError
 
 HANGUP: int | None = getattr(signal, "SIGHUP", None)
 """Signal of a closed terminal; Windows has none."""
@@ -270,8 +270,8 @@ class Failure(NamedTuple):
         return cls(type(error).__name__, message[:MAX_MESSAGE_LENGTH], place, traceback_text)
 
     def to_error(self, task: str) -> UserError | WorkError:
-        """Return a UserError or WorkError as it was; any other as a WorkerError of `task`."""
-        for error_class in (UserError, WorkError, WorkerError):
+        """Return an error of toolkit.errors as it was; any other as a WorkerError of `task`."""
+        for error_class in (UserError, WorkError, EnvironmentFailedError, WorkerError):
             if self.kind == error_class.__name__:
                 return error_class(self.message)
         summary = f"{self.kind}: {self.message}" if self.message else self.kind

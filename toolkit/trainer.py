@@ -188,8 +188,8 @@ def train(
 
     Raises:
         WorkError: an action, observation, reward or loss is not finite.
-        WorkerError: an environment in a worker process failed. `progress` and `envs.get_state()`
-            are those of the step before.
+        EnvironmentFailedError: an environment, or its worker process, failed. `progress` and
+            `envs.get_state()` are those of the step before.
     """
     num_envs = settings.num_envs
     log = TrainingLog(loggers, progress.seconds)

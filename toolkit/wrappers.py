@@ -25,7 +25,13 @@ from poise.toolkit.conversion import (
     unpack,
 )
 from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError, WorkError, describe_error, printable
+from poise.toolkit.errors import (
+    EnvironmentFailedError,
+    UserError,
+    WorkError,
+    describe_error,
+    printable,
+)
 from poise.toolkit.spaces import Array
 
 MASK_KEY = "action_mask"
@@ -179,18 +185,21 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return action if self.is_poise_env else self.decoder.decode(action)
 
     def _raise_located(self, error: BaseException) -> NoReturn:
-        """Raise the error of a reset or a step as a WorkError that says where it came from."""
+        """Raise the error of a reset or a step as an error that says where it came from."""
         step = f"step {self.steps}" if self.steps else "the start"
         seed = "" if self.seed is None else f" (seed {self.seed})"
         place = f"at {step} of episode {self.episode}{seed}"
         if isinstance(error, InvalidValueError):
             subject = f"the {error.subject} of {self.label}"
-            raise WorkError(f"{subject} {error.problem} {place}: {error.detail}") from None
+            raise EnvironmentFailedError(
+                f"{subject} {error.problem} {place}: {error.detail}"
+            ) from None
         is_users_error = isinstance(error, UserError) and not self.steps  # A setting is wrong.
         is_interrupt = isinstance(error, KeyboardInterrupt) and _is_interruptible()
-        if is_users_error or is_interrupt or isinstance(error, WorkError):
+        if is_users_error or is_interrupt or isinstance(error, EnvironmentFailedError):
             raise error
-        raise WorkError(f"{self.label} failed {place}: {describe_error(error)}") from error
+        reason = error if isinstance(error, WorkError) else describe_error(error)
+        raise EnvironmentFailedError(f"{self.label} failed {place}: {reason}") from error
 
 
 def unwrap_learner_env(env: gymnasium.Env[Any, Any]) -> LearnerEnv:

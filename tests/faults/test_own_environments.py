@@ -99,7 +99,7 @@ def test_what_an_environment_cannot_do_is_one_line(trained, monkeypatch, words, 
 def test_failure_in_the_workers_leaves_no_run_folder(trained, elsewhere):
     words = [*SHORT, "--num-workers", "2", "--env-set", "fault=worker"]
     result = invoke("train", OWN, *words)
-    assert_one_line(result, 1, "environment 0 failed: MotorError: the motor is hot: knee 90 (")
+    assert_one_line(result, 2, "cannot be made: MotorError: the motor is hot: knee 90 (")
     assert "own_environments.py, line" in result.stderr
     assert list(Path("runs").iterdir()) == []
 

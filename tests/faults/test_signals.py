@@ -19,6 +19,7 @@ import yaml
 from commands import invoke
 from processes import HELPERS, ROOT
 
+from poise.toolkit.lock import LOCK_FILES
 from poise.toolkit.run import Run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -76,7 +77,7 @@ COMMANDS = {
     "report": (["report", "marking", "--episodes", "1000", "--out", "page.html"], is_seen),
     "robustness": (["robustness", "pole", "--episodes", "1000"], is_seen),
     "benchmark": (
-        ["benchmark", "own.yaml", "--jobs", "2", "--out", "bench"],
+        ["benchmark", "own.yaml", "--trust", "--jobs", "2", "--out", "bench"],
         has_rows("bench/*/episodes.csv"),
     ),
 }
@@ -193,7 +194,7 @@ def start(origin, tmp_path):
 
 def assert_nothing_half_written(folder: Path) -> None:
     """Assert that no temporary file is left, and that every JSON file is whole."""
-    hidden = [path.name for path in folder.rglob(".*") if not path.name.endswith("lock")]
+    hidden = [path.name for path in folder.rglob(".*") if path.name not in LOCK_FILES]
     assert hidden == []
     assert not [*folder.glob("film.*"), *folder.glob("page.html")]
     for path in folder.rglob("*.json"):

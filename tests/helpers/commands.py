@@ -34,5 +34,5 @@ def assert_one_line(result: Result, code: int, message: str) -> None:
     lines = result.stderr.splitlines()
     assert result.exit_code == code, result.output
     assert len(lines) == 1 and lines[0].startswith("poise: "), result.stderr
-    assert message in lines[0] and len(lines[0]) < 400
+    assert message in lines[0] and len(lines[0]) < 500
     assert "Traceback" not in result.output

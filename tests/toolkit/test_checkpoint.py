@@ -494,7 +494,7 @@ def test_run_is_opened_by_name_and_by_path(tmp_path, monkeypatch):
     assert Run.open(tmp_path / "elsewhere", "mine").path.resolve() == run.path
     with pytest.raises(UserError, match="did you mean 'mine'"):
         Run.open(tmp_path / "runs", "mien")
-    with pytest.raises(UserError, match="there are none"):
+    with pytest.raises(UserError, match=r"there is no folder .*empty"):
         Run.open(tmp_path / "empty", "other")
 
 

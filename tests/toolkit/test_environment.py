@@ -357,7 +357,7 @@ def test_failure_is_named_and_has_the_least_margin(env_id):
 @EVERY
 def test_env_docstring_is_complete(env_id):
     docstring = type(bare(env_id)).__doc__
-    assert docstring and len(docstring.splitlines()[0]) > 30
+    assert docstring and len(docstring.splitlines()[0]) > 25
     assert "FALLS_" not in docstring and "TODO" not in docstring
 
 

@@ -272,7 +272,7 @@ def test_poise_env_is_not_wrapped():
         ("math:Environment-v0", {}, "cannot be made"),
         (":Environment-v0", {}, "cannot be made"),
         ("a:b:c", {}, "cannot be made"),
-        ("Pendulum-v1", {"gravity": 3}, "cannot be made"),
+        ("Pendulum-v1", {"gravity": 3}, "unknown setting 'gravity' of Pendulum-v1"),
         ("poise/Cartpole-v0", {"forse": 3}, "did you mean 'force'"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poise.toolkit.errors import UserError, WorkerError, WorkError
+from poise.toolkit.errors import EnvironmentFailedError, UserError, WorkerError, WorkError
 from poise.toolkit.experience import EnvBatch, SubprocessEnvBatch, make_env_batch
 from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run
@@ -135,7 +135,7 @@ def test_environment_that_fails_in_a_worker_is_named_and_the_state_is_that_befor
         envs.step(np.zeros((3, 1), np.float32))
     before = envs.get_state()
     file.touch()
-    with pytest.raises(WorkerError, match=r"environment \d \(episode seed \d+\)") as caught:
+    with pytest.raises(EnvironmentFailedError, match=r"environment \d .*seed \d+\)") as caught:
         envs.step(np.ones((3, 1), np.float32))
     assert re.search(message, str(caught.value)), caught.value
     after = envs.get_state()
@@ -156,7 +156,7 @@ def test_episode_seed_in_the_error_repeats_the_episode(tmp_path):
     with pytest.raises(WorkerError) as caught:
         for _ in range(3):
             envs.step(np.zeros((2, 1), np.float32))
-    named = re.search(r"environment (\d) \(episode seed (\d+)\)", str(caught.value))
+    named = re.search(r"environment (\d) .*\(seed (\d+)\)", str(caught.value))
     index, seed = map(int, named.groups())
     env = make_env(OWN)
     assert np.array_equal(env.reset(seed=seed)[0], start[index])
@@ -186,7 +186,8 @@ def test_training_whose_worker_dies_is_saved_and_can_be_resumed(tmp_path, monkey
         if step >= 60:
             Path("now").touch()
 
-    with pytest.raises(WorkerError, match=r"up to step \d+ is saved, and --resume dies") as caught:
+    saved = r"up to step \d+ is saved, and --resume dies"
+    with pytest.raises(EnvironmentFailedError, match=saved) as caught:
         start_training(request, [let_it_fail])
     run = Run(Path("runs/dies"))
     step = int(re.findall(r"up to step (\d+)", str(caught.value))[0])

@@ -280,7 +280,7 @@ def _draw_row(surface: pygame.Surface, row: BarRow, rect: pygame.Rect, size: int
     bar.midright = (rect.right - round(VALUE_WIDTH * rect.width), rect.centery)
     if row.dot is not None:
         centre = (rect.left + 0.3 * size, rect.centery)
-        pygame.draw.aacircle(surface, row.dot, centre, 0.3 * size)
+        draw_disc(surface, row.dot, centre, 0.3 * size)
         name_left += round(0.9 * size)
     name = f"✕ {row.name}" if row.is_warning else row.name
     room = bar.left - name_left - size // 2

@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from poise.toolkit.appearance import Colour
 from poise.toolkit.errors import UserError
+from poise.toolkit.files import read_start
 from poise.toolkit.media.frame import WHITE, blend_over, scale_to_bytes
 from poise.toolkit.spaces import Array
 
@@ -166,19 +167,13 @@ def _check_file(path: Path) -> None:
         raise UserError(f"{path} cannot be read as a video or an image: there is no such file")
     if not path.is_file():
         raise UserError(f"{path} cannot be read as a video or an image: it is not a regular file")
-    try:
-        is_empty = path.stat().st_size == 0
-        path.open("rb").close()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    if is_empty:
+    if not read_start(path, 1):
         raise UserError(f"{path} cannot be read as a video or an image: it is empty")
 
 
 def _describe_content(path: Path) -> str:
     """Return what a file holds instead of images, as the end of a message; "" if unknown."""
-    with path.open("rb") as file:
-        start = file.read(1000)
+    start = read_start(path, 1000)
     if b"<svg" in start:
         return ": it is an SVG drawing; export it as PNG"
     if start.isascii() and b"\0" not in start:

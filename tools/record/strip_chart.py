@@ -17,6 +17,7 @@ from poise.toolkit.media.image import (
     MIN_FONT_SIZE,
     MUTED_COLOUR,
     TEXT_COLOUR,
+    draw_disc,
     render_text,
     shorten,
 )
@@ -321,7 +322,7 @@ class StripChart:
         limb_colour = get_limb_colour(last.name) if self.group == "action" else None
         if limb_colour is not None:
             radius = 0.3 * size
-            pygame.draw.aacircle(surface, limb_colour, (name_left + radius, rect.centery), radius)
+            draw_disc(surface, limb_colour, (name_left + radius, rect.centery), radius)
             name_left += round(0.9 * size)
         colour = FAILURE_COLOUR if self.is_warning else TEXT_COLOUR
         name = f"✕ {last.name}" if self.is_warning else last.name.replace("_", " ")
@@ -374,7 +375,7 @@ class StripChart:
             pygame.draw.lines(surface, colour, False, curve, 2)
             pygame.draw.aalines(surface, colour, False, curve)
         if curve and samples[-1][1] is self.history[-1]:
-            pygame.draw.aacircle(surface, colour, curve[-1], max(3, rect.height // 12))
+            draw_disc(surface, colour, curve[-1], max(3, rect.height // 12))
 
     def _get_y(self, rect: pygame.Rect, value: float) -> float:
         """Return the height of a value (pixels); values are clipped to the chart's range."""

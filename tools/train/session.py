@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
-from poise.toolkit.errors import UserError, WorkerError
+from poise.toolkit.errors import EnvironmentFailedError, UserError, printable
 from poise.toolkit.evaluation import Evaluator, make_run_evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, SubprocessEnvBatch, make_env_batch
 from poise.toolkit.lock import FolderLock
@@ -142,7 +142,8 @@ class TrainingSession:
                 progress = Progress(**state["progress"])
             else:
                 print(
-                    f"warning: run {run.path.name!r} has no checkpoint: it is trained from step 0",
+                    f"warning: run {printable(run.path.name)!r} has no checkpoint: "
+                    "it is trained from step 0",
                     file=sys.stderr,
                 )
             run.write("config.json", config)
@@ -191,7 +192,8 @@ class TrainingSession:
         """Train to the end, or until a signal; save checkpoints and the policy before training.
 
         Raises:
-            WorkError: the training failed. After a WorkerError, everything before it is saved.
+            WorkError: the training failed. After an EnvironmentFailedError, everything
+                before it is saved.
         """
         if self.progress.step == 0:
             self.run_folder.save_policy(0, self.learner.state_dict()["policy"])
@@ -206,7 +208,7 @@ class TrainingSession:
                 save=self._save,
                 should_stop=lambda: bool(self.caught_signals),
             )
-        except WorkerError as error:
+        except EnvironmentFailedError as error:
             self._save(self.progress)
             if not self.caught_signals:  # After a signal, the training ends anyway.
                 error.args = (

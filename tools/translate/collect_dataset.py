@@ -18,9 +18,9 @@ import numpy as np
 
 from poise import algos
 from poise.toolkit.appearance import Appearance, AppearanceRandomization
-from poise.toolkit.dataset import CARD, Dataset, Shard, find_changed_file, write_card
+from poise.toolkit.dataset import CARD, Dataset, DatasetCard, Shard, find_changed_file, write_card
 from poise.toolkit.environment import BaseEnvironment
-from poise.toolkit.errors import UserError
+from poise.toolkit.errors import UserError, printable
 from poise.toolkit.files import (
     PARTIAL_SUFFIX,
     parse_json,
@@ -215,10 +215,9 @@ def _remove_leftovers(out: Path) -> None:
 def _remove_damaged_shards(out: Path, shards: Iterable[str]) -> None:
     """Name and remove the shards that differ from the card of a complete dataset."""
     try:
-        card = read_json_mapping(out / CARD)
-        digests = {name: card["shards"][name] for name in shards}
-        changed_files = {name: find_changed_file(out / name, digests[name]) for name in digests}
-    except (ValueError, TypeError, KeyError, AttributeError):
+        card = DatasetCard.parse(read_json_mapping(out / CARD), "key", out / CARD)
+        changed_files = {name: find_changed_file(out / name, card.shards[name]) for name in shards}
+    except (UserError, KeyError):
         raise UserError(
             f"dataset {out} cannot be verified: its {CARD} is damaged; remove {out} and collect it "
             "again"
@@ -226,8 +225,8 @@ def _remove_damaged_shards(out: Path, shards: Iterable[str]) -> None:
     for name, file in changed_files.items():
         if file is not None:
             print(
-                f"warning: {out / name / file} is missing or has changed since it was written; "
-                f"{name} is collected again",
+                f"warning: {printable(out / name / file)} is missing or has changed since it was "
+                f"written; {name} is collected again",
                 file=sys.stderr,
             )
             shutil.rmtree(out / name, ignore_errors=True)

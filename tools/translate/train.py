@@ -97,7 +97,7 @@ def train_translator(
     data: Dataset,
     loggers: Sequence[MetricLogger] = (),
     should_stop: Callable[[], bool] = lambda: False,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Train from the latest checkpoint on; return steps, seconds, mse and whether it is solved.
 
     Ends when the error on the held-out episodes is small enough, when the steps are spent, or at
@@ -118,7 +118,7 @@ def train_translator(
     with run.lock() as lock:
         step = 0
         seconds = 0.0
-        mse = np.inf
+        mse: float | None = None  # There is no evaluation yet.
         num_rows: Mapping[str, int] | None = None
         if run.checkpoints():
             state = run.resume([*translator.state_dict(), "progress", "logs"])
@@ -128,6 +128,9 @@ def train_translator(
 
         with open_file_logger(run.path, step, num_rows) as file_logger:
             log = TrainingLog([file_logger, *loggers], seconds)
+
+            def is_solved() -> bool:
+                return mse is not None and mse <= training.solved_at
 
             def save(*, is_extra: bool) -> None:
                 lock.check()
@@ -140,7 +143,7 @@ def train_translator(
                 }
                 run.save_checkpoint(step, state, step, is_extra=is_extra)
 
-            while step < training.steps and mse > training.solved_at and not should_stop():
+            while step < training.steps and not is_solved() and not should_stop():
                 batch_size = translator.settings.batch_size
                 batch = sequences[translator.rng.integers(len(sequences), size=batch_size)]
                 metrics = translator.train_on_batch(
@@ -163,7 +166,7 @@ def train_translator(
             "steps": step,
             "seconds": round(log.seconds, 3),
             "mse": mse,
-            "solved": float(mse <= training.solved_at),
+            "solved": is_solved(),
         }
         run.write("summary.json", {**result, "best_step": step})
     return result

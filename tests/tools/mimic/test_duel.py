@@ -261,6 +261,6 @@ def test_duel_too_short_to_count_says_so(runs, elsewhere, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     words = ["duel", "mover", "--translator", "eye", "--runs-dir", str(runs), "--size", "64"]
     for seconds, expected in (("0.5", "no error measured"), ("1.2", "mean error")):
-        result = CliRunner().invoke(main, [*words, "--out", "duel.mp4", "--seconds", seconds])
+        result = CliRunner().invoke(main, [*words, "-o", f"{seconds}.mp4", "--seconds", seconds])
         assert result.exit_code == 0, result.output
         assert expected in result.output and ("0.0 mm" in result.output) <= (seconds == "1.2")

@@ -248,7 +248,7 @@ def test_shared_action_is_weighted_mean(run, tmp_path, share):
     policy_action = live.policy.act(live.observation)
     live.step()
     blended = policy_action + live.human_share * (1.0 - policy_action)
-    np.testing.assert_allclose(live.action, blended, rtol=1e-6)
+    np.testing.assert_allclose(live.action, blended, rtol=1e-6, atol=1e-6)
 
 
 def test_blended_choice_is_the_one_with_larger_share():

@@ -461,7 +461,7 @@ def test_failed_write_keeps_the_previous_page(runs, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
         assert_one_line(
-            invoke("report", "mine", "--out", "page.html", "--episodes", 1),
+            invoke("report", "mine", "--out", "page.html", "--force", "--episodes", 1),
             1,
             "No space left on device page.html",
         )

@@ -166,7 +166,7 @@ def test_environment_that_is_not_deterministic_is_refused_and_nothing_is_lost(tm
     assert changed in ([], ["config.json"])
 
 
-def test_run_with_a_non_finite_reward_keeps_its_last_good_checkpoint(tmp_path):
+def test_run_with_a_non_finite_reward_is_saved_up_to_the_step_before(tmp_path):
     with pytest.raises(WorkError, match="reward of environment 0 is not finite"):
         start_run(tmp_path, env="probe/BreaksLate-v0")
     run = Run(tmp_path / "run")
@@ -174,8 +174,9 @@ def test_run_with_a_non_finite_reward_keeps_its_last_good_checkpoint(tmp_path):
         "step_000000050",
         "step_000000060",
         "step_000000100",
+        "step_000000129",
     ]
-    assert state_of(run)["progress.step"] == 100
+    assert state_of(run)["progress.step"] == 129
 
 
 # The other algorithms. PPO's rollout is longer than the steps between two stops, so that most
@@ -317,9 +318,8 @@ def test_file_or_folder_in_the_way_is_an_error_that_names_it_and_loses_nothing(t
         path.write_text("in the way", encoding="utf-8")
     else:
         path.mkdir()
-    with pytest.raises(OSError, match="directory") as error:
+    with pytest.raises((OSError, UserError), match=f"{path}.*(directory|folder)|directory.*{path}"):
         resume(run, steps=250)
-    assert str(error.value.filename).startswith(str(path))
     path.unlink() if path.is_file() else path.rmdir()
     (tmp_path / "aside").rename(path)
     resume(run, steps=250)
