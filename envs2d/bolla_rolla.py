@@ -6,7 +6,7 @@ import numpy as np
 import pymunk
 from pydantic import Field
 
-from poise.envs2d.canvas import BALL_COLOUR, WOOD_COLOUR, Canvas
+from poise.envs2d.canvas import BALL_COLOUR, SPOKE_COLOUR, WOOD_COLOUR, Canvas
 from poise.envs2d.figure import (
     ARMS,
     LEGS,
@@ -30,9 +30,6 @@ PLANK_HEIGHT = 0.05
 PLANK_MASS = 2.0
 PLANK_ANGLE_LIMIT = 0.8
 TORSO_ANGLE_LIMIT = 1.5
-
-
-SPOKE_COLOUR = (244, 164, 150)
 
 
 LIMBS = ARMS + LEGS
@@ -172,8 +169,7 @@ class BollaRolla(FigureEnvironment, PlanarEnvironment):
         return self.ball_state[0], 1.1
 
     def draw_scene(self, canvas: Canvas) -> None:
-        """Draw the ground, the ball with its spokes, the plank and the figure."""
-        canvas.draw_ground(0.0)
+        """Draw the ball with its spokes, the plank and the figure."""
         radius = self.settings.ball_radius
         canvas.draw_disc(self.ball.position, radius, BALL_COLOUR)
         centre = self.ball.position

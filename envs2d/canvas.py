@@ -1,12 +1,21 @@
 """Canvas: anti-aliased drawing in metres on an off-screen pygame surface. Needs no display."""
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pygame
 
 from poise.toolkit.appearance import (
+    BODY,
     DEFAULT_APPEARANCE,
+    LEFT_LIMB,
     MIN_CONTRAST,
+    OBJECT,
+    RIGHT_LIMB,
+    SKY_BOTTOM,
+    SKY_TOP,
+    WOOD,
     Appearance,
     Colour,
     contrast,
@@ -18,17 +27,24 @@ from poise.toolkit.spaces import Array
 Point = tuple[float, float]
 
 
-SKY_TOP_COLOUR: Colour = (235, 242, 250)
-SKY_BOTTOM_COLOUR: Colour = (253, 249, 240)
 GROUND_COLOUR: Colour = (92, 107, 115)
 GROUND_MARK_COLOUR: Colour = (139, 154, 161)
-BODY_COLOUR: Colour = (33, 118, 174)
+BODY_COLOUR: Colour = BODY
 NEAR_LIMB_COLOUR: Colour = (87, 160, 211)
 FAR_LIMB_COLOUR: Colour = (24, 84, 128)
-WOOD_COLOUR: Colour = (196, 138, 79)
+WOOD_COLOUR: Colour = WOOD
 BALL_COLOUR: Colour = (224, 90, 71)
-TARGET_COLOUR: Colour = (64, 178, 108)
+SPOKE_COLOUR: Colour = (244, 164, 150)
 TRAIL_COLOUR: Colour = (160, 180, 195)
+
+
+FILM_COLOURS: Mapping[Colour, Colour] = {
+    NEAR_LIMB_COLOUR: RIGHT_LIMB,
+    FAR_LIMB_COLOUR: LEFT_LIMB,
+    BALL_COLOUR: OBJECT,
+    SPOKE_COLOUR: WOOD,
+}
+"""Colours that images for people have in place of those in the agent's images."""
 
 
 SUPERSAMPLED_SIZE = 1200
@@ -54,12 +70,22 @@ class Canvas:
             (width * self._supersampling, height * self._supersampling)
         )
         self._surface = pygame.Surface(self._size)
-        self._background = (SKY_TOP_COLOUR, SKY_BOTTOM_COLOUR)
+        self._background = (SKY_TOP, SKY_BOTTOM)
         self._sky = self._draw_gradient(*self._background)
 
-    def begin_frame(self, centre: Point, view_height: float, appearance: Appearance) -> None:
-        """Start a new image with the point `centre` (m) in its middle, `view_height` (m) high."""
+    def begin_frame(
+        self,
+        centre: Point,
+        view_height: float,
+        appearance: Appearance,
+        colours: Mapping[Colour, Colour] = MappingProxyType({}),
+    ) -> None:
+        """Start a new image with the point `centre` (m) in its middle, `view_height` (m) high.
+
+        `colours` replace some of an environment's own, before the appearance does.
+        """
         self._appearance = appearance
+        self._colours = colours
         self._palette = dict[Colour, Colour]()
         width, height = self._large_surface.get_size()
         self._scale = height / view_height
@@ -67,7 +93,7 @@ class Canvas:
             width / 2 - centre[0] * self._scale,
             height / 2 + centre[1] * self._scale,
         )
-        background = appearance.colours.blend_background(SKY_TOP_COLOUR, SKY_BOTTOM_COLOUR)
+        background = appearance.colours.blend_background(SKY_TOP, SKY_BOTTOM)
         if background != self._background:
             self._background = background
             self._sky = self._draw_gradient(*background)
@@ -205,11 +231,12 @@ class Canvas:
 
     def _map_colour(self, original: Colour) -> Colour:
         """Return the appearance's colour for an environment's own one; pale colours stay pale."""
+        original = self._colours.get(original, original)
         if self._appearance.colours == DEFAULT_APPEARANCE.colours:
             return original
         if original not in self._palette:
             background = mix_colours(*self._background, 0.5)
-            sky = mix_colours(SKY_TOP_COLOUR, SKY_BOTTOM_COLOUR, 0.5)
+            sky = mix_colours(SKY_TOP, SKY_BOTTOM, 0.5)
             paleness = contrast(original, sky)
             index = len(self._palette)
             ink = self._appearance.colours.blend_body_colour(original, index, background)

@@ -76,6 +76,7 @@ class Cartpole(PlanarEnvironment):
         "survival": {"alive": 1.0},
     }
     SETTINGS = CartpoleSettings
+    GROUND_LEVEL = GROUND_LEVEL
     LIVE_SETTINGS = ("gravity", "force")
     PHYSICS_STEPS = 20
     settings: CartpoleSettings
@@ -160,7 +161,6 @@ class Cartpole(PlanarEnvironment):
     def draw_scene(self, canvas: Canvas) -> None:
         """Draw rail, cart, wheels and pole."""
         x, _, angle, _ = self.state
-        canvas.draw_ground(GROUND_LEVEL)
         for end in (-RAIL_END, RAIL_END):
             canvas.draw_box((end, -0.1), 0.0, 0.06, 0.3, TEXT_COLOUR, 0.01)
         canvas.draw_capsule((-RAIL_END, -0.2), (RAIL_END, -0.2), 0.03, GROUND_COLOUR)

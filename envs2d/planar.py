@@ -1,7 +1,7 @@
 """PlanarEnvironment: an environment with its bodies in a pymunk space. SI units, y up."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,8 +9,9 @@ import pymunk
 import pymunk.batch
 from pydantic import Field
 
-from poise.envs2d.canvas import Canvas
+from poise.envs2d.canvas import BODY_COLOUR, FILM_COLOURS, NEAR_LIMB_COLOUR, Canvas
 from poise.envs2d.interaction import MAX_BALLS, PlanarInteraction
+from poise.toolkit.appearance import Colour
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
 from poise.toolkit.interaction import ImagePoint
@@ -29,6 +30,10 @@ JOINT_CORRECTION = 0.2
 """Fraction of a joint's gap that is closed in one physics step. Chipmunk's default (10 % in 1/60 s)
 lets the joints of a 70 kg body gape by 20 mm; this one keeps them under 1 cm and adds no energy
 (tests/envs2d/test_physics.py)."""
+
+
+CAMERA_HEIGHT = 0.35
+"""Height of the image's centre over the ground, in heights of the image."""
 
 
 COLLISION_SLOP = 0.001
@@ -54,6 +59,8 @@ class PlanarEnvironment(BaseEnvironment):
     LIVE_SETTINGS: ClassVar[tuple[str, ...]] = ("gravity",)
     """Settings that a person may change within an episode."""
     VIEW_HEIGHT = 2.4
+    # Height of the ground in images (m); None for none, as seen from above.
+    GROUND_LEVEL: ClassVar[float | None] = 0.0
     RANDOMIZABLE = (
         "colours",
         "background",
@@ -139,16 +146,22 @@ class PlanarEnvironment(BaseEnvironment):
     def render_frame(self) -> Array:
         """Return the image now, (height, width, 3) uint8; the camera follows `camera_target`."""
         return self._render_image(
-            self.settings.width, self.settings.height, self._draw_scene_and_interaction
+            self.settings.width,
+            self.settings.height,
+            self._draw_scene_and_interaction,
+            FILM_COLOURS,
         )
 
-    def render_observation(self, size: int, *, at_target: bool = False) -> Array:
-        """Return a bare image (size, size, 3) uint8 of the body, now or at its target."""
-        return self._render_image(size, size, self.draw_goal if at_target else self.draw_body)
+    def render_observation(self, width: int, height: int, *, at_target: bool = False) -> Array:
+        """Return a bare image (height, width, 3) uint8 of the body, now or at its target."""
+        draw_function = self.draw_goal if at_target else self.draw_body
+        return self._render_image(width, height, draw_function, {})
 
     def draw_scene(self, canvas: Canvas) -> None:
-        """Draw the environment on the canvas."""
-        raise NotImplementedError
+        """Draw the environment, over sky and ground; by default the shape of every body."""
+        for body in self.space.bodies:
+            for shape in body.shapes:
+                _draw_shape(canvas, body, shape)
 
     def draw_body(self, canvas: Canvas) -> None:
         """Draw the environment without its targets."""
@@ -161,8 +174,10 @@ class PlanarEnvironment(BaseEnvironment):
         )
 
     def camera_target(self) -> tuple[float, float]:
-        """Return the point (m) at the centre of the image."""
-        return 0.0, 0.0
+        """Return the point (m) at the centre of the image; by default over the ground."""
+        if self.GROUND_LEVEL is None:
+            return 0.0, 0.0
+        return 0.0, self.GROUND_LEVEL + CAMERA_HEIGHT * self.VIEW_HEIGHT
 
     def world_to_image(self, point: Sequence[float]) -> ImagePoint:
         """Return the image point at which a point (m) appears."""
@@ -195,12 +210,18 @@ class PlanarEnvironment(BaseEnvironment):
             self._interaction.draw_balls(canvas)
 
     def _render_image(
-        self, width: int, height: int, draw_function: Callable[[Canvas], None]
+        self,
+        width: int,
+        height: int,
+        draw_function: Callable[[Canvas], None],
+        palette: Mapping[Colour, Colour],
     ) -> Array:
         if (width, height) not in self._canvases:
             self._canvases[width, height] = Canvas(width, height)
         canvas = self._canvases[width, height]
-        canvas.begin_frame(*self._camera_view(), self.appearance)
+        canvas.begin_frame(*self._camera_view(), self.appearance, palette)
+        if self.GROUND_LEVEL is not None:
+            canvas.draw_ground(self.GROUND_LEVEL)
         draw_function(canvas)
         return canvas.get_frame()
 
@@ -210,3 +231,19 @@ class PlanarEnvironment(BaseEnvironment):
         view_height = self.VIEW_HEIGHT / self.appearance.camera_zoom
         shift_x, shift_y = self.appearance.camera_shift
         return (x + shift_x * view_height, y + shift_y * view_height), view_height
+
+
+def _draw_shape(canvas: Canvas, body: pymunk.Body, shape: pymunk.Shape) -> None:
+    """Draw the outline of a shape, filled; a circle with a spoke that shows how it is turned."""
+    if isinstance(shape, pymunk.Circle):
+        centre = body.local_to_world(shape.offset)
+        rim = centre + pymunk.Vec2d(0.85 * shape.radius, 0.0).rotated(body.angle)
+        canvas.draw_disc(centre, shape.radius, BODY_COLOUR)
+        canvas.draw_capsule(centre, rim, 0.15 * shape.radius, NEAR_LIMB_COLOUR)
+    elif isinstance(shape, pymunk.Segment):
+        start = body.local_to_world(shape.a)
+        end = body.local_to_world(shape.b)
+        canvas.draw_capsule(start, end, 2.0 * shape.radius, BODY_COLOUR)
+    elif isinstance(shape, pymunk.Poly):
+        corners = [body.local_to_world(corner) for corner in shape.get_vertices()]
+        canvas.draw_polygon(list(corners), BODY_COLOUR)

@@ -12,12 +12,11 @@ from pydantic import Field
 from poise.envs2d.canvas import (
     BODY_COLOUR,
     NEAR_LIMB_COLOUR,
-    TARGET_COLOUR,
     Canvas,
     Point,
 )
 from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
-from poise.toolkit.appearance import Colour
+from poise.toolkit.appearance import TARGET, TARGET_EDGE, Colour
 from poise.toolkit.environment import Joint
 from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.pose_task import PoseEnvironment
@@ -44,7 +43,7 @@ TRAIL_LENGTH = 40
 
 
 REACH_RING_COLOUR = (208, 216, 222)
-TARGET_ARM_COLOUR = (205, 232, 216)
+TARGET_ARM_COLOUR = (250, 228, 181)
 
 
 POINT_NAMES = ("elbow x", "elbow y", "hand x", "hand y")
@@ -83,6 +82,7 @@ class Reacher2D(PoseEnvironment, PlanarEnvironment):
     LIVE_SETTINGS = ("gravity", "friction")
     PHYSICS_STEPS = 20
     VIEW_HEIGHT = 1.0
+    GROUND_LEVEL = None  # Seen from above.
     settings: ReacherSettings
     pose: tuple[Point, Point]
 
@@ -141,11 +141,13 @@ class Reacher2D(PoseEnvironment, PlanarEnvironment):
         """Draw the target pose, the hand's trail and the arm."""
         if self.settings.show_markers:
             draw_links(canvas, self.task.target, (TARGET_ARM_COLOUR, TARGET_ARM_COLOUR))
+            for x, y in self.task.target:
+                canvas.draw_disc((x, y), self.POSITION_TOLERANCE, TARGET)
             canvas.draw_trail(list(self.trail), width=0.006)
         self.draw_body(canvas)
         if self.settings.show_markers:
             for x, y in self.task.target:
-                canvas.draw_ring((x, y), self.POSITION_TOLERANCE, TARGET_COLOUR, 0.005)
+                canvas.draw_ring((x, y), self.POSITION_TOLERANCE, TARGET_EDGE, 0.005)
 
     def draw_body(self, canvas: Canvas) -> None:
         """Draw the arm and the circle that it can reach."""

@@ -89,6 +89,5 @@ class Standing(FigureEnvironment, PlanarEnvironment):
         return self.torso_state[0], 0.75
 
     def draw_scene(self, canvas: Canvas) -> None:
-        """Draw the ground and the figure."""
-        canvas.draw_ground(0.0)
+        """Draw the figure."""
         self.figure.draw(canvas)

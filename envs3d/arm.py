@@ -6,10 +6,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from poise.envs3d.body import Point
+from poise.envs3d.body import NO_ROTATION, Point
 from poise.envs3d.camera import Marker
 from poise.envs3d.spatial import PYBULLET_DATA, SpatialEnvironment, SpatialSettings
+from poise.toolkit.appearance import BODY, OBJECT, RIGHT_LIMB, Colour
 from poise.toolkit.environment import Joint
+from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.rewards import control_cost, progress
 from poise.toolkit.spaces import Action, Array, Signal
 
@@ -61,6 +63,10 @@ GRIP_TORQUE = 10.0
 """Largest torque of a finger's motor (N m)."""
 
 
+TABLE_BASE = -0.625
+"""Height of the floor (m): the table's top is at 0."""
+
+
 CUBE_SIZE = 0.05
 CUBE_MASS = 0.1
 """Edge (m) and mass (kg) of the cube that is lifted."""
@@ -89,6 +95,10 @@ HOLD_STEPS = 10
 
 
 OBJECT_COLOUR = (224, 90, 71)
+
+
+HAND_COLOUR: Colour = (92, 107, 115)
+"""Of the hand in images for people."""
 
 
 AXES = ("x", "y", "z")
@@ -139,6 +149,7 @@ class Arm7(SpatialEnvironment):
     SETTINGS = ArmSettings
     PHYSICS_STEPS = 8
     VIEW_HEIGHT = 1.5
+    FLOOR_HEIGHT = TABLE_BASE
     settings: ArmSettings
     object_position: Point
     held_steps: int
@@ -146,14 +157,23 @@ class Arm7(SpatialEnvironment):
 
     def load_bodies(self) -> None:
         """Load the table, the arm, and a cube if one is to be lifted."""
-        self.load_body(PYBULLET_DATA / "table" / "table.urdf", (0.5, 0.0, -0.625))
+        self.load_body(PYBULLET_DATA / "table" / "table.urdf", (0.5, 0.0, TABLE_BASE))
         self.body = self.load_body(PYBULLET_DATA / "kuka_iiwa" / "kuka_with_gripper2.sdf")
         self.body.set_base_pose((0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
         self.finger_joints = [name for name in self.body.joints if name not in ARM_JOINTS]
+        base, *links = self.body.links
+        limbs = links[: len(ARM_JOINTS)]
+        colours = dict.fromkeys(links, HAND_COLOUR)
+        colours |= {link: (RIGHT_LIMB, BODY)[index % 2] for index, link in enumerate(limbs)}
+        self.set_film_colours(self.body, {base: TEXT_COLOUR, **colours})
         self.cube = None
+        self.ball = None
         if self.settings.task == "lift":
             red, green, blue = (value / 255 for value in OBJECT_COLOUR)
             self.cube = self.load_box(CUBE_SIZE, CUBE_MASS, (red, green, blue, 1.0))
+            self.set_film_colours(self.cube, dict.fromkeys(self.cube.links, OBJECT))
+        else:
+            self.ball = self.load_target(POSITION_TOLERANCE, OBJECT_COLOUR)
 
     def initialize_episode(self, rng: np.random.Generator) -> None:
         """Put the arm near its ready pose over the table, fingers open, and place an object."""
@@ -254,7 +274,11 @@ class Arm7(SpatialEnvironment):
         """Return a marker at the object, where it is not a body."""
         if self.cube is not None:
             return []
-        return [Marker(self.object_position, POSITION_TOLERANCE, OBJECT_COLOUR)]
+        return [Marker(self.object_position, POSITION_TOLERANCE)]
+
+    def drop_height(self) -> float:
+        """Return the height of the table's top (m)."""
+        return 0.0
 
     def _finger_angles(self, opening: float) -> list[float]:
         """Return the angles of the hand's joints (rad) for an opening (rad)."""
@@ -268,6 +292,8 @@ class Arm7(SpatialEnvironment):
             yaw = rng.uniform(-math.pi / 4, math.pi / 4)
             orientation = (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
             self.cube.set_base_pose((x, y, CUBE_SIZE / 2), orientation)
+        if self.ball is not None:
+            self.ball.set_base_pose(self.object_position, NO_ROTATION)
         self.read_state()
         self.held_steps = 0
         self.potentials = self._compute_potentials()

@@ -1,20 +1,22 @@
-"""A camera in space: its position and projection, and markers drawn over its images. z is up."""
+"""A camera in space: its position and projection. z is up."""
 
 import copy
 import math
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-import pygame
 
-from poise.toolkit.appearance import Appearance, Colour
-from poise.toolkit.media.image import draw_disc, frame_to_surface, surface_to_frame
+from poise.toolkit.appearance import Appearance
 from poise.toolkit.spaces import Array
 
 FIELD_OF_VIEW = math.radians(40.0)
 """Vertical field of view (rad)."""
+
+
+LIGHT_DISTANCE = 40.0
+"""Distance of a camera in the place of the light (m): its rays are nearly parallel."""
 
 
 NEAR_PLANE = 0.02
@@ -40,23 +42,18 @@ ZOOM_STEP = 0.9
 """Factor of the distance for one notch of the mouse wheel."""
 
 
-MARKER_OPACITY = 150
-"""Of 255."""
-
-
-MIN_MARKER_RADIUS = 1.5
-"""Of a marker in the image (pixels)."""
-
-
 Point = npt.ArrayLike
 
 
 class Marker(NamedTuple):
-    """A translucent disc drawn over everything: centre (3,) in m, radius in m, and colour."""
+    """A target in an image for people: a ball with its centre (3,) and radius, in m.
+
+    `parent` is the point (3,) from which the limb comes that should reach it, if any.
+    """
 
     centre: Point
     radius: float
-    colour: Colour
+    parent: Point | None = None
 
 
 class Camera:
@@ -68,10 +65,25 @@ class Camera:
 
     def __init__(self, preset: str, view_height: float, width: int, height: int) -> None:
         self.yaw, self.pitch = PRESETS[preset]
-        self.distance = view_height / 2.0 / math.tan(FIELD_OF_VIEW / 2.0)
+        self.field_of_view = FIELD_OF_VIEW
+        self.distance = view_height / 2.0 / math.tan(self.field_of_view / 2.0)
         self.width = width
         self.height = height
         self.target: Array = np.zeros(3)
+
+    @classmethod
+    def at_light(
+        cls, direction: Sequence[float], target: Array, view_height: float, size: int
+    ) -> Self:
+        """Return a camera (size x size pixels) far away in the `direction` of the light."""
+        x, y, z = direction
+        camera = cls("top", view_height, size, size)
+        camera.yaw = math.atan2(y, x)
+        camera.pitch = math.atan2(z, math.hypot(x, y))
+        camera.distance = LIGHT_DISTANCE
+        camera.field_of_view = 2.0 * math.atan(view_height / 2.0 / LIGHT_DISTANCE)
+        camera.target = target
+        return camera
 
     def orbit(self, right: float, down: float) -> None:
         """Orbit the target, as if the scene were dragged by fractions of the image's size."""
@@ -95,7 +107,7 @@ class Camera:
         moved.yaw = self.yaw + appearance.camera_rotation[0]
         moved.pitch = self.pitch + appearance.camera_rotation[1]
         moved.distance = self.distance / appearance.camera_zoom
-        height = 2.0 * moved.distance * math.tan(FIELD_OF_VIEW / 2.0)
+        height = moved.view_height()
         right, up, _ = moved.axes()
         shift_right, shift_up = appearance.camera_shift
         moved.target = self.target + height * (shift_right * right + shift_up * up)
@@ -111,6 +123,12 @@ class Camera:
         right = np.array([-sin_yaw, cos_yaw, 0.0])
         return np.stack([right, np.cross(backwards, right), backwards])
 
+    def view_height(self, depth: float | None = None) -> float:
+        """Return the height (m) that the image shows at a depth (m), by default at the target."""
+        return (
+            2.0 * math.tan(self.field_of_view / 2.0) * (self.distance if depth is None else depth)
+        )
+
     def position(self) -> Array:
         """Return the position of the camera (3,) in m."""
         position: Array = self.target + self.distance * self.axes()[2]
@@ -125,7 +143,7 @@ class Camera:
 
     def projection_matrix(self) -> Array:
         """Return the matrix from camera coordinates to OpenGL's clip space, (4, 4), for columns."""
-        scale = 1.0 / math.tan(FIELD_OF_VIEW / 2.0)
+        scale = 1.0 / math.tan(self.field_of_view / 2.0)
         depth = NEAR_PLANE - FAR_PLANE
         matrix = np.zeros((4, 4))
         matrix[0, 0] = scale * self.height / self.width
@@ -146,24 +164,21 @@ class Camera:
 
     def unproject(self, x: float, y: float, depth: float) -> Array:
         """Return the point (3,) at an image point, `depth` metres in front of the camera."""
-        half_height = math.tan(FIELD_OF_VIEW / 2.0) * depth
+        half_height = math.tan(self.field_of_view / 2.0) * depth
         right, up, backwards = self.axes()
         sideways = (2.0 * x - 1.0) * half_height * self.width / self.height
         upwards = (1.0 - 2.0 * y) * half_height
         point: Array = self.position() + right * sideways + up * upwards - backwards * depth
         return point
 
-    def draw_markers(self, image: Array, markers: Iterable[Marker]) -> Array:
-        """Return the image (H, W, 3) uint8 with translucent discs drawn over it."""
-        surface = frame_to_surface(image)
-        overlay = pygame.Surface((self.width, self.height), pygame.SRCALPHA)
-        for marker in markers:
-            x, y, depth = self.project(marker.centre)
-            if depth <= NEAR_PLANE:
-                continue
-            view_height = 2.0 * depth * math.tan(FIELD_OF_VIEW / 2.0)
-            radius = max(MIN_MARKER_RADIUS, marker.radius / view_height * self.height)
-            centre = (x * self.width, y * self.height)
-            draw_disc(overlay, (*marker.colour, MARKER_OPACITY), centre, radius)
-        surface.blit(overlay, (0, 0))
-        return surface_to_frame(surface)
+    def pixel_rays(self) -> Array:
+        """Return the direction of the ray through each pixel, 1 m deep, (height, width, 3)."""
+        half_height = math.tan(self.field_of_view / 2.0)
+        half_width = half_height * self.width / self.height
+        sideways = half_width * ((2.0 * np.arange(self.width) + 1.0) / self.width - 1.0)
+        upwards = half_height * (1.0 - (2.0 * np.arange(self.height) + 1.0) / self.height)
+        right, up, backwards = self.axes().astype(np.float32)
+        columns = sideways.astype(np.float32)[:, None] * right - backwards
+        rows = upwards.astype(np.float32)[:, None] * up
+        rays: Array = rows[:, None] + columns
+        return rays

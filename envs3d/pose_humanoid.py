@@ -76,13 +76,14 @@ class PoseHumanoid3D(SpatialPoseEnvironment):
     SETTINGS = PoseHumanoidSettings
     PHYSICS_STEPS = 10
     VIEW_HEIGHT = 1.8
+    FLOOR_HEIGHT = -0.6
     POSITION_TOLERANCE = 0.05
     LINK_POINTS = ARM_POINTS
     settings: PoseHumanoidSettings
 
     def load_bodies(self) -> None:
         """Load the floor and the upper body."""
-        self.add_floor(-0.6, 1.3)
+        self.add_floor(self.FLOOR_HEIGHT, 1.3)
         self.body = self.load_humanoid(upper_body_only=True)
         self.body.set_joint_damping(JOINT_DAMPING)
 

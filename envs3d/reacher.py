@@ -9,6 +9,7 @@ from pydantic import Field
 
 from poise.envs3d.models import ArmJoint, make_arm_urdf
 from poise.envs3d.spatial import SpatialPoseEnvironment, SpatialSettings
+from poise.toolkit.appearance import BODY, RIGHT_LIMB
 from poise.toolkit.spaces import Array, Signal
 
 # Sizes (m), masses (kg), torques (N m).
@@ -50,7 +51,6 @@ class Reacher(SpatialPoseEnvironment):
     VIEW_HEIGHT = 1.0
     LINK_POINTS = (ELBOW_POINT, HAND_POINT)
     JOINTS: ClassVar[Sequence[ArmJoint]]
-    FLOOR_HEIGHT: ClassVar[float]
     FLOOR_HALF_EXTENT: ClassVar[float]
     settings: ReacherSettings
 
@@ -59,6 +59,9 @@ class Reacher(SpatialPoseEnvironment):
         self.add_floor(self.FLOOR_HEIGHT, self.FLOOR_HALF_EXTENT)
         urdf = make_arm_urdf(self.JOINTS, LINK_WIDTH, LINK_MASS, self.settings.friction)
         self.body = self.load_body_from_text(urdf)
+        links = [f"{joint.name}_link" for joint in reversed(self.JOINTS)]
+        colours = {link: (RIGHT_LIMB, BODY)[index % 2] for index, link in enumerate(links)}
+        self.set_film_colours(self.body, colours)
 
 
 class Reacher3D(Reacher):

@@ -6,7 +6,7 @@ SpatialPoseEnvironment adds what the environments share whose body takes poses.
 import contextlib
 import tempfile
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,8 +18,9 @@ from poise.envs3d.camera import Camera, Marker
 from poise.envs3d.client import Client, suppress_c_output
 from poise.envs3d.interaction import SpatialInteraction, push_link
 from poise.envs3d.models import FLOOR_RGBA, HUMANOID_ARM_RGBA, make_humanoid_mjcf
-from poise.envs3d.renderer import make_renderer
-from poise.toolkit.appearance import Appearance
+from poise.envs3d.renderer import Link, Renderer
+from poise.envs3d.scenery import Scenery
+from poise.toolkit.appearance import BODY, LEFT_LIMB, RIGHT_LIMB, Colour
 from poise.toolkit.environment import BaseEnvironment, Joint
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.files import read_text
@@ -36,8 +37,11 @@ PYBULLET_DATA = Path(pybullet_data.getDataPath())
 """Robot models that come with PyBullet."""
 
 
-ELBOW_COLOUR = (33, 118, 174)
-HAND_COLOUR = (224, 90, 71)
+PLANE_PREFIX = "plane"
+"""PyBullet's planes, such as plane.urdf: images for people show the floor instead."""
+
+
+TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
 
 class SpatialSettings(EnvSettings):
@@ -49,7 +53,7 @@ class SpatialSettings(EnvSettings):
     )
     width: int = Field(480, ge=16, le=4096, description="width of the image (pixels)")
     height: int = Field(480, ge=16, le=4096, description="height of the image (pixels)")
-    show_markers: bool = Field(True, description="draw targets over the image")
+    show_markers: bool = Field(True, description="draw targets in images for people")
     shadows: bool = Field(True, description="draw shadows; images take half the time without them")
     renderer: Literal["tiny", "egl"] = Field(
         "tiny", description="tiny: on any machine; egl: on a graphics card"
@@ -72,6 +76,8 @@ class SpatialEnvironment(BaseEnvironment):
         "camera_jitter",
         *BaseEnvironment.RANDOMIZABLE,
     )
+    # Height of the floor in images for people (m).
+    FLOOR_HEIGHT: ClassVar[float] = 0.0
     settings: SpatialSettings
     camera_target_override: Callable[[], Sequence[float]] | None = None
     """Replaces `camera_target` while set: two environments can be drawn by one camera."""
@@ -82,7 +88,7 @@ class SpatialEnvironment(BaseEnvironment):
             self.settings.camera, self.VIEW_HEIGHT, self.settings.width, self.settings.height
         )
         self._client: Any = None
-        self._renderer: Callable[[Camera, Appearance], Array] | None = None
+        self._renderer: Renderer | None = None
 
     @abstractmethod
     def load_bodies(self) -> None:
@@ -156,7 +162,10 @@ class SpatialEnvironment(BaseEnvironment):
             body_id = self._client.loadSDF(str(path))[0]
         else:
             body_id = self._client.loadMJCF(str(path))[0]
-        return Body(self._client, body_id)
+        body = Body(self._client, body_id)
+        if path.stem.startswith(PLANE_PREFIX):
+            self.hide_in_films(body)
+        return body
 
     def load_body_from_text(self, text: str) -> Body:
         """Load a body from the text of a URDF or of an MJCF file."""
@@ -173,12 +182,37 @@ class SpatialEnvironment(BaseEnvironment):
         visual = client.createVisualShape(client.GEOM_BOX, halfExtents=half_extents, rgbaColor=rgba)
         return Body(client, client.createMultiBody(mass, collision, visual))
 
+    def load_target(self, radius: float, colour: Colour) -> Body:
+        """Load a ball of a radius (m) that collides with nothing: a target that agents see.
+
+        Images for people show the `markers` instead.
+        """
+        client = self._client
+        rgba = (*np.divide(colour, 255.0).tolist(), 1.0)
+        visual = client.createVisualShape(client.GEOM_SPHERE, radius=radius, rgbaColor=rgba)
+        body = Body(client, client.createMultiBody(0.0, -1, visual))
+        self._targets.add(body.body_id)
+        self.hide_in_films(body)
+        return body
+
+    def set_film_colours(self, body: Body, colours: Mapping[str, Colour]) -> None:
+        """Set the colours of links in images for people; other links keep their own."""
+        for link, colour in colours.items():
+            rgba = (*np.divide(colour, 255.0).tolist(), 1.0)
+            self._film_colours[body.body_id, body.links[link]] = rgba
+
+    def hide_in_films(self, body: Body) -> None:
+        """Leave a body out of images for people, such as a floor, which they have anyway."""
+        for link in body.links.values():
+            self._film_colours[body.body_id, link] = TRANSPARENT
+
     def load_humanoid(self, *, upper_body_only: bool = False) -> Body:
         """Load PyBullet's humanoid, or its upper body, fixed in the air."""
         mjcf = read_text(PYBULLET_DATA / "mjcf" / "humanoid_symmetric_no_ground.xml")
         body = self.load_body_from_text(make_humanoid_mjcf(mjcf, upper_body_only=upper_body_only))
         for link, rgba in HUMANOID_ARM_RGBA.items():
             body.set_link_colour(link, rgba)
+        self.set_film_colours(body, side_colours(body.links))
         return body
 
     def add_floor(self, height: float, half_extent: float, half_thickness: float = 0.005) -> None:
@@ -188,19 +222,23 @@ class SpatialEnvironment(BaseEnvironment):
             halfExtents=(half_extent, half_extent, half_thickness),
             rgbaColor=FLOOR_RGBA,
         )
-        self._client.createMultiBody(0.0, -1, shape, (0.0, 0.0, height - half_thickness))
+        position = (0.0, 0.0, height - half_thickness)
+        self.hide_in_films(
+            Body(self._client, self._client.createMultiBody(0.0, -1, shape, position))
+        )
 
     def render_frame(self) -> Array:
-        """Return the image now, (height, width, 3) uint8, with the markers over it."""
+        """Return the image now, (height, width, 3) uint8: bodies, floor, sky and targets."""
+        targets = self.markers() if self.settings.show_markers else ()
+        scenery = Scenery(self._get_renderer(), self.FLOOR_HEIGHT)
         camera = self._aim_camera(self.camera)
-        markers = self.markers() if self.settings.show_markers else ()
-        return camera.draw_markers(self._render_image(camera), markers)
+        return scenery.render(camera, self.appearance, targets, self.drop_height())
 
-    def render_observation(self, size: int, *, at_target: bool = False) -> Array:
-        """Return a bare image (size, size, 3) uint8 of the body, now or at its target."""
-        camera = Camera(self.settings.camera, self.VIEW_HEIGHT, size, size)
+    def render_observation(self, width: int, height: int, *, at_target: bool = False) -> Array:
+        """Return a bare image (height, width, 3) uint8 of the bodies, now or at the target."""
+        camera = Camera(self.settings.camera, self.VIEW_HEIGHT, width, height)
         with self.posed_at_target() if at_target else contextlib.nullcontext():
-            return self._render_image(self._aim_camera(camera))
+            return self._get_renderer().render(self._aim_camera(camera), self.appearance)
 
     def posed_at_target(self) -> contextlib.AbstractContextManager[None]:
         """Put the body at its target within a `with` block; a UserError where it has none."""
@@ -209,8 +247,12 @@ class SpatialEnvironment(BaseEnvironment):
         )
 
     def markers(self) -> Iterable[Marker]:
-        """Return the markers to draw over the image, such as targets."""
+        """Return the targets in images for people."""
         return ()
+
+    def drop_height(self) -> float:
+        """Return the height (m) of what lies below the targets in images for people."""
+        return self.FLOOR_HEIGHT
 
     def camera_target(self) -> Sequence[float]:
         """Return the point (m) at the centre of the image."""
@@ -226,12 +268,16 @@ class SpatialEnvironment(BaseEnvironment):
         camera.target = np.array((self.camera_target_override or self.camera_target)())
         return camera.with_appearance(self.appearance)
 
-    def _render_image(self, camera: Camera) -> Array:
+    def _get_renderer(self) -> Renderer:
         if self._renderer is None:
-            self._renderer = make_renderer(
-                self._client, self.settings.renderer, self.settings.shadows
+            self._renderer = Renderer(
+                self._client,
+                self.settings.renderer,
+                self.settings.shadows,
+                self._film_colours,
+                self._targets,
             )
-        return self._renderer(camera, self.appearance)
+        return self._renderer
 
     def _connect(self) -> None:
         """Open a new client and load the bodies."""
@@ -242,8 +288,10 @@ class SpatialEnvironment(BaseEnvironment):
                 fixedTimeStep=self._dt, deterministicOverlappingPairs=1
             )
             self.apply_settings()
+            self._renderer = None
+            self._film_colours: dict[Link, tuple[float, ...]] = {}
+            self._targets: set[int] = set()
             self.load_bodies()
-        self._renderer = None
         self._interaction = SpatialInteraction(self, self._client)
         self._initial_state_id = self._client.saveState()
         self._step_simulation = self._client.stepSimulation
@@ -293,8 +341,20 @@ class SpatialPoseEnvironment(PoseEnvironment, SpatialEnvironment):
 
     def markers(self) -> list[Marker]:
         """Return markers at the targets of elbows and hands."""
-        colours = (ELBOW_COLOUR, HAND_COLOUR) * (len(self.pose) // 2)
+        elbows = self.task.target[::2]
+        hands = self.task.target[1::2]
+        radius = self.POSITION_TOLERANCE
         return [
-            Marker(target, self.POSITION_TOLERANCE, colour)
-            for target, colour in zip(self.task.target, colours, strict=True)
+            marker
+            for root, elbow, hand in zip(self.task.roots, elbows, hands, strict=True)
+            for marker in (Marker(elbow, radius, root), Marker(hand, radius, elbow))
         ]
+
+
+def side_colours(links: Iterable[str]) -> dict[str, Colour]:
+    """Return a colour for each link in images for people: left dark, right light."""
+    sides = {"left": LEFT_LIMB, "right": RIGHT_LIMB}
+    return {
+        link: next((colour for side, colour in sides.items() if side in link), BODY)
+        for link in links
+    }

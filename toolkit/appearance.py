@@ -21,6 +21,20 @@ Colour = tuple[int, int, int]
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 
+# Colours of images for people, in the plane and in space.
+
+SKY_TOP: Colour = (235, 242, 250)
+SKY_BOTTOM: Colour = (253, 249, 240)
+BODY: Colour = (33, 118, 174)
+LEFT_LIMB: Colour = (19, 74, 115)
+RIGHT_LIMB: Colour = (111, 180, 227)
+"""Left and right differ by lightness, so in grey too."""
+OBJECT: Colour = (140, 90, 60)
+WOOD: Colour = (196, 138, 79)
+TARGET: Colour = (232, 163, 23)
+TARGET_EDGE: Colour = (138, 90, 0)
+"""A target is never drawn without its edge: the fill alone has too little contrast."""
+
 MIN_CONTRAST = 0.25
 """Least contrast of a recoloured body with its background; that of black and white is 1."""
 

@@ -246,7 +246,11 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         """Return the image (H, W, 3) uint8 in `rgb_array` mode; show it in `human` mode."""
         if self.render_mode is None:
             return None
-        frame = self.appearance.postprocess(self.render_frame())
+        if self.settings.view == "agent":
+            frame = self.render_observation(self.settings.width, self.settings.height)
+        else:
+            frame = self.render_frame()
+        frame = self.appearance.postprocess(frame)
         if self.settings.hud:
             from poise.toolkit.media.hud import draw_hud
 
@@ -309,12 +313,13 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
 
     @abstractmethod
     def render_frame(self) -> Array:
-        """Return the image of the current state, (height, width, 3) uint8, without a display."""
+        """Return the current image for people, (height, width, 3) uint8, without a display."""
 
     @abstractmethod
-    def render_observation(self, size: int, *, at_target: bool = False) -> Array:
-        """Return the agent's image (size, size, 3) uint8, without target markers.
+    def render_observation(self, width: int, height: int, *, at_target: bool = False) -> Array:
+        """Return the agent's image (height, width, 3) uint8: observations, datasets, view=agent.
 
+        It shows the bodies, and what the task depends on, but no target that the agent gets apart.
         With `at_target` the body is drawn as if it had reached its target.
         """
 

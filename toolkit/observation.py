@@ -76,7 +76,8 @@ class GoalImage:
         """Return the image, (size, size, 3) uint8."""
         if self._image_target is not self.env.task.target:
             self._image_target = self.env.task.target
-            self._image = self.env.render_observation(self.env.settings.image_size, at_target=True)
+            size = self.env.settings.image_size
+            self._image = self.env.render_observation(size, size, at_target=True)
         return self._image
 
     def set_image(self, image: Array) -> None:
@@ -113,7 +114,8 @@ class GoalImage:
         The mean absolute difference at four scales, from one pixel to eight. With single pixels
         alone, an arm just beside its target would be no better than one far away.
         """
-        image = self.env.render_observation(self.env.settings.image_size).astype(np.float32)
+        size = self.env.settings.image_size
+        image = self.env.render_observation(size, size).astype(np.float32)
         difference = image - self.get_image()
         total = 0.0
         for _ in range(NUM_SCALES):
@@ -133,8 +135,8 @@ class ObservableEnv(Protocol):
     settings: "EnvSettings"
     steps: int
 
-    def render_observation(self, size: int, *, at_target: bool = False) -> Array:
-        """Return the agent's image (size, size, 3) uint8."""
+    def render_observation(self, width: int, height: int, *, at_target: bool = False) -> Array:
+        """Return the agent's image (height, width, 3) uint8."""
 
 
 class AgentObservation:
@@ -237,6 +239,7 @@ class AgentObservation:
         elif self.env.steps == self._step:  # Built again within one step, e.g. for a new target.
             self.frames.pop()
         self._step = self.env.steps
-        self.frames.append(self.env.render_observation(self.env.settings.image_size))
+        size = self.env.settings.image_size
+        self.frames.append(self.env.render_observation(size, size))
         num_missing = self.frame_stack - len(self.frames)
         return [self.frames[0]] * num_missing + list(self.frames)

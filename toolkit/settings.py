@@ -225,6 +225,9 @@ class EnvSettings(Settings):
     )
     width: int = Field(600, ge=16, le=4096, description="width of rendered images (pixels)")
     height: int = Field(600, ge=16, le=4096, description="height of rendered images (pixels)")
+    view: Literal["people", "agent"] = Field(
+        "people", description="what rendered images show: all, for people, or what agents get"
+    )
     observation: Literal["state", "pixels", "both"] = Field(
         "state", description="what the agent observes: signals, images or both"
     )

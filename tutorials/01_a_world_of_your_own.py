@@ -90,6 +90,7 @@ class BallOnBeam(PlanarEnvironment):
         "posture": {"centred": 0.6, "low_velocity": 0.3, "control_saving": 0.1},
         "survival": {"alive": 1.0},
     }
+    GROUND_LEVEL = -1.0  # Of the picture: the ball never gets there.
 
     def initialize_episode(self, rng: np.random.Generator) -> None:
         """The bodies at the start, in the empty self.space that reset_physics() has made; all

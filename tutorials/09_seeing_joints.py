@@ -38,7 +38,7 @@ rng = np.random.default_rng(torch.manual_seed(0).initial_seed())
 # %% Step 1: pictures and what they show. Every reset puts the arm into any pose at all, so the
 # joint space is covered evenly.
 env = gymnasium.make(
-    "poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64, show_markers=False
+    "poise/Reacher2D-v0", render_mode="rgb_array", width=64, height=64, view="agent"
 ).unwrapped
 place = slices(env.OBSERVATION)["pose"]  # type: ignore[attr-defined]
 pairs = [(env.reset(seed=seed)[0][place], np.asarray(env.render())) for seed in range(FRAMES)]

@@ -54,7 +54,7 @@ looks: dict[str, Any] = {
     "render_mode": "rgb_array",
     "width": 64,
     "height": 64,
-    "show_markers": False,
+    "view": "agent",
 }
 model: Any = gymnasium.make(REACHER, disable_env_checker=True, **looks).unwrapped
 pose_of = slices(model.OBSERVATION)["pose"]

@@ -76,7 +76,7 @@ def test_translator_is_trained_and_its_losses_are_logged_beside_the_policys(runs
 
 def test_buffered_poses_render_to_the_buffered_images(runs):
     buffer = Run.open(runs, "both").load_checkpoint("latest", ["image_buffer"])[1]["image_buffer"]
-    env = make("poise/Reacher2D-v0", "rgb_array", width=64, height=64, show_markers=False).unwrapped
+    env = make("poise/Reacher2D-v0", "rgb_array", width=64, height=64, view="agent").unwrapped
     env.reset(seed=0)
     samples = list(zip(buffer["images"], buffer["values"], strict=True))
     for image, pose in samples[::100]:

@@ -14,6 +14,7 @@ from poise.envs3d.arm import (
     POINT_AHEAD,
     POSITION_TOLERANCE,
 )
+from poise.toolkit.appearance import DEFAULT_APPEARANCE, AppearanceRandomization
 
 
 def angles_for(env, position):
@@ -90,3 +91,33 @@ def test_cube_that_falls_off_the_table_is_placed_again_without_success():
     info = env.step(np.zeros(7))[4]
     assert not info["success"] and info["poses"] == 0
     assert env.object_position[2] == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("task", ["touch", "lift"])
+def test_object_is_in_the_agents_image_and_stands_out_from_every_background(task):
+    env = bare("poise/Arm7-v0", render_mode="rgb_array", task=task, view="agent")
+    env.reset(seed=1)
+    body = (env.ball or env.cube).body_id
+    randomization = AppearanceRandomization(colours=1.0, background=1.0)
+    for seed in range(4):
+        random_appearance = randomization.sample_appearance(np.random.default_rng(seed))
+        env.appearance = random_appearance if seed else DEFAULT_APPEARANCE
+        images = []
+        for position in ((0.6, -0.1, 0.3), (0.6, -0.1, -60.0)):
+            env._client.resetBasePositionAndOrientation(body, position, (0, 0, 0, 1))
+            images.append(env.render().astype(int))
+        assert (np.abs(images[0] - images[1]).max(2) > 30).sum() > 50, seed
+    env.close()
+
+
+def test_object_to_touch_moves_with_its_position_and_pushes_nothing():
+    env = bare("poise/Arm7-v0")
+    env.reset(seed=0)
+    for _ in range(3):
+        env._place_object(env.np_random)
+        position = env._client.getBasePositionAndOrientation(env.ball.body_id)[0]
+        assert position == pytest.approx(env.object_position)
+    env.object_position = env.hand_position
+    env.ball.set_base_pose(env.hand_position, (0.0, 0.0, 0.0, 1.0))
+    env.detect_collisions()
+    assert not env._client.getContactPoints(env.ball.body_id)

@@ -12,7 +12,7 @@ from sample_envs import IN_SPACE, bang_bang_actions, bare
 
 pytest.importorskip("pybullet")
 
-from poise.envs3d.camera import Camera, Marker
+from poise.envs3d.camera import Camera
 from poise.envs3d.humanoid import FOOT_LINKS, FOOT_SPHERE
 from poise.envs3d.models import ArmJoint, make_arm_urdf, make_humanoid_mjcf
 from poise.envs3d.reacher import LINK_LENGTH, LINK_MASS
@@ -312,9 +312,9 @@ def test_unproject_is_the_inverse_of_project(preset):
 
 @pytest.mark.parametrize("preset", ["front", "side", "top", "follow"])
 def test_renderer_shows_a_link_where_the_camera_projects_it(preset):
-    env = bare("poise/Reacher3D-v0", render_mode="rgb_array", camera=preset, width=300, height=200)
+    how = {"camera": preset, "width": 300, "height": 200, "view": "agent"}
+    env = bare("poise/Reacher3D-v0", render_mode="rgb_array", **how)
     env.reset(seed=0)
-    env.markers = lambda: ()
     env.body.set_joint_state((0.8, -0.4, 0.0), np.zeros(3))
     env.read_state()
     image = env.render().astype(int)
@@ -325,16 +325,6 @@ def test_renderer_shows_a_link_where_the_camera_projects_it(preset):
     assert len(rows) > 50
     assert (columns.mean(), rows.mean()) == pytest.approx((x * 300, y * 200), abs=6.0)
     env.close()
-
-
-def test_marker_is_drawn_where_the_camera_projects_it():
-    camera = Camera("follow", 2.0, 120, 80)
-    image = camera.draw_markers(
-        np.full((80, 120, 3), 255, np.uint8), [Marker((0.2, 0.1, 0.3), 0.05, (255, 0, 0))]
-    )
-    rows, columns = np.nonzero(image[..., 1] < 255)
-    x, y, _ = camera.project((0.2, 0.1, 0.3))
-    assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((x * 120, y * 80), abs=1.0)
 
 
 def test_orbit_and_zoom_stay_within_their_limits():

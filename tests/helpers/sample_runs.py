@@ -106,7 +106,7 @@ def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
     eye = Run.create(runs, "eye", env_id, "translator", 0)
     config = {
         "env": env_id,
-        "env_settings": {"width": 32, "height": 32, "show_markers": False},
+        "env_settings": {"width": 32, "height": 32, "view": "agent"},
         "algorithm": "translator",
         "settings": settings.to_dict(),
         "training": {"seed": 0},

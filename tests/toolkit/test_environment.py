@@ -1,7 +1,12 @@
 """Laws that every environment of Poise obeys."""
 
 import copy
+import math
 import pickle
+import re
+import textwrap
+from functools import partial
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -449,3 +454,131 @@ def test_copy_has_settings_appearance_and_images_of_the_original():
     assert np.array_equal(other.render(), env.render())
     first, second = (one.step(env.action_space.low)[0] for one in (env, other))
     assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+# The agent's image shows what the task depends on.
+
+
+def _pixels(observation):
+    return observation["pixels"] if isinstance(observation, dict) else observation
+
+
+MOVED_BODIES = {"poise/Cartpole-v0": [0], "poise/BollaRolla-v0": [0, 1]}
+"""Bodies in the plane whose position is a part of the state: cart, ball and plank."""
+
+
+def _planar_changes(env):
+    """Yield functions that move or turn one body each of an environment in the plane."""
+    bodies = list(env.space.bodies)
+    moved = MOVED_BODIES.get(env.spec.id, [])
+    for index in moved:
+        yield f"position of body {index}", partial(_shift, bodies[index])
+    for index, body in enumerate(bodies):
+        if not math.isinf(body.moment):  # A cart does not turn.
+            yield f"angle of body {index}", partial(setattr, body, "angle", body.angle + 0.3)
+
+
+def _shift(body):
+    body.position += (0.07, 0.0)
+
+
+def _spatial_changes(env):
+    """Yield a function that moves each joint and each free body of an environment in space."""
+    client = env._client
+    for body in range(client.getNumBodies()):
+        is_free = client.getDynamicsInfo(body, -1)[0] > 0 or body in env._targets
+        if is_free and not client.getNumJoints(body):
+            yield f"position of body {body}", partial(_move, client, body)
+    for name, joint in env.body.joints.items():
+        if "tip" not in name and "gripper" not in name and name != "J6":  # Round about its axis.
+            yield name, partial(_turn, client, env.body.body_id, joint)
+
+
+def _move(client, body):
+    x, y, z = client.getBasePositionAndOrientation(body)[0]
+    client.resetBasePositionAndOrientation(body, (x, y - 0.1, z), (0, 0, 0, 1))
+
+
+def _turn(client, body, joint):
+    angle = client.getJointState(body, joint)[0]
+    client.resetJointState(body, joint, angle - 0.4)
+
+
+TASKS = [
+    *((env_id, {}) for env_id in OUR_IDS),
+    ("poise/Arm7-v0", {"task": "lift"}),
+    ("poise/Humanoid3D-v0", {"task": "walk"}),
+]
+
+
+@pytest.mark.parametrize(("env_id", "task"), TASKS)
+def test_each_part_of_the_state_changes_the_agents_image(env_id, task):
+    if env_id not in OUR_IDS:
+        pytest.skip("needs pybullet")
+    env = bare(env_id, render_mode="rgb_array", view="agent", width=64, height=64, **task)
+    changes = _planar_changes if isinstance(env, PlanarEnvironment) else _spatial_changes
+    env.reset(seed=1)
+    names = [name for name, _ in changes(env)]
+    assert names
+    for index, name in enumerate(names):
+        env.reset(seed=1)
+        before = env.render()
+        list(changes(env))[index][1]()
+        if not isinstance(env, PlanarEnvironment):
+            env.detect_collisions()
+        env.read_state()
+        assert not np.array_equal(env.render(), before), name
+        np.testing.assert_array_equal(env.render(), env.render_observation(64, 64))
+    env.close()
+
+
+@EVERY
+def test_each_object_and_target_changes_what_an_agent_with_pixels_observes(env_id):
+    """Also where its number changes: the image of another episode's target is another one."""
+    env_class = type(bare(env_id))
+    names = {signal.name for signal in env_class.OBSERVATION}
+    if "object" in names:
+        env = bare(env_id, observation="pixels", image_size=64)
+        env.reset(seed=0)
+        before = env.agent_observation()
+        env._place_object(np.random.default_rng(5))
+        assert not np.array_equal(env.agent_observation(), before)
+    if "target" in names:
+        for goal in ("state", "pixels", "both"):
+            env = bare(env_id, observation="pixels", goal=goal, image_size=64)
+            env.reset(seed=0)
+            before = env.agent_observation()
+            env.sample_target(np.random.default_rng(5))
+            after = env.agent_observation()
+            assert not data_equivalence(after, before, exact=True), goal
+            assert np.array_equal(_pixels(after)[..., :6], _pixels(before)[..., :6]), goal
+
+
+@pytest.mark.parametrize(
+    ("name", "id_name"), [("slider", "Slider"), ("spatial_slider", "SpatialSlider")]
+)
+def test_environment_of_the_contributing_page_obeys_gymnasium_and_shows_sky_and_ground(
+    name, id_name, tmp_path
+):
+    page = Path(__file__).parents[2] / "CONTRIBUTING.md"
+    blocks = re.findall(r"   ```python\n(.*?)   ```", page.read_text(encoding="utf-8"), re.DOTALL)
+    if id_name == "SpatialSlider":
+        pytest.importorskip("pybullet")
+    for file, block in zip(("slider.py", "spatial_slider.py"), blocks, strict=True):
+        (tmp_path / file).write_text(textwrap.dedent(block), encoding="utf-8")
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import gymnasium, numpy
+from gymnasium.utils.env_checker import check_env
+import {name}
+check_env(gymnasium.make("{id_name}-v0").unwrapped, skip_render_check=True)
+env = gymnasium.make("{id_name}-v0", render_mode="rgb_array", width=120, height=120)
+env.reset(seed=0)
+image = env.render().astype(int)
+assert image[0, 0].tolist() == [235, 242, 249] or image[0, 0].tolist() == [235, 242, 250], image[0]
+assert image[-1].mean() < 225, image[-1]
+assert numpy.ptp(image[..., 2]) > 100
+"""
+    result = python("-c", program)
+    assert result.returncode == 0, result.stderr

@@ -68,7 +68,7 @@ def test_frame_stack_is_oldest_first_and_repeats_first_image_at_start():
     env, plain = reacher(observation="pixels", goal="pixels", frame_stack=3), reacher()
     observed, _ = env.reset(seed=0)
     plain.reset(seed=0)
-    images = [plain.render_observation(16)] * 3
+    images = [plain.render_observation(16, 16)] * 3
     for _ in range(4):
         for age, image in enumerate(images[-3:]):
             np.testing.assert_array_equal(observed[..., 3 * age : 3 * age + 3], image)
@@ -77,7 +77,7 @@ def test_frame_stack_is_oldest_first_and_repeats_first_image_at_start():
         )
         observed = env.step(np.ones(2))[0]
         plain.step(np.ones(2))
-        images.append(plain.render_observation(16))
+        images.append(plain.render_observation(16, 16))
     assert not np.array_equal(observed[..., :3], observed[..., 6:9])
     np.testing.assert_array_equal(
         env.reset(seed=0)[0][..., :3], images[0], "the last episode's images are gone"
@@ -99,7 +99,7 @@ def test_goal_image_in_space_needs_target_given_by_angles(env_id):
     pixels, _ = env.reset(seed=1)
     assert not np.array_equal(pixels[..., -6:-3], pixels[..., -3:])
     env.set_joint_angles(env.target_angles)
-    np.testing.assert_array_equal(env.render_observation(16), pixels[..., -3:])
+    np.testing.assert_array_equal(env.render_observation(16, 16), pixels[..., -3:])
     assert env.agent_view.goal_image.image_distance() == 0.0
     env.set_target(np.array(env.pose).ravel())
     with pytest.raises(UserError, match="set by its points"):

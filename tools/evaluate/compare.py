@@ -24,7 +24,16 @@ from poise.tools.plot.statistics import (
 MAX_SUGGESTED_EPISODES = 10_000
 """Upper limit of the number of episodes that a verdict suggests."""
 
-RENDER_SETTINGS = {"width", "height", "hud", "show_markers", "camera", "shadows", "renderer"}
+RENDER_SETTINGS = {
+    "width",
+    "height",
+    "hud",
+    "show_markers",
+    "view",
+    "camera",
+    "shadows",
+    "renderer",
+}
 OBSERVATION_SETTINGS = {"observation", "goal", "translator", "image_size", "frame_stack"}
 """Settings of rendering and of observations: they do not change what a return means."""
 

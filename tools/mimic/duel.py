@@ -186,7 +186,7 @@ def make_duel(policy_run: Run, translator_run: Run, leader_mode: str, size: int,
     config = get_translator_config(translator_run)
     env_id = config["env"]
     env_settings = config["env_settings"]
-    image_env = make_render_env(env_id, env_settings, {})
+    image_env = make_render_env(env_id, env_settings, {"view": "agent"})
     is_3d = hasattr(unwrap_poise_env(image_env), "camera")
     render_size = min(size, MAX_RENDER_SIZE) if is_3d else size
     fast_rendering = {"shadows": False} if is_3d else {}
@@ -195,6 +195,7 @@ def make_duel(policy_run: Run, translator_run: Run, leader_mode: str, size: int,
         "width": render_size,
         "height": render_size,
         "show_markers": False,
+        "view": "people",
         "max_episode_steps": -1,
         **fast_rendering,
     }

@@ -53,7 +53,7 @@ class Mimic(Robot):
                 f"run {policy_name!r} moves {policy.config['env']}"
             )
         check_reads_pose_first(self.translator.settings, f"run {translator_name!r}")
-        image_env_settings = translator_config["env_settings"]
+        image_env_settings = {**translator_config["env_settings"], "view": "agent"}
         if "camera" in image_env_settings:
             render_settings = {"camera": image_env_settings["camera"], **render_settings}
         super().__init__(policy, size, **render_settings)
@@ -109,7 +109,8 @@ class Mimic(Robot):
         distance = task.error(self.pose, self._target_pose).metres
         if distance >= CORRECTION_RADIUS * task.position_tolerance:
             return
-        own_image = self.poise_env.render_observation(self.image_size[0])
+        height, width = self.image_size
+        own_image = self.poise_env.render_observation(width, height)
         own_reading = self.translator.translate(own_image[None])[0]
         difference = (self._raw_reading - own_reading)[: len(self.pose)]
         corrected_pose = self.find_feasible_pose(difference + self.pose)
@@ -153,7 +154,7 @@ class GoalImageRobot(Robot):
             "observation": "state",
             "goal": "state",
             "translator": "",
-            "show_markers": False,
+            "view": "agent",
             "width": pixels,
             "height": pixels,
         }

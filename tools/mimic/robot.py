@@ -80,7 +80,8 @@ class Robot(ABC):
                 raise UserError(
                     f"run {policy.path.name!r} cannot take poses: {self.env_id} has no targets"
                 )
-        render_settings = {"width": size, "height": size, "show_markers": True, **render_settings}
+        shown = {"width": size, "height": size, "show_markers": True, "view": "people"}
+        render_settings = {**shown, **render_settings}
         self.env: Env = make_render_env(self.env_id, settings, render_settings)
         self.poise_env = self.env.unwrapped
         limit = self.env.spec.max_episode_steps if self.env.spec else None

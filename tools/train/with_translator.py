@@ -43,7 +43,7 @@ def plan_translator(env: EnvDescription) -> dict[str, Any]:
         "env": env.env_id,
         "env_settings": {
             **env.settings,
-            "show_markers": False,
+            "view": "agent",
             "width": IMAGE_SIZE,
             "height": IMAGE_SIZE,
         },

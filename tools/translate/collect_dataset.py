@@ -90,11 +90,9 @@ def plan_dataset(
     randomization = AppearanceRandomization.for_env(
         randomize_appearance, poise_env.RANDOMIZABLE, env_id
     ).to_dict()
-    has_markers = "show_markers" in poise_env.SETTINGS.model_fields
-    hidden_markers = {"show_markers": False} if has_markers else {}
     plan = {
         "env": env_id,
-        "env_settings": {**settings, **hidden_markers, "width": size, "height": size},
+        "env_settings": {**settings, "view": "agent", "width": size, "height": size},
         "frames": frames,
         "sequence": sequence,
         "rate": poise_env.CONTROL_HZ,

@@ -12,6 +12,7 @@ from sample_policies import Hands
 from sample_runs import seeing_runs
 
 from poise.cli import main
+from poise.toolkit.appearance import BODY
 from poise.toolkit.media.video import read_video
 from poise.toolkit.media.window import Window
 from poise.toolkit.run import Run
@@ -98,6 +99,9 @@ def test_follower_in_the_mirrored_pose_is_rendered_as_the_leaders_reflection(env
     np.testing.assert_allclose(duel.mirror_pose(leader_pose), follower_pose, atol=1e-6)
     np.testing.assert_array_equal(duel.mirror_pose(duel.mirror_pose(leader_pose)), leader_pose)
     follower.settings = follower.settings.model_copy(update={"show_markers": False})
+    if hasattr(follower, "set_film_colours"):  # Left and right differ in colour.
+        for env in (duel.leader_env, follower):
+            env.set_film_colours(env.body, dict.fromkeys(env.body.links, BODY))
     for _ in range(2):
         views = duel.get_frame()[: 2 * SIZE - 24].astype(float)
         left, right = np.split(views, 2, axis=1)
@@ -116,7 +120,7 @@ def test_translator_gets_images_as_in_a_dataset_from_every_camera_position(tmp_p
     duel.mimic.estimate_pose = lambda image: images.append(image) or duel.mimic.pose
     duel.move_camera(0.3, 0.2, 3.0)
     duel.step()
-    env = make(env_id, "rgb_array", width=32, height=32, show_markers=False)
+    env = make(env_id, "rgb_array", width=32, height=32, view="agent")
     env.reset()
     env.unwrapped.set_joint_angles(np.array(duel.leader_env.angles))
     np.testing.assert_array_equal(images, [env.render()])

@@ -37,7 +37,7 @@ from poise.tools.translate.train import create_translator_run, train_translator
 
 REACHER = "poise/Reacher2D-v0"
 SIZE = (32, 32)
-IMAGE_SETTINGS = {"width": 32, "height": 32, "show_markers": False}
+IMAGE_SETTINGS = {"width": 32, "height": 32, "view": "agent"}
 WHITE = (255, 255, 255)
 
 
@@ -218,7 +218,7 @@ class FakeTranslator:
         return self.distort(self.poses[image.tobytes()])
 
     def translate(self, images):
-        np.testing.assert_array_equal(images, self.robot.poise_env.render_observation(32)[None])
+        np.testing.assert_array_equal(images, self.robot.poise_env.render_observation(32, 32)[None])
         self.own_readings += 1
         return self.distort(self.robot.pose)[None]
 
@@ -335,7 +335,7 @@ def test_video_with_known_poses_has_true_errors(robot):
 @pytest.mark.parametrize("env_id", TAKING)
 def test_joint_angles_that_are_set_give_the_pose_and_image_of_those_angles(env_id):
     needs_pybullet(env_id)
-    settings = {"width": 48, "height": 48, "show_markers": False, "reset_noise_scale": 0.0}
+    settings = {"width": 48, "height": 48, "view": "agent", "reset_noise_scale": 0.0}
     source = make(env_id, "rgb_array", **settings)
     copy = make(env_id, "rgb_array", **settings)
     pose_slice = slices(source.unwrapped.OBSERVATION)["pose"]

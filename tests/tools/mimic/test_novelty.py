@@ -14,7 +14,7 @@ from poise.tools.mimic.novelty import MAX_NOVELTY, find_novel_targets, make_nove
 from poise.tools.mimic.targets import Target, draw_template, sample_targets
 
 SIZE = 48
-SETTINGS = {"width": SIZE, "height": SIZE, "show_markers": False}
+SETTINGS = {"width": SIZE, "height": SIZE, "view": "agent"}
 RECOLOURED = AppearanceRandomization(colours=1.0, background=1.0)
 
 

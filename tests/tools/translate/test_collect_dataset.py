@@ -45,7 +45,7 @@ def test_dataset_has_the_planned_shape_and_card(reacher):
 
 
 def test_first_frame_of_each_episode_equals_the_environment_at_its_seed(reacher):
-    env = make("poise/Reacher2D-v0", "rgb_array", width=32, height=32, show_markers=False)
+    env = make("poise/Reacher2D-v0", "rgb_array", width=32, height=32, view="agent")
     for episode in range(10):
         row = int(np.flatnonzero(reacher.episodes == episode)[0])
         observation, _ = env.reset(seed=FIRST_EPISODE_SEED + episode)
@@ -127,7 +127,7 @@ def test_random_motion_covers_the_joint_space_evenly(tmp_path):
 def test_frames_show_the_body_without_its_target(env_id, tmp_path):
     pytest.importorskip("pybullet")
     data = collect_dataset(plan(env_id, frames=4, sequence=2, size=48), tmp_path / "space", jobs=1)
-    env = make(env_id, "rgb_array", width=48, height=48, show_markers=False)
+    env = make(env_id, "rgb_array", width=48, height=48, view="agent")
     env.reset(seed=FIRST_EPISODE_SEED)
     np.testing.assert_array_equal(data.load_frames(np.array([0]))[0], env.render())
     env_with_markers = make(env_id, "rgb_array", width=48, height=48)
