@@ -119,8 +119,10 @@ def episodes_option(help_text: str, default: int, low: int, high: int) -> Callab
     )
 
 
+DEFAULT_RUNS_DIR = Path("runs")
+
 RUNS_DIR = path_option(
-    "--runs-dir", default=Path("runs"), show_default=True, help="Folder of the runs."
+    "--runs-dir", default=DEFAULT_RUNS_DIR, show_default=True, help="Folder of the runs."
 )
 
 
@@ -307,7 +309,19 @@ def _deciding_trust(options: dict[str, Any]) -> AbstractContextManager[None]:
     from poise.toolkit.registry import deciding_trust
 
     is_trusted = options.pop("trust")
-    return deciding_trust(lambda module, file: is_trusted or _ask_for_trust(module, file))
+    runs_dir = options.get("runs_dir", DEFAULT_RUNS_DIR)
+    return deciding_trust(
+        lambda module, file: (
+            is_trusted or _is_used_by_a_run(module, runs_dir) or _ask_for_trust(module, file)
+        )
+    )
+
+
+def _is_used_by_a_run(module: str, runs_dir: Path) -> bool:
+    """Return whether the user has trained in an environment of this module: its code ran then."""
+    from poise.toolkit.run import list_modules
+
+    return module in list_modules(runs_dir)
 
 
 def _has_terminal() -> bool:

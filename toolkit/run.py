@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -349,6 +350,19 @@ class Run:
             for folder in _step_folders(self.path / name):
                 if parse_step(folder) < step and parse_step(folder) not in steps:
                     checkpoint.remove(folder)
+
+
+def list_modules(runs_dir: Path) -> set[str]:
+    """Return the modules of the environments in which the runs of a folder were trained."""
+    modules = set()
+    for config in runs_dir.glob("*/config.json"):
+        if config.parent.is_symlink() or config.is_symlink():
+            continue  # It may lead elsewhere.
+        with suppress(UserError):
+            module, colon, _ = str(read_json_mapping(config).get("env", "")).partition(":")
+            if colon:
+                modules.add(module)
+    return modules
 
 
 def _unknown_run_error(runs_dir: Path, name: str) -> UserError:

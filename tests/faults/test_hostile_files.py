@@ -289,6 +289,14 @@ def foreign(module, trained, elsewhere) -> dict[str, list[str | Path]]:
     }
 
 
+def test_tape_of_the_module_of_an_own_run_needs_no_trust(foreign):
+    own = Path("runs", "own")
+    own.mkdir(parents=True)
+    (own / "config.json").write_text((Path(foreign["evaluate"][1]) / "config.json").read_text())
+    invoke(*foreign["replay"])
+    assert code_ran()
+
+
 def test_file_from_elsewhere_imports_no_module_unless_trusted(foreign):
     for words in foreign.values():
         assert_one_line(invoke(*words), 2, "--trust")
