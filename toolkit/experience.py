@@ -145,11 +145,10 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True)
 class EpisodeStats:
-    """Return, length (steps) and success of a finished episode."""
+    """Return and length (steps) of a finished episode."""
 
     total_reward: float
     length: int
-    is_success: bool
 
 
 class EnvBatch:
@@ -183,7 +182,6 @@ class EnvBatch:
         self._episode_indices = [0] * num_envs
         self._actions: list[list[Array]] = [[] for _ in range(num_envs)]
         self._total_rewards = [0.0] * num_envs
-        self._successes = [False] * num_envs
         for index, env in enumerate(self.envs, first_env_index):
             unwrap_learner_env(env).label = f"environment {index}"
         self.observation = np.stack([self._reset_env(index) for index in range(num_envs)])
@@ -204,17 +202,14 @@ class EnvBatch:
         truncated = np.zeros(num_envs, bool)
         for index, env in enumerate(self.envs):
             self._status.env_index = self.first_env_index + index
-            successor, reward, terminated[index], truncated[index], info = env.step(action[index])
+            successor, reward, terminated[index], truncated[index], _ = env.step(action[index])
             next_observation[index] = successor
             rewards[index] = reward
             self._actions[index].append(action[index])
             self._total_rewards[index] += float(reward)
-            self._successes[index] |= bool(info.get("success", False))
             if terminated[index] or truncated[index]:
                 length = len(self._actions[index])
-                self.finished_episodes.append(
-                    EpisodeStats(self._total_rewards[index], length, self._successes[index])
-                )
+                self.finished_episodes.append(EpisodeStats(self._total_rewards[index], length))
         self.observation = next_observation
         if self.finished_episodes:
             self.observation = next_observation.copy()
@@ -246,10 +241,9 @@ class EnvBatch:
             self._episode_indices[index] = state["episode"][index]
             self.observation[index] = self._reset_env(index)
             for action in state.get(f"actions_{self.first_env_index + index}", ()):
-                self.observation[index], reward, _, _, info = env.step(action)
+                self.observation[index], reward, _, _, _ = env.step(action)
                 self._actions[index].append(action)
                 self._total_rewards[index] += float(reward)
-                self._successes[index] |= bool(info.get("success", False))
                 self._status.progress += 1
         if not np.array_equal(self.observation, state["observation"]):
             raise WorkError(
@@ -265,7 +259,6 @@ class EnvBatch:
     def _reset_env(self, index: int) -> Array:
         self._actions[index] = []
         self._total_rewards[index] = 0.0
-        self._successes[index] = False
         seed_sequence = np.random.SeedSequence(
             [self.seed, self.first_env_index + index, self._episode_indices[index]]
         )
