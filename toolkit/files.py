@@ -416,7 +416,10 @@ class ErrorTrackingFile:
 
     def close(self) -> None:
         """Close the file. Closing twice is no error."""
-        self._try(self._file.close)
+        try:
+            self._file.close()
+        except OSError as error:
+            self._error = self._error or error
 
     def raise_pending_error(self) -> None:
         """Raise the first error, with the file's name."""
