@@ -1043,14 +1043,20 @@ def images_to_video(folder: Path, **options: Any) -> None:
 
 @main.command(
     short_help="what works on this machine",
-    examples=("poise doctor",),
+    examples=("poise doctor", "poise doctor --report"),
 )
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Print a text for a bug report: versions, machine, last run; no names, no folders.",
+)
+@RUNS_DIR
 @report_errors
-def doctor() -> None:
+def doctor(report: bool, runs_dir: Path) -> None:
     """Check this machine: packages, rendering, videos, window, devices."""
-    from poise.tools.doctor import show_doctor
+    from poise.tools.doctor import show_doctor, show_report
 
-    sys.exit(show_doctor())
+    sys.exit(show_report(runs_dir) if report else show_doctor())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ plain values in `values.json`; the group `buffer` has a .npy file per array, sin
 `manifest.json`, written last, holds the size and the sha256 of every file.
 """
 
-import errno
 import json
 import shutil
 import stat
@@ -25,6 +24,7 @@ from poise.toolkit.files import (
     read_array,
     read_json_mapping,
     sha256,
+    write_array,
 )
 from poise.toolkit.process import temporary_path
 
@@ -59,9 +59,7 @@ def save(folder: Path, state: State) -> None:
             partial.replace(folder)
             fsync(folder.parent)
     except OSError as error:
-        # numpy counts the bytes that a full disk did not take, and gives no other reason.
-        reason = error.strerror or f"it was not written whole, is the disk full? ({error})"
-        raise OSError(error.errno or errno.EIO, reason, str(folder)) from None
+        raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
 def remove(folder: Path) -> None:
@@ -169,7 +167,7 @@ def _write_group(folder: Path, group: str, values: Mapping[str, Any]) -> None:
     _write_json(folder / "values.json", plain_values)
     if group == BUFFER_GROUP:
         for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            write_array(folder / f"{name}.npy", array)
     elif arrays:
         (folder / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays))
 

@@ -26,6 +26,7 @@ from poise.toolkit.files import (
     read_array,
     read_json_mapping,
     sha256,
+    write_array,
     write_json,
 )
 from poise.toolkit.process import temporary_path
@@ -82,7 +83,7 @@ class Shard(NamedTuple):
             partial.mkdir(parents=True, exist_ok=True)
             for name, values in self._asdict().items():
                 path = partial / f"{name}.npy"
-                np.save(path, values)
+                write_array(path, values)
                 fsync(path)
             fsync(partial)
             partial.replace(folder)

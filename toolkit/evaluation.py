@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from poise.toolkit.conversion import InvalidValueError, to_flag
 from poise.toolkit.experience import Policy, PolicyFunction, as_policy
 from poise.toolkit.registry import Env, get_reward_threshold, make_env, unwrap_poise_env
 from poise.toolkit.run import Run
@@ -30,8 +31,19 @@ SUCCESS_KEYS = ("success", "is_success")
 
 
 def read_success(info: Mapping[str, Any]) -> bool | None:
-    """Return whether an environment reports a success in a step; None where it reports neither."""
-    return merge_reports(bool(info[key]) for key in SUCCESS_KEYS if key in info)
+    """Return whether an environment reports a success in a step; None where it reports neither.
+
+    What is no truth value, a text or an array of several, is no report.
+    """
+    return merge_reports(_read_flag(info[key]) for key in SUCCESS_KEYS if key in info)
+
+
+def _read_flag(value: Any) -> bool | None:
+    """Return True, False or None for what is neither."""
+    try:
+        return to_flag("success", value)
+    except InvalidValueError:
+        return None
 
 
 def merge_reports(reports: Iterable[bool | None]) -> bool | None:

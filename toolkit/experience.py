@@ -145,11 +145,10 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True)
 class EpisodeStats:
-    """Return, length (steps) and success of a finished episode."""
+    """Return and length (steps) of a finished episode."""
 
     total_reward: float
     length: int
-    is_success: bool
 
 
 class EnvBatch:
@@ -183,7 +182,6 @@ class EnvBatch:
         self._episode_indices = [0] * num_envs
         self._actions: list[list[Array]] = [[] for _ in range(num_envs)]
         self._total_rewards = [0.0] * num_envs
-        self._successes = [False] * num_envs
         for index, env in enumerate(self.envs, first_env_index):
             unwrap_learner_env(env).label = f"environment {index}"
         self.observation = np.stack([self._reset_env(index) for index in range(num_envs)])
@@ -204,28 +202,24 @@ class EnvBatch:
         rewards = np.empty(num_envs, np.float32)
         terminated = np.zeros(num_envs, bool)
         truncated = np.zeros(num_envs, bool)
-        outcomes = []
+        exact_rewards = []
         for index, env in enumerate(self.envs):
             self._status.env_index = self.first_env_index + index
-            successor, reward, terminated[index], truncated[index], info = env.step(action[index])
+            successor, reward, terminated[index], truncated[index], _ = env.step(action[index])
             next_observation[index] = successor
             rewards[index] = reward
-            outcomes.append((float(reward), bool(info.get("success", False))))
+            exact_rewards.append(float(reward))  # Returns are sums of float64.
         ended = np.flatnonzero(terminated | truncated).tolist()
         first_observations = [
             self._start_episode(index, self._episode_indices[index] + 1) for index in ended
         ]
 
         # No environment has failed: until here the state was that of the step before.
-        for index, (reward, is_success) in enumerate(outcomes):
+        for index, reward in enumerate(exact_rewards):
             self._actions[index].append(action[index])
             self._total_rewards[index] += reward
-            self._successes[index] |= is_success
         self.finished_episodes = [
-            EpisodeStats(
-                self._total_rewards[index], len(self._actions[index]), self._successes[index]
-            )
-            for index in ended
+            EpisodeStats(self._total_rewards[index], len(self._actions[index])) for index in ended
         ]
         self.observation = next_observation.copy() if ended else next_observation
         for index, first_observation in zip(ended, first_observations, strict=True):
@@ -257,10 +251,9 @@ class EnvBatch:
             self._episode_indices[index] = state["episode"][index]
             self.observation[index] = self._reset_env(index)
             for action in state.get(f"actions_{self.first_env_index + index}", ()):
-                self.observation[index], reward, _, _, info = env.step(action)
+                self.observation[index], reward, _, _, _ = env.step(action)
                 self._actions[index].append(action)
                 self._total_rewards[index] += float(reward)
-                self._successes[index] |= bool(info.get("success", False))
                 self._status.progress += 1
         if not np.array_equal(self.observation, state["observation"]):
             raise WorkError(
@@ -280,7 +273,6 @@ class EnvBatch:
     def _clear_episode(self, index: int) -> None:
         self._actions[index] = []
         self._total_rewards[index] = 0.0
-        self._successes[index] = False
 
     def _start_episode(self, index: int, episode_index: int) -> Array:
         """Reset an environment with the seed of an episode; return its first observation (O,)."""

@@ -96,6 +96,16 @@ def write_json(path: Path, values: Any) -> Path:
     return write_text(path, json.dumps(values, indent=2) + "\n")
 
 
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write a .npy file without pickles; an OSError names `path`."""
+    try:
+        np.save(path, array, allow_pickle=False)
+    except OSError as error:
+        # numpy counts the bytes that a full disk did not take, and gives no other reason.
+        reason = error.strerror or f"it was not written whole, is the disk full? ({error})"
+        raise OSError(error.errno or errno.EIO, reason, str(path)) from None
+
+
 def sha256(path: Path) -> str:
     """Return the sha256 of a regular file, in hexadecimal."""
     check_regular_file(path)
@@ -426,7 +436,10 @@ class ErrorTrackingFile:
 
     def close(self) -> None:
         """Close the file. Closing twice is no error."""
-        self._try(self._file.close)
+        try:
+            self._file.close()
+        except OSError as error:
+            self._error = self._error or error
 
     def raise_pending_error(self) -> None:
         """Raise the first error, with the file's name."""

@@ -1,9 +1,12 @@
 """The command `poise doctor`: check whether what Poise needs works on this machine."""
 
+import getpass
 import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +16,11 @@ import numpy as np
 
 from poise.envs3d import advise_installation
 from poise.toolkit.console import Console, make_table
+from poise.toolkit.errors import UserError, WorkError, printable
 from poise.toolkit.media.video import VideoRecorder, read_video
 from poise.toolkit.process import count_cores
 from poise.toolkit.registry import make_env
+from poise.toolkit.run import Run, parse_step
 
 REQUIRED_PACKAGES = (
     "numpy",
@@ -28,6 +33,12 @@ REQUIRED_PACKAGES = (
     "pillow",
     "matplotlib",
     "tensorboard",
+)
+
+
+REPORTED_PACKAGES = (
+    *("poise", "torch", "numpy", "gymnasium", "pymunk", "pygame-ce", "pygame", "pybullet"),
+    *("safetensors", "pydantic", "av", "pillow", "matplotlib", "tensorboard"),
 )
 
 
@@ -50,6 +61,84 @@ def show_doctor() -> int:
     rows += [(check.name, "ok" if check.passed else "no", check.detail) for check in optional]
     Console().print(make_table("Poise on this machine", ("check", "", ""), rows))
     return 0 if all(check.passed for check in required) else 1
+
+
+def show_report(runs_dir: Path) -> int:
+    """Print one block of text for a bug report; return what `show_doctor` returns.
+
+    It names no user, no computer and no folder.
+    """
+    required = [*_check_required()]
+    failures = [check for check in required if not check.passed]
+    lines = [
+        f"python: {platform.python_version()}",
+        *(f"{name}: {_get_version(name)}" for name in REPORTED_PACKAGES),
+        f"platform: {platform.platform()}",
+        f"cores: {count_cores()}",
+        f"display: {_find_display()}",
+        *(f"fails: {check.name}: {check.detail}" for check in failures),
+        *(f"last run: {line}" for line in _describe_last_run(runs_dir)),
+    ]
+    print("\n".join(_remove_personal_names(printable(line, 1000)) for line in lines))
+    return 1 if failures else 0
+
+
+def _get_version(package: str) -> str:
+    """Return the version of a package, or that it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _find_display() -> str:
+    """Return by what a window would be shown; the name of a display may hold a computer's."""
+    driver = os.environ.get("SDL_VIDEODRIVER")
+    if driver is not None:
+        return f"SDL_VIDEODRIVER={driver}"
+    if platform.system() != "Linux":
+        return "of the system"
+    displays = {"WAYLAND_DISPLAY": "Wayland", "DISPLAY": "X11"}
+    return next((name for key, name in displays.items() if os.environ.get(key)), "none")
+
+
+def _describe_last_run(runs_dir: Path) -> Iterator[str]:
+    """Describe the run that was written last, but for its name, which the user chose."""
+    configs = sorted(runs_dir.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    if not configs:
+        yield "none"
+        return
+    run = Run(configs[-1].parent)
+    try:
+        config = run.config
+        yield f"{config['algorithm']} in {config['env']} on {config['device']}"
+        summary = run.summary()
+    except (UserError, WorkError) as error:
+        yield f"cannot be read: {str(error).replace(str(run.path), 'RUN')}"
+        return
+    training = config["training"]
+    shown = ("steps", "seed", "num_envs", "num_workers")
+    yield ", ".join(f"{key} {training[key]}" for key in shown if key in training)
+    yield ", ".join(f"{key} {value}" for key, value in config.get("versions", {}).items())
+    steps = [str(parse_step(folder)) for folder in run.checkpoints()]
+    yield f"checkpoints at steps {', '.join(steps)}" if steps else "no checkpoint"
+    results = ("steps", "episodes", "solved", "interrupted", "eval/return")
+    found = [f"{key} {summary[key]}" for key in results if key in summary]
+    yield f"ended with {', '.join(found)}" if summary else "has not ended: no summary.json"
+
+
+def _remove_personal_names(text: str) -> str:
+    """Return a text in which the home folder, the user and this computer are not named."""
+    names = {"folder": str(Path.cwd()), "home": str(Path.home()), "host": socket.gethostname()}
+    try:
+        names["user"] = getpass.getuser()
+    except (OSError, KeyError):
+        names["user"] = ""  # Some containers run without one.
+    for kind, name in names.items():
+        if len(name) > 1:
+            whole_name = rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
+            text = re.sub(whole_name, f"<{kind}>", text, flags=re.IGNORECASE)
+    return text
 
 
 def _check_required() -> Iterator[Check]:

@@ -1,12 +1,16 @@
-"""An environment may raise anything in any method: one line, the right exit code, nothing lost."""
+"""An environment may raise or give anything: one line, the right exit code, nothing lost."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from commands import assert_one_line, invoke
-from ill_behaved import ERRORS, METHODS
+from ill_behaved import ERRORS, FAULTS, METHODS
+
+from poise.toolkit import checkpoint
+from poise.toolkit.run import Run
 
 ENV = "ill_behaved:IllBehaved-v0"
 SMALL = [
@@ -90,3 +94,58 @@ def test_training_whose_film_fails_is_complete(error, elsewhere):
     summary = json.loads(Path("runs/run/summary.json").read_text())
     assert summary["steps"] == 32 and summary["interrupted"] is None
     assert not list(Path("runs/run/videos").glob("*"))
+
+
+# Values.
+
+VALUED = "ill_behaved:IllValued-v0"
+SAVED = ["--set", "checkpoint_every=8", "--num-envs", "1"]
+REFUSED = [
+    (kind, name)
+    for kind in ("reset observation", "step observation", "reset", "step")
+    for name in FAULTS[kind][1]
+]
+
+
+def train_with(kind: str, name: str, *words: str) -> Result:
+    """Train in an environment whose second episode and later ones have a fault."""
+    options = ["--env-set", f"kind={kind}", "--env-set", f"name={name}", "--no-video"]
+    return invoke("train", VALUED, *SMALL, *SAVED, *options, *words)
+
+
+def assert_finite(run: Run) -> None:
+    """Assert that every checkpoint is whole, and all of its numbers are finite."""
+    for folder in run.checkpoints():
+        for group in checkpoint.load(folder).values():
+            for value in group.values():
+                if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                    assert np.isfinite(value).all(), folder
+
+
+@pytest.mark.parametrize(("kind", "name"), REFUSED)
+def test_value_that_does_not_fit_ends_training_with_one_line(kind, name, elsewhere):
+    result = train_with(kind, name)
+    assert_one_line(result, 1, "IllValued-v0" if "IllValued" in result.stderr else "environment 0")
+    assert "seed" in result.stderr and "episode 1" in result.stderr
+    assert_finite(Run(elsewhere / "runs" / "run"))
+
+
+@pytest.mark.parametrize("name", FAULTS["harmless"][1])
+def test_value_that_can_be_taken_does_not_end_training(name, elsewhere):
+    result = train_with("harmless", name)
+    assert result.exit_code == 0, (result.output, result.exception)
+    run = Run(elsewhere / "runs" / "run")
+    assert run.summary()["steps"] == 32
+    assert_finite(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS["process"][1])
+def test_environment_that_ends_its_worker_is_named_and_its_training_saved(name, elsewhere):
+    words = ["--num-envs", "2", "--num-workers", "2", "--set", "worker_timeout=3"]
+    result = train_with("process", name, *words)
+    assert_one_line(result, 1, "everything up to step")
+    assert "seed" in result.stderr
+    run = Run(elsewhere / "runs" / "run")
+    assert run.load_checkpoint("latest")[1]["progress"]["step"] >= 10
+    assert_finite(run)

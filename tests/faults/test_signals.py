@@ -249,6 +249,34 @@ def test_no_process_outlasts_a_command_that_is_killed(start, name):
     command.wait_for_no_process()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
+def test_training_whose_worker_dies_or_stands_still_is_saved_and_ends(start, number):
+    """Within 30 s: a worker that stands still is found after `worker_timeout`."""
+    command = start("workers")
+    command.wait_until_at_work()
+    pid = command.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    workers = [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+    assert len(workers) == 2
+    os.kill(workers[-1], number)
+    output = command.process.communicate(timeout=WAIT)[0]
+    assert command.process.returncode == 1 and "Traceback" not in output, output
+    assert "everything up to step" in output.splitlines()[-1]
+    command.wait_for_no_process()
+    run = Run(command.folder / "runs" / "new")
+    step = run.load_checkpoint("latest")[1]["progress"]["step"]
+    assert step > 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(command.folder)
+        result = invoke("train", "--resume", "new", "--steps", str(step + 64), "--no-video")
+    assert result.exit_code == 0, result.output
+
+
 IN_TERMINAL = """
 import fcntl, runpy, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -9,6 +9,8 @@ import numpy as np
 from sample_envs import bare
 
 import poise  # noqa: F401  (registers the environments)
+from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, open_file_logger
+from poise.toolkit.run import Run
 
 SMALL_SETTINGS = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 30, "buffer_size": 500}
 
@@ -76,10 +78,51 @@ def records_of(run: Any) -> dict[str, list[dict[str, str]]]:
     return records
 
 
+def train_in(path: Path, stop_at: int | None = None) -> None:
+    """Train from the latest checkpoint on, as a session does: rows, policies, checkpoints.
+
+    Steps 1 to 24, a checkpoint every 4, a new best at 4 and 16; `stop_at` is a signal's step.
+    """
+    run = Run(path)
+    state: dict[str, dict[str, Any]] = {}
+    if run.checkpoints():
+        state = run.resume(["policy", "progress", "logs"])
+    step = state["progress"]["step"] if state else 0
+    weight = state["policy"]["w"] if state else np.zeros(3)
+    with open_file_logger(path, step, state.get("logs")) as logger:
+        if step == 0:
+            run.save_policy(0, {"w": weight})
+        while step < 24 and step != stop_at:
+            step += 1
+            weight = weight * 1.5 + step
+            logger(step, 0.0, {EPISODE: step, RETURN: weight[0], LENGTH: 1})
+            logger(step, 0.0, {"losses/b": weight[1], "losses/a": 0.5})
+            is_planned = step % 4 == 0
+            if is_planned or step == stop_at:
+                best_step = 16 if step >= 16 else 4
+                state = {
+                    "policy": {"w": weight},
+                    "progress": {"step": step},
+                    "logs": logger.flush(),
+                }
+                if is_planned:
+                    run.save_policy(step, {"w": weight}, max_policies=4)
+                run.save_checkpoint(step, state, best_step, is_extra=not is_planned)
+    run.write("summary.json", {"steps": step})
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Return the bytes of a run's files by name, without what belongs to one process."""
+    return {
+        file.relative_to(path).as_posix(): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and not file.name.startswith(("events.", ".lock"))
+    }
+
+
 def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
     """Make an untrained policy `mover` and an untrained translator `eye` of 32 x 32 pixels."""
     from poise.algos.translator import Translator, TranslatorSettings
-    from poise.toolkit.run import Run
     from poise.toolkit.spaces import slices
     from poise.tools.train.plan import TrainRequest
     from poise.tools.train.session import start_training

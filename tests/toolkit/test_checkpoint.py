@@ -1,9 +1,7 @@
 """Checkpoints and run folders: atomic writes, verified reads, and recovery from damage."""
 
-import builtins
 import contextlib
 import errno
-import io
 import itertools
 import json
 import os
@@ -18,15 +16,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from disks import Killed, KillSwitch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from processes import HELPERS, python
+from sample_runs import contents, train_in
 
 from poise.toolkit import checkpoint
 from poise.toolkit.checkpoint import DamagedCheckpointError
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, open_file_logger
 from poise.toolkit.run import MAX_POLICIES, Run, parse_step
 
 STATE: dict[str, dict[str, Any]] = {
@@ -712,76 +711,6 @@ def test_damaged_checkpoints_do_not_displace_new_ones(tmp_path):
 
 
 # A training that is killed between any two file operations.
-
-
-class Killed(BaseException):
-    """The end of a process: nothing after it may change a file."""
-
-
-class KillSwitch:
-    """Count operations that change files; from operation `number` on, each of them fails."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, number: float) -> None:
-        self.count = 0
-        self.number = number
-        for name in ("mkdir", "unlink", "rmdir", "replace", "rename"):
-            patch.setattr(os, name, self._wrap(getattr(os, name)))
-        patch.setattr(os, "fsync", self._wrap(lambda descriptor: None))
-        for module in (io, builtins):
-            patch.setattr(module, "open", self._wrap(open, is_open=True))
-
-    def _wrap(self, function: Callable[..., Any], *, is_open: bool = False) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            mode = args[1] if len(args) > 1 else kwargs.get("mode", "r")
-            if not is_open or set(str(mode)) & set("wax+"):
-                self.count += 1
-                if self.count >= self.number:
-                    raise Killed
-            return function(*args, **kwargs)
-
-        return call
-
-
-def train_in(path: Path, stop_at: int | None = None) -> None:
-    """Train from the latest checkpoint on, as a session does: rows, policies, checkpoints.
-
-    Steps 1 to 24, a checkpoint every 4, a new best at 4 and 16; `stop_at` is a signal's step.
-    """
-    run = Run(path)
-    state: dict[str, dict[str, Any]] = {}
-    if run.checkpoints():
-        state = run.resume(["policy", "progress", "logs"])
-    step = state["progress"]["step"] if state else 0
-    weight = state["policy"]["w"] if state else np.zeros(3)
-    with open_file_logger(path, step, state.get("logs")) as logger:
-        if step == 0:
-            run.save_policy(0, {"w": weight})
-        while step < 24 and step != stop_at:
-            step += 1
-            weight = weight * 1.5 + step
-            logger(step, 0.0, {EPISODE: step, RETURN: weight[0], LENGTH: 1})
-            logger(step, 0.0, {"losses/b": weight[1], "losses/a": 0.5})
-            is_planned = step % 4 == 0
-            if is_planned or step == stop_at:
-                best_step = 16 if step >= 16 else 4
-                state = {
-                    "policy": {"w": weight},
-                    "progress": {"step": step},
-                    "logs": logger.flush(),
-                }
-                if is_planned:
-                    run.save_policy(step, {"w": weight}, max_policies=4)
-                run.save_checkpoint(step, state, best_step, is_extra=not is_planned)
-    run.write("summary.json", {"steps": step})
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    """Return the bytes of a run's files by name, without what belongs to one process."""
-    return {
-        file.relative_to(path).as_posix(): file.read_bytes()
-        for file in path.rglob("*")
-        if file.is_file() and not file.name.startswith(("events.", ".lock"))
-    }
 
 
 def assert_kill_is_harmless(path: Path, whole: dict[str, bytes], numbers: Iterable[int]) -> None:

@@ -1,5 +1,6 @@
 """Readers with limits: what a file holds is checked before it is used."""
 
+import gc
 import io
 import json
 import os
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import files_up_to
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from poise.toolkit.files import (
     MAX_DEPTH,
     MAX_TEXT_BYTES,
     MAX_YAML_BYTES,
+    ErrorTrackingFile,
     open_table,
     parse_json,
     parse_yaml,
@@ -200,3 +203,18 @@ def test_array_is_read_as_it_was_saved(mapped, tmp_path):
         (tmp_path / "a.npy").write_bytes(buffer.getvalue())
         read = read_array(tmp_path / "a.npy", mapped=mapped)
         assert np.array_equal(read, array) and read.dtype == array.dtype
+
+
+def test_file_that_tracks_errors_is_closed_after_one(tmp_path):
+    """An open file would be a ResourceWarning, which is an error."""
+    file = ErrorTrackingFile(tmp_path / "film")
+    with files_up_to(10):
+        for _ in range(3):
+            assert file.write(b"0" * 8) == 8
+        file.close()
+        file.close()
+    with pytest.raises(OSError, match="File too large") as error:
+        file.raise_pending_error()
+    assert error.value.filename == str(tmp_path / "film")
+    del file, error
+    gc.collect()

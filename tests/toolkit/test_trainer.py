@@ -396,6 +396,10 @@ def test_evaluation_of_a_third_party_environment_has_no_reward_terms():
         ({"success": np.False_}, False),
         ({"is_success": 1.0}, True),
         ({"is_success": False, "success": True}, True),
+        ({"success": np.array([True, False])}, None),
+        ({"success": "no"}, None),
+        ({"success": float("nan"), "is_success": np.array([0])}, False),
+        ({"is_success": None}, None),
     ],
 )
 def test_success_is_read_under_both_names(info, expected):

@@ -1,12 +1,14 @@
 """The doctor names what is wrong with this machine, and the mend."""
 
 import importlib.util
+import socket
 import sys
 from pathlib import Path
 
 import pygame
 import pytest
 from commands import invoke
+from sample_runs import start_run
 
 import poise.envs3d
 from poise.envs3d import advise_installation
@@ -78,3 +80,61 @@ def test_doctor_names_a_pygame_that_lies_over_pygame_ce(monkeypatch, capsys):
     row = next(line for line in output.splitlines() if line.startswith("pygame-ce"))
     assert " ok " not in row
     assert "pip uninstall pygame" in output and "--force-reinstall pygame-ce" in output
+
+
+# The report for bug reports.
+
+
+@pytest.fixture
+def person(tmp_path, monkeypatch):
+    """Make this the computer `zebra-9` of the user `quagga`, who works in their home folder."""
+    home = tmp_path / "quagga"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(socket, "gethostname", lambda: "zebra-9")
+    monkeypatch.setenv("DISPLAY", "zebra-9:0")
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.setenv(name, "quagga")
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+def report_of(person: Path, code: int = 0) -> str:
+    """Return the report, in which this user, computer and folder must not be named."""
+    result = invoke("doctor", "--report")
+    assert result.exit_code == code and not result.stderr, (result.output, result.exception)
+    for name in ("quagga", "zebra", str(person), str(person.parent)):
+        assert name not in result.output
+    return result.output
+
+
+def test_report_gives_versions_machine_and_the_state_of_the_last_run(person):
+    report = report_of(person)
+    packages = ("poise", "torch", "numpy", "gymnasium", "pymunk", "pygame-ce", "pybullet")
+    for name in ("python", *packages, "platform", "cores"):
+        assert f"\n{name}: " in f"\n{report}"
+    assert "display: X11" in report and "last run: none" in report
+    start_run(person / "runs", "quagga-1", steps=60)
+    report = report_of(person)
+    assert "last run: sac in poise/Cartpole-v0 on cpu" in report
+    assert "steps 60, seed 0" in report and "checkpoints at steps 50, 60" in report
+    assert "ended with steps 60, " in report
+    (person / "runs" / "quagga-1" / "summary.json").unlink()
+    assert "has not ended" in report_of(person)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"env": "quagga:Zebra-v0"}'])
+def test_report_of_a_run_that_cannot_be_read_says_so_and_names_no_folder(person, content):
+    folder = person / "runs" / "quagga-1"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(content, encoding="utf-8")
+    assert "last run: cannot be read: RUN/config.json" in report_of(person)
+
+
+def test_report_names_what_fails_without_the_folders_in_it(person, monkeypatch):
+    def fail():
+        raise OSError(f"cannot write {person / 'a.mp4'} of quagga on zebra-9, {Path.cwd()}")
+
+    monkeypatch.setattr("poise.tools.doctor._write_and_read_video", fail)
+    assert "fails: videos: OSError: cannot write <" in report_of(person, code=1)

@@ -128,7 +128,7 @@ def train_peer(folder: Path, config: Mapping[str, Any]) -> None:
                 for info in self.locals["infos"]:
                     if "episode" in info:
                         stats = info["episode"]
-                        episode = EpisodeStats(stats["r"], stats["l"], is_success=False)
+                        episode = EpisodeStats(stats["r"], stats["l"])
                         log.write(progress.step, progress.add_episode(episode))
                 if progress.is_due(settings.log_every, settings.num_envs):
                     log.write(progress.step, {SPEED: progress.step / progress.seconds})

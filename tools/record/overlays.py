@@ -9,6 +9,7 @@ import pygame
 from poise import algos
 from poise.algos.base import Learner
 from poise.toolkit.errors import UserError
+from poise.toolkit.evaluation import read_success
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.media.frame import render_frame
 from poise.toolkit.media.hud import describe_action
@@ -72,7 +73,7 @@ class StripChartOverlay:
 
     def __call__(self, frame: Array, step: EpisodeStep) -> Array:
         """Return the frame (H, W, 3) uint8, widened by the charts."""
-        is_success = bool(step.info.get("success", False))
+        is_success = bool(read_success(step.info))
         event = "success" if is_success and not self._was_success else ""
         self._was_success = is_success
         self.charts.add(self._read_samples(self.env, step), event)

@@ -202,14 +202,20 @@ def _check_folder(out: Path, plan: Mapping[str, Any]) -> None:
     if plan_file.exists():
         if read_json(plan_file) != plan:
             raise UserError(f"{out} holds another dataset: choose another --out, or remove it")
-    elif out.exists() and any(path.name not in LOCK_FILES for path in out.iterdir()):
+    elif out.exists() and not all(_is_leftover(path) for path in out.iterdir()):
         raise UserError(f"{out} is not empty and holds no dataset: choose another --out")
 
 
+def _is_leftover(path: Path) -> bool:
+    """Return whether a killed process left this file beside its dataset."""
+    name = path.name
+    return name in LOCK_FILES or (name.startswith(".") and name.endswith(PARTIAL_SUFFIX))
+
+
 def _remove_leftovers(out: Path) -> None:
-    """Remove the shards that killed processes left half-written."""
-    for partial in out.glob(f".shard_*{PARTIAL_SUFFIX}"):
-        shutil.rmtree(partial)
+    """Remove what killed processes left half-written."""
+    for partial in out.glob(f".*{PARTIAL_SUFFIX}"):
+        shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 def _remove_damaged_shards(out: Path, shards: Iterable[str]) -> None:

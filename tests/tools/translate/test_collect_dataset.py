@@ -149,6 +149,13 @@ def test_folder_of_other_files_is_refused_and_unchanged(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 
+def test_folder_of_a_collection_that_was_killed_at_its_start_is_taken_up(reacher, tmp_path):
+    (tmp_path / ".shard_0000.partial" / "deep").mkdir(parents=True)
+    (tmp_path / ".plan.json.partial").write_text("{", encoding="utf-8")
+    assert collect_dataset(plan(), tmp_path, jobs=1).card == reacher.card
+    assert not list(tmp_path.glob(".*.partial"))
+
+
 def test_impossible_plans_are_refused():
     with pytest.raises(UserError, match="cannot be divided into sequences"):
         plan(frames=61)

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from commands import assert_one_line, invoke
+from disks import files_up_to
 from sample_runs import state_of
 
 from poise.toolkit.dataset import CARD, Dataset, write_card
@@ -86,6 +87,13 @@ def test_stopped_translator_resumes_to_the_same_checkpoints_and_rows(data, tmp_p
     assert files_of(stopped) == files_of(whole)
     one, two = state_of(whole), state_of(stopped)
     assert one == two
+
+
+def test_run_whose_config_cannot_be_written_leaves_no_folder(data, tmp_path):
+    with files_up_to(10), pytest.raises(OSError, match="File too large"):
+        create_translator_run(tmp_path, "run", data, SETTINGS)
+    assert not (tmp_path / "run").exists()
+    create_translator_run(tmp_path, "run", data, SETTINGS)
 
 
 def test_run_that_is_trained_is_refused_to_a_second_process(data, tmp_path):
