@@ -138,7 +138,7 @@ def test_environment_of_an_installed_package_is_found_by_every_process(elsewhere
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(PACKAGE)
     shutil.copy(HELPERS / "own_environments.py", package / "inside.py")
-    path = os.pathsep.join([str(elsewhere / "site"), os.environ["PYTHONPATH"]])
+    path = os.pathsep.join([str(elsewhere / "site"), os.environ.get("PYTHONPATH", "")])
     words = [*SHORT, *STRONG, "--num-workers", "2", "--no-video"]
     command = [ROOT / "cli.py", "train", "installed:installed/Swing-v0", *words]
     process = python(*command, cwd=elsewhere, PYTHONPATH=path)

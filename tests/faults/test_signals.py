@@ -289,7 +289,7 @@ def test_training_whose_terminal_is_closed_is_saved(origin, tmp_path):
     main, terminal = os.openpty()
     command = f"import sys; del sys.argv[0]\n{IN_TERMINAL}"
     words = ["train", OWN, *TRAIN[2:], *STEPS, "--run", "new"]
-    path = os.pathsep.join([str(HELPERS), os.environ["PYTHONPATH"]])
+    path = os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [sys.executable, "-c", command, ROOT / "cli.py", *words],
         cwd=tmp_path,

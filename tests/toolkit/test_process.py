@@ -315,7 +315,9 @@ def is_running(pid):
 @pytest.mark.parametrize("way", ["wait", "end"])
 def test_no_worker_outlasts_its_parent_however_that_ends(elsewhere, way):
     (elsewhere / "script.py").write_text(ORPHANS)
-    path = os.pathsep.join([str(Path(__file__).parent), str(HELPERS), os.environ["PYTHONPATH"]])
+    path = os.pathsep.join(
+        [str(Path(__file__).parent), str(HELPERS), os.environ.get("PYTHONPATH", "")]
+    )
     command = [sys.executable, "script.py", way]
     environment = {**os.environ, "PYTHONPATH": path}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
