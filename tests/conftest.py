@@ -8,6 +8,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ["NO_COLOR"] = "1"
 os.environ["COLUMNS"] = "200"
 
+import importlib.util
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import hypothesis
 import probes  # noqa: F401  (registers the probe environments)
 import pytest
+from sample_envs import IN_SPACE
 
 import poise  # noqa: F401  (registers the environments)
 
@@ -37,6 +39,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose parameter is an environment in space where PyBullet is missing."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and importlib.util.find_spec("pybullet") is None:
+        ids = {value for value in callspec.params.values() if isinstance(value, str)}
+        if ids & set(IN_SPACE):
+            pytest.skip("needs PyBullet")
 
 
 @pytest.fixture(autouse=True, scope="session")
