@@ -122,11 +122,22 @@ def test_list_shows_every_environment_and_algorithm():
 def test_list_wraps_no_row_and_leaves_out_columns_instead(width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     lines = said(invoke("list")).splitlines()
-    assert max(map(len, lines)) <= max(width, 45)
+    table = [line for line in lines if "pybullet" not in line]  # Advice is a sentence, not a row.
+    assert max(map(len, table)) <= max(width, 45)
     rows = [line for line in lines if line.startswith("  ")]
     assert len([row for row in rows if row.split()[0] in map(short_name, OUR_IDS)]) == len(OUR_IDS)
     assert ("sees" in lines[0]) == (width >= 80)
     assert ("what is learned" in lines[0]) == (width >= 60)
+
+
+def test_unknown_option_is_one_line_without_pybullet_too():
+    program = (
+        "import sys; sys.modules['pybullet'] = None; sys.modules['pybullet_data'] = None; "
+        "from poise import cli; cli.main(['train', 'cartpole', '--gravty', '3'])"
+    )
+    process = python("-c", program)
+    assert process.returncode == 2
+    assert len(process.stderr.splitlines()) == 1 and process.stderr.startswith("poise: ")
 
 
 def test_list_without_pybullet_advises_once():

@@ -11,6 +11,7 @@ import gymnasium
 from gymnasium.envs.registration import load_env_creator
 
 from poise.algos.registry import ALGORITHMS, get_algorithm_class
+from poise.toolkit.errors import UserError
 from poise.toolkit.registry import registered_ids, short_name
 from poise.toolkit.settings import OTHER_NAMES, find_setting
 from poise.toolkit.trainer import TrainSettings
@@ -245,7 +246,7 @@ def _list_env_settings() -> set[str]:
     for env_id in registered_ids():
         try:
             env_class: Any = load_env_creator(str(gymnasium.spec(env_id).entry_point))
-        except ImportError:
+        except (ImportError, UserError):  # PyBullet is missing.
             continue
         names |= env_class.SETTINGS.model_fields.keys()
     return names
