@@ -54,7 +54,7 @@ def assert_no_growth(env_id: str, warmup: int, steps: int, megabytes: float) -> 
 
 @pytest.mark.parametrize("env_id", QUICK_IDS)
 def test_five_thousand_steps_take_no_memory(env_id):
-    """A leak of 400 bytes a step, an episode of states a reset, would be seen."""
+    """A leak of 2 kB a step would be seen."""
     # In a process that runs many tests, 4 MB come and go.
     assert_no_growth(env_id, 1_000, 5_000, megabytes=10.0)
 
