@@ -143,7 +143,7 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
 
     @final
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what `copy` and `pickle` rebuild this environment from.
+        """Return what copies of this environment are rebuilt from.
 
         The copy has a simulation of its own and goes on exactly as this environment; a WorkError
         where more than its actions moved it since its reset, such as a push.

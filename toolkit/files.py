@@ -97,7 +97,7 @@ def write_json(path: Path, values: Any) -> Path:
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write a .npy file without pickles; an OSError names `path`."""
+    """Write a .npy file of numbers; an OSError names `path`."""
     try:
         np.save(path, array, allow_pickle=False)
     except OSError as error:

@@ -245,7 +245,7 @@ class WorkerStatus(ctypes.Structure):
 
 
 class Failure(NamedTuple):
-    """An exception as text: one of a user's module may be impossible to pickle or to make anew."""
+    """An exception as text: one of a user's module may be impossible to send or to rebuild."""
 
     kind: str
     message: str
