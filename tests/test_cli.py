@@ -140,6 +140,13 @@ def test_unknown_option_is_one_line_without_pybullet_too():
     assert len(process.stderr.splitlines()) == 1 and process.stderr.startswith("poise: ")
 
 
+def test_inspect_names_every_joint_and_point(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    output = " ".join(said(invoke("inspect", "reacher2d")).split())
+    assert "torque at each joint: shoulder, elbow" in output
+    assert "positions of elbow and hand: elbow x, elbow y, hand x, hand y" in output
+
+
 def test_list_without_pybullet_advises_once():
     program = (
         "import sys; sys.modules['pybullet'] = None; from poise import cli; cli.main(['list'])"

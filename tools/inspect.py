@@ -95,13 +95,6 @@ def format_list(place: str, entries: Sequence[ListEntry], width: int, name_width
     return [*lines, *(f"  {problem}" for problem in problems)]
 
 
-def describe_signal(signal: Signal) -> str:
-    """Return the meaning of a signal, and the names of its components."""
-    if not signal.components:
-        return signal.meaning
-    return f"{signal.meaning}: {', '.join(signal.components)}"
-
-
 def show_env(env_name: str, settings: Mapping[str, Any]) -> None:
     """Print the signals, rewards and settings of an environment; its spaces if not Poise's."""
     console = Console()
@@ -161,11 +154,18 @@ def _print_signals(console: Console, title: str, signals: Sequence[Signal]) -> N
             str(signal.size),
             f"{signal.low:g} to {signal.high:g}",
             signal.unit,
-            signal.meaning,
+            _describe_signal(signal),
         )
         for signal in signals
     ]
     console.print(make_table(f"\n{title}", ("signal", "size", "bounds", "unit", "meaning"), rows))
+
+
+def _describe_signal(signal: Signal) -> str:
+    """Return the meaning of a signal, and the names of its components."""
+    if not signal.components:
+        return signal.meaning
+    return f"{signal.meaning}: {', '.join(signal.components)}"
 
 
 def _format_rewards(env_class: type[BaseEnvironment], chosen: str) -> Iterator[str]:

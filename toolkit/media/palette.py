@@ -84,19 +84,3 @@ def blend(colour: str, background: str, opacity: float) -> str:
     pairs = zip(to_rgb(colour), to_rgb(background), strict=True)
     mixed = [round(opacity * front + (1.0 - opacity) * back) for front, back in pairs]
     return f"#{bytes(mixed).hex()}"
-
-
-def contrast_ratio(first: str, second: str) -> float:
-    """Return the contrast of two colours by WCAG 2.1: 1 for equal ones, 21 for black and white."""
-    darker, lighter = sorted((_relative_luminance(first), _relative_luminance(second)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _relative_luminance(colour: str) -> float:
-    """Return the relative luminance in [0, 1] (WCAG 2.1)."""
-    channels = [channel / 255.0 for channel in to_rgb(colour)]
-    red, green, blue = (
-        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
-        for channel in channels
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
