@@ -184,4 +184,8 @@ def _read_group(folder: Path) -> dict[str, Any]:
 
 def _write_json(path: Path, value: Any) -> None:
     # Unsorted: a resumed training logs its metrics in the same order as before.
-    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    try:
+        text = json.dumps(value, indent=1, allow_nan=False)
+    except ValueError:  # A checkpoint that holds such a number could not be read.
+        raise WorkError(f"a number in {path.parent.name} is not finite: it is not saved") from None
+    path.write_text(text, encoding="utf-8")

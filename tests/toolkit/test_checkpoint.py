@@ -4,6 +4,7 @@ import contextlib
 import errno
 import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -76,7 +77,7 @@ def test_loaded_state_equals_saved_state(tmp_path):
         st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
         hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
     ),
-    number=st.floats(allow_nan=False),
+    number=st.floats(allow_nan=False, allow_infinity=False),
     group=st.sampled_from(["policy", "buffer"]),
 )
 def test_arrays_and_numbers_round_trip_exactly(tmp_path_factory, value, number, group):
@@ -87,6 +88,13 @@ def test_arrays_and_numbers_round_trip_exactly(tmp_path_factory, value, number, 
         checkpoint.load(folder),
         {group: {"array": value, "number": number, "turned": np.array(value.T)}},
     )
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_number_that_is_not_finite_is_not_saved(tmp_path, number):
+    with pytest.raises(WorkError, match="a number in progress is not finite"):
+        checkpoint.save(tmp_path / "step_1", {**STATE, "progress": {"best": number}})
+    assert not [*tmp_path.iterdir()]
 
 
 def test_one_group_is_loaded_where_another_is_damaged(tmp_path):
