@@ -1,10 +1,11 @@
-"""Networks: perceptrons, twin critics, actors, and the encoders of observations that hold an image.
+"""Networks: perceptrons, ensembles of them, twin critics and actors.
 
 Actors and critics own the encoder of their observations, so that pi(s) and Q(s, a) take
-observations as they are: a vector passes unchanged, and an image becomes features first:
+observations as they are.
 
-h = CoordConvNet(image)
-x = (vector, tanh(LayerNorm(W h)))                                 as in DrQ, arXiv:2004.13649
+Where a gradient is needed, the layers of a perceptron are one step of torch's autograd, with
+gradients by hand (`_Perceptron`): a step for each layer takes as long again as the arithmetic of
+small networks. Without a gradient a perceptron is plain torch, layer by layer.
 """
 
 import math
@@ -12,17 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
-from gymnasium.spaces import Box
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from poise.algos.base import LearnerSettings
-from poise.algos.normalization import decode_vector
-from poise.toolkit.conversion import FLOAT32_BYTES, PixelVectorSpace
-from poise.toolkit.errors import UserError
+from poise.algos.encoders import PixelEncoder
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
@@ -31,15 +29,30 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
 }
 
-CHUNK_SIZE = 128
-"""Images encoded at once where no gradient is needed, to bound the memory of large batches."""
+ACTIVATIONS_IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "elu": functional.elu_,
+}
+
+ACTIVATION_GRADIENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "relu": lambda g, h: torch.ops.aten.threshold_backward.grad_input(g, h, 0.0, grad_input=g),
+    "tanh": lambda g, h: torch.ops.aten.tanh_backward.grad_input(g, h, grad_input=g),
+    "elu": lambda g, h: torch.ops.aten.elu_backward.grad_input(
+        g, 1.0, 1.0, 1.0, True, h, grad_input=g
+    ),
+}
+"""By activation: the gradient g of its outputs h becomes that of its inputs, in place.
+
+silu is missing: its gradient does not follow from its outputs, so autograd computes it.
+"""
 
 Output = TypeVar("Output")
 
 
 def mlp(
     sizes: Sequence[int], activation: str, gain: float | None = None, activate_last: bool = False
-) -> nn.Sequential:
+) -> "MLP":
     """Return linear layers of these sizes with the activation between them.
 
     Args:
@@ -50,15 +63,36 @@ def mlp(
         activate_last: apply the activation to the output too.
 
     """
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
-    network = nn.Sequential(*layers[: None if activate_last else -1])
+    network = MLP(sizes, activation, activate_last)
     if gain is not None:
-        linear = [layer for layer in network if isinstance(layer, nn.Linear)]
-        weights = [[layer.weight] for layer in linear]
-        _init_orthogonal(weights, [layer.bias for layer in linear], gain)
+        weights = [[layer.weight] for layer in network.linear_layers]
+        _init_orthogonal(weights, [layer.bias for layer in network.linear_layers], gain)
     return network
+
+
+class MLP(nn.Sequential):
+    """A perceptron: linear layers with an activation between them, (..., I) to (..., O)."""
+
+    def __init__(self, sizes: Sequence[int], activation: str, activate_last: bool) -> None:
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+        super().__init__(*layers[: None if activate_last else -1])
+        self.activation = activation
+        self.activate_last = activate_last
+
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The linear layers, without the activations between them."""
+        return [layer for layer in self if isinstance(layer, nn.Linear)]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the outputs (..., O) of inputs (..., I)."""
+        if inputs.dim() != 2 or not _has_gradient_by_hand(self.activation):
+            return cast(Tensor, super().forward(inputs))
+        weights = [layer.weight for layer in self.linear_layers]
+        biases = [layer.bias for layer in self.linear_layers]
+        return _Perceptron.compute(self.activation, self.activate_last, inputs, weights, biases)
 
 
 class Ensemble(nn.Module):
@@ -73,7 +107,8 @@ class Ensemble(nn.Module):
     ) -> None:
         super().__init__()
         self.members = members
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = activation
+        self.activate = ACTIVATIONS[activation]()
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for inputs, outputs in pairwise(sizes):
@@ -97,11 +132,116 @@ class Ensemble(nn.Module):
             weights = [weight[:members] for weight in weights]
             biases = [bias[:members] for bias in biases]
         hidden: Tensor = inputs.expand(members or self.members, *inputs.shape)  # (members, B, I)
+        if _has_gradient_by_hand(self.activation):
+            return _Perceptron.compute(self.activation, False, hidden, weights, biases).squeeze(-1)
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            hidden = self.activation(torch.baddbmm(bias, hidden, weight))
-        # The last layer has one unit: product and sum are faster than a matrix product.
-        outputs: Tensor = (hidden * weights[-1].transpose(1, 2)).sum(-1) + biases[-1].squeeze(-1)
-        return outputs
+            hidden = self.activate(_affine(hidden, weight, bias))
+        return _affine(hidden, weights[-1], biases[-1]).squeeze(-1)
+
+
+def _affine(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the outputs of a linear layer, or those of a layer of an ensemble.
+
+    A linear layer has inputs (B, I), a weight (O, I) and a bias (O,); a layer of an ensemble
+    (members, B, I), (members, I, O) and (members, 1, O).
+    """
+    if weight.dim() == 2:
+        return functional.linear(inputs, weight, bias)
+    if weight.shape[-1] == 1:  # Product and sum are faster than a matrix product of one column.
+        return (inputs * weight.view(len(weight), 1, -1)).sum(-1, keepdim=True) + bias
+    return torch.baddbmm(bias, inputs, weight)
+
+
+class _Perceptron(torch.autograd.Function):
+    """All layers of a perceptron, or of an ensemble, as one step of autograd.
+
+    h_0 = x, h_k = f(h_(k-1) W_k + b_k), and f is the identity in the last layer. With g_k, the
+    gradient of the loss with respect to h_(k-1) W_k + b_k (the backpropagation of Rumelhart,
+    Hinton and Williams, 1986):
+
+    dL/db_k = sum over the batch of g_k,  dL/dW_k = h_(k-1)^T g_k,  g_(k-1) = f'(h_(k-1)) g_k W_k^T
+    """
+
+    @classmethod
+    def compute(
+        cls,
+        activation: str,
+        activate_last: bool,
+        inputs: Tensor,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+    ) -> Tensor:
+        """Return the outputs for inputs (B, I), or (members, B, I) for an ensemble."""
+        outputs = cls.apply(activation, activate_last, inputs, *weights, *biases)
+        return cast(Tensor, outputs)
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, activation: str, activate_last: bool, inputs: Tensor, *parameters: Tensor
+    ) -> Tensor:
+        layers = len(parameters) // 2
+        activate = ACTIVATIONS_IN_PLACE[activation]
+        hidden = [inputs]
+        for layer, (weight, bias) in enumerate(
+            zip(parameters[:layers], parameters[layers:], strict=True), 1
+        ):
+            outputs = _affine(hidden[-1], weight, bias)
+            if layer < layers or activate_last:
+                activate(outputs)
+            hidden.append(outputs)
+        ctx.activation = activation
+        ctx.activate_last = activate_last
+        saved = hidden if activate_last else hidden[:-1]
+        ctx.save_for_backward(*parameters[:layers], *saved)
+        return hidden[-1]
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        needs_gradient = ctx.needs_input_grad[3:]
+        layers = len(needs_gradient) // 2
+        weights = ctx.saved_tensors[:layers]
+        hidden = ctx.saved_tensors[layers:]
+        undo_activation = ACTIVATION_GRADIENTS[ctx.activation]
+        weight_gradients: list[Tensor | None] = [None] * layers
+        bias_gradients: list[Tensor | None] = [None] * layers
+        input_gradient: Tensor | None = None
+        if ctx.activate_last:
+            gradient = undo_activation(gradient.clone(), hidden[-1])
+        for layer in range(layers - 1, -1, -1):
+            inputs = hidden[layer]
+            weight = weights[layer]
+            if needs_gradient[layer]:
+                weight_gradients[layer] = _weight_gradient(inputs, gradient, weight)
+            if needs_gradient[layers + layer]:
+                bias_gradients[layer] = gradient.sum(-2, keepdim=weight.dim() == 3)
+            if layer > 0:
+                gradient = undo_activation(_input_gradient(gradient, weight), inputs)
+            elif ctx.needs_input_grad[2]:
+                input_gradient = _input_gradient(gradient, weight)
+        return None, None, input_gradient, *weight_gradients, *bias_gradients
+
+
+def _weight_gradient(inputs: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
+    """Return dL/dW of a layer, in the shape of its weight."""
+    if weight.dim() == 2:
+        return torch.mm(gradient.t(), inputs)
+    if weight.shape[-1] == 1:
+        return (inputs * gradient).sum(-2).unsqueeze(-1)
+    return torch.bmm(inputs.mT, gradient)
+
+
+def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
+    """Return dL/dx of a layer, in the shape of its inputs."""
+    if weight.dim() == 2:
+        return torch.mm(gradient, weight)
+    if weight.shape[-1] == 1:
+        return gradient * weight.view(len(weight), 1, -1)
+    return torch.bmm(gradient, weight.mT)
+
+
+def _has_gradient_by_hand(activation: str) -> bool:
+    return torch.is_grad_enabled() and activation in ACTIVATION_GRADIENTS
 
 
 class TwinCritic(nn.Module):
@@ -171,213 +311,6 @@ class Actor(nn.Module, Generic[Output]):
     def trained_modules(self) -> nn.ModuleList:
         """All that the actor's loss trains: the layers, and the encoder unless it is shared."""
         return nn.ModuleList([self.layers] if self.shares_encoder else [self.encoder, self.layers])
-
-
-class CoordConv2d(nn.Conv2d):
-    """A convolution with two more input channels, column and row in [-1, 1] (arXiv:1807.03247).
-
-    They give the position in the image, which a convolution alone does not have.
-
-    A convolution is linear in its input channels, so the image and the channels that are the same
-    for every image,
-    u = (constant, column, row), are convolved apart, with the two parts of one weight:
-
-        W * (x, column, row) + b = W_x * x + (W_u * u + b)
-
-    The second term is computed once for the whole batch, not once for each image.
-
-    With `is_uint8`, images are bytes in [0, 255], treated as x / 127.5 - 1 in [-1, 1]. Scaling the
-    small weight costs less than scaling every pixel, and the offset is one more constant input, -1
-    in every image channel:
-
-        W_x * (x / 127.5 - 1) = (W_x / 127.5) * x + W_x * (-1)
-
-    The offset has to be an input, and not a bias, because zero padding adds no offset outside of
-    the image.
-    """
-
-    def __init__(
-        self,
-        image_size: tuple[int, int],
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int,
-        padding: tuple[int, int],
-        *,
-        is_uint8: bool,
-    ) -> None:
-        super().__init__(in_channels + 2, out_channels, kernel_size, stride, padding)
-        height, width = image_size
-        rows, columns = torch.meshgrid(
-            torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
-        )
-        offset = torch.full((in_channels, height, width), -1.0 if is_uint8 else 0.0)
-        constant = torch.cat((offset, torch.stack((columns, rows))))
-        self.input_scale = 1.0 / 127.5 if is_uint8 else 1.0
-        self.register_buffer("constant_input", constant[None], persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return W * (images, column, row) + b for images (N, C, H, W)."""
-        image_weight = self.input_scale * self.weight[:, : images.shape[1]]
-        image_term = functional.conv2d(images, image_weight, None, self.stride, self.padding)
-        constant_input = self.get_buffer("constant_input")
-        constant_term = functional.conv2d(
-            constant_input, self.weight, self.bias, self.stride, self.padding
-        )
-        return image_term + constant_term
-
-
-class CoordConvNet(nn.Sequential):
-    """Convolutions of images (N, C, H, W) to (N, *output_shape), each followed by ReLU.
-
-    The first is a CoordConv2d. Each convolution has a 3x3 kernel and stride 2. With a `patch_size`,
-    the first has a kernel and a stride of so many pixels instead: patches side by side
-    (arXiv:2010.11929). Images are in [-1, 1], or bytes with `is_uint8`.
-    """
-
-    def __init__(
-        self,
-        image_size: tuple[int, int],
-        in_channels: int,
-        channels: Sequence[int],
-        patch_size: int = 0,
-        *,
-        is_uint8: bool = False,
-    ) -> None:
-        height, width = image_size
-        kernel = patch_size or 3
-        stride = patch_size or 2
-        padding = (1, 1)
-        if patch_size:
-            # Pad to a multiple of the patch size, so that no pixel is left out.
-            padding = ((-height % patch_size + 1) // 2, (-width % patch_size + 1) // 2)
-        first = CoordConv2d(
-            image_size, in_channels, channels[0], kernel, stride, padding, is_uint8=is_uint8
-        )
-        layers: list[nn.Module] = [first, nn.ReLU()]
-        height, width = math.ceil(height / stride), math.ceil(width / stride)
-        for inputs, outputs in pairwise(channels):
-            layers += [nn.Conv2d(inputs, outputs, 3, 2, padding=1), nn.ReLU()]
-            height, width = math.ceil(height / 2), math.ceil(width / 2)
-        super().__init__(*layers)
-        self.output_shape = (channels[-1], height, width)
-
-
-class PixelEncoder(nn.Module):
-    """Rows of bytes (..., O), a vector followed by an image, to features (..., feature_dim).
-
-    The vector passes unchanged in front of the image's features; without `include_vector` it is
-    left out.
-    """
-
-    def __init__(
-        self,
-        observation_space: PixelVectorSpace,
-        settings: LearnerSettings,
-        *,
-        include_vector: bool = True,
-    ) -> None:
-        super().__init__()
-        self.observation_space = observation_space
-        self.vector_size = observation_space.state_size if include_vector else 0
-        self.feature_dim = self.vector_size + settings.feature_dim
-        height, width, channels = observation_space.image_shape
-        convolutions = CoordConvNet(
-            (height, width), channels, settings.conv_channels, settings.patch_size, is_uint8=True
-        )
-        self.layers = nn.Sequential(
-            convolutions,
-            nn.Flatten(),
-            nn.Linear(math.prod(convolutions.output_shape), settings.feature_dim),
-            nn.LayerNorm(settings.feature_dim),
-            nn.Tanh(),
-        )
-        # Rows hold a pixel's channels side by side. In this memory format convolutions take two
-        # thirds of the time.
-        nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
-        # By id: the tensors that were encoded, kept so that ids stay unique, and their features.
-        self._frozen_features: dict[int, tuple[Tensor, Tensor]] | None = None
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return the features (..., feature_dim) of rows (..., O) uint8."""
-        if self._frozen_features is None:
-            return self._encode(rows)
-        if id(rows) not in self._frozen_features:
-            self._frozen_features[id(rows)] = (rows, self._encode(rows).detach())
-        return self._frozen_features[id(rows)][1]
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Within this block, encode each tensor once, without gradients; keep weights unchanged."""
-        self._frozen_features = {}
-        try:
-            yield
-        finally:
-            self._frozen_features = None
-
-    def _encode(self, rows: Tensor) -> Tensor:
-        flat = rows.reshape(-1, rows.shape[-1])
-        chunks = (flat,) if torch.is_grad_enabled() else torch.split(flat, CHUNK_SIZE)
-        features = torch.cat([self._encode_chunk(chunk) for chunk in chunks])
-        return features.reshape(*rows.shape[:-1], -1)
-
-    def _encode_chunk(self, rows: Tensor) -> Tensor:
-        pixels = rows[:, FLOAT32_BYTES * self.observation_space.state_size :]
-        images = pixels.reshape(-1, *self.observation_space.image_shape)  # (N, H, W, C)
-        features = self.layers(images.permute(0, 3, 1, 2).float())
-        return torch.cat((decode_vector(rows, self.vector_size), features), -1)
-
-
-class StateEncoder(nn.Module):
-    """Rows of bytes, a vector followed by an image, to the vector alone."""
-
-    def __init__(self, observation_space: PixelVectorSpace) -> None:
-        super().__init__()
-        self.feature_dim = observation_space.state_size
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return the vector (..., feature_dim) float32 of rows (..., O) uint8."""
-        return decode_vector(rows, self.feature_dim)
-
-
-class Identity(nn.Identity):
-    """The encoder of observations that hold a vector only."""
-
-    def __init__(self, feature_dim: int) -> None:
-        super().__init__()
-        self.feature_dim = feature_dim
-
-
-Encoder = PixelEncoder | StateEncoder | Identity
-
-
-def make_encoders(observation_space: Box, settings: LearnerSettings) -> tuple[Encoder, Encoder]:
-    """Return the encoders of actor and critic: one and the same unless `asymmetric_critic`.
-
-    With `asymmetric_critic`, the actor sees the image alone and the critic the vector alone
-    (arXiv:1710.06542).
-
-    Raises:
-        UserError: `asymmetric_critic` where observations do not hold both a vector and an image.
-
-    """
-    if settings.asymmetric_critic:
-        if not isinstance(observation_space, PixelVectorSpace) or not observation_space.state_size:
-            raise UserError(
-                "asymmetric_critic=true needs a vector beside the image: "
-                "--env-set observation=both --env-set goal=both"
-            )
-        return (
-            PixelEncoder(observation_space, settings, include_vector=False),
-            StateEncoder(observation_space),
-        )
-    encoder: Encoder
-    if isinstance(observation_space, PixelVectorSpace):
-        encoder = PixelEncoder(observation_space, settings)
-    else:
-        encoder = Identity(observation_space.shape[0])
-    return encoder, encoder
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """Optimization: Adam, gradient steps, soft updates of target networks, learning-rate schedules."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +22,10 @@ def to_tensor(rows: Array, device: torch.device) -> Tensor:
 class Adam:
     """Adam (Kingma and Ba, 2015, arXiv:1412.6980) for all parameters of some networks.
 
-    The arithmetic is torch's, in one fused call. The bookkeeping of torch.optim.Adam would double
-    its time for networks of this size, and add a second to every start.
+    The parameters are moved into one vector, of which each becomes a view, and so are their
+    gradients: a step is one call, however many parameters there are. The arithmetic is torch's; the
+    bookkeeping of torch.optim.Adam would double its time for networks of this size, and add a
+    second to every start.
     """
 
     def __init__(self, learning_rate: float, *networks: nn.Module) -> None:
@@ -31,18 +33,14 @@ class Adam:
         self.parameters: list[Tensor] = [
             parameter for network in networks for parameter in network.parameters()
         ]
-        self.exp_avg = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.exp_avg_sq = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.step_counts = [
-            torch.zeros((), device=parameter.device) for parameter in self.parameters
-        ]
+        self.values, self.gradient = _join_parameters(self.parameters)
+        self.exp_avg = torch.zeros_like(self.values)
+        self.exp_avg_sq = torch.zeros_like(self.values)
+        self.step_count = torch.zeros((), device=self.values.device)
 
     @torch.no_grad()
-    def step(self, gradients: list[Tensor]) -> None:
-        """Step against the running mean of gradients over their running root mean square.
-
-        `gradients` are in the order of `parameters`, and laid out in memory as these are.
-        """
+    def step(self) -> None:
+        """Step against the running mean of gradients over their running root mean square."""
         hyperparameters: dict[str, Any] = {
             "lr": self.learning_rate,
             "beta1": 0.9,
@@ -52,32 +50,51 @@ class Adam:
         }
         variant: dict[str, Any] = {"fused": True, "amsgrad": False, "maximize": False}
         adam(
-            self.parameters,
-            gradients,
-            self.exp_avg,
-            self.exp_avg_sq,
+            [self.values],
+            [self.gradient],
+            [self.exp_avg],
+            [self.exp_avg_sq],
             [],
-            self.step_counts,
+            [self.step_count],
             **variant,
             **hyperparameters,
         )
 
     def get_state(self) -> dict[str, Any]:
-        """Return the running means and the step count of each parameter."""
-        return {
-            f"{index}.{name}": tensor.cpu().numpy().copy()
-            for name, tensors in self._columns().items()
-            for index, tensor in enumerate(tensors)
-        }
+        """Return the running means and the number of steps."""
+        return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors().items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Restore a saved state."""
-        for name, tensors in self._columns().items():
-            for index, tensor in enumerate(tensors):
-                tensor.copy_(torch.as_tensor(state[f"{index}.{name}"]))
+        for name, tensor in self._tensors().items():
+            values = torch.as_tensor(state[name])
+            if values.shape != tensor.shape:
+                raise ValueError(f"{name} has the shape {tuple(values.shape)}")
+            tensor.copy_(values)
 
-    def _columns(self) -> dict[str, list[Tensor]]:
-        return {"mean": self.exp_avg, "square": self.exp_avg_sq, "count": self.step_counts}
+    def _tensors(self) -> dict[str, Tensor]:
+        return {"mean": self.exp_avg, "square": self.exp_avg_sq, "count": self.step_count}
+
+
+def _join_parameters(parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Make parameters and their gradients views of two vectors, and return the vectors.
+
+    Each keeps its shape and its layout in memory.
+    """
+    values = torch.cat(
+        [torch.empty(0)] + [parameter.detach().reshape(-1) for parameter in parameters]
+    )
+    gradient = torch.zeros_like(values)
+    offset = 0
+    for parameter in parameters:
+        end = offset + parameter.numel()
+        shape = (parameter.shape, parameter.stride())
+        view = values[offset:end].as_strided(*shape)
+        view.copy_(parameter.detach())
+        parameter.data = view
+        parameter.grad = gradient[offset:end].as_strided(*shape)
+        offset = end
+    return values, gradient
 
 
 def gradient_step(optimizer: Adam, loss: Tensor, max_grad_norm: float = math.inf) -> None:
@@ -89,17 +106,14 @@ def gradient_step(optimizer: Adam, loss: Tensor, max_grad_norm: float = math.inf
         WorkError: a gradient is not finite; the parameters are unchanged.
 
     """
-    for parameter in optimizer.parameters:
-        parameter.grad = None
-    # backward lays each gradient out in memory as its parameter is, which the fused Adam relies on.
+    optimizer.gradient.zero_()
     loss.backward(inputs=optimizer.parameters)  # type: ignore[no-untyped-call]
-    gradients = [cast(Tensor, parameter.grad) for parameter in optimizer.parameters]
-    norm = math.hypot(*torch.stack(torch._foreach_norm(gradients)).tolist())
+    norm = torch.linalg.vector_norm(optimizer.gradient).item()
     if not math.isfinite(norm):
         raise WorkError("a gradient is not finite; a smaller learning_rate may help")
     if norm > max_grad_norm:
-        torch._foreach_mul_(gradients, max_grad_norm / norm)
-    optimizer.step(gradients)
+        optimizer.gradient.mul_(max_grad_norm / norm)
+    optimizer.step()
 
 
 @torch.no_grad()

@@ -40,7 +40,8 @@ from torch import Tensor, nn
 
 from poise.algos.base import LayerSize, Learner, LearnerSettings, Space, fork_torch_rng
 from poise.algos.distributions import Distribution, make_head
-from poise.algos.networks import make_encoders, mlp
+from poise.algos.encoders import make_encoders
+from poise.algos.networks import mlp
 from poise.algos.normalization import RewardNormalizer, make_normalizer
 from poise.algos.optim import Adam, gradient_step, scheduled_lr, to_tensor
 from poise.toolkit.errors import UserError

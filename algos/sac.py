@@ -32,7 +32,8 @@ from torch import Tensor, nn
 
 from poise.algos.base import Learner, fork_torch_rng
 from poise.algos.distributions import Distribution, SquashedGaussianHead
-from poise.algos.networks import Actor, Ensemble, TwinCritic, make_encoders, mlp
+from poise.algos.encoders import make_encoders
+from poise.algos.networks import Actor, Ensemble, TwinCritic, mlp
 from poise.algos.off_policy import Batch, OffPolicyReplay, OffPolicySettings
 from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.toolkit.experience import Transition

@@ -32,7 +32,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from poise.algos.base import LayerSize, State, fork_torch_rng, load_state_dict, state_dict
-from poise.algos.networks import CoordConvNet
+from poise.algos.encoders import CoordConvNet
 from poise.algos.optim import Adam, gradient_step, scheduled_lr
 from poise.toolkit.settings import Settings
 from poise.toolkit.spaces import Array

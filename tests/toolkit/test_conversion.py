@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poise import algos
-from poise.algos.networks import make_encoders
+from poise.algos.encoders import make_encoders
 from poise.algos.normalization import decode_vector
 from poise.toolkit.conversion import (
     ActionDecoder,

@@ -11,8 +11,8 @@ from sample_envs import IN_SPACE, OUR_IDS, bare, make
 from torch.nn import functional
 
 from poise import algos
+from poise.algos.encoders import CoordConvNet, PixelEncoder, make_encoders
 from poise.algos.frame_store import FrameStore
-from poise.algos.networks import CoordConvNet, PixelEncoder, make_encoders
 from poise.algos.normalization import Normalizer, make_normalizer
 from poise.algos.off_policy import ReplayBuffer
 from poise.toolkit.conversion import FLOAT32_BYTES, PixelVectorSpace
