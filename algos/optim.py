@@ -33,7 +33,9 @@ class Adam:
         self.parameters: list[Tensor] = [
             parameter for network in networks for parameter in network.parameters()
         ]
-        self.values, self.gradient = _join_parameters(self.parameters)
+        self.values = _join_in_memory(self.parameters)
+        self.gradient = torch.zeros_like(self.values)
+        self.gradients = _split_in_memory(self.gradient, self.parameters)
         self.exp_avg = torch.zeros_like(self.values)
         self.exp_avg_sq = torch.zeros_like(self.values)
         self.step_count = torch.zeros((), device=self.values.device)
@@ -76,25 +78,24 @@ class Adam:
         return {"mean": self.exp_avg, "square": self.exp_avg_sq, "count": self.step_count}
 
 
-def _join_parameters(parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Make parameters and their gradients views of two vectors, and return the vectors.
-
-    Each keeps its shape and its layout in memory.
-    """
-    values = torch.cat(
-        [torch.empty(0)] + [parameter.detach().reshape(-1) for parameter in parameters]
-    )
-    gradient = torch.zeros_like(values)
-    offset = 0
-    for parameter in parameters:
-        end = offset + parameter.numel()
-        shape = (parameter.shape, parameter.stride())
-        view = values[offset:end].as_strided(*shape)
-        view.copy_(parameter.detach())
+@torch.no_grad()
+def _join_in_memory(parameters: Sequence[Tensor]) -> Tensor:
+    """Make parameters views of one vector, with their values and layouts, and return the vector."""
+    size = sum(parameter.numel() for parameter in parameters)
+    vector = torch.empty(size, device=parameters[0].device)
+    for parameter, view in zip(parameters, _split_in_memory(vector, parameters), strict=True):
+        view.copy_(parameter)
         parameter.data = view
-        parameter.grad = gradient[offset:end].as_strided(*shape)
-        offset = end
-    return values, gradient
+    return vector
+
+
+def _split_in_memory(vector: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Return views of a vector, one after the other, each laid out as a parameter is."""
+    parts = torch.split(vector, [parameter.numel() for parameter in parameters])
+    return [
+        part.as_strided(parameter.shape, parameter.stride())
+        for part, parameter in zip(parts, parameters, strict=True)
+    ]
 
 
 def gradient_step(optimizer: Adam, loss: Tensor, max_grad_norm: float = math.inf) -> None:
@@ -106,8 +107,8 @@ def gradient_step(optimizer: Adam, loss: Tensor, max_grad_norm: float = math.inf
         WorkError: a gradient is not finite; the parameters are unchanged.
 
     """
-    optimizer.gradient.zero_()
-    loss.backward(inputs=optimizer.parameters)  # type: ignore[no-untyped-call]
+    gradients = torch.autograd.grad(loss, optimizer.parameters)
+    torch._foreach_copy_(optimizer.gradients, gradients)
     norm = torch.linalg.vector_norm(optimizer.gradient).item()
     if not math.isfinite(norm):
         raise WorkError("a gradient is not finite; a smaller learning_rate may help")

@@ -37,6 +37,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from poise.algos.base import LayerSize, Learner, LearnerSettings, Space, fork_torch_rng
 from poise.algos.distributions import Distribution, make_head
@@ -137,9 +138,7 @@ class ActorCritic:
             actor_sizes = (actor_encoder.feature_dim, *hidden)
             critic_sizes = (self.encoder.feature_dim, *hidden)
         actor_layers = mlp((*actor_sizes, self.head.in_features), activation, settings.actor_gain)
-        self.actor = (
-            nn.Sequential(actor_encoder, *actor_layers) if self.asymmetric else actor_layers
-        )
+        self.actor = nn.Sequential(actor_encoder, actor_layers) if self.asymmetric else actor_layers
         self.critic = mlp((*critic_sizes, 1), activation, settings.critic_gain)
         self.policy_modules = nn.ModuleDict(
             {
@@ -220,11 +219,10 @@ class Rollout(NamedTuple):
     R: Tensor
 
     def minibatches(self, batch_size: int, rng: np.random.Generator) -> Iterator["Rollout"]:
-        """Yield all rows in random order, `batch_size` at a time; the last may be fewer."""
+        """Return all rows in random order, `batch_size` at a time; the last may be fewer."""
         order = torch.from_numpy(rng.permutation(len(self.s))).to(self.s.device)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            yield Rollout(*(column[rows] for column in self))
+        columns = (torch.split(column[order], batch_size) for column in self)
+        return map(Rollout._make, zip(*columns, strict=True))
 
 
 class RolloutBuffer:
@@ -384,24 +382,27 @@ class PPO(Learner):
         ratio = (pi.log_prob_unsquashed(batch.a) - batch.log_pi_old).exp()  # (B,)
         policy_loss = self.policy_loss(ratio, batch.A)
         value_loss = self.value_loss(v, batch.v_old, batch.R)
-        return policy_loss + cfg.value_coef * value_loss - cfg.entropy_coef * pi.entropy().mean()
+        loss = policy_loss + cfg.value_coef * value_loss
+        if cfg.entropy_coef:
+            loss = loss - cfg.entropy_coef * pi.entropy().mean()
+        return loss
 
     def policy_loss(self, ratio: Tensor, A: Tensor) -> Tensor:
         """Return L_clip."""
         if self.settings.normalize_advantage:
-            A = (A - A.mean()) / (A.std(correction=0) + 1e-8)
+            std, mean = torch.std_mean(A, correction=0)
+            A = (A - mean) / (std + 1e-8)
         eps = self.settings.clip_range
         clipped = ratio.clamp(1.0 - eps, 1.0 + eps)
         return -torch.minimum(ratio * A, clipped * A).mean()
 
     def value_loss(self, v: Tensor, v_old: Tensor, R: Tensor) -> Tensor:
         """Return L_V; `value_clip_range` takes the larger error of V and of V clipped to V_old."""
-        error = (v - R).square()
         clip_range = self.settings.value_clip_range
-        if clip_range is not None:
-            clipped = v_old + (v - v_old).clamp(-clip_range, clip_range)
-            error = torch.maximum(error, (clipped - R).square())
-        return 0.5 * error.mean()
+        if clip_range is None:
+            return 0.5 * functional.mse_loss(v, R)
+        clipped = v_old + (v - v_old).clamp(-clip_range, clip_range)
+        return 0.5 * torch.maximum((v - R).square(), (clipped - R).square()).mean()
 
     @torch.no_grad()
     def diagnostics(self, rollout: Rollout) -> dict[str, float]:

@@ -88,9 +88,10 @@ class SAC(Learner):
         }
         self.to_device()
         self.optimizers = {
-            "policy": Adam(settings.learning_rate, self.actor.trained_modules),
             "critic": Adam(settings.learning_rate, self.critic),
-            "temperature": Adam(settings.learning_rate, temperature),
+            "actor_and_temperature": Adam(
+                settings.learning_rate, self.actor.trained_modules, temperature
+            ),
         }
         self.stateful = {"counters": self.replay, "buffer": self.replay.buffer}
 
@@ -132,10 +133,9 @@ class SAC(Learner):
         with self.critic.frozen():
             a, log_pi = self.actor(batch.s).sample(self.generator)
             actor_loss = self.actor_loss(batch.s, a, log_pi, alpha)
-        gradient_step(self.optimizers["policy"], actor_loss)
-
+        # The losses of actor and temperature share no parameter: one step of Adam takes both.
         alpha_loss = self.alpha_loss(log_pi.detach())
-        gradient_step(self.optimizers["temperature"], alpha_loss)
+        gradient_step(self.optimizers["actor_and_temperature"], actor_loss + alpha_loss)
 
         soft_update(self.critic_target, self.critic, self.settings.tau)
         return {

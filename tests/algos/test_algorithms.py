@@ -132,6 +132,46 @@ def test_an_ensemble_is_separate_stacks_of_linear_layers(activation, hidden):
             assert not our[others].any(), "one member's loss is nothing to the others"
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh", "elu", "silu"])
+@pytest.mark.parametrize("activate_last", [False, True])
+def test_a_perceptron_is_its_layers_one_after_the_other(activation, activate_last):
+    torch.manual_seed(0)
+    network = mlp((5, 16, 8, 2), activation, activate_last=activate_last)
+    inputs = rows(0, 7, 5).requires_grad_()
+    layers = nn.Sequential(*network)
+    with torch.no_grad():
+        assert torch.equal(network(inputs), layers(inputs))
+    assert torch.equal(network(inputs), layers(inputs))
+    variables = [inputs, *network.parameters()]
+    ours = torch.autograd.grad(network(inputs).square().sum(), variables)
+    theirs = torch.autograd.grad(layers(inputs).square().sum(), variables)
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our, their, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "elu"])
+@pytest.mark.parametrize("network", ["mlp", "ensemble"])
+def test_gradients_by_hand_are_those_of_finite_differences(activation, network):
+    torch.manual_seed(1)
+    if network == "mlp":
+        module: nn.Module = mlp((3, 5, 4, 2), activation).double()
+    else:
+        module = Ensemble(2, (3, 5, 4, 1), activation).double()
+    inputs = rows(0, 6, 3).double().requires_grad_()
+    loss = module(inputs).square().sum()
+    gradients = torch.autograd.grad(loss, [inputs, *module.parameters()])
+    for variable, gradient in zip([inputs, *module.parameters()], gradients, strict=True):
+        for index in range(variable.numel()):
+            values = []
+            for step in (1e-6, -1e-6):
+                with torch.no_grad():
+                    variable.view(-1)[index] += step
+                    values.append(module(inputs).square().sum().item())
+                    variable.view(-1)[index] -= step
+            difference = (values[0] - values[1]) / 2e-6
+            assert gradient.reshape(-1)[index].item() == pytest.approx(difference, abs=1e-5)
+
+
 def test_each_member_begins_as_a_linear_layer_does_and_not_as_its_twin():
     torch.manual_seed(0)
     first = Ensemble(2, (100, 50, 1), "relu").weights[0]
@@ -205,7 +245,7 @@ def test_gradient_step_forgets_the_gradients_of_the_step_before():
     optimizer = Adam(0.1, nn.ParameterList([parameter]))
     for scale in (1.0, 5.0):
         gradient_step(optimizer, (scale * parameter).sum())
-        assert parameter.grad.item() == scale
+        assert optimizer.gradient.item() == scale
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -396,8 +436,8 @@ def test_the_actors_step_leaves_the_critics_weights_alone():
     learner, batch = sac(), batch_of()
     before = copy.deepcopy(learner.critic.state_dict())
     a, log_pi = learner.actor(batch.s).sample(learner.generator)
-    loss = learner.actor_loss(batch.s, a, log_pi, torch.tensor(0.2))
-    gradient_step(learner.optimizers["policy"], loss)
+    loss = learner.actor_loss(batch.s, a, log_pi, torch.tensor(0.2)) + learner.log_alpha
+    gradient_step(learner.optimizers["actor_and_temperature"], loss)
     assert all(
         torch.equal(value, before[name]) for name, value in learner.critic.state_dict().items()
     )
@@ -424,7 +464,8 @@ def test_the_temperature_rises_when_there_is_too_little_entropy_and_falls_when_t
     learner = sac()
     assert learner.target_entropy == -2.0
     before = learner.log_alpha.item()
-    gradient_step(learner.optimizers["temperature"], learner.alpha_loss(torch.full((8,), log_pi)))
+    temperature = Adam(0.1, nn.ParameterList([learner.log_alpha]))
+    gradient_step(temperature, learner.alpha_loss(torch.full((8,), log_pi)))
     assert (learner.log_alpha.item() > before) == grows
     at_rest = learner.alpha_loss(torch.full((8,), 2.0))
     learner.log_alpha.grad = None

@@ -113,7 +113,7 @@ def stepped(
     monkeypatch.setattr(
         Adam,
         "step",
-        lambda self, gradients: (noted.append(note(self, gradients)), step(self, gradients))[1],
+        lambda self: (noted.append(note(self, self.gradients)), step(self))[1],
     )
     return noted
 

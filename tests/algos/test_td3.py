@@ -357,7 +357,7 @@ def test_networks_are_built_of_what_was_asked_for():
         ]
         assert [layer.out_features for layer in actor if isinstance(layer, nn.Linear)] == [8, 6, 2]
     for critic in (learner.critic.ensemble, learner.critic_target.ensemble):
-        assert type(critic.activation) is nn.SiLU
+        assert type(critic.activate) is nn.SiLU
         assert [tuple(weight.shape) for weight in critic.weights] == [
             (1, 5, 8),
             (1, 8, 6),
