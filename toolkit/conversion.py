@@ -313,17 +313,23 @@ class BoxScale:
         # Halves first: the sum or the difference of two ends may be beyond float64.
         self._center = 0.5 * self._low + 0.5 * self._high
         self._radius = 0.5 * self._high - 0.5 * self._low
+        # What holds for the whole space is found out here, for `decode` is called in every step.
+        self._reaches_ends = bool(
+            (self._center - self._radius == self._low).all()
+            and (self._center + self._radius == self._high).all()
+        )
 
     def decode(self, values: Array) -> Array:
         """Return numbers (size,) as an element: -1 is the low end, 1 the high end, exactly."""
         share = np.minimum(np.maximum(values.astype(np.float64), -1.0), 1.0)
         scaled = self._center + self._radius * share
-        scaled = np.where(share == -1.0, self._low, np.where(share == 1.0, self._high, scaled))
+        if not self._reaches_ends:
+            scaled = np.where(share == -1.0, self._low, np.where(share == 1.0, self._high, scaled))
         shape = self.space.shape
         if self.space.dtype.kind == "f":
-            with np.errstate(over="ignore"):  # Rounded beyond the type: clipped to an end.
-                rounded = scaled.astype(self.space.dtype).reshape(shape)
-            return np.asarray(np.minimum(np.maximum(rounded, self.space.low), self.space.high))
+            # Clipped before rounding, which then stays within the ends: they are of the type.
+            inside = np.minimum(np.maximum(scaled, self._low), self._high)
+            return inside.astype(self.space.dtype).reshape(shape)
         # Ends of 64-bit integers are no float64 numbers: Python's integers are exact.
         ends = zip(scaled.tolist(), self.space.low.flat, self.space.high.flat, strict=True)
         whole = [min(max(round(number), int(low)), int(high)) for number, low, high in ends]
