@@ -11,6 +11,7 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.experience import EpisodeStep
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.frame import render_frame
+from poise.toolkit.media.hud import format_value
 from poise.toolkit.media.image import resize_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import get_versions
@@ -99,6 +100,7 @@ class PlaySession:
         self.reward = 0.0
         self.episode_return = 0.0
         self.outcome = ""
+        self.has_failed = False
         self.perturbations.start_episode(seed)
         self.tape.start_episode(seed, self.perturbations.changed_settings, self.observation)
         self.scoreboard.start_episode()
@@ -194,6 +196,7 @@ class PlaySession:
         self.scoreboard.add_step(player, 1.0 / self.rate, self.reward, has_fallen=bool(terminated))
         if terminated or truncated:
             self.outcome = _describe_outcome(bool(terminated), info)
+            self.has_failed = "failure" in info
             self.perturbations.release()
 
     def _choose_action(self) -> Any:
@@ -351,12 +354,11 @@ class Scoreboard:
         self.current_player = ""
 
     def make_rows(self) -> list[tuple[str, str]]:
-        """Return two rows a player: longest streak and falls, and the mean reward of a step."""
+        """Return a row for each player: longest streak and falls; mean reward of a step."""
         rows = []
         for player, score in self.players.items():
-            mean_reward = score.total_reward / score.steps
-            rows.append(
-                (f"{player}: best time, falls", f"{score.longest_streak:.1f} s, {score.falls}")
-            )
-            rows.append((f"{player}: mean reward", f"{mean_reward:z.2f}"))
+            falls = f"{score.falls} fall{'s' * (score.falls != 1)}"
+            mean_reward = format_value(score.total_reward / score.steps, 1.0)
+            left = f"{player}: longest {score.longest_streak:.1f} s, {falls}"
+            rows.append((left, f"mean reward {mean_reward}"))
         return rows

@@ -25,7 +25,7 @@ from poise.tools.record.episode_trace import (
 )
 from poise.tools.record.strip_chart import StripCharts
 
-PANEL_WIDTH = 0.6
+PANEL_WIDTH = 0.7
 """Width of a column of strip charts, in heights of the frame."""
 
 

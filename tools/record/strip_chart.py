@@ -12,7 +12,14 @@ from typing import NamedTuple
 import pygame
 
 from poise.toolkit.appearance import Colour
-from poise.toolkit.media.hud import LOW_MARGIN, MINUS, format_value, get_limb_colour
+from poise.toolkit.media.hud import (
+    LARGEST_ACTION_ROWS,
+    LOW_MARGIN,
+    MAX_ACTION_ROWS,
+    MINUS,
+    format_value,
+    get_limb_colour,
+)
 from poise.toolkit.media.image import (
     MIN_FONT_SIZE,
     MUTED_COLOUR,
@@ -42,9 +49,9 @@ MIN_HEIGHT_WITH_TITLES = 10.0
 """Height of a panel (font sizes) from which it has titles and an axis."""
 
 
-NAME_WIDTH = 0.34
-CURVE_WIDTH = 0.31
-VALUE_WIDTH = 0.15
+NAME_WIDTH = 0.42
+CURVE_WIDTH = 0.27
+VALUE_WIDTH = 0.13
 """Widths of name, curve and value, in widths of the column; the rest is for the range."""
 
 
@@ -134,11 +141,9 @@ class StripCharts:
             self.by_channel[key] = StripChart(sample, self.history_length)
         return self.by_channel[key]
 
-    def arrange(
-        self, height: float, font_size: int, *, allow_titles: bool = True
-    ) -> list[list["StripChart"]]:
+    def arrange(self, height: float, font_size: int) -> list[list["StripChart"]]:
         """Distribute the charts over as many columns of a height (pixels) as they need."""
-        has_titles = allow_titles and height >= MIN_HEIGHT_WITH_TITLES * font_size
+        has_titles = height >= MIN_HEIGHT_WITH_TITLES * font_size
         room = height / font_size - AXIS_HEIGHT * has_titles
         columns: list[list[StripChart]] = []
         used = math.inf
@@ -153,29 +158,55 @@ class StripCharts:
             used += needed
         return columns
 
-    def draw(
-        self, surface: pygame.Surface, rect: pygame.Rect, font_size: int, max_columns: int = 99
-    ) -> None:
-        """Draw the charts into `rect`, with titles and an axis of time if there is room.
-
-        Charts beyond `max_columns` columns are left out.
-        """
+    def draw(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
+        """Draw all charts into `rect`, with titles and an axis of time if there is room."""
         columns = self.arrange(rect.height, font_size)
         has_titles = rect.height >= MIN_HEIGHT_WITH_TITLES * font_size
-        if len(columns) > max_columns:
-            has_titles = False
-            columns = self.arrange(rect.height, font_size, allow_titles=False)[:max_columns]
         for index, charts in enumerate(columns):
             left = rect.left + index * rect.width // len(columns)
             width = rect.width // len(columns)
             column_rect = pygame.Rect(left, rect.top, width, rect.height)
-            self._draw_column(surface, column_rect, charts, font_size, has_titles)
+            self._draw_column(surface, column_rect, charts, self.notes, font_size, has_titles)
+
+    def draw_column(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
+        """Draw one column of charts into `rect`, without titles where the charts need the room.
+
+        Of more than MAX_ACTION_ROWS actions, or where there is no room for all, only the largest
+        ones of the time shown are drawn.
+        """
+        num_actions = sum(chart.group == "action" for chart in self.by_channel.values())
+        most = num_actions if num_actions <= MAX_ACTION_ROWS else LARGEST_ACTION_ROWS
+        layouts = [(most, True), *((number, False) for number in range(most, -1, -1))]
+        for number, has_titles in layouts:
+            charts = self._select_charts(number)
+            num_groups = len({chart.group for chart in charts})
+            needed = MIN_ROW_HEIGHT * len(charts)
+            needed += (HEADER_HEIGHT * num_groups + AXIS_HEIGHT) * has_titles
+            if needed * font_size <= rect.height:
+                break
+        else:
+            charts = charts[: max(1, int(rect.height / (MIN_ROW_HEIGHT * font_size)))]
+        notes = dict(self.notes)
+        if number < num_actions:
+            notes["action"] += f"; the {number} largest of {num_actions}"
+        self._draw_column(surface, rect, charts, notes, font_size, has_titles)
+
+    def _select_charts(self, max_actions: int) -> list["StripChart"]:
+        """Return the charts in their order, of the actions only the `max_actions` largest ones."""
+        actions = [chart for chart in self.by_channel.values() if chart.group == "action"]
+        largest = sorted(actions, key=StripChart.get_peak, reverse=True)[:max_actions]
+        return [
+            chart
+            for chart in self.by_channel.values()
+            if chart.group != "action" or chart in largest
+        ]
 
     def _draw_column(
         self,
         surface: pygame.Surface,
         rect: pygame.Rect,
         charts: Sequence["StripChart"],
+        notes: Mapping[str, str],
         font_size: int,
         has_titles: bool,
     ) -> None:
@@ -190,7 +221,8 @@ class StripCharts:
         for chart in charts:
             if chart.group != group and has_titles:
                 header_rect = pygame.Rect(rect.left, round(top), rect.width, header_height)
-                self._draw_header(surface, header_rect, chart.group, font_size)
+                note = notes.get(chart.group, "")
+                self._draw_header(surface, header_rect, chart.group, note, font_size)
                 top += header_height
             group = chart.group
             row_rect = pygame.Rect(rect.left, round(top), rect.width, int(row_height))
@@ -202,7 +234,12 @@ class StripCharts:
             self._draw_axis(surface, axis_rect, font_size)
 
     def _draw_header(
-        self, surface: pygame.Surface, rect: pygame.Rect, group: str, font_size: int
+        self,
+        surface: pygame.Surface,
+        rect: pygame.Rect,
+        group: str,
+        note_text: str,
+        font_size: int,
     ) -> None:
         """Draw a rule, the title of a group in bold, and its note."""
         gap = font_size // 2
@@ -213,7 +250,7 @@ class StripCharts:
         note_size = max(MIN_FONT_SIZE, round(0.88 * font_size))
         room = rect.width - 3 * gap - title.get_width()
         note_left = rect.left + 2 * gap + title.get_width()
-        fitting_note = shorten(self.notes.get(group, ""), note_size, room)
+        fitting_note = shorten(note_text, note_size, room)
         note = render_text(fitting_note, note_size, MUTED_COLOUR)
         surface.blit(note, note.get_rect(midleft=(note_left, rect.centery)))
 
@@ -284,6 +321,12 @@ class StripChart:
         """Add a sample; a value that is not finite leaves a gap."""
         self.history.append(sample)
         self.cover(sample)
+
+    def get_peak(self) -> float:
+        """Return the largest magnitude of the values shown, as a fraction of the range."""
+        scale = max(abs(self.low), abs(self.high)) or 1.0
+        values = (abs(sample.value) for sample in self.history if math.isfinite(sample.value))
+        return max(values, default=0.0) / scale
 
     @property
     def is_warning(self) -> bool:

@@ -7,6 +7,7 @@ import pygame
 import pytest
 
 from poise.toolkit.experience import run_episode
+from poise.toolkit.media.hud import LARGEST_ACTION_ROWS
 from poise.toolkit.media.image import CARD_COLOUR, MIN_FONT_SIZE
 from poise.toolkit.registry import make_env, make_random_policy
 from poise.tools.record.episode_trace import TraceSample
@@ -54,9 +55,37 @@ def test_titles_give_way_to_charts_where_one_column_has_no_room_for_both():
         chart.draw = lambda surface, rect, font_size, chart=chart: drawn.append((chart, rect))
     num_charts = len(overlay.charts)
     surface = pygame.Surface((320, round(num_charts * MIN_ROW_HEIGHT * 12)))
-    overlay.charts.draw(surface, surface.get_rect(), 12, max_columns=1)
+    overlay.charts.draw_column(surface, surface.get_rect(), 12)
     assert len(drawn) == num_charts
     assert all(surface.get_rect().contains(rect) for _, rect in drawn)
+
+
+@pytest.mark.parametrize("num_rows", [4, 8, 20])
+def test_a_column_leaves_out_the_smallest_actions_and_nothing_else(num_rows):
+    charts = StripCharts(50)
+    sizes = [0.1 * (7 * number % 17) for number in range(17)]
+    charts.add(
+        [
+            TraceSample("reward", "reward", 1.0),
+            TraceSample("margin", "torso", 1.0, bounds=(0.0, 1.0)),
+            *(
+                TraceSample("action", str(number), size, bounds=(-2.0, 2.0))
+                for number, size in enumerate(sizes)
+            ),
+        ]
+    )
+    drawn = []
+    for chart in charts.by_channel.values():
+        chart.draw = lambda surface, rect, size, chart=chart: drawn.append((chart, rect))
+    surface = pygame.Surface((320, round(num_rows * MIN_ROW_HEIGHT * 12)))
+    charts.draw_column(surface, surface.get_rect(), 12)
+    rects = [rect for _, rect in drawn]
+    assert all(surface.get_rect().contains(rect) for rect in rects)
+    assert all(rect.height >= int(MIN_ROW_HEIGHT * 12) for rect in rects)
+    assert [chart.group for chart, _ in drawn][:2] == ["reward", "margin"]
+    shown = sorted((chart.history[-1].value for chart, _ in drawn[2:]), reverse=True)
+    assert shown == sorted(sizes, reverse=True)[: len(shown)]
+    assert len(shown) == min(LARGEST_ACTION_ROWS, num_rows - 2)
 
 
 @pytest.mark.parametrize("env_id", ENVS)
