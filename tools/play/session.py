@@ -1,5 +1,6 @@
 """A live environment: consecutive episodes in real time, controlled by policy and keyboard."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ from poise.tools.play.actors import (
     get_action_dim,
 )
 from poise.tools.play.perturbation import Perturbations
+from poise.tools.record.episode_trace import (
+    TraceSample,
+    make_action_samples,
+    read_failure_margins,
+)
 from poise.tools.record.record_run import get_frame_rate
 
 HUMAN = "you"
@@ -160,6 +166,15 @@ class PlaySession:
             camera.orbit(right, down)
             camera.zoom(zoom_steps)
             self._frame = None
+
+    def read_samples(self) -> list[TraceSample]:
+        """Return the reward, failure margins and action of the current step."""
+        reward = self.reward if self.steps else math.nan
+        return [
+            TraceSample("reward", "reward", reward),
+            *read_failure_margins(self.env),
+            *make_action_samples(self.env, self.action),
+        ]
 
     def advance(self, seconds: float) -> None:
         """Advance by `seconds` of real time: ramp the held keys and make the steps that are due."""

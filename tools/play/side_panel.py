@@ -1,6 +1,5 @@
 """The panel beside the image of a live environment: status, live plots, sliders and keys."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,12 +20,7 @@ from poise.toolkit.run import Run
 from poise.toolkit.spaces import component_names
 from poise.tools.play.session import HUMAN, PlaySession
 from poise.tools.play.sliders import Slider, SliderPanel
-from poise.tools.record.episode_trace import (
-    TraceSample,
-    get_action_names,
-    make_action_samples,
-    read_failure_margins,
-)
+from poise.tools.record.episode_trace import get_action_names
 from poise.tools.record.strip_chart import StripCharts
 
 MAX_OBSERVATIONS = 3
@@ -125,7 +119,7 @@ class LivePlots:
         self._last_seed = session.seed
         self._last_step = session.steps
         if num_new_steps:
-            samples = self._read_samples()
+            samples = session.read_samples()
             for _ in range(num_new_steps):
                 self.charts.add(samples)
 
@@ -135,15 +129,6 @@ class LivePlots:
             return
         pygame.draw.rect(surface, TEXT_BACKGROUND[:3], rect, border_radius=font_size // 3)
         self.charts.draw_column(surface, rect, font_size)
-
-    def _read_samples(self) -> list[TraceSample]:
-        session = self.session
-        reward = session.reward if session.steps else math.nan
-        return [
-            TraceSample("reward", "reward", reward),
-            *read_failure_margins(session.env),
-            *make_action_samples(session.env, session.action),
-        ]
 
 
 def make_status_lines(session: PlaySession, frame_rate: float, best: str) -> list[StatusLine]:

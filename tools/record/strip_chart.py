@@ -55,7 +55,13 @@ VALUE_WIDTH = 0.13
 """Widths of name, curve and value, in widths of the column; the rest is for the range."""
 
 
-TITLES = {"reward": "Reward", "value": "Critic", "action": "Action", "margin": "Failure margin"}
+TITLES = {
+    "reward": "Reward",
+    "value": "Critic",
+    "action": "Action",
+    "margin": "Failure margin",
+    "error": "Error",
+}
 """Titles of the groups; another group has its own name."""
 
 
@@ -64,6 +70,7 @@ NOTES = {
     "value": "return expected from here",
     "action": f"{MINUS}1 to 1",
     "margin": "1 = start, 0 = end",
+    "error": "from the leader's reflection",
 }
 """Unit or meaning of a group's values."""
 
