@@ -73,11 +73,17 @@ class StripChartOverlay:
 
     def __call__(self, frame: Array, step: EpisodeStep) -> Array:
         """Return the frame (H, W, 3) uint8, widened by the charts."""
-        is_success = bool(read_success(step.info))
-        event = "success" if is_success and not self._was_success else ""
-        self._was_success = is_success
-        self.charts.add(self._read_samples(self.env, step), event)
+        self.charts.add(self._read_samples(self.env, step), self._describe_events(step))
         return np.concatenate([frame, self._draw_panel(frame.shape[0])], axis=1)
+
+    def _describe_events(self, step: EpisodeStep) -> str:
+        """Return what happened in a step beside the action, with a check mark on a success."""
+        poise_env = unwrap_poise_env(self.env)
+        events = ", ".join(poise_env.last_events) if poise_env else ""
+        is_success = bool(read_success(step.info))
+        is_new_success = is_success and not self._was_success
+        self._was_success = is_success
+        return f"✓ {events or 'success'}" if is_new_success else events
 
     def _read_samples(self, env: Env, step: EpisodeStep) -> list[TraceSample]:
         return [

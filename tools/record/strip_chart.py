@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pygame
 
 from poise.toolkit.appearance import Colour
+from poise.toolkit.environment import PUSH
 from poise.toolkit.media.hud import (
     LARGEST_ACTION_ROWS,
     LOW_MARGIN,
@@ -81,6 +82,13 @@ NO_VALUE = "\N{EN DASH}"
 RULE_COLOUR = to_rgb(LIGHT.rule)
 FAILURE_COLOUR = to_rgb(LIGHT.failure)
 LOW_MARGIN_COLOUR = to_rgb(blend(LIGHT.failure, LIGHT.panel, 0.15))
+
+
+def get_event_colour(name: str) -> Colour:
+    """Return the colour of an event: red for a push, green for a success, else that of targets."""
+    if name.startswith("✓"):
+        return to_rgb(LIGHT.success)
+    return FAILURE_COLOUR if PUSH in name else to_rgb(LIGHT.warning)
 
 
 class LineColours(NamedTuple):
@@ -266,12 +274,12 @@ class StripCharts:
         for second in self._get_visible_seconds():
             x = self._get_x(curve, second * self.steps_per_second)
             pygame.draw.line(surface, RULE_COLOUR, (x, curve.top), (x, curve.bottom))
-        for step, _ in self.events:
+        for step, name in self.events:
             x = self._get_x(curve, step)
             if x >= curve.left:
                 for top in range(curve.top, curve.bottom, 8):
                     end = min(top + 5, curve.bottom)
-                    pygame.draw.line(surface, FAILURE_COLOUR, (x, top), (x, end), 2)
+                    pygame.draw.line(surface, get_event_colour(name), (x, top), (x, end), 2)
 
     def _draw_axis(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
         """Draw seconds below the curves, the current time in bold at their right end."""
@@ -279,25 +287,28 @@ class StripCharts:
         pygame.draw.line(surface, TEXT_COLOUR, (curve.left, rect.top), (curve.right, rect.top))
         size = max(MIN_FONT_SIZE, round(0.88 * font_size))
         label = render_text("time", size, MUTED_COLOUR)
-        surface.blit(label, label.get_rect(midleft=(rect.left + font_size // 2, rect.centery)))
+        label_rect = label.get_rect(midleft=(rect.left + font_size // 2, rect.centery))
+        surface.blit(label, label_rect)
         now = max(0, self.step) / self.steps_per_second
         text = render_text(f"{now:.1f} s", size, TEXT_COLOUR, True)
         now_rect = text.get_rect(midtop=(curve.right, rect.top + 3))
         now_rect.right = min(now_rect.right, rect.right)
         surface.blit(text, now_rect)
-        for event_step, name in self.events:
-            x = self._get_x(curve, event_step)
-            event = render_text(name, size, FAILURE_COLOUR)
-            event_rect = event.get_rect(midtop=(x, rect.top + 3))
-            if event_rect.left >= curve.left - font_size and event_rect.right < now_rect.left:
-                surface.blit(event, event_rect)
-                return
-        for second in self._get_visible_seconds():
-            x = self._get_x(curve, second * self.steps_per_second)
-            tick = render_text(f"{second}", size, MUTED_COLOUR)
-            tick_rect = tick.get_rect(midtop=(x, rect.top + 3))
-            if tick_rect.right + font_size // 3 < now_rect.left:
-                surface.blit(tick, tick_rect)
+        labels: list[tuple[float, pygame.Surface]] = [
+            (event_step, render_text(name, size, get_event_colour(name)))
+            for event_step, name in reversed(self.events)
+        ]
+        labels += [
+            (second * self.steps_per_second, render_text(f"{second}", size, MUTED_COLOUR))
+            for second in self._get_visible_seconds()
+        ]
+        taken = [now_rect.inflate(2 * font_size // 3, 0), label_rect]
+        for step, text in labels:
+            text_rect = text.get_rect(midtop=(self._get_x(curve, step), rect.top + 3))
+            # The newest events come first: a label that has no room beside them is left out.
+            if text_rect.collidelist(taken) < 0 and text_rect.centerx >= curve.left:
+                surface.blit(text, text_rect)
+                taken.append(text_rect.inflate(font_size // 3, 0))
 
     def _get_visible_seconds(self) -> range:
         """Return the whole seconds that the charts show."""
