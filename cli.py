@@ -231,12 +231,19 @@ def show(line: str) -> None:
     click.echo(remove_control_characters(line))
 
 
+def loading() -> AbstractContextManager[Any]:
+    """Show on a terminal that a command is loading, which takes seconds where it needs torch."""
+    from poise.toolkit.console import progress_bar
+
+    return progress_bar("loading", quiet=True)
+
+
 def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[Result]:
     """Yield results, and show a bar while each is made; it is gone where one is printed."""
     from poise.toolkit.console import progress_bar
 
     while True:
-        with progress_bar(description):
+        with progress_bar(description, quiet=True):
             result = next(results, None)
         if result is None:
             return
@@ -244,10 +251,10 @@ def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[R
 
 
 def run_under_bar(description: str, work: Callable[[], Result]) -> Result:
-    """Do some work while a bar shows that it goes on; return its result."""
+    """Do some work while a bar on a terminal shows that it goes on; return its result."""
     from poise.toolkit.console import progress_bar
 
-    with progress_bar(description):
+    with progress_bar(description, quiet=True):
         return work()
 
 
@@ -612,7 +619,8 @@ def play(
     what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **options: Any
 ) -> None:
     """Open a window on a RUN to watch and disturb it, or on an ENV to control it."""
-    from poise.tools.play.command import play as run_play
+    with loading():
+        from poise.tools.play.command import play as run_play
 
     run_play(what, runs_dir, checkpoint, env_set, **options)
 
@@ -642,7 +650,8 @@ def play(
 @report_errors
 def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
-    from poise.tools.record.record_savings import record as record_savings
+    with loading():
+        from poise.tools.record.record_savings import record as record_savings
 
     for video in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
         show(f"video: {video}")
@@ -664,7 +673,8 @@ def record(run: str, **options: Any) -> None:
 @report_errors
 def report(runs: tuple[str, ...], **options: Any) -> None:
     """Write RUNs of one environment to one page that opens offline."""
-    from poise.tools.report.report import write_report
+    with loading():
+        from poise.tools.report.report import write_report
 
     path = run_under_bar("writing the report", lambda: write_report(runs, **options))
     show(f"report: {path}")
@@ -710,7 +720,8 @@ def plot(
     what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path | None
 ) -> None:
     """Plot curves of runs, of a folder of runs, of a benchmark, or of a results.csv."""
-    from poise.tools.plot.plot import plot as plot_curves
+    with loading():
+        from poise.tools.plot.plot import plot as plot_curves
 
     path = run_under_bar("plotting", lambda: plot_curves(what, runs_dir, by, out, kind, measure))
     show(f"plot: {path}")
@@ -916,7 +927,8 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
 @report_errors
 def mimic(policy: str, **options: Any) -> None:
     """Move POLICY's robot to the poses that the translator estimates from images."""
-    from poise.tools.mimic.command import mimic_and_show
+    with loading():
+        from poise.tools.mimic.command import mimic_and_show
 
     mimic_and_show(policy, **options)
 
@@ -953,7 +965,8 @@ def mimic(policy: str, **options: Any) -> None:
 @report_errors
 def duel(policy: str, **options: Any) -> None:
     """Show two robots face to face: one is led, the other mirrors what it observes of it."""
-    from poise.tools.mimic.command import duel_and_show
+    with loading():
+        from poise.tools.mimic.command import duel_and_show
 
     duel_and_show(policy, **options)
 
@@ -970,7 +983,8 @@ def duel(policy: str, **options: Any) -> None:
 @report_errors
 def replay(tape: Path, **options: Any) -> None:
     """Record the episode of the tape FILE again, at any size."""
-    from poise.tools.record.record_run import render_tape
+    with loading():
+        from poise.tools.record.record_run import render_tape
 
     path = run_under_bar(f"replaying {tape}", lambda: render_tape(tape, **options))
     show(f"video: {path}")
@@ -1013,7 +1027,8 @@ def replay(tape: Path, **options: Any) -> None:
 @report_errors
 def combine(videos: tuple[Path, ...], **options: Any) -> None:
     """Combine videos into one: side by side, or one after the other with titles."""
-    from poise.tools.record.combine_recordings import combine as combine_recordings
+    with loading():
+        from poise.tools.record.combine_recordings import combine as combine_recordings
 
     path = run_under_bar(
         f"combining {len(videos)} videos", lambda: combine_recordings(videos, **options)
@@ -1033,7 +1048,8 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
 @report_errors
 def images_to_video(folder: Path, **options: Any) -> None:
     """Make a video of the images in DIR, ordered by number or date."""
-    from poise.tools.record.images_to_video import images_to_video as convert_images
+    with loading():
+        from poise.tools.record.images_to_video import images_to_video as convert_images
 
     path = run_under_bar(
         f"reading the images of {folder}", lambda: convert_images(folder, **options)

@@ -35,6 +35,7 @@ from poise.toolkit import checkpoint, console
 from poise.toolkit.console import TrainingView
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.loggers import LENGTH, RETURN
+from poise.toolkit.media.frame import save_picture
 from poise.toolkit.media.video import read_video
 from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import short_name
@@ -785,6 +786,67 @@ def test_numbers_of_steps_are_read_as_people_write_them(text, count, monkeypatch
 
 
 # Progress.
+
+FILMING = [
+    (("record", "mine", "--size", "32", "-o", "a.gif"), "frames"),
+    (("record", "mine", "--size", "32", "--annotate", "-o", "a.mp4"), "frames"),
+    (("record", "mine", "--checkpoint", "all", "--montage", "sheet.png"), "policies"),
+    (("record", "mine", "--size", "32", "--checkpoint", "all", "-o", "all"), "frames"),
+    (("replay", "a.tape", "--size", "32", "-o", "b.mp4"), "frames"),
+    (("combine", "film.mp4", "film.mp4", "-o", "both.mp4"), "frames"),
+    (("images-to-video", "pictures", "-o", "c.mp4"), "pictures"),
+    (("report", "mine", "-n", "2"), "episodes"),
+]
+"""Commands that film, and what they count."""
+
+
+@pytest.fixture
+def filmed(place):
+    """Return the working folder with a film, a tape and a folder of pictures."""
+    film = ("record", "mine", "--size", "32", "-o", "film.mp4", "--tape", "a.tape")
+    assert invoke(*film).exit_code == 0
+    Path("pictures").mkdir()
+    for number in range(3):
+        save_picture(Path(f"pictures/{number}.png"), np.zeros((8, 8, 3), np.uint8))
+    return place
+
+
+@pytest.mark.parametrize(("words", "unit"), FILMING)
+def test_filming_counts_on_a_terminal_and_prints_nothing_of_it_elsewhere(
+    words, unit, filmed, monkeypatch
+):
+    plain_console = console.Console
+    screen = io.StringIO()
+    counts = []
+    render = console.CountColumn.render
+
+    def render_and_keep(column, task):
+        text = render(column, task)
+        counts.append((text.plain, task.completed, task.total))
+        return text
+
+    def open_terminal(**options):
+        if "stderr" in options:
+            return plain_console(file=screen, force_terminal=True, width=80)
+        return plain_console(**options)
+
+    monkeypatch.setattr(console.CountColumn, "render", render_and_keep)
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 0.0)
+    monkeypatch.setattr(console, "Console", open_terminal)
+    monkeypatch.setattr(console, "REFRESH_HZ", 1000.0)
+    assert not invoke(*words).stderr
+    monkeypatch.undo()
+    monkeypatch.chdir(filmed)
+    shown = [(text, done, total) for text, done, total in counts if f" {unit}" in text]
+    assert shown, {text for text, _, _ in counts}
+    assert all(0 <= done <= total for _, done, total in shown)
+    assert (
+        max(len(line) for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", screen.getvalue()))
+        <= 80
+    )
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 0.0)
+    lines = said(invoke(*words, "--force")).splitlines()
+    assert all(re.match("(video|report): ", line) for line in lines), lines
 
 
 def test_slow_work_without_a_terminal_is_one_plain_line(place, monkeypatch):

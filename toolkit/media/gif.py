@@ -16,6 +16,7 @@ import av
 import av.filter
 import numpy as np
 
+from poise.toolkit.console import count_progress
 from poise.toolkit.files import ErrorTrackingFile, atomic_write
 from poise.toolkit.process import temporary_path
 from poise.toolkit.spaces import Array
@@ -93,7 +94,7 @@ class GifRecorder:
     def _write(self, path: Path) -> None:
         """Read the frames twice: for the palette, then for the GIF."""
         palette_graph = self._make_filter_graph("palettegen", f"max_colors={PALETTE_SIZE}", "rgb24")
-        (palette,) = _filter_frames(palette_graph, self._read_spool())
+        (palette,) = _filter_frames(palette_graph, self._read_spool("frames for the palette"))
         gif_graph = self._make_filter_graph(
             "paletteuse", "dither=none:diff_mode=rectangle", "rgb24", "bgra"
         )
@@ -105,15 +106,17 @@ class GifRecorder:
             stream.pix_fmt = "pal8"
             stream.width = self._stream.width
             stream.height = self._stream.height
-            for frame in _filter_frames(gif_graph, self._read_spool()):
+            for frame in _filter_frames(gif_graph, self._read_spool("frames of the GIF")):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         file.raise_pending_error()
 
-    def _read_spool(self) -> Iterator[av.VideoFrame]:
-        """Yield the spooled frames."""
+    def _read_spool(self, unit: str) -> Iterator[av.VideoFrame]:
+        """Yield the spooled frames; progress counts them as `unit`."""
+        num_frames = -(-self.frame_count // self._frame_stride)
         with av.open(str(self._spool_path)) as container:
-            for index, frame in enumerate(container.decode(video=0)):
+            frames = count_progress(container.decode(video=0), num_frames, unit)
+            for index, frame in enumerate(frames):
                 frame.pts = index
                 frame.time_base = 1 / self._frame_rate
                 yield frame

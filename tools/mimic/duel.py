@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poise.toolkit.console import count_progress
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.interaction import Grab, ImagePoint
 from poise.toolkit.media.image import caption_height
@@ -233,7 +234,7 @@ def record_duel(duel: Duel, path: Path, seconds: float) -> float:
     start_time = time.perf_counter()
     num_frames = max(1, round(seconds * VIDEO_FRAME_RATE))
     with open_recorder(path, VIDEO_FRAME_RATE) as recorder:
-        for _ in range(num_frames):
+        for _ in count_progress(range(num_frames), num_frames, "frames"):
             duel.advance(1.0 / VIDEO_FRAME_RATE)
             recorder.add(duel.get_film_frame())
     return num_frames / (time.perf_counter() - start_time)

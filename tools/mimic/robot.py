@@ -12,6 +12,7 @@ import numpy as np
 
 from poise import algos
 from poise.toolkit.appearance import AppearanceRandomization
+from poise.toolkit.console import count_progress
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.pose_task import PoseEnvironment, PoseError, PoseTask
@@ -211,7 +212,8 @@ class Robot(ABC):
         frame_errors = []
         due_steps = 0.0
         read_poses = self.track_video(targets, 1.0 / frame_rate)
-        for target, read_pose in zip(targets, read_poses, strict=True):
+        counted_targets = count_progress(targets, len(targets), "frames")
+        for target, read_pose in zip(counted_targets, read_poses, strict=True):
             due_steps += self.poise_env.CONTROL_HZ / frame_rate
             while due_steps >= 1.0:
                 self.step()

@@ -14,6 +14,7 @@ import numpy as np
 import pygame
 
 from poise import algos
+from poise.toolkit.console import count_progress
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.files import atomic_write
 from poise.toolkit.media.hud import format_value
@@ -172,7 +173,7 @@ def make_montage(
     strips: dict[int, Strip] = {}
     with closing(make_render_env(run.config["env"], settings, render_settings)) as env:
         time_limit = env.spec.max_episode_steps if env.spec else None
-        for index in chosen:
+        for index in count_progress(chosen, len(chosen), "policies"):
             policy = policies[index]
             learner = algos.restore_learner(run, str(parse_step(policy)))
             if learner.checkpoint != policy.name:

@@ -63,13 +63,17 @@ class StripChartOverlay:
         self.charts = StripCharts(steps_per_second, notes)
         self._was_success = False
 
-    def cover_episode(self, env: Env, steps: Iterable[EpisodeStep]) -> None:
+    def cover_episode(self, env: Env, steps: Iterable[EpisodeStep]) -> int:
         """Run through an episode in another environment, so that all ranges hold its values.
 
-        Lines of a film whose ranges grow on the way cannot be compared.
+        Lines of a film whose ranges grow on the way cannot be compared. Returns the number of
+        steps, the start included.
         """
+        num_steps = 0
         for step in steps:
             self.charts.cover(self._read_samples(env, step))
+            num_steps += 1
+        return num_steps
 
     def __call__(self, frame: Array, step: EpisodeStep) -> Array:
         """Return the frame (H, W, 3) uint8, widened by the charts."""
