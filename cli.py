@@ -42,6 +42,40 @@ SUITES = sorted(
 # Options that several commands share.
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, which help and errors state in words."""
+
+    name = "integer"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what stands for the number in the help."""
+        return "N"
+
+    # click formats a range as 16<=x<=2160, in help and in errors, by this method alone.
+    def _describe_range(self) -> str:
+        return describe_range(self.min, self.max)
+
+
+class Number(click.FloatRange):
+    """A number within bounds, which help and errors state in words."""
+
+    name = "number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what stands for the number in the help."""
+        return "NUMBER"
+
+    def _describe_range(self) -> str:
+        return describe_range(self.min, self.max, is_open=self.min_open)
+
+
+def describe_range(low: float | None, high: float | None, *, is_open: bool = False) -> str:
+    """Return a range in words; `is_open` excludes its low end."""
+    if high is None:
+        return f"more than {low:g}" if is_open else f"{low:g} or more"
+    return f"{low:g} to {high:g}"
+
+
 def parse_count_option(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
     """Return a whole number of at least 1, also written as 1e6, 1_000_000, 20k or 1M."""
     if text is None:
@@ -103,7 +137,7 @@ FORCE = click.option(
 def seed_option(help_text: str) -> Callable[[Command], Command]:
     """Return the option --seed, 0 by default."""
     return click.option(
-        "-s", "--seed", type=click.IntRange(0), default=0, show_default=True, help=help_text
+        "-s", "--seed", type=WholeNumber(0), default=0, show_default=True, help=help_text
     )
 
 
@@ -112,7 +146,7 @@ def episodes_option(help_text: str, default: int, low: int, high: int) -> Callab
     return click.option(
         "-n",
         "--episodes",
-        type=click.IntRange(low, high),
+        type=WholeNumber(low, high),
         default=default,
         show_default=True,
         help=help_text,
@@ -131,8 +165,8 @@ OUT = output_option("-o", "--out", required=True, help="The video, .mp4 or .gif.
 
 MAX_SIZE = click.option(
     "--max-size",
-    type=click.IntRange(32, 8192),
-    help="Largest width and height (pixels).  [default: 1920]",
+    type=WholeNumber(32, 8192),
+    help="Largest width and height (pixels); by default 1920.",
 )
 
 
@@ -202,7 +236,7 @@ def evaluation_options(command: Command) -> Command:
 def render_options(command: Command) -> Command:
     """Add the options that determine how the video of an episode looks."""
     size = click.option(
-        "--size", type=click.IntRange(16, 2160), help="Height and width of the frame (pixels)."
+        "--size", type=WholeNumber(16, 2160), help="Height and width of the frame (pixels)."
     )
     hud = click.option(
         "--hud", is_flag=True, help="Draw reward terms, margins and action beside it."
@@ -214,7 +248,7 @@ def render_options(command: Command) -> Command:
     )
     slow = click.option(
         "--slow",
-        type=click.FloatRange(0.02, 1.0),
+        type=Number(0.02, 1.0),
         default=1.0,
         help="Slow motion: 0.25 is a quarter of the speed.",
     )
@@ -513,34 +547,45 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     ),
 )
 @click.argument("env", required=False)
-@click.option("--algo", help="sac, ppo or td3.  [default: the one recommended for ENV]")
+@click.option(
+    "--algo", metavar="NAME", help="sac, ppo or td3.  [default: the one recommended for ENV]"
+)
 @count_option(
     "-n",
     "--steps",
     help="Environment steps to train, such as 500000, 5e5 or 500k.  [default: the preset's]",
 )
 @click.option(
-    "-s", "--seed", type=int, help="Seed of weights, exploration and episodes.  [default: 0]"
+    "-s",
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Seed of weights, exploration and episodes.  [default: 0]",
 )
 @click.option(
     "--num-envs",
     type=int,
+    metavar="N",
     help="Environments that are stepped together.  [default: the preset's]",
 )
 @click.option(
     "--num-workers",
     type=int,
+    metavar="N",
     help="Processes that step them, with the same result.  [default: the preset's]",
 )
 @SET
 @ENV_SET
 @click.option(
     "--preset",
+    metavar="FILE|NAME",
     help="A YAML file with `training:` and `settings:`, or the name of a variant: ddpg, pixels.",
 )
-@click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
+@click.option(
+    "--run", "name", metavar="NAME", help="Name of the run.  [default: <env>-<algo>-<seed>]"
+)
 @RUNS_DIR
-@click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option("--no-video", is_flag=True, help="Record no video.")
 @click.option(
     "--with-translator",
@@ -569,10 +614,10 @@ def train(env: str | None, **options: Any) -> None:
 @click.argument("suite")
 @path_option("-o", "--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]")
 @click.option(
-    "--jobs", type=click.IntRange(1), help="Runs at the same time.  [default: one for each core]"
+    "--jobs", type=WholeNumber(1), help="Runs at the same time; by default one for each core."
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 1000), help="Number of seeds 0, 1, ..., over the suite's."
+    "--seeds", type=WholeNumber(1, 1000), help="Number of seeds 0, 1, ..., over the suite's."
 )
 @TRUST
 @report_errors
@@ -599,18 +644,16 @@ def benchmark(suite: str, **options: Any) -> None:
 @ENV_SET
 @click.option(
     "--speed",
-    type=click.FloatRange(0.05, 10.0),
+    type=Number(0.05, 10.0),
     default=1.0,
     show_default=True,
     help="Factor on real time.",
 )
-@click.option(
-    "--size", type=click.IntRange(64, 2160), help="Height and width of the frame (pixels)."
-)
+@click.option("--size", type=WholeNumber(64, 2160), help="Height and width of the frame (pixels).")
 @seed_option("Seed of the first episode.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     help="Close after this time and print the number of frames.",
 )
 @TRUST
@@ -639,7 +682,7 @@ def play(
 @output_option(
     "-o", "--out", help="The video, or a folder for all.  [default: in the run's videos/]"
 )
-@click.option("-s", "--seed", type=click.IntRange(0), help="Seed of the episode.")
+@click.option("-s", "--seed", type=WholeNumber(0), help="Seed of the episode.")
 @render_options
 @click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
 @output_option("--montage", help="With --checkpoint all: one video or .png of all.")
@@ -802,24 +845,28 @@ def robustness(run: str, **options: Any) -> None:
 @count_option("-n", "--frames", default="50000", show_default=True, help="Number of images.")
 @click.option(
     "--size",
-    type=click.IntRange(16, 1024),
+    type=WholeNumber(16, 1024),
     default=64,
     show_default=True,
     help="Height and width of each image (pixels).",
 )
 @click.option(
-    "--policy", default="random", show_default=True, help="Policy of the body: random, or a RUN."
+    "--policy",
+    metavar="RUN",
+    default="random",
+    show_default=True,
+    help="Policy of the body: random, or a RUN.",
 )
 @click.option(
     "--sequences",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=10,
     show_default=True,
     help="Frames of each episode.",
 )
 @seed_option("Seed of the episodes.")
 @RANDOMIZE_APPEARANCE
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
+@click.option("--jobs", type=WholeNumber(1), help="Processes; by default one for each core.")
 @RUNS_DIR
 @ENV_SET
 @TRUST
@@ -846,7 +893,9 @@ def translate() -> None:
 )
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @SET
-@click.option("--run", "name", help="Name of the run.  [default: <env>-translator-<seed>]")
+@click.option(
+    "--run", "name", metavar="NAME", help="Name of the run.  [default: <env>-translator-<seed>]"
+)
 @click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
 @RUNS_DIR
 @TRUST
@@ -900,7 +949,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
 @path_option("--video", help="Video to follow.")
 @click.option(
     "--trajectory",
-    type=click.FloatRange(0.1, 3600.0),
+    type=Number(0.1, 3600.0),
     metavar="SECONDS",
     help="Follow a smooth trajectory whose joint angles are known.",
 )
@@ -909,7 +958,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     "-n",
     "--random",
     "number",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
 @path_option("--template", help="Write a PNG to draw a pose on, and stop.")
@@ -917,7 +966,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
 @FORCE
 @click.option(
     "--size",
-    type=click.IntRange(32, 1080),
+    type=WholeNumber(32, 1080),
     default=320,
     show_default=True,
     help="Height of the video (pixels).",
@@ -949,12 +998,10 @@ def mimic(policy: str, **options: Any) -> None:
 )
 @output_option("-o", "--out", help="Record a video, without a window.")
 @FORCE
-@click.option(
-    "--seconds", type=click.FloatRange(0.1, 3600.0), help="Length of the video.  [default: 10]"
-)
+@click.option("--seconds", type=Number(0.1, 3600.0), help="Length of the video (s); by default 10.")
 @click.option(
     "--size",
-    type=click.IntRange(64, 1080),
+    type=WholeNumber(64, 1080),
     default=480,
     show_default=True,
     help="Height of the frame (pixels).",
@@ -1010,7 +1057,7 @@ def replay(tape: Path, **options: Any) -> None:
     help="Side by side, or one after the other with titles.",
 )
 @click.option(
-    "--columns", type=click.IntRange(1), help="Columns of the grid.  [default: as many as rows]"
+    "--columns", type=WholeNumber(1), help="Columns of the grid; by default as many as rows."
 )
 @click.option(
     "--caption",
@@ -1021,8 +1068,8 @@ def replay(tape: Path, **options: Any) -> None:
 @MAX_SIZE
 @click.option(
     "--fps",
-    type=click.IntRange(1, 240),
-    help="Frames per second.  [default: the highest of the videos, at most 60]",
+    type=WholeNumber(1, 240),
+    help="Frames per second; by default the highest of the videos, at most 60.",
 )
 @report_errors
 def combine(videos: tuple[Path, ...], **options: Any) -> None:
@@ -1044,7 +1091,7 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
 @OUT
 @FORCE
 @MAX_SIZE
-@click.option("--fps", type=click.IntRange(1, 240), help="Images per second.  [default: 25]")
+@click.option("--fps", type=WholeNumber(1, 240), help="Images per second; by default 25.")
 @report_errors
 def images_to_video(folder: Path, **options: Any) -> None:
     """Make a video of the images in DIR, ordered by number or date."""

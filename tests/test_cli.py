@@ -22,6 +22,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from commands import assert_one_line, invoke, said, snapshot
 from processes import HELPERS, ROOT, python
 from rich.console import Console
@@ -86,6 +87,52 @@ def place(trained: Path, elsewhere: Path) -> Path:
 
 
 # Correct use.
+
+
+def list_commands(group: click.Group = cli.main, path: str = "") -> list[tuple[str, click.Command]]:
+    """Return all commands with the words that call them."""
+    commands = []
+    for name, command in group.commands.items():
+        words = f"{path} {name}".strip()
+        if isinstance(command, click.Group):
+            commands += list_commands(command, words)
+        else:
+            commands.append((words, command))
+    return commands
+
+
+@pytest.mark.parametrize("words", [words for words, _ in list_commands()])
+def test_help_states_ranges_in_words_within_80_columns(words):
+    output = CliRunner().invoke(cli.main, [*words.split(), "--help"], terminal_width=80).output
+    assert max(map(len, output.splitlines())) <= 80
+    assert not re.search(r"[<>]=|x[<>]|RANGE|INTEGER|FLOAT", output)
+    assert "]  [" not in " ".join(output.split("\n"))
+
+
+def test_range_in_words_is_the_range_that_is_enforced():
+    def accepts(option, value):
+        try:
+            option.type.convert(str(value), option, None)
+        except click.BadParameter as error:
+            assert option.type._describe_range() in error.message
+            return False
+        return True
+
+    numbers = [
+        option
+        for _, command in list_commands()
+        for option in command.params
+        if isinstance(option.type, click.IntRange | click.FloatRange)
+    ]
+    assert len(numbers) > 15
+    for option in numbers:
+        words = option.type._describe_range()
+        low, *rest = re.findall(r"\d[\d.]*", words)
+        is_open = words.startswith("more than")
+        assert accepts(option, low) != is_open
+        assert not accepts(option, float(low) - 1 if "." in low else int(low) - 1)
+        if rest:
+            assert accepts(option, rest[0]) and not accepts(option, int(float(rest[0])) + 1)
 
 
 def test_help_names_every_command():
@@ -170,6 +217,13 @@ def test_inspect_shows_signals_rewards_and_settings(env_id, by):
     words += [*env.REWARD, *(settings - without), env_id]
     assert [word for word in words if word not in output] == []
     assert not any(re.search(rf"^{name}  ", output, re.MULTILINE) for name in without)
+
+
+def test_inspect_writes_a_cost_with_a_minus():
+    output = " ".join(said(invoke("inspect", "reacher2d")).split())
+    assert "Reward reach: 1 progress - 0.05 control_cost + 1 achieved" in output.replace(
+        " (chosen)", ""
+    )
 
 
 def test_inspect_shows_third_party_environments_and_chosen_settings():
@@ -697,18 +751,6 @@ def test_wrong_usage_is_one_line_that_says_what_to_write_and_changes_nothing(wor
     before = snapshot(place)
     assert_one_line(invoke(*words), 2, message)
     assert snapshot(place) == before
-
-
-def list_commands(group: click.Group = cli.main, path: str = "") -> list[tuple[str, click.Command]]:
-    """Return all commands with the words that call them."""
-    commands = []
-    for name, command in group.commands.items():
-        words = f"{path} {name}".strip()
-        if isinstance(command, click.Group):
-            commands += list_commands(command, words)
-        else:
-            commands.append((words, command))
-    return commands
 
 
 def parse_command_line(line: str) -> None:
