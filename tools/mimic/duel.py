@@ -132,13 +132,13 @@ class Duel(PlaySession):
                 self.mimic.poise_env.camera.mirror(camera)
                 self.mimic.poise_env.appearance = self.leader_env.appearance.reflected()
             images = (np.asarray(self.env.render()), self.mimic.render())
-            titles = (self._get_leader_title(), "follower mirrors it; amber: the pose it read")
+            titles = (self._get_leader_title(), "mirrors; amber: what it read")
             self._frame = draw_views(images, titles, self.size)
         return self._frame
 
     def get_film_frame(self) -> Array:
         """Return leader, follower and the error over time side by side, (H, W, 3) uint8."""
-        plot = self.plot.draw(self.size, "error from the leader's reflection")
+        plot = self.plot.draw(self.size, "error from the reflection")
         return np.concatenate([self.get_frame(), plot], axis=1)
 
     def move_camera(self, right: float = 0.0, down: float = 0.0, zoom_steps: float = 0.0) -> None:

@@ -71,7 +71,7 @@ NOTES = {
     "value": "return expected from here",
     "action": f"{MINUS}1 to 1",
     "margin": "1 = start, 0 = end",
-    "error": "from the leader's reflection",
+    "error": "from the reflection",
 }
 """Unit or meaning of a group's values."""
 
