@@ -237,7 +237,9 @@ class StripCharts:
             if chart.group != group and has_titles:
                 header_rect = pygame.Rect(rect.left, round(top), rect.width, header_height)
                 note = notes.get(chart.group, "")
-                self._draw_header(surface, header_rect, chart.group, note, font_size)
+                text_end = self._draw_header(surface, header_rect, chart.group, note, font_size)
+                if chart is charts[0]:
+                    self._draw_event_names(surface, header_rect, text_end, font_size)
                 top += header_height
             group = chart.group
             row_rect = pygame.Rect(rect.left, round(top), rect.width, int(row_height))
@@ -255,8 +257,8 @@ class StripCharts:
         group: str,
         note_text: str,
         font_size: int,
-    ) -> None:
-        """Draw a rule, the title of a group in bold, and its note."""
+    ) -> int:
+        """Draw a rule, the title of a group in bold, and its note; return where the note ends."""
         gap = font_size // 2
         line_end = (rect.right - gap, rect.top)
         pygame.draw.line(surface, RULE_COLOUR, (rect.left + gap, rect.top), line_end)
@@ -268,6 +270,27 @@ class StripCharts:
         fitting_note = shorten(note_text, note_size, room)
         note = render_text(fitting_note, note_size, MUTED_COLOUR)
         surface.blit(note, note.get_rect(midleft=(note_left, rect.centery)))
+        return note_left + note.get_width()
+
+    def _draw_event_names(
+        self, surface: pygame.Surface, rect: pygame.Rect, left: int, font_size: int
+    ) -> None:
+        """Draw the names of events above their lines, right of `left`.
+
+        The newest come first: a name that has no room beside them is left out.
+        """
+        curve = get_curve_rect(rect, font_size)
+        size = max(MIN_FONT_SIZE, round(0.88 * font_size))
+        right = rect.right - font_size // 2
+        for step, name in reversed(self.events):
+            text = render_text(name, size, get_event_colour(name))
+            x = self._get_x(curve, step)
+            text_rect = text.get_rect(center=(x, rect.centery))
+            text_rect.right = min(text_rect.right, right)
+            if x < curve.left or text_rect.left < left + font_size // 2:
+                break
+            surface.blit(text, text_rect)
+            right = text_rect.left - font_size // 2
 
     def _draw_time_lines(self, surface: pygame.Surface, curve: pygame.Rect) -> None:
         """Draw a line for each second, and a dashed one for each event."""
@@ -287,28 +310,18 @@ class StripCharts:
         pygame.draw.line(surface, TEXT_COLOUR, (curve.left, rect.top), (curve.right, rect.top))
         size = max(MIN_FONT_SIZE, round(0.88 * font_size))
         label = render_text("time", size, MUTED_COLOUR)
-        label_rect = label.get_rect(midleft=(rect.left + font_size // 2, rect.centery))
-        surface.blit(label, label_rect)
+        surface.blit(label, label.get_rect(midleft=(rect.left + font_size // 2, rect.centery)))
         now = max(0, self.step) / self.steps_per_second
         text = render_text(f"{now:.1f} s", size, TEXT_COLOUR, True)
         now_rect = text.get_rect(midtop=(curve.right, rect.top + 3))
         now_rect.right = min(now_rect.right, rect.right)
         surface.blit(text, now_rect)
-        labels: list[tuple[float, pygame.Surface]] = [
-            (event_step, render_text(name, size, get_event_colour(name)))
-            for event_step, name in reversed(self.events)
-        ]
-        labels += [
-            (second * self.steps_per_second, render_text(f"{second}", size, MUTED_COLOUR))
-            for second in self._get_visible_seconds()
-        ]
-        taken = [now_rect.inflate(2 * font_size // 3, 0), label_rect]
-        for step, text in labels:
-            text_rect = text.get_rect(midtop=(self._get_x(curve, step), rect.top + 3))
-            # The newest events come first: a label that has no room beside them is left out.
-            if text_rect.collidelist(taken) < 0 and text_rect.centerx >= curve.left:
-                surface.blit(text, text_rect)
-                taken.append(text_rect.inflate(font_size // 3, 0))
+        for second in self._get_visible_seconds():
+            x = self._get_x(curve, second * self.steps_per_second)
+            tick = render_text(f"{second}", size, MUTED_COLOUR)
+            tick_rect = tick.get_rect(midtop=(x, rect.top + 3))
+            if tick_rect.right + font_size // 3 < now_rect.left:
+                surface.blit(tick, tick_rect)
 
     def _get_visible_seconds(self) -> range:
         """Return the whole seconds that the charts show."""

@@ -12,7 +12,13 @@ from poise.toolkit.media.image import CARD_COLOUR, MIN_FONT_SIZE
 from poise.toolkit.registry import make_env, make_random_policy
 from poise.tools.record.episode_trace import TraceSample
 from poise.tools.record.overlays import StripChartOverlay
-from poise.tools.record.strip_chart import MAX_ROWS, MIN_ROW_HEIGHT, StripCharts, get_curve_rect
+from poise.tools.record.strip_chart import (
+    HEADER_HEIGHT,
+    MAX_ROWS,
+    MIN_ROW_HEIGHT,
+    StripCharts,
+    get_curve_rect,
+)
 
 ENVS = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0", "Pendulum-v1"]
 
@@ -151,3 +157,22 @@ def test_low_margin_has_a_cross_and_event_a_line_through_all_rows():
     column = pygame.surfarray.array3d(surface)[round(charts._get_x(curve, 5))]
     is_red = (column[:, 0] > 150) & (column[:, 1] < 80)
     assert is_red[:150].any() and is_red[150:].any()
+
+
+@pytest.mark.parametrize("since", [0, 1, 10, 25, 39])
+def test_newest_event_has_its_name_wherever_its_line_is(since):
+    def draw(name):
+        charts = StripCharts(steps_per_second=10)
+        for step in range(60):
+            event = name if step == 59 - since else ""
+            charts.add([TraceSample("reward", "alive", 1.0, bounds=(0.0, 1.0))], event)
+        surface = pygame.Surface((420, 300))
+        surface.fill(CARD_COLOUR)
+        charts.draw(surface, surface.get_rect(), 12)
+        return pygame.surfarray.array3d(surface)
+
+    header = slice(0, round(HEADER_HEIGHT * 12))
+    named, nameless = draw("new target"), draw(" ")
+    assert (named != nameless)[:, header].any()
+    assert not (named != nameless)[:, header.stop + 2 :].any()
+    assert (named[-2:, header] == CARD_COLOUR).all(), "the name is cut at the edge"
