@@ -444,3 +444,10 @@ def test_a_file_that_draws_needs_neither_pygame_ce_nor_a_display(path):
     if "pygame" in imported(tree):
         used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not used & (NOT_IN_PYGAME | NEEDS_A_DISPLAY)
+
+
+def test_pictures_of_the_documentation_are_small_and_each_names_its_command():
+    pictures = [path for path in (ROOT / "docs/media").iterdir() if path.suffix != ".md"]
+    commands = (ROOT / "docs/media/README.md").read_text("utf-8")
+    assert all(f"`{path.name}`" in commands for path in pictures)
+    assert sum(path.stat().st_size for path in pictures) < 3_000_000
