@@ -211,7 +211,11 @@ def test_exercise_refuses_answers_that_are_right_by_accident_only(
 
 
 SOURCES = {
-    "02": [r"Ng et al\. \(1999\), with phi = 0 in terminal states"],
+    "02": [
+        r"Ng et al\. \(1999\), with phi = 0 in terminal states",
+        r"and 1 - mean\(a\^2\) for effort saved",
+        r"phi must be 0 in terminal",
+    ],
     "03": [
         r"arXiv:1812\.05905, which has alpha in place of log\(alpha\)",
         r"algos/sac\.py steps the critics first",
@@ -228,6 +232,7 @@ SOURCES = {
     "06": [
         r"Silver et al\. \(2014\)",
         r"L_mu = [^\n]*arXiv:1509\.02971",
+        r"Of the first critic for all",
         r"grad V\(s_0\) = E\[ sum_t gamma\^t grad mu\(s_t\) grad_a Q\(s_t, a_t\) \]",
     ],
     "09": [r"A colouring that neither network was trained on"],
