@@ -116,7 +116,9 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.label = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         for name in ("observation_space", "action_space"):
             if not isinstance(getattr(env, name, None), gymnasium.Space):
-                raise UserError(f"environment {self.label!r} declares no {name}")
+                raise UserError(
+                    f"environment {self.label!r} declares no {name}: set it in its __init__"
+                )
         self.is_poise_env = isinstance(env.unwrapped, BaseEnvironment)
         try:
             self.encoder = ObservationEncoder(env.observation_space, is_poise_env=self.is_poise_env)
