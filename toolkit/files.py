@@ -75,6 +75,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror, filename) from None
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that the user named, and those above it; one that exists is no error.
+
+    Raises:
+        UserError: a file, or a link that leads nowhere, stands in its place or above it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        obstacle = next(part for part in (path, *path.parents) if os.path.lexists(part))
+        kind = "a link that leads nowhere" if obstacle.is_symlink() else "no folder"
+        raise UserError(f"{path} cannot be a folder: {obstacle} is {kind}") from None
+
+
 def find_free_path(path: Path) -> Path:
     """Return `path`, or where it exists the first free of NAME-2, NAME-3, ... in its place.
 
