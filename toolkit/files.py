@@ -179,10 +179,13 @@ def check_regular_file(file: Traversable, max_bytes: float = math.inf) -> None:
 
 
 def read_text(file: Traversable, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """Return the text of a UTF-8 file; a UserError names a file that cannot be read."""
+    """Return the text of a UTF-8 file; a UserError names a file that cannot be read.
+
+    A byte order mark, which editors on Windows add, is left out.
+    """
     check_regular_file(file, max_bytes)
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{file} cannot be read: it is not text") from None
     except OSError as error:
@@ -190,10 +193,10 @@ def read_text(file: Traversable, max_bytes: int = MAX_TEXT_BYTES) -> str:
 
 
 def open_table(file: Path) -> TextIO:
-    """Open a CSV file to read; a UserError names a file that cannot be read."""
+    """Open a CSV file to read, as `read_text` reads; a UserError names one that cannot be read."""
     check_regular_file(file, MAX_TABLE_BYTES)
     try:
-        return file.open(newline="", encoding="utf-8")
+        return file.open(newline="", encoding="utf-8-sig")
     except OSError as error:
         raise _make_unreadable_error(file, error) from None
 

@@ -194,6 +194,10 @@ def make_unwrapped_env(
         ) from None
     except (Exception, SystemExit) as error:  # The code of another package may raise anything.
         _check_setting_names(env_id, settings or {})
+        if render_mode and isinstance(error, TypeError) and "'render_mode'" in str(error):
+            raise UserError(
+                f"environment {env_id!r} cannot be rendered: its constructor takes no render_mode"
+            ) from error
         raise UserError(_format_make_error(env_id, error)) from error
     _trusted_modules.add(env_id.partition(":")[0])
     return env

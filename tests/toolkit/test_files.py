@@ -206,6 +206,14 @@ def test_array_is_read_as_it_was_saved(mapped, tmp_path):
         assert np.array_equal(read, array) and read.dtype == array.dtype
 
 
+def test_byte_order_mark_is_no_part_of_a_file(tmp_path):
+    file = tmp_path / "edited"
+    file.write_bytes(b"\xef\xbb\xbf" + b'{"a": 1}')
+    assert read_json(file) == {"a": 1}
+    with open_table(file) as table:
+        assert table.read() == '{"a": 1}'
+
+
 def test_folder_is_made_where_nothing_stands_in_its_place(tmp_path):
     for _ in range(2):
         make_folder(tmp_path / "runs" / "mine")
