@@ -136,8 +136,10 @@ def limit_shutdown(code: int, seconds: float = SHUTDOWN_SECONDS) -> None:
 
     def end() -> None:
         with suppress(Exception):  # What an environment has closed or replaced cannot be written.
-            message = "warning: the environment has left a thread or a process running; it is ended"
-            print(message, file=sys.stderr)
+            print(
+                "warning: the environment has left a thread or a process running; it is ended",
+                file=sys.stderr,
+            )
             sys.stdout.flush()
         for child in multiprocessing.active_children():
             child.kill()
