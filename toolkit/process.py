@@ -27,7 +27,13 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from poise.toolkit.errors import EnvironmentFailedError, UserError, WorkerError, WorkError
+from poise.toolkit.errors import (
+    EnvironmentFailedError,
+    UserError,
+    WorkerError,
+    WorkError,
+    printable,
+)
 
 HANGUP: int | None = getattr(signal, "SIGHUP", None)
 """Signal of a closed terminal; Windows has none."""
@@ -136,10 +142,8 @@ def limit_shutdown(code: int, seconds: float = SHUTDOWN_SECONDS) -> None:
 
     def end() -> None:
         with suppress(Exception):  # What an environment has closed or replaced cannot be written.
-            print(
-                "warning: the environment has left a thread or a process running; it is ended",
-                file=sys.stderr,
-            )
+            message = "warning: the environment has left a thread or a process running; it is ended"
+            print(printable(message), file=sys.stderr)
             sys.stdout.flush()
         for child in multiprocessing.active_children():
             child.kill()
