@@ -5,12 +5,13 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -99,7 +100,7 @@ def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | N
         raise click.UsageError(
             f"{path} exists: choose another {option}, or add --force to overwrite it"
         )
-    option_of_path = ctx.meta.setdefault("outputs", {}).setdefault(path.resolve(), option)
+    option_of_path = ctx.meta.setdefault("outputs", {}).setdefault(os.path.realpath(path), option)
     if option_of_path != option:
         raise click.UsageError(f"{option_of_path} and {option} name the same file: {path}")
     return path
@@ -308,7 +309,7 @@ def report_errors(command: Command) -> Command:
         from poise.toolkit.process import Interrupted, raise_on_signals
 
         try:
-            with raise_on_signals(), _deciding_trust(kwargs):
+            with raise_on_signals(), _deciding_trust(kwargs), _plain_warnings():
                 return command(*args, **_parse_assignment_options(kwargs))
         except UserError as error:
             _exit_with_error(error, 2)
@@ -378,6 +379,29 @@ def _ask_for_trust(module: str, file: Path) -> bool:
         f"{file} comes from elsewhere and would run the code of the module {module!r}. Run it?"
     )
     return click.confirm(printable(question), err=True)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print the warnings of libraries and environments as one line each, without its source."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    from poise.toolkit.errors import printable
+
+    # Gymnasium colours its warnings, and begins them with a word of its own.
+    text = click.unstyle(str(message)).removeprefix("WARN: ")
+    click.echo(f"warning: {printable(text)}", err=True)
 
 
 def _exit_with_error(message: object, code: int) -> NoReturn:
@@ -463,11 +487,14 @@ class MainGroup(PoiseGroup):
             return run()
         if args is not None:
             sys.exit(_run_or_explain(run))
-        from poise.toolkit.process import exit_on_signals, ignore_signals
+        from poise.toolkit.process import exit_on_signals, ignore_signals, limit_shutdown
 
         exit_on_signals()  # Without `args` this is the program: they are those of the shell.
         try:
             sys.exit(_run_or_explain(run))
+        except SystemExit as ending:
+            limit_shutdown(ending.code if isinstance(ending.code, int) else 1)
+            raise
         finally:
             ignore_signals()
 

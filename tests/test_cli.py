@@ -626,6 +626,11 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "run name of dots": ((*TRAIN, "--run", ".."), "no path"),
     "empty run name": ((*TRAIN, "--run", ""), "no path"),
     "run name that is taken": ((*TRAIN, "--run", "mine"), "exists already"),
+    "folder of runs that is a file": (
+        (*TRAIN, "--runs-dir", "list.yaml"),
+        "list.yaml cannot be a folder",
+    ),
+    "film that names itself": (("combine", "loop.mp4", "--out", "o.mp4"), "loop.mp4"),
     "resume an unknown run": (("train", "--resume", "mien"), "did you mean 'mine'"),
     "unknown run in the folder of runs": (("evaluate", "yours"), "in runs: choose from mine"),
     "unknown run in another folder": (
@@ -689,6 +694,7 @@ def test_wrong_input_is_one_line_with_exit_code_2_and_changes_nothing(name, plac
     words, message = MISTAKES[name]
     for preset, content in PRESETS.items():
         Path(preset).write_bytes(content)
+    Path("loop.mp4").symlink_to("loop.mp4")
     before = snapshot(place)
     result = invoke(*words)
     assert_one_line(result, 2, message)

@@ -17,9 +17,13 @@ import av.filter
 import numpy as np
 
 from poise.toolkit.console import count_progress
-from poise.toolkit.files import ErrorTrackingFile, atomic_write
+from poise.toolkit.errors import WorkError
+from poise.toolkit.files import ErrorTrackingFile, atomic_write, make_folder
 from poise.toolkit.process import temporary_path
 from poise.toolkit.spaces import Array
+
+MAX_SIDE = 16384
+"""Largest height and width that the encoders of films take (pixels)."""
 
 PALETTE_SIZE = 64
 
@@ -37,13 +41,22 @@ def make_frame_rate(frame_rate: float) -> Fraction:
     return Fraction(frame_rate).limit_denominator(1001)
 
 
+def check_frame_size(width: int, height: int) -> None:
+    """Raise a WorkError where an image is too large for a film."""
+    if max(width, height) > MAX_SIDE:
+        raise WorkError(
+            f"images of {width} x {height} pixels are too large for a film: "
+            f"it has at most {MAX_SIDE} pixels on a side"
+        )
+
+
 class GifRecorder:
     """Writes a GIF with one palette for all frames, at MAX_FRAME_RATE or less."""
 
     def __init__(self, path: Path, frame_rate: float) -> None:
         self.path = path
         self.frame_count = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._frame_stride = max(1, round(frame_rate / MAX_FRAME_RATE))
         self._frame_rate = make_frame_rate(frame_rate) / self._frame_stride
         self._cleanup = ExitStack()
@@ -61,6 +74,7 @@ class GifRecorder:
         """Add a frame (H, W, 3) uint8; all must have the same size."""
         height, width = frame.shape[:2]
         if self.frame_count == 0:
+            check_frame_size(width, height)
             self._stream.width = width
             self._stream.height = height
         elif (self._stream.width, self._stream.height) != (width, height):

@@ -4,6 +4,7 @@
 """
 
 import itertools
+import os
 import re
 import runpy
 import sys
@@ -83,7 +84,7 @@ def combine(
     """
     if layout not in LAYOUTS:
         raise UserError(f"unknown layout {layout!r}: choose from {', '.join(LAYOUTS)}")
-    if out.resolve() in {video.resolve() for video in videos}:
+    if os.path.realpath(out) in map(os.path.realpath, videos):
         raise UserError(f"{out} is one of the videos to combine: choose another --out")
     clips = [Clip(video) for video in videos]
     if not captions:

@@ -16,7 +16,7 @@ import pygame
 from poise import algos
 from poise.toolkit.console import count_progress
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
-from poise.toolkit.files import atomic_write
+from poise.toolkit.files import atomic_write, make_folder
 from poise.toolkit.media.hud import format_value
 from poise.toolkit.media.image import (
     MUTED_COLOUR,
@@ -189,7 +189,7 @@ def make_montage(
         note += f" {len(strips)} of {len(policies)} saved policies."
     title = f"How {short_name(run.config['env'])} was learned"
     sheet = draw_sheet(title, note, strips, limit, cell_size)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
         pygame.image.save(sheet, file, path.name)
     return path

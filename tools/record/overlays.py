@@ -33,6 +33,10 @@ MIN_PANEL_WIDTH = 320
 """Minimum width of a column of strip charts (pixels)."""
 
 
+MAX_COLUMNS = 6
+"""Columns of strip charts at most; what an environment has beyond them is left out."""
+
+
 TEXT_FRACTION = 42
 """Height of the frame in font sizes of the charts."""
 
@@ -112,11 +116,11 @@ class StripChartOverlay:
     def _draw_panel(self, height: int) -> Array:
         """Return an image (height, W, 3) uint8 of all charts, in as many columns as they need."""
         font_size = max(MIN_FONT_SIZE, height // TEXT_FRACTION)
-        num_columns = len(self.charts.arrange(height, font_size))
+        num_columns = min(len(self.charts.arrange(height, font_size)), MAX_COLUMNS)
         width = max(MIN_PANEL_WIDTH, round(PANEL_WIDTH * height)) // 2 * 2  # even, for H.264
         surface = pygame.Surface((width * num_columns, height))
         surface.fill(CARD_COLOUR)
-        self.charts.draw(surface, surface.get_rect(), font_size)
+        self.charts.draw(surface, surface.get_rect(), font_size, MAX_COLUMNS)
         return surface_to_frame(surface)
 
 

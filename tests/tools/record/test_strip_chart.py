@@ -7,6 +7,7 @@ import pygame
 import pytest
 
 from poise.toolkit.experience import run_episode
+from poise.toolkit.media.gif import MAX_SIDE
 from poise.toolkit.media.hud import LARGEST_ACTION_ROWS
 from poise.toolkit.media.image import CARD_COLOUR, MIN_FONT_SIZE
 from poise.toolkit.registry import make_env, make_random_policy
@@ -52,6 +53,16 @@ def test_every_channel_has_a_row_of_a_readable_height(env_id, height):
     for charts in columns:
         assert len(charts) <= MAX_ROWS
         assert len(charts) == 1 or len(charts) * MIN_ROW_HEIGHT * font_size <= height
+
+
+def test_panel_of_a_thousand_actions_is_no_wider_than_a_film_can_be():
+    charts = StripCharts(20)
+    charts.add(TraceSample("action", f"action {index}", 0.5) for index in range(1000))
+    overlay = StripChartOverlay(make_env("Pendulum-v1"), 20)
+    overlay.charts = charts
+    step = next(run_episode(overlay.env, make_random_policy(overlay.env, 0), 0))
+    frame = overlay(np.zeros((480, 480, 3), np.uint8), step)
+    assert 480 < frame.shape[1] <= MAX_SIDE // 4
 
 
 def test_titles_give_way_to_charts_where_one_column_has_no_room_for_both():
