@@ -23,7 +23,7 @@ from poise.tools.record.episode_trace import (
     read_failure_margins,
     read_reward_terms,
 )
-from poise.tools.record.strip_chart import StripCharts
+from poise.tools.record.strip_chart import MAX_COLUMNS, StripCharts
 
 PANEL_WIDTH = 0.7
 """Width of a column of strip charts, in heights of the frame."""
@@ -31,10 +31,6 @@ PANEL_WIDTH = 0.7
 
 MIN_PANEL_WIDTH = 320
 """Minimum width of a column of strip charts (pixels)."""
-
-
-MAX_COLUMNS = 6
-"""Columns of strip charts at most; what an environment has beyond them is left out."""
 
 
 TEXT_FRACTION = 42
@@ -120,7 +116,7 @@ class StripChartOverlay:
         width = max(MIN_PANEL_WIDTH, round(PANEL_WIDTH * height)) // 2 * 2  # even, for H.264
         surface = pygame.Surface((width * num_columns, height))
         surface.fill(CARD_COLOUR)
-        self.charts.draw(surface, surface.get_rect(), font_size, MAX_COLUMNS)
+        self.charts.draw(surface, surface.get_rect(), font_size)
         return surface_to_frame(surface)
 
 

@@ -36,6 +36,9 @@ HISTORY_SECONDS = 4.0
 """Time that a chart shows (s)."""
 
 
+MAX_COLUMNS = 6
+"""Columns of charts at most; what an environment has beyond them is left out."""
+
 MAX_ROWS = 14
 """Charts in a column."""
 
@@ -174,8 +177,11 @@ class StripCharts:
         return columns
 
     def draw(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
-        """Draw all charts into `rect`, with titles and an axis of time if there is room."""
-        columns = self.arrange(rect.height, font_size)
+        """Draw the charts into `rect`, with titles and an axis of time if there is room.
+
+        Those beyond MAX_COLUMNS columns are left out.
+        """
+        columns = self.arrange(rect.height, font_size)[:MAX_COLUMNS]
         has_titles = rect.height >= MIN_HEIGHT_WITH_TITLES * font_size
         for index, charts in enumerate(columns):
             left = rect.left + index * rect.width // len(columns)
