@@ -5,12 +5,13 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, wraps
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -42,6 +43,40 @@ SUITES = sorted(
 # Options that several commands share.
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, which help and errors state in words."""
+
+    name = "integer"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what stands for the number in the help."""
+        return "N"
+
+    # click formats a range as 16<=x<=2160, in help and in errors, by this method alone.
+    def _describe_range(self) -> str:
+        return describe_range(self.min, self.max)
+
+
+class Number(click.FloatRange):
+    """A number within bounds, which help and errors state in words."""
+
+    name = "number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what stands for the number in the help."""
+        return "NUMBER"
+
+    def _describe_range(self) -> str:
+        return describe_range(self.min, self.max, is_open=self.min_open)
+
+
+def describe_range(low: float | None, high: float | None, *, is_open: bool = False) -> str:
+    """Return a range in words; `is_open` excludes its low end."""
+    if high is None:
+        return f"more than {low:g}" if is_open else f"{low:g} or more"
+    return f"{low:g} to {high:g}"
+
+
 def parse_count_option(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
     """Return a whole number of at least 1, also written as 1e6, 1_000_000, 20k or 1M."""
     if text is None:
@@ -65,7 +100,7 @@ def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | N
         raise click.UsageError(
             f"{path} exists: choose another {option}, or add --force to overwrite it"
         )
-    option_of_path = ctx.meta.setdefault("outputs", {}).setdefault(path.resolve(), option)
+    option_of_path = ctx.meta.setdefault("outputs", {}).setdefault(os.path.realpath(path), option)
     if option_of_path != option:
         raise click.UsageError(f"{option_of_path} and {option} name the same file: {path}")
     return path
@@ -103,7 +138,7 @@ FORCE = click.option(
 def seed_option(help_text: str) -> Callable[[Command], Command]:
     """Return the option --seed, 0 by default."""
     return click.option(
-        "-s", "--seed", type=click.IntRange(0), default=0, show_default=True, help=help_text
+        "-s", "--seed", type=WholeNumber(0), default=0, show_default=True, help=help_text
     )
 
 
@@ -112,7 +147,7 @@ def episodes_option(help_text: str, default: int, low: int, high: int) -> Callab
     return click.option(
         "-n",
         "--episodes",
-        type=click.IntRange(low, high),
+        type=WholeNumber(low, high),
         default=default,
         show_default=True,
         help=help_text,
@@ -131,8 +166,8 @@ OUT = output_option("-o", "--out", required=True, help="The video, .mp4 or .gif.
 
 MAX_SIZE = click.option(
     "--max-size",
-    type=click.IntRange(32, 8192),
-    help="Largest width and height (pixels).  [default: 1920]",
+    type=WholeNumber(32, 8192),
+    help="Largest width and height (pixels); by default 1920.",
 )
 
 
@@ -202,7 +237,7 @@ def evaluation_options(command: Command) -> Command:
 def render_options(command: Command) -> Command:
     """Add the options that determine how the video of an episode looks."""
     size = click.option(
-        "--size", type=click.IntRange(16, 2160), help="Height and width of the frame (pixels)."
+        "--size", type=WholeNumber(16, 2160), help="Height and width of the frame (pixels)."
     )
     hud = click.option(
         "--hud", is_flag=True, help="Draw reward terms, margins and action beside it."
@@ -214,7 +249,7 @@ def render_options(command: Command) -> Command:
     )
     slow = click.option(
         "--slow",
-        type=click.FloatRange(0.02, 1.0),
+        type=Number(0.02, 1.0),
         default=1.0,
         help="Slow motion: 0.25 is a quarter of the speed.",
     )
@@ -231,12 +266,19 @@ def show(line: str) -> None:
     click.echo(remove_control_characters(line))
 
 
+def loading() -> AbstractContextManager[Any]:
+    """Show on a terminal that a command is loading, which takes seconds where it needs torch."""
+    from poise.toolkit.console import progress_bar
+
+    return progress_bar("loading", quiet=True)
+
+
 def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[Result]:
     """Yield results, and show a bar while each is made; it is gone where one is printed."""
     from poise.toolkit.console import progress_bar
 
     while True:
-        with progress_bar(description):
+        with progress_bar(description, quiet=True):
             result = next(results, None)
         if result is None:
             return
@@ -244,10 +286,10 @@ def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[R
 
 
 def run_under_bar(description: str, work: Callable[[], Result]) -> Result:
-    """Do some work while a bar shows that it goes on; return its result."""
+    """Do some work while a bar on a terminal shows that it goes on; return its result."""
     from poise.toolkit.console import progress_bar
 
-    with progress_bar(description):
+    with progress_bar(description, quiet=True):
         return work()
 
 
@@ -267,7 +309,7 @@ def report_errors(command: Command) -> Command:
         from poise.toolkit.process import Interrupted, raise_on_signals
 
         try:
-            with raise_on_signals(), _deciding_trust(kwargs):
+            with raise_on_signals(), _deciding_trust(kwargs), _plain_warnings():
                 return command(*args, **_parse_assignment_options(kwargs))
         except UserError as error:
             _exit_with_error(error, 2)
@@ -337,6 +379,29 @@ def _ask_for_trust(module: str, file: Path) -> bool:
         f"{file} comes from elsewhere and would run the code of the module {module!r}. Run it?"
     )
     return click.confirm(printable(question), err=True)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print the warnings of libraries and environments as one line each, without its source."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    from poise.toolkit.errors import printable
+
+    # Gymnasium colours its warnings, and begins them with a word of its own.
+    text = click.unstyle(str(message)).removeprefix("WARN: ")
+    click.echo(f"warning: {printable(text)}", err=True)
 
 
 def _exit_with_error(message: object, code: int) -> NoReturn:
@@ -422,11 +487,14 @@ class MainGroup(PoiseGroup):
             return run()
         if args is not None:
             sys.exit(_run_or_explain(run))
-        from poise.toolkit.process import exit_on_signals, ignore_signals
+        from poise.toolkit.process import exit_on_signals, ignore_signals, limit_shutdown
 
         exit_on_signals()  # Without `args` this is the program: they are those of the shell.
         try:
             sys.exit(_run_or_explain(run))
+        except SystemExit as ending:
+            limit_shutdown(ending.code if isinstance(ending.code, int) else 1)
+            raise
         finally:
             ignore_signals()
 
@@ -506,34 +574,45 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     ),
 )
 @click.argument("env", required=False)
-@click.option("--algo", help="sac, ppo or td3.  [default: the one recommended for ENV]")
+@click.option(
+    "--algo", metavar="NAME", help="sac, ppo or td3.  [default: the one recommended for ENV]"
+)
 @count_option(
     "-n",
     "--steps",
     help="Environment steps to train, such as 500000, 5e5 or 500k.  [default: the preset's]",
 )
 @click.option(
-    "-s", "--seed", type=int, help="Seed of weights, exploration and episodes.  [default: 0]"
+    "-s",
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Seed of weights, exploration and episodes.  [default: 0]",
 )
 @click.option(
     "--num-envs",
     type=int,
+    metavar="N",
     help="Environments that are stepped together.  [default: the preset's]",
 )
 @click.option(
     "--num-workers",
     type=int,
+    metavar="N",
     help="Processes that step them, with the same result.  [default: the preset's]",
 )
 @SET
 @ENV_SET
 @click.option(
     "--preset",
+    metavar="FILE|NAME",
     help="A YAML file with `training:` and `settings:`, or the name of a variant: ddpg, pixels.",
 )
-@click.option("--run", "name", help="Name of the run.  [default: <env>-<algo>-<seed>]")
+@click.option(
+    "--run", "name", metavar="NAME", help="Name of the run.  [default: <env>-<algo>-<seed>]"
+)
 @RUNS_DIR
-@click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option("--no-video", is_flag=True, help="Record no video.")
 @click.option(
     "--with-translator",
@@ -562,10 +641,10 @@ def train(env: str | None, **options: Any) -> None:
 @click.argument("suite")
 @path_option("-o", "--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]")
 @click.option(
-    "--jobs", type=click.IntRange(1), help="Runs at the same time.  [default: one for each core]"
+    "--jobs", type=WholeNumber(1), help="Runs at the same time; by default one for each core."
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 1000), help="Number of seeds 0, 1, ..., over the suite's."
+    "--seeds", type=WholeNumber(1, 1000), help="Number of seeds 0, 1, ..., over the suite's."
 )
 @TRUST
 @report_errors
@@ -592,18 +671,16 @@ def benchmark(suite: str, **options: Any) -> None:
 @ENV_SET
 @click.option(
     "--speed",
-    type=click.FloatRange(0.05, 10.0),
+    type=Number(0.05, 10.0),
     default=1.0,
     show_default=True,
     help="Factor on real time.",
 )
-@click.option(
-    "--size", type=click.IntRange(64, 2160), help="Height and width of the frame (pixels)."
-)
+@click.option("--size", type=WholeNumber(64, 2160), help="Height and width of the frame (pixels).")
 @seed_option("Seed of the first episode.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     help="Close after this time and print the number of frames.",
 )
 @TRUST
@@ -612,7 +689,8 @@ def play(
     what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **options: Any
 ) -> None:
     """Open a window on a RUN to watch and disturb it, or on an ENV to control it."""
-    from poise.tools.play.command import play as run_play
+    with loading():
+        from poise.tools.play.command import play as run_play
 
     run_play(what, runs_dir, checkpoint, env_set, **options)
 
@@ -631,7 +709,7 @@ def play(
 @output_option(
     "-o", "--out", help="The video, or a folder for all.  [default: in the run's videos/]"
 )
-@click.option("-s", "--seed", type=click.IntRange(0), help="Seed of the episode.")
+@click.option("-s", "--seed", type=WholeNumber(0), help="Seed of the episode.")
 @render_options
 @click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
 @output_option("--montage", help="With --checkpoint all: one video or .png of all.")
@@ -642,7 +720,8 @@ def play(
 @report_errors
 def record(run: str, **options: Any) -> None:
     """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
-    from poise.tools.record.record_savings import record as record_savings
+    with loading():
+        from poise.tools.record.record_savings import record as record_savings
 
     for video in iterate_under_bar(f"recording {run}", record_savings(run, **options)):
         show(f"video: {video}")
@@ -664,7 +743,8 @@ def record(run: str, **options: Any) -> None:
 @report_errors
 def report(runs: tuple[str, ...], **options: Any) -> None:
     """Write RUNs of one environment to one page that opens offline."""
-    from poise.tools.report.report import write_report
+    with loading():
+        from poise.tools.report.report import write_report
 
     path = run_under_bar("writing the report", lambda: write_report(runs, **options))
     show(f"report: {path}")
@@ -710,7 +790,8 @@ def plot(
     what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path | None
 ) -> None:
     """Plot curves of runs, of a folder of runs, of a benchmark, or of a results.csv."""
-    from poise.tools.plot.plot import plot as plot_curves
+    with loading():
+        from poise.tools.plot.plot import plot as plot_curves
 
     path = run_under_bar("plotting", lambda: plot_curves(what, runs_dir, by, out, kind, measure))
     show(f"plot: {path}")
@@ -791,24 +872,28 @@ def robustness(run: str, **options: Any) -> None:
 @count_option("-n", "--frames", default="50000", show_default=True, help="Number of images.")
 @click.option(
     "--size",
-    type=click.IntRange(16, 1024),
+    type=WholeNumber(16, 1024),
     default=64,
     show_default=True,
     help="Height and width of each image (pixels).",
 )
 @click.option(
-    "--policy", default="random", show_default=True, help="Policy of the body: random, or a RUN."
+    "--policy",
+    metavar="RUN",
+    default="random",
+    show_default=True,
+    help="Policy of the body: random, or a RUN.",
 )
 @click.option(
     "--sequences",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=10,
     show_default=True,
     help="Frames of each episode.",
 )
 @seed_option("Seed of the episodes.")
 @RANDOMIZE_APPEARANCE
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one for each core]")
+@click.option("--jobs", type=WholeNumber(1), help="Processes; by default one for each core.")
 @RUNS_DIR
 @ENV_SET
 @TRUST
@@ -835,7 +920,9 @@ def translate() -> None:
 )
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @SET
-@click.option("--run", "name", help="Name of the run.  [default: <env>-translator-<seed>]")
+@click.option(
+    "--run", "name", metavar="NAME", help="Name of the run.  [default: <env>-translator-<seed>]"
+)
 @click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
 @RUNS_DIR
 @TRUST
@@ -889,7 +976,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
 @path_option("--video", help="Video to follow.")
 @click.option(
     "--trajectory",
-    type=click.FloatRange(0.1, 3600.0),
+    type=Number(0.1, 3600.0),
     metavar="SECONDS",
     help="Follow a smooth trajectory whose joint angles are known.",
 )
@@ -898,7 +985,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     "-n",
     "--random",
     "number",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
 @path_option("--template", help="Write a PNG to draw a pose on, and stop.")
@@ -906,7 +993,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
 @FORCE
 @click.option(
     "--size",
-    type=click.IntRange(32, 1080),
+    type=WholeNumber(32, 1080),
     default=320,
     show_default=True,
     help="Height of the video (pixels).",
@@ -916,7 +1003,8 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
 @report_errors
 def mimic(policy: str, **options: Any) -> None:
     """Move POLICY's robot to the poses that the translator estimates from images."""
-    from poise.tools.mimic.command import mimic_and_show
+    with loading():
+        from poise.tools.mimic.command import mimic_and_show
 
     mimic_and_show(policy, **options)
 
@@ -937,12 +1025,10 @@ def mimic(policy: str, **options: Any) -> None:
 )
 @output_option("-o", "--out", help="Record a video, without a window.")
 @FORCE
-@click.option(
-    "--seconds", type=click.FloatRange(0.1, 3600.0), help="Length of the video.  [default: 10]"
-)
+@click.option("--seconds", type=Number(0.1, 3600.0), help="Length of the video (s); by default 10.")
 @click.option(
     "--size",
-    type=click.IntRange(64, 1080),
+    type=WholeNumber(64, 1080),
     default=480,
     show_default=True,
     help="Height of the frame (pixels).",
@@ -953,7 +1039,8 @@ def mimic(policy: str, **options: Any) -> None:
 @report_errors
 def duel(policy: str, **options: Any) -> None:
     """Show two robots face to face: one is led, the other mirrors what it observes of it."""
-    from poise.tools.mimic.command import duel_and_show
+    with loading():
+        from poise.tools.mimic.command import duel_and_show
 
     duel_and_show(policy, **options)
 
@@ -970,7 +1057,8 @@ def duel(policy: str, **options: Any) -> None:
 @report_errors
 def replay(tape: Path, **options: Any) -> None:
     """Record the episode of the tape FILE again, at any size."""
-    from poise.tools.record.record_run import render_tape
+    with loading():
+        from poise.tools.record.record_run import render_tape
 
     path = run_under_bar(f"replaying {tape}", lambda: render_tape(tape, **options))
     show(f"video: {path}")
@@ -996,7 +1084,7 @@ def replay(tape: Path, **options: Any) -> None:
     help="Side by side, or one after the other with titles.",
 )
 @click.option(
-    "--columns", type=click.IntRange(1), help="Columns of the grid.  [default: as many as rows]"
+    "--columns", type=WholeNumber(1), help="Columns of the grid; by default as many as rows."
 )
 @click.option(
     "--caption",
@@ -1007,13 +1095,14 @@ def replay(tape: Path, **options: Any) -> None:
 @MAX_SIZE
 @click.option(
     "--fps",
-    type=click.IntRange(1, 240),
-    help="Frames per second.  [default: the highest of the videos, at most 60]",
+    type=WholeNumber(1, 240),
+    help="Frames per second; by default the highest of the videos, at most 60.",
 )
 @report_errors
 def combine(videos: tuple[Path, ...], **options: Any) -> None:
     """Combine videos into one: side by side, or one after the other with titles."""
-    from poise.tools.record.combine_recordings import combine as combine_recordings
+    with loading():
+        from poise.tools.record.combine_recordings import combine as combine_recordings
 
     path = run_under_bar(
         f"combining {len(videos)} videos", lambda: combine_recordings(videos, **options)
@@ -1029,11 +1118,12 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
 @OUT
 @FORCE
 @MAX_SIZE
-@click.option("--fps", type=click.IntRange(1, 240), help="Images per second.  [default: 25]")
+@click.option("--fps", type=WholeNumber(1, 240), help="Images per second; by default 25.")
 @report_errors
 def images_to_video(folder: Path, **options: Any) -> None:
     """Make a video of the images in DIR, ordered by number or date."""
-    from poise.tools.record.images_to_video import images_to_video as convert_images
+    with loading():
+        from poise.tools.record.images_to_video import images_to_video as convert_images
 
     path = run_under_bar(
         f"reading the images of {folder}", lambda: convert_images(folder, **options)

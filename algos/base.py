@@ -82,7 +82,7 @@ def load_state_dict(owner: Checkpointable, state: Mapping[str, Mapping[str, Any]
         except RuntimeError:  # torch's message has one line for every weight.
             raise WorkError(
                 f"this run cannot be used: the weights of its {name} are those of another "
-                "network, or of another version: train it anew"
+                "network: its environment, its config or Poise has changed since; train it anew"
             ) from None
     for name, stateful in {**_optimizers(owner), **owner.stateful}.items():
         if name not in state:

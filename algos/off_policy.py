@@ -20,7 +20,10 @@ from poise.toolkit.spaces import Array
 
 
 class OffPolicySettings(LearnerSettings):
-    """Settings of the off-policy algorithms; the defaults are those of the authors' later code."""
+    """Settings of the off-policy algorithms.
+
+    The defaults are those of the authors' later code, but for `learning_starts`.
+    """
 
     learning_rate: float = Field(3e-4, gt=0, le=1, description="step size of all networks")
     tau: float = Field(0.005, gt=0, le=1, description="step of the target networks, per update")

@@ -375,6 +375,7 @@ class PPO(Learner):
         columns = (s, a, pi.log_prob_unsquashed(a), v_old, A, A + v_old)
         return Rollout(*(column.flatten(0, 1) for column in columns))
 
+    @torch.enable_grad()  # An environment may have switched gradients off.
     def loss(self, batch: Rollout) -> Tensor:
         """Return L."""
         cfg = self.settings

@@ -123,6 +123,7 @@ class SAC(Learner):
             metrics |= self.train_on_batch(batch)
         return metrics
 
+    @torch.enable_grad()  # An environment may have switched gradients off.
     def train_on_batch(self, batch: Batch) -> dict[str, float]:
         """Step the critics, the actor, the temperature and the targets: the algorithm box."""
         alpha = self.log_alpha.detach().exp()

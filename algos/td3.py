@@ -126,6 +126,7 @@ class TD3(Learner):
             metrics |= self.train_on_batch(batch)
         return metrics
 
+    @torch.enable_grad()  # An environment may have switched gradients off.
     def train_on_batch(self, batch: Batch) -> dict[str, float]:
         """Step the critics, and in due updates actor and targets: the algorithm box."""
         critic_loss = self.critic_loss(batch)

@@ -193,6 +193,7 @@ class Translator:
         errors: Array = self.translate(sequences) - values
         return errors
 
+    @torch.enable_grad()  # An environment may have switched gradients off.
     def train_on_batch(self, sequences: Array, values: Array, progress: float) -> dict[str, float]:
         """Take one gradient step and return the losses.
 

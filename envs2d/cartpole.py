@@ -152,7 +152,7 @@ class Cartpole(PlanarEnvironment):
 
     def push_target(self) -> PushTarget:
         """Return the pole."""
-        return make_push_target(self.pole)
+        return make_push_target(self, self.pole)
 
     def camera_target(self) -> tuple[float, float]:
         """Return a point over the ground that follows the cart (m)."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import pymunk
@@ -12,7 +12,7 @@ from pydantic import Field
 from poise.envs2d.canvas import BODY_COLOUR, FAR_LIMB_COLOUR, NEAR_LIMB_COLOUR, Canvas
 from poise.envs2d.interaction import make_push_target
 from poise.envs2d.planar import PlanarEnvironment, PlanarSettings
-from poise.toolkit.environment import Joint, PushTarget
+from poise.toolkit.environment import BaseEnvironment, Joint, PushTarget
 from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.spaces import Action, Array, Signal
 
@@ -240,12 +240,10 @@ class Figure:
         return min(body.local_to_world(corner).y for corner in corners)
 
 
-class FigureEnvironment:
+class FigureEnvironment(BaseEnvironment):
     """Hooks that environments with a `figure` share, mixed with PlanarEnvironment."""
 
     figure: Figure
-    last_action: Action
-    CONTROL_HZ: ClassVar[int]
 
     def joints(self) -> list[Joint]:
         """Return the joints of the figure."""
@@ -257,7 +255,7 @@ class FigureEnvironment:
 
     def push_target(self) -> PushTarget:
         """Return the torso."""
-        return make_push_target(self.figure.torso)
+        return make_push_target(self, self.figure.torso)
 
 
 def make_figure_signals(limbs: Sequence[Limb], standing_on: str) -> tuple[Signal, ...]:

@@ -8,9 +8,10 @@ import numpy as np
 import pymunk
 
 from poise.envs2d.canvas import Canvas
-from poise.toolkit.environment import PushTarget
+from poise.toolkit.environment import PUSH, BaseEnvironment, PushTarget
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.image import TEXT_COLOUR
+from poise.toolkit.spaces import Array
 
 GRAB_LAG = 0.1
 """Time constant with which the grabbed point follows the mouse (s)."""
@@ -56,6 +57,9 @@ class PlanarScene(Protocol):
 
     def change_setting(self, name: str, value: float) -> None:
         """Change one of LIVE_SETTINGS within the episode."""
+
+    def add_event(self, name: str) -> None:
+        """Name what happens in this step."""
 
     def world_to_image(self, point: tuple[float, float]) -> ImagePoint:
         """Return the image point at which a point (m) appears."""
@@ -126,6 +130,7 @@ class PlanarInteraction:
         angle = rng.uniform(0.0, 2.0 * math.pi)
         impulse = speed * self.mass * pymunk.Vec2d(math.cos(angle), math.sin(angle))
         body.apply_impulse_at_world_point(impulse, body.position)
+        self.env.add_event(PUSH)
 
     def set_parameter(self, name: str, value: float) -> None:
         """Change one of LIVE_SETTINGS."""
@@ -171,9 +176,11 @@ class PlanarGrab:
             self.env.space.remove(self.joint)
 
 
-def make_push_target(body: pymunk.Body) -> PushTarget:
-    """Return a body as the target of pushes at its centre."""
-    return PushTarget(
-        body.mass,
-        lambda impulse: body.apply_impulse_at_world_point(tuple(impulse.tolist()), body.position),
-    )
+def make_push_target(env: BaseEnvironment, body: pymunk.Body) -> PushTarget:
+    """Return a body of an environment as the target of pushes at its centre."""
+
+    def push(impulse: Array) -> None:
+        body.apply_impulse_at_world_point(tuple(impulse.tolist()), body.position)
+        env.add_event(PUSH)
+
+    return PushTarget(body.mass, push)

@@ -10,7 +10,7 @@ from poise.envs3d.body import NO_ROTATION, Point
 from poise.envs3d.camera import Marker
 from poise.envs3d.spatial import PYBULLET_DATA, SpatialEnvironment, SpatialSettings
 from poise.toolkit.appearance import BODY, OBJECT, RIGHT_LIMB, Colour
-from poise.toolkit.environment import Joint
+from poise.toolkit.environment import NEW_TARGET, Joint
 from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.rewards import control_cost, progress
 from poise.toolkit.spaces import Action, Array, Signal
@@ -246,6 +246,7 @@ class Arm7(SpatialEnvironment):
         has_fallen = self.object_position[2] < 0.0  # The table's top is at 0.
         if info["success"] or has_fallen:
             self._place_object(self.np_random)
+            self.add_event(NEW_TARGET)
 
     def get_observation(self) -> Array:
         """Return all signals, in their order."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from poise.envs3d.camera import FAR_PLANE, Camera
+from poise.toolkit.environment import PUSH
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.spaces import Array
 
@@ -24,6 +25,9 @@ class SpatialScene(Protocol):
 
     def change_setting(self, name: str, value: float) -> None:
         """Change one of LIVE_SETTINGS within the episode."""
+
+    def add_event(self, name: str) -> None:
+        """Name what happens in this step."""
 
 
 class SpatialInteraction:
@@ -72,6 +76,7 @@ class SpatialInteraction:
         total_mass = sum(self.masses.values())
         direction = np.array([math.cos(angle), math.sin(angle), 0.0])
         self._push(body, link, speed * total_mass * direction)
+        self.env.add_event(PUSH)
 
     def set_parameter(self, name: str, value: float) -> None:
         """Change one of LIVE_SETTINGS."""

@@ -21,7 +21,7 @@ from poise.envs3d.models import FLOOR_RGBA, HUMANOID_ARM_RGBA, make_humanoid_mjc
 from poise.envs3d.renderer import Link, Renderer
 from poise.envs3d.scenery import Scenery
 from poise.toolkit.appearance import BODY, LEFT_LIMB, RIGHT_LIMB, Colour
-from poise.toolkit.environment import BaseEnvironment, Joint
+from poise.toolkit.environment import PUSH, BaseEnvironment, Joint
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.files import read_text
 from poise.toolkit.interaction import ImagePoint
@@ -129,6 +129,7 @@ class SpatialEnvironment(BaseEnvironment):
         centre = np.array(body.center_of_mass(link))
         link_index = body.links[link]
         push_link(self._client, body.body_id, link_index, np.array(impulse), centre, self._dt)
+        self.add_event(PUSH)
 
     def apply_settings(self) -> None:
         """Apply LIVE_SETTINGS to the running episode."""

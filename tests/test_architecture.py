@@ -234,6 +234,18 @@ def test_a_file_says_what_it_is(path):
     assert path.stem not in {"utils", "common", "helpers", "misc"}
 
 
+def test_only_the_files_that_the_client_names_call_pybullet():
+    page = ast.get_docstring(tree_of(ROOT / "envs3d" / "client.py")) or ""
+    named = re.search(r"In envs3d only ([a-z, ]+) call PyBullet", page).group(1)
+    calling = {
+        path.stem
+        for path in (ROOT / "envs3d").glob("*.py")
+        if "pybullet" in imported(tree_of(path))
+        or any(re.search(r"\bclient\.[a-z]+[A-Z]", name) for name, _ in calls_in(path))
+    }
+    assert set(re.split(r", | and ", named)) == calling
+
+
 def test_every_package_is_listed_in_the_setup():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
@@ -303,6 +315,32 @@ def loaded(statement: str) -> set[str]:
 )
 def test_an_import_loads_nothing_that_it_does_not_need(statement, never):
     assert not loaded(statement) & never
+
+
+ENCODING_PROGRAM = """
+import warnings
+from poise import cli
+warnings.filterwarnings("error", category=EncodingWarning, module="poise")
+small = ["--set", "rollout_steps=32", "--set", "epochs=1", "--set", "evaluate_episodes=1"]
+for words in (
+    ["train", "cartpole", "--algo", "ppo", "--steps", "64", "--run", "run", "--no-video", *small],
+    ["train", "--resume", "run", "--steps", "96"],
+    ["record", "run", "--out", "film.gif", "--tape", "run.tape", "--size", "32"],
+    ["replay", "run.tape", "--out", "again.gif", "--size", "32"],
+    ["plot", "run", "--out", "curves.png"],
+    ["report", "run", "--out", "page.html", "--episodes", "1"],
+):
+    try:
+        cli.main(words, standalone_mode=False)
+    except SystemExit as ended:
+        assert not ended.code, words
+"""
+
+
+def test_commands_name_the_encoding_of_every_text_file(tmp_path):
+    process = python("-X", "warn_default_encoding", "-c", ENCODING_PROGRAM, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert (tmp_path / "page.html").exists()
 
 
 def test_tensorboard_files_are_written_without_torch(tmp_path):
@@ -395,6 +433,23 @@ def test_files_are_read_through_the_readers_with_limits_only(path):
             assert writes or is_session, f"line {node.lineno}: use a reader of toolkit/files.py"
 
 
+READERS_OF_IMAGES = {"toolkit/media/reader.py", "toolkit/media/gif.py"}
+"""The loader of all commands, and the writer that reads what it has spooled itself."""
+
+
+@EVERY_LIBRARY_FILE
+def test_pictures_and_films_are_read_by_one_loader(path):
+    """It knows orientations, aspect ratios, colours, times and limits."""
+    if path.relative_to(ROOT).as_posix() in READERS_OF_IMAGES:
+        return
+    for name, node in calls_in(path):
+        where = f"line {node.lineno}: {name}; use toolkit/media/reader.py"
+        assert not name.endswith(("imread", "image.load", "Image.open", "imageio")), where
+        if name == "av.open":
+            modes = [ast.unparse(mode) for mode in node.args[1:2]]
+            assert modes == ["'w'"], where
+
+
 @EVERY_LIBRARY_FILE
 def test_modules_are_imported_by_name_in_known_places_only(path):
     """To import a module is to run it: SECURITY.md says whose."""
@@ -444,3 +499,10 @@ def test_a_file_that_draws_needs_neither_pygame_ce_nor_a_display(path):
     if "pygame" in imported(tree):
         used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not used & (NOT_IN_PYGAME | NEEDS_A_DISPLAY)
+
+
+def test_pictures_of_the_documentation_are_small_and_each_names_its_command():
+    pictures = [path for path in (ROOT / "docs/media").iterdir() if path.suffix != ".md"]
+    commands = (ROOT / "docs/media/README.md").read_text("utf-8")
+    assert all(f"`{path.name}`" in commands for path in pictures)
+    assert sum(path.stat().st_size for path in pictures) < 3_000_000

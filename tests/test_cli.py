@@ -22,6 +22,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from commands import assert_one_line, invoke, said, snapshot
 from processes import HELPERS, ROOT, python
 from rich.console import Console
@@ -35,6 +36,7 @@ from poise.toolkit import checkpoint, console
 from poise.toolkit.console import TrainingView
 from poise.toolkit.evaluation import Evaluator
 from poise.toolkit.loggers import LENGTH, RETURN
+from poise.toolkit.media.frame import save_picture
 from poise.toolkit.media.video import read_video
 from poise.toolkit.pose_task import PoseEnvironment
 from poise.toolkit.registry import short_name
@@ -85,6 +87,52 @@ def place(trained: Path, elsewhere: Path) -> Path:
 
 
 # Correct use.
+
+
+def list_commands(group: click.Group = cli.main, path: str = "") -> list[tuple[str, click.Command]]:
+    """Return all commands with the words that call them."""
+    commands = []
+    for name, command in group.commands.items():
+        words = f"{path} {name}".strip()
+        if isinstance(command, click.Group):
+            commands += list_commands(command, words)
+        else:
+            commands.append((words, command))
+    return commands
+
+
+@pytest.mark.parametrize("words", [words for words, _ in list_commands()])
+def test_help_states_ranges_in_words_within_80_columns(words):
+    output = CliRunner().invoke(cli.main, [*words.split(), "--help"], terminal_width=80).output
+    assert max(map(len, output.splitlines())) <= 80
+    assert not re.search(r"[<>]=|x[<>]|RANGE|INTEGER|FLOAT", output)
+    assert "]  [" not in " ".join(output.split("\n"))
+
+
+def test_range_in_words_is_the_range_that_is_enforced():
+    def accepts(option, value):
+        try:
+            option.type.convert(str(value), option, None)
+        except click.BadParameter as error:
+            assert option.type._describe_range() in error.message
+            return False
+        return True
+
+    numbers = [
+        option
+        for _, command in list_commands()
+        for option in command.params
+        if isinstance(option.type, click.IntRange | click.FloatRange)
+    ]
+    assert len(numbers) > 15
+    for option in numbers:
+        words = option.type._describe_range()
+        low, *rest = re.findall(r"\d[\d.]*", words)
+        is_open = words.startswith("more than")
+        assert accepts(option, low) != is_open
+        assert not accepts(option, float(low) - 1 if "." in low else int(low) - 1)
+        if rest:
+            assert accepts(option, rest[0]) and not accepts(option, int(float(rest[0])) + 1)
 
 
 def test_help_names_every_command():
@@ -169,6 +217,13 @@ def test_inspect_shows_signals_rewards_and_settings(env_id, by):
     words += [*env.REWARD, *(settings - without), env_id]
     assert [word for word in words if word not in output] == []
     assert not any(re.search(rf"^{name}  ", output, re.MULTILINE) for name in without)
+
+
+def test_inspect_writes_a_cost_with_a_minus():
+    output = " ".join(said(invoke("inspect", "reacher2d")).split())
+    assert "Reward reach: 1 progress - 0.05 control_cost + 1 achieved" in output.replace(
+        " (chosen)", ""
+    )
 
 
 def test_inspect_shows_third_party_environments_and_chosen_settings():
@@ -571,6 +626,11 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "run name of dots": ((*TRAIN, "--run", ".."), "no path"),
     "empty run name": ((*TRAIN, "--run", ""), "no path"),
     "run name that is taken": ((*TRAIN, "--run", "mine"), "exists already"),
+    "folder of runs that is a file": (
+        (*TRAIN, "--runs-dir", "list.yaml"),
+        "list.yaml cannot be a folder",
+    ),
+    "film that names itself": (("combine", "loop.mp4", "--out", "o.mp4"), "loop.mp4"),
     "resume an unknown run": (("train", "--resume", "mien"), "did you mean 'mine'"),
     "unknown run in the folder of runs": (("evaluate", "yours"), "in runs: choose from mine"),
     "unknown run in another folder": (
@@ -634,6 +694,7 @@ def test_wrong_input_is_one_line_with_exit_code_2_and_changes_nothing(name, plac
     words, message = MISTAKES[name]
     for preset, content in PRESETS.items():
         Path(preset).write_bytes(content)
+    Path("loop.mp4").symlink_to("loop.mp4")
     before = snapshot(place)
     result = invoke(*words)
     assert_one_line(result, 2, message)
@@ -696,18 +757,6 @@ def test_wrong_usage_is_one_line_that_says_what_to_write_and_changes_nothing(wor
     before = snapshot(place)
     assert_one_line(invoke(*words), 2, message)
     assert snapshot(place) == before
-
-
-def list_commands(group: click.Group = cli.main, path: str = "") -> list[tuple[str, click.Command]]:
-    """Return all commands with the words that call them."""
-    commands = []
-    for name, command in group.commands.items():
-        words = f"{path} {name}".strip()
-        if isinstance(command, click.Group):
-            commands += list_commands(command, words)
-        else:
-            commands.append((words, command))
-    return commands
 
 
 def parse_command_line(line: str) -> None:
@@ -785,6 +834,67 @@ def test_numbers_of_steps_are_read_as_people_write_them(text, count, monkeypatch
 
 
 # Progress.
+
+FILMING = [
+    (("record", "mine", "--size", "32", "-o", "a.gif"), "frames"),
+    (("record", "mine", "--size", "32", "--annotate", "-o", "a.mp4"), "frames"),
+    (("record", "mine", "--checkpoint", "all", "--montage", "sheet.png"), "policies"),
+    (("record", "mine", "--size", "32", "--checkpoint", "all", "-o", "all"), "frames"),
+    (("replay", "a.tape", "--size", "32", "-o", "b.mp4"), "frames"),
+    (("combine", "film.mp4", "film.mp4", "-o", "both.mp4"), "frames"),
+    (("images-to-video", "pictures", "-o", "c.mp4"), "pictures"),
+    (("report", "mine", "-n", "2"), "episodes"),
+]
+"""Commands that film, and what they count."""
+
+
+@pytest.fixture
+def filmed(place):
+    """Return the working folder with a film, a tape and a folder of pictures."""
+    film = ("record", "mine", "--size", "32", "-o", "film.mp4", "--tape", "a.tape")
+    assert invoke(*film).exit_code == 0
+    Path("pictures").mkdir()
+    for number in range(3):
+        save_picture(Path(f"pictures/{number}.png"), np.zeros((8, 8, 3), np.uint8))
+    return place
+
+
+@pytest.mark.parametrize(("words", "unit"), FILMING)
+def test_filming_counts_on_a_terminal_and_prints_nothing_of_it_elsewhere(
+    words, unit, filmed, monkeypatch
+):
+    plain_console = console.Console
+    screen = io.StringIO()
+    counts = []
+    render = console.CountColumn.render
+
+    def render_and_keep(column, task):
+        text = render(column, task)
+        counts.append((text.plain, task.completed, task.total))
+        return text
+
+    def open_terminal(**options):
+        if "stderr" in options:
+            return plain_console(file=screen, force_terminal=True, width=80)
+        return plain_console(**options)
+
+    monkeypatch.setattr(console.CountColumn, "render", render_and_keep)
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 0.0)
+    monkeypatch.setattr(console, "Console", open_terminal)
+    monkeypatch.setattr(console, "REFRESH_HZ", 1000.0)
+    assert not invoke(*words).stderr
+    monkeypatch.undo()
+    monkeypatch.chdir(filmed)
+    shown = [(text, done, total) for text, done, total in counts if f" {unit}" in text]
+    assert shown, {text for text, _, _ in counts}
+    assert all(0 <= done <= total for _, done, total in shown)
+    assert (
+        max(len(line) for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", screen.getvalue()))
+        <= 80
+    )
+    monkeypatch.setattr(console, "STATUS_LINE_DELAY", 0.0)
+    lines = said(invoke(*words, "--force")).splitlines()
+    assert all(re.match("(video|report): ", line) for line in lines), lines
 
 
 def test_slow_work_without_a_terminal_is_one_plain_line(place, monkeypatch):

@@ -8,9 +8,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Timer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import rich.console
 from rich.console import ConsoleOptions, Group, RenderableType
@@ -18,7 +19,9 @@ from rich.live import Live
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -48,12 +51,37 @@ STATUS_LINE_INTERVAL = 30.0
 """Seconds until the first plain line of other work, and between two of them."""
 
 
-COUNT_COLUMNS = (
-    BarColumn(),
-    TextColumn("{task.completed:,.0f}/{task.total:,.0f}  ETA"),
-    TimeRemainingColumn(),
-)
-"""What a bar shows of work whose size is known."""
+REFRESH_HZ = 10.0
+"""How often a bar is drawn (Hz)."""
+
+
+BAR_WIDTH = 16
+"""Characters of the bar of other work."""
+
+
+Item = TypeVar("Item")
+
+
+class CountColumn(ProgressColumn):
+    """How many of how many are done, and the seconds left once they can be estimated."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text for a task; of work whose size is unknown it is empty."""
+        if task.total is None:
+            return Text()
+        text = f"{task.completed:,.0f}/{task.total:,.0f}"
+        if unit := task.fields.get("unit"):
+            text += f" {unit}"
+        if task.time_remaining is not None:
+            text += f", {task.time_remaining:.0f} s left"
+        return Text(text)
+
+
+ShowCount = Callable[[int, int | None, str], None]
+"""Show how many are done, of how many, and what is counted."""
+
+_show_count: ContextVar[ShowCount | None] = ContextVar("show_count", default=None)
+"""Set while a bar is on a terminal, for `count_progress`."""
 
 
 class Console(rich.console.Console):
@@ -287,15 +315,31 @@ def progress_bar(
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            *(COUNT_COLUMNS if total is not None else ()),
+            BarColumn(BAR_WIDTH),
+            CountColumn(),
             TimeElapsedColumn(),
         )
         # The results of a command go to standard output while the bar is shown: leave it alone.
         with Progress(
-            *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+            *columns,
+            console=console,
+            refresh_per_second=REFRESH_HZ,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         ) as bar:
             task = bar.add_task(description, total=total)
-            yield lambda done: bar.update(task, completed=done)
+
+            def show_count(done: int, of_total: int | None, unit: str) -> None:
+                if done == 0:
+                    bar.reset(task, total=of_total, unit=unit)
+                bar.update(task, completed=done)
+
+            token = _show_count.set(show_count if total is None else None)
+            try:
+                yield lambda done: bar.update(task, completed=done)
+            finally:
+                _show_count.reset(token)
         return
     output = Console(highlight=False, soft_wrap=True)
     last_line_time = time.monotonic()
@@ -314,3 +358,15 @@ def progress_bar(
         yield show_line
     finally:
         first_line.cancel()
+
+
+def count_progress(items: Iterable[Item], total: int | None, unit: str) -> Iterator[Item]:
+    """Yield items, and show how many of `total` were taken on the bar of the running command.
+
+    `unit` is what they are, such as frames. Without a bar of a terminal, or where the bar counts
+    something else, nothing is shown.
+    """
+    for done, item in enumerate(items):
+        if show_count := _show_count.get():
+            show_count(done, total, unit)
+        yield item

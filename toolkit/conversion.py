@@ -146,12 +146,16 @@ class ObservationEncoder:
             if not isinstance(leaf.space, OBSERVATION_SPACES):
                 raise UserError(
                     f"observation{leaf.name} is in {describe_space(leaf.space)}, which has no "
-                    "number of numbers: wrap the environment so that it gives a Box in its place, "
+                    "fixed size: wrap the environment so that it gives a Box in its place, "
                     "or leaves it out"
                 )
         self._image = _find_image(self.leaves)
         self._vectors = [leaf for leaf in self.leaves if leaf is not self._image]
         size = sum(flatdim(leaf.space) for leaf in self._vectors)
+        if not size and self._image is None:
+            raise UserError(
+                "the observation is empty: wrap the environment so that it holds numbers"
+            )
         if size > MAX_OBSERVATION_SIZE:
             raise UserError(
                 f"the observation has {size:,} numbers: wrap the environment so that it gives fewer"
@@ -169,10 +173,6 @@ class ObservationEncoder:
             if any(np.result_type(self.dtype, box.dtype) != self.dtype for box in boxes):
                 self.dtype = np.dtype(np.float64)
             self.space = self._make_vector_space(boxes)
-        if not self.space.shape[0]:
-            raise UserError(
-                "the observation is empty: wrap the environment so that it holds numbers"
-            )
         is_state = is_poise_env and len(self.leaves) == 1 and self._image is None
         self._state = self.leaves[0] if is_state else None
 
@@ -442,7 +442,8 @@ def _find_image(leaves: Sequence[Leaf]) -> Leaf | None:
     if len(images) > 1:
         names = ", ".join(str(leaf.path[-1]) for leaf in images)
         raise UserError(
-            f"environments with more than one image are not supported; this one has {names}"
+            f"environments with more than one image are not supported, and this one has {names}: "
+            "wrap the environment so that it gives one of them"
         )
     return images[0] if images else None
 

@@ -76,6 +76,11 @@ class EnvCopy(NamedTuple):
     """State of the simulation now, which the copy must reach."""
 
 
+PUSH = "push"
+NEW_TARGET = "new target"
+"""Events of the environments of Poise (BaseEnvironment.add_event)."""
+
+
 class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
     """A Gymnasium environment defined by hooks; `reset` and `step` are final.
 
@@ -113,6 +118,8 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
     total_reward = 0.0
     last_action: Action = ()
     last_reward_terms: Mapping[str, float]
+    last_events: tuple[str, ...] = ()
+    _new_events: tuple[str, ...] = ()
     # Appearance of the next rendered images; stays in effect until it is set again.
     appearance: Appearance = DEFAULT_APPEARANCE
     # For copies (EnvCopy).
@@ -208,6 +215,7 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         self.reset_physics()
         self.initialize_episode(self.np_random)
         self.read_state()
+        self.last_events = self._new_events = ()  # An episode's start is no event within it.
         if self.render_mode == "human":
             self.render()
         return self.agent_observation(), {"reward_terms": {}}
@@ -237,9 +245,19 @@ class BaseEnvironment(gymnasium.Env[Any, Array], ABC):
         self.total_reward += reward
         self.last_action = clipped_action
         self.last_reward_terms = terms
+        self.last_events = self._new_events
+        self._new_events = ()
         if self.render_mode == "human":
             self.render()
         return self.agent_observation(), reward, terminated, False, info
+
+    def add_event(self, name: str) -> None:
+        """Name what happens in this step, or before the next one, beside the action.
+
+        Such as "push" or "new target". `last_events` has it after the step, once; films mark it.
+        """
+        if name not in self._new_events:
+            self._new_events = (*self._new_events, name)
 
     @final
     def render(self) -> Array | None:

@@ -257,8 +257,8 @@ class EnvBatch:
                 self._status.progress += 1
         if not np.array_equal(self.observation, state["observation"]):
             raise WorkError(
-                "the environment is not deterministic: the same seed and actions gave other "
-                "observations, so the run cannot be resumed exactly"
+                "the environment is not deterministic, or has changed since: the same seed and "
+                "actions gave other observations, so the run cannot be resumed exactly"
             )
 
     def close(self) -> None:

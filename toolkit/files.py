@@ -75,6 +75,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror, filename) from None
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that the user named, and those above it; one that exists is no error.
+
+    Raises:
+        UserError: a file, or a link that leads nowhere, stands in its place or above it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        obstacle = next(part for part in (path, *path.parents) if os.path.lexists(part))
+        kind = "a link that leads nowhere" if obstacle.is_symlink() else "no folder"
+        raise UserError(f"{path} cannot be a folder: {obstacle} is {kind}") from None
+
+
 def find_free_path(path: Path) -> Path:
     """Return `path`, or where it exists the first free of NAME-2, NAME-3, ... in its place.
 
@@ -165,10 +179,13 @@ def check_regular_file(file: Traversable, max_bytes: float = math.inf) -> None:
 
 
 def read_text(file: Traversable, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """Return the text of a UTF-8 file; a UserError names a file that cannot be read."""
+    """Return the text of a UTF-8 file; a UserError names a file that cannot be read.
+
+    A byte order mark, which editors on Windows add, is left out.
+    """
     check_regular_file(file, max_bytes)
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{file} cannot be read: it is not text") from None
     except OSError as error:
@@ -176,10 +193,10 @@ def read_text(file: Traversable, max_bytes: int = MAX_TEXT_BYTES) -> str:
 
 
 def open_table(file: Path) -> TextIO:
-    """Open a CSV file to read; a UserError names a file that cannot be read."""
+    """Open a CSV file to read, as `read_text` reads; a UserError names one that cannot be read."""
     check_regular_file(file, MAX_TABLE_BYTES)
     try:
-        return file.open(newline="", encoding="utf-8")
+        return file.open(newline="", encoding="utf-8-sig")
     except OSError as error:
         raise _make_unreadable_error(file, error) from None
 

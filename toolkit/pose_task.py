@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from poise.toolkit.environment import BaseEnvironment
+from poise.toolkit.environment import NEW_TARGET, BaseEnvironment
 from poise.toolkit.rewards import control_cost, progress
 from poise.toolkit.spaces import Array, slices
 
@@ -264,6 +264,7 @@ class PoseEnvironment(BaseEnvironment):
         info["poses"] = self.task.num_achieved
         if self.task.is_achieved:
             self.sample_target(self.np_random)
+            self.add_event(NEW_TARGET)
 
     def get_observation(self) -> Array:
         """Return target, pose, their difference and the joint speeds."""

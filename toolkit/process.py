@@ -1,5 +1,7 @@
 """The process itself: signals that stop it, worker processes that end with it, and its cores.
 
+What an environment changes in the process is kept from the rest of it here (EnvironmentScope).
+
 Exit codes after a signal are 128 + its number, as shells count: 130 for SIGINT (Ctrl-C), 143 for
 SIGTERM, 129 for SIGHUP (the terminal was closed).
 """
@@ -25,7 +27,13 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from poise.toolkit.errors import EnvironmentFailedError, UserError, WorkerError, WorkError
+from poise.toolkit.errors import (
+    EnvironmentFailedError,
+    UserError,
+    WorkerError,
+    WorkError,
+    printable,
+)
 
 HANGUP: int | None = getattr(signal, "SIGHUP", None)
 """Signal of a closed terminal; Windows has none."""
@@ -34,6 +42,9 @@ STOP_SIGNALS = tuple(
     int(number) for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None
 )
 """Signals that stop a command. All of them mean the same: save, and end."""
+
+SHUTDOWN_SECONDS = 10.0
+"""Time for which a command waits for threads that an environment has left behind."""
 
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -122,6 +133,27 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def limit_shutdown(code: int, seconds: float = SHUTDOWN_SECONDS) -> None:
+    """End the process with `code` where it has not ended by itself after some seconds.
+
+    For a program that has ended its work: Python waits for every thread and process that an
+    environment has left behind, without end.
+    """
+
+    def end() -> None:
+        with suppress(Exception):  # What an environment has closed or replaced cannot be written.
+            message = "warning: the environment has left a thread or a process running; it is ended"
+            print(printable(message), file=sys.stderr)
+            sys.stdout.flush()
+        for child in multiprocessing.active_children():
+            child.kill()
+        exit_now(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 def is_stop_requested() -> bool:
     """Return whether a running `catch_signals` block has caught a signal."""
     return any(_caught_signals)
@@ -174,6 +206,56 @@ def _leave_closed_terminal() -> None:
             if is_device and not os.isatty(descriptor):
                 os.dup2(nowhere, descriptor)
     os.close(nowhere)
+
+
+# What the code of an environment may change.
+
+
+class EnvironmentScope:
+    """Calls the code of an environment in a working folder of its own.
+
+    Where the environment changes the folder, its next call starts there. The rest of the process
+    stays in its own, so that the relative paths of runs and films mean one place all the time.
+    """
+
+    def __init__(self) -> None:
+        self._folder: str | None = None
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Return what a function returns."""
+        outside = _get_folder()
+        if self._folder is not None:
+            with suppress(OSError):  # It may have been removed since.
+                os.chdir(self._folder)
+        try:
+            return function(*arguments, **options)
+        finally:
+            inside = _get_folder()
+            self._folder = None if inside == outside else inside
+            if inside != outside and outside is not None:
+                os.chdir(outside)
+
+    def start(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Return what a function returns, and restore the handlers of signals that it replaced.
+
+        For what makes or resets an environment: to read the handlers takes too long for each step.
+        """
+        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        try:
+            return self.call(function, *arguments, **options)
+        finally:
+            for number, handler in handlers.items():
+                if signal.getsignal(number) is not handler:
+                    with suppress(ValueError, TypeError):  # Another thread, or not Python's.
+                        signal.signal(number, handler)
+
+
+def _get_folder() -> str | None:
+    """Return the working folder; None where it was removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109  (called at every step, and a Path takes longer)
+    except OSError:
+        return None
 
 
 # Files that must not outlast the process.

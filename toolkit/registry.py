@@ -18,6 +18,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, WorkError, describe_error, printable, unknown_name_error
+from poise.toolkit.process import EnvironmentScope
 from poise.toolkit.spaces import Array, Signal
 from poise.toolkit.wrappers import AllowedActions, LearnerEnv
 
@@ -146,7 +147,8 @@ def make_env(
     Raises:
         UserError: the environment cannot be made with these settings, or a space is not supported.
     """
-    env = make_unwrapped_env(env_id, settings, render_mode)
+    scope = EnvironmentScope()
+    env = make_unwrapped_env(env_id, settings, render_mode, scope)
     max_steps = env.spec.max_episode_steps if env.spec is not None else None
     if isinstance(env, gymnasium.wrappers.TimeLimit):
         env = env.env  # The limit goes around the checks: it unpacks what a step returns.
@@ -155,7 +157,7 @@ def make_env(
     else:
         max_steps = None  # There is none, or another wrapper lies around it.
     try:
-        env = LearnerEnv(env if unwrap_poise_env(env) else AllowedActions(env))
+        env = LearnerEnv(env if unwrap_poise_env(env) else AllowedActions(env), scope)
     except Exception as error:  # The code of another package may raise anything.
         env.close()
         raise UserError(_format_make_error(env_id, error)) from error
@@ -163,9 +165,14 @@ def make_env(
 
 
 def make_unwrapped_env(
-    env_id: str, settings: Mapping[str, Any] | None = None, render_mode: str | None = None
+    env_id: str,
+    settings: Mapping[str, Any] | None = None,
+    render_mode: str | None = None,
+    scope: EnvironmentScope | None = None,
 ) -> Env:
     """Make one environment as its author wrote it, with the spaces that Gymnasium shows.
+
+    Its code is called in `scope`.
 
     Raises:
         UserError: the id or a setting is unknown, or a module that it needs is missing.
@@ -174,7 +181,8 @@ def make_unwrapped_env(
     if render_mode is not None:
         kwargs["render_mode"] = render_mode
     try:
-        env: Env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+        scope = scope or EnvironmentScope()
+        env: Env = scope.start(gymnasium.make, env_id, disable_env_checker=True, **kwargs)
     except (UserError, WorkError):
         raise
     except ModuleNotFoundError as error:
@@ -186,6 +194,10 @@ def make_unwrapped_env(
         ) from None
     except (Exception, SystemExit) as error:  # The code of another package may raise anything.
         _check_setting_names(env_id, settings or {})
+        if render_mode and isinstance(error, TypeError) and "'render_mode'" in str(error):
+            raise UserError(
+                f"environment {env_id!r} cannot be rendered: its constructor takes no render_mode"
+            ) from error
         raise UserError(_format_make_error(env_id, error)) from error
     _trusted_modules.add(env_id.partition(":")[0])
     return env
@@ -202,7 +214,8 @@ def _format_make_error(env_id: str, error: BaseException) -> str:
 def _check_setting_names(env_id: str, settings: Mapping[str, Any]) -> None:
     """Raise a UserError for a setting that the constructor of an environment does not take."""
     try:
-        entry_point = gymnasium.spec(env_id).entry_point
+        # gymnasium.spec does not know module:id, though making it has registered the id.
+        entry_point = gymnasium.spec(env_id.rpartition(":")[2]).entry_point
         creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
         parameters = inspect.signature(creator).parameters if creator else {}
     except (gymnasium.error.Error, ImportError, AttributeError, ValueError):
@@ -280,7 +293,7 @@ def describe_env(
         return EnvDescription(
             env_id=env_id,
             settings=poise_env.settings.to_dict() if poise_env else dict(settings or {}),
-            spec=env.spec or gymnasium.spec(env_id),
+            spec=env.spec or gymnasium.spec(env_id.rpartition(":")[2]),
             env_class=type(env.unwrapped),
             observation_space=env.observation_space,
             action_space=env.action_space,

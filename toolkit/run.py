@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from poise.toolkit import checkpoint
 from poise.toolkit.checkpoint import REMOVED_SUFFIX
 from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
-from poise.toolkit.files import PARTIAL_SUFFIX, read_json_mapping, write_json
+from poise.toolkit.files import PARTIAL_SUFFIX, make_folder, read_json_mapping, write_json
 from poise.toolkit.lock import FolderLock
 from poise.toolkit.registry import registered_ids, require_trust, short_name
 from poise.toolkit.settings import Settings
@@ -136,9 +136,10 @@ class Run:
         else:
             check_name(name)
             candidates = [name]
+        make_folder(runs_dir)
         for candidate in candidates:
             try:
-                (runs_dir / candidate).mkdir(parents=True)
+                (runs_dir / candidate).mkdir()
                 return cls(runs_dir / candidate)
             except FileExistsError:
                 continue

@@ -5,6 +5,7 @@ UserError of one line, with the nearest name.
 """
 
 import math
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -188,6 +189,12 @@ class Settings(BaseModel):
         (low,) = (constraint.ge for constraint in constraints if hasattr(constraint, "ge"))
         (high,) = (constraint.le for constraint in constraints if hasattr(constraint, "le"))
         return low, high
+
+    @classmethod
+    def unit(cls, name: str) -> str:
+        """Return the unit of a setting, which its description has in parentheses, or ""."""
+        units = re.findall(r"\(([^()]*)\)", cls.model_fields[name].description or "")
+        return units[-1] if units else ""
 
     @classmethod
     def describe(cls) -> list[tuple[str, str, str, str]]:

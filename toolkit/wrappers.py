@@ -32,6 +32,7 @@ from poise.toolkit.errors import (
     describe_error,
     printable,
 )
+from poise.toolkit.process import EnvironmentScope
 from poise.toolkit.spaces import Array
 
 MASK_KEY = "action_mask"
@@ -50,7 +51,9 @@ class AllowedActions(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
-        self._has_method = env.has_wrapper_attr(MASK_METHOD)
+        self._has_method = env.has_wrapper_attr(MASK_METHOD) and callable(
+            env.get_wrapper_attr(MASK_METHOD)
+        )
         self._mask: Any = None
 
     def reset(self, **options: Any) -> Any:
@@ -111,12 +114,15 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     episode: int
     """Number of the episode, from 0; an EnvBatch sets it, else it counts the resets."""
 
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], scope: EnvironmentScope | None = None) -> None:
         super().__init__(env)
+        self._scope = scope or EnvironmentScope()
         self.label = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         for name in ("observation_space", "action_space"):
             if not isinstance(getattr(env, name, None), gymnasium.Space):
-                raise UserError(f"environment {self.label!r} declares no {name}")
+                raise UserError(
+                    f"environment {self.label!r} declares no {name}: set it in its __init__"
+                )
         self.is_poise_env = isinstance(env.unwrapped, BaseEnvironment)
         try:
             self.encoder = ObservationEncoder(env.observation_space, is_poise_env=self.is_poise_env)
@@ -139,7 +145,7 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.seed = seed
         self.steps = 0
         try:
-            result = self.env.reset(seed=seed, options=options)
+            result = self._scope.start(self.env.reset, seed=seed, options=options)
             observation, info = unpack("reset()", result, ("observation", "info"))
             return self.encoder.encode(observation), to_info(info)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -149,7 +155,10 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Make one step; return observation (O,), reward, terminated, truncated and info."""
         self.steps += 1
         try:
-            result = self.env.step(self.decode_action(action))
+            if self.is_poise_env:
+                result = self.env.step(action)
+            else:
+                result = self._scope.call(self.env.step, self.decoder.decode(action))
             observation, reward, terminated, truncated, info = unpack(
                 "step()", result, ("observation", "reward", "terminated", "truncated", "info")
             )
@@ -166,7 +175,7 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def render(self) -> Any:
         """Return what the environment renders; its exception is a WorkError."""
         try:
-            return self.env.render()
+            return self._scope.call(self.env.render)
         except (UserError, WorkError):
             raise
         except (Exception, SystemExit) as error:
@@ -175,7 +184,7 @@ class LearnerEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def close(self) -> None:
         """Close the environment; only print its exception, for its work is done by then."""
         try:
-            self.env.close()
+            self._scope.start(self.env.close)
         except (Exception, SystemExit) as error:
             message = f"warning: {self.label} failed to close: {describe_error(error)}"
             print(printable(message), file=sys.stderr)

@@ -171,5 +171,12 @@ def _describe_signal(signal: Signal) -> str:
 def _format_rewards(env_class: type[BaseEnvironment], chosen: str) -> Iterator[str]:
     for name, weights in env_class.REWARD.items():
         marker = " (chosen)" if name == chosen else ""
-        terms = " + ".join(f"{weight:g} {term}" for term, weight in weights.items())
-        yield f"Reward {name}{marker}: {terms}"
+        yield f"Reward {name}{marker}: {_format_sum(weights)}"
+
+
+def _format_sum(weights: Mapping[str, float]) -> str:
+    """Return a weighted sum of terms, such as `1 progress - 0.05 control_cost`."""
+    terms = [
+        f"{'-' if weight < 0.0 else '+'} {abs(weight):g} {term}" for term, weight in weights.items()
+    ]
+    return " ".join(terms).removeprefix("+ ")

@@ -234,7 +234,7 @@ def check_exercise_2(term: Callable[[float], float]) -> bool:
     straight legs, and for no more.
     """
     values = [term(STRAIGHT_HEIGHT - drop) for drop in (0.2, 0.1, 0.0, 0.3)]
-    return values[0] > 0.99 and max(values[1:]) < 0.5 and min(values) >= 0
+    return 0.99 < values[0] <= 1 and max(values[1:]) < 0.5 and min(values) >= 0
 
 
 def check_exercise_3(total: Callable[[Array], float]) -> bool:

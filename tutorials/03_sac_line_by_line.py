@@ -229,8 +229,8 @@ def check_exercise_3(y: Callable[[float, float, float, float], float]) -> bool:
     """3. Look two steps ahead: y(r, r2, terminated2, v3), where terminated2 is 1 if the second step
     was the end.
     """
-    return math.isclose(y(1, 1, 0, 100), 1 + GAMMA + 100 * GAMMA**2) and math.isclose(
-        y(1, 1, 1, 100), 1 + GAMMA
+    return math.isclose(y(1, 2, 0, 100), 1 + 2 * GAMMA + 100 * GAMMA**2) and math.isclose(
+        y(3, 1, 1, 100), 3 + GAMMA
     )
 
 
@@ -242,3 +242,4 @@ assert check_exercise_2(139) and not check_exercise_2(100)
 assert check_exercise_3(
     lambda r, r2, end, v: r + GAMMA * r2 + GAMMA**2 * (1 - end) * v
 ) and not check_exercise_3(lambda r, *_: r)
+assert not check_exercise_3(lambda r, r2, end, v: r2 + GAMMA * r + GAMMA**2 * (1 - end) * v)

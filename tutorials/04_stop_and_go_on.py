@@ -179,8 +179,11 @@ def check_exercise_2(cut: Callable[[Tape, int], Tape]) -> bool:
     """2. Write cut(tape, k): the tape of its first k steps (a Tape is frozen; dataclasses.replace
     makes another).
     """
-    return np.array_equal(
-        [moment.observation for moment in cut(tape, 10).replay(Standing())], seen[:11]
+    return all(
+        np.array_equal(
+            [moment.observation for moment in cut(tape, k).replay(Standing())], seen[: k + 1]
+        )
+        for k in (10, 25)
     )
 
 
@@ -203,4 +206,5 @@ assert check_exercise_1([1e16, -1e16, 1.0]) and not check_exercise_1([1e16, 1.0,
 assert check_exercise_2(
     lambda tape, k: replace(tape, actions=tape.actions[:k])
 ) and not check_exercise_2(lambda tape, k: tape)
+assert not check_exercise_2(lambda tape, k: replace(tape, actions=tape.actions[:10]))
 assert check_exercise_3({"policy"}) and not check_exercise_3({"buffer"})

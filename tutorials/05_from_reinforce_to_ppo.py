@@ -252,9 +252,9 @@ def check_exercise_1(slope: Callable[[Tensor, Tensor, float], Tensor]) -> bool:
     """1. From many tries a ~ N(m, 1) and what each was worth, f, tell the slope of E[f] in m:
     slope(a, f, m).
     """
-    return (
-        abs(slope(a := 0.5 + torch.randn(200_000), a**2, 0.5).item() - 1) < 0.05
-    )  # At m = 0.5; E[a^2] = m^2 + 1.
+    tries = {m: m + torch.randn(200_000) for m in (0.5, -0.5)}
+    # E[a^2] = m^2 + 1.
+    return all(abs(float(slope(a, a**2, m)) - 2 * m) < 0.05 for m, a in tries.items())
 
 
 def check_exercise_2(delta: Callable[[float, float, float, bool, bool], float]) -> bool:
@@ -284,6 +284,7 @@ def check_exercise_3(slope: Callable[[Tensor, Tensor], Tensor]) -> bool:
 assert check_exercise_1(lambda a, f, m: (f * (a - m)).mean()) and not check_exercise_1(
     lambda a, f, m: f.mean()
 )
+assert not check_exercise_1(lambda a, f, m: torch.ones(()))
 assert check_exercise_2(lambda r, v, v2, end, cut: r + 0.99 * (1 - end) * v2 - v)
 assert not check_exercise_2(lambda r, v, v2, end, cut: r + 0.99 * (1 - max(end, cut)) * v2 - v)
 assert not check_exercise_2(lambda r, v, v2, end, cut: r + 0.99 * (1 - end) * v - v2)

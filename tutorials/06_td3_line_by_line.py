@@ -221,8 +221,10 @@ def check_exercise_1(slope: Callable[[float, float], float]) -> bool:
     """1. Let Q(s, a) = -(a - s)^2 and mu(s) = tanh(w s). Write the gradient of Q(s, mu(s)) in w:
     slope(w, s).
     """
-    Q = [-((np.tanh(w * 0.5) - 0.5) ** 2) for w in (1.0, 1.0001)]
-    return bool(np.isclose(slope(1.00005, 0.5), (Q[1] - Q[0]) / 1e-4, rtol=1e-3))
+    points, h = ((1.0, 0.5), (0.5, -1.5)), 1e-4
+    Q = [[-((np.tanh(x * s) - s) ** 2) for x in (w - h, w + h)] for w, s in points]
+    true = [(above - below) / (2 * h) for below, above in Q]
+    return np.allclose([slope(w, s) for w, s in points], true, rtol=1e-3)
 
 
 def check_exercise_2(updates: int) -> bool:
@@ -236,10 +238,8 @@ def check_exercise_3(y: Callable[[float, bool, list[float], float], float]) -> b
     """3. One y for all: y(r, terminated, q2, bonus), q2 of one critic or two, bonus = -alpha log
     pi, 0 for DDPG and TD3.
     """
-    return np.allclose(
-        [y(1, False, [50], 0), y(1, False, [50, 40], 0.5), y(1, True, [50, 40], 0.5)],
-        [50, 40.69, 1],
-    )
+    answers = [y(1, False, [50], 0), y(2, False, [50, 40], 0.5), y(3, True, [50, 40], 0.5)]
+    return np.allclose([*answers, y(1, False, [40, 50], 0.5)], [50, 41.69, 3, 40.69])
 
 
 # %% The answers, each with a wrong one that the check refuses. Look when you have tried.
@@ -249,5 +249,9 @@ assert (
     and check_exercise_2(278)
     and not check_exercise_2(139)
 )
+assert not check_exercise_1(
+    lambda w, s: -2 * (np.tanh(w * s) - s) * (1 - np.tanh(w * s) ** 2) * w * s
+)
 assert check_exercise_3(lambda r, end, q2, bonus: r + GAMMA * (1 - end) * (min(q2) + bonus))
 assert not check_exercise_3(lambda r, end, q2, bonus: r + GAMMA * (1 - end) * min(q2) + bonus)
+assert not check_exercise_3(lambda r, end, q2, bonus: r + GAMMA * (1 - end) * (q2[-1] + bonus))

@@ -714,3 +714,20 @@ def test_every_algorithm_makes_a_learner_for_any_flat_env(name):
     assert action.shape == (1, 1) and np.abs(action).max() <= 1.0
     assert isinstance(learner.action_space, gymnasium.spaces.Box)
     assert learner.action_space.high.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("name", algos.ALGORITHMS)
+def test_update_learns_the_same_where_an_environment_switched_gradients_off(name):
+    learner_class = algos.get_algorithm_class(name)
+    short = {"rollout_steps": 16, "epochs": 1} if name == "ppo" else SMALL
+    spaces = Box(-9.0, 9.0, (3,), np.float32), Box(-1.0, 1.0, (2,), np.float32)
+    after = []
+    for is_on in (True, False):
+        learner = learner_class(*spaces, learner_class.SETTINGS(**short), 0)
+        before = weights(learner)
+        with torch.set_grad_enabled(is_on):
+            for seed in range(16):
+                learner.observe(transition_of(seed=seed))
+                learner.update()
+        after.append(weights(learner))
+    assert before != after[0] == after[1]

@@ -1,6 +1,7 @@
 """PPO: advantages, the clipped objective, observation statistics, probe environments."""
 
 import copy
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -297,6 +298,20 @@ def test_what_it_learns_from_is_what_the_policy_that_acted_saw_and_said(acting, 
         rollout.A, torch.tensor(by_hand).T.flatten().float(), rtol=1e-3, atol=1e-3
     )
     torch.testing.assert_close(rollout.R, rollout.A + rollout.v_old)
+
+
+def test_first_rollout_alone_is_learned_with_other_statistics_than_it_was_acted_with():
+    """They are its own, for pi and pi_old; so the comment in `update` says."""
+    learner = ppo("gaussian", normalize_observations=True)
+    rollouts = looked_back(learner)
+    for turn in range(2):
+        acted = []
+        for transition in life(learner, STEPS, seed=turn):
+            rows = learner.net.normalizer(learner.to_tensor(transition.observation))
+            acted.append(rows)
+        is_equal = torch.allclose(rollouts[turn].s, torch.cat(acted), atol=1e-4)
+        assert is_equal == (turn > 0)
+    assert "Only in the first rollout it does not" in inspect.getsource(PPO.update)
 
 
 # The objective.

@@ -1,5 +1,6 @@
 """The physics of the environments in the plane, against the laws of mechanics."""
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -23,10 +24,10 @@ from sample_envs import (
 
 from poise.envs2d.bolla_rolla import PLANK_LENGTH
 from poise.envs2d.cartpole import POLE_ANGLE_LIMIT, POLE_LENGTH, POLE_MASS, POLE_WIDTH, RAIL_END
-from poise.envs2d.figure import MAX_IMPULSE
+from poise.envs2d.figure import LEGS, MAX_IMPULSE
 from poise.envs2d.planar import PlanarEnvironment
 from poise.envs2d.reacher import LINK_LENGTH, MAX_TORQUE, Reacher2D
-from poise.envs2d.standing import DROP_LIMIT
+from poise.envs2d.standing import DROP_LIMIT, Standing
 
 GRAVITY = 9.81
 STEP = 1.0 / 50.0
@@ -510,6 +511,20 @@ def test_standing_fails_when_the_torso_has_dropped(beyond, ends):
     lift(env, 500.0)
     env.start_height += 500.0 + DROP_LIMIT + beyond
     assert failure_after(env) == (ends, "height" if ends else None)
+
+
+def test_standing_allows_kneeling_and_its_docstrings_say_so():
+    """On its knees the torso is lower by the length of a shin."""
+    env = bare("poise/Standing-v0", reset_noise_scale=0.0)
+    env.reset(seed=0)
+    shin = next(limb.length for limb in LEGS if "shin" in limb.name)
+    lift(env, 500.0)
+    env.start_height += 500.0 + shin
+    assert failure_after(env) == (False, None)
+    page = inspect.getdoc(inspect.getmodule(Standing)) + inspect.getdoc(Standing)
+    assert "kneeling is allowed" in page
+    assert f"Kneeling, a drop of {shin:.2f} m, does not end it" in " ".join(page.split())
+    assert f"has dropped {DROP_LIMIT} m below its start" in page
 
 
 # The reacher.

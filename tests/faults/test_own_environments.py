@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ REFUSED = [
     (("robustness", "swing-ppo-0"), "Swing"),
     (("inspect", "own_environments:Absent-v0"), "Absent"),
     (("inspect", "absent_module:Swing-v0"), "'absent_module', which is not installed"),
-    (("train", OWN, "--num-workers", "2", "--env-set", "strenth=1"), "strenth"),
+    (("train", OWN, "--num-workers", "2", "--env-set", "strenth=1"), "did you mean 'strength'"),
 ]
 
 
@@ -94,6 +95,16 @@ def test_what_an_environment_cannot_do_is_one_line(trained, monkeypatch, words, 
     before = sorted(Path("runs").iterdir())
     assert_one_line(invoke(*words), 2, message)
     assert sorted(Path("runs").iterdir()) == before
+
+
+def test_warning_is_one_line_without_colours(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = invoke("inspect", OWN.removesuffix("-v0"))
+    assert result.exit_code == 0 and result.stderr
+    for line in result.stderr.splitlines():
+        assert line.startswith("warning: Using the latest versioned") and "[" not in line
 
 
 def test_failure_in_the_workers_leaves_no_run_folder(trained, elsewhere):

@@ -217,6 +217,9 @@ HARMLESS_FAULTS = {
     "success text": swap(INFO, {"is_success": "no"}),
     "info of anything": swap(INFO, {1: object(), "episode": "r", "x": NAN, "y": [{}]}),
     "prints escape codes": do(lambda: print("\x1b]0;title\x07\x1b[2J")),
+    "enters another folder": do(
+        lambda: (os.makedirs("other", exist_ok=True), os.chdir("other"))  # noqa: PTH103
+    ),
     "global random state": do(lambda: (np.random.seed(0), random.seed(0))),  # noqa: NPY002
 }
 """Results of step that training can take, or need not look at."""

@@ -85,6 +85,17 @@ def assert_contained(space, element):
 @settings(max_examples=300)
 @given(combined(boxes()), st.integers(0, 2**32 - 1))
 def test_numbers_decode_to_an_element_of_any_bounded_box(space, seed):
+    assert_decodes(space, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000)
+@given(combined(boxes()), st.integers(0, 2**32 - 1))
+def test_numbers_decode_to_an_element_of_thousands_of_boxes(space, seed):
+    assert_decodes(space, seed)
+
+
+def assert_decodes(space, seed):
     decoder = ActionDecoder(space)
     size = decoder.space.shape[0]
     rng = np.random.default_rng(seed)

@@ -19,6 +19,7 @@ from poise.toolkit.files import (
     MAX_TEXT_BYTES,
     MAX_YAML_BYTES,
     ErrorTrackingFile,
+    make_folder,
     open_table,
     parse_json,
     parse_yaml,
@@ -203,6 +204,25 @@ def test_array_is_read_as_it_was_saved(mapped, tmp_path):
         (tmp_path / "a.npy").write_bytes(buffer.getvalue())
         read = read_array(tmp_path / "a.npy", mapped=mapped)
         assert np.array_equal(read, array) and read.dtype == array.dtype
+
+
+def test_byte_order_mark_is_no_part_of_a_file(tmp_path):
+    file = tmp_path / "edited"
+    file.write_bytes(b"\xef\xbb\xbf" + b'{"a": 1}')
+    assert read_json(file) == {"a": 1}
+    with open_table(file) as table:
+        assert table.read() == '{"a": 1}'
+
+
+def test_folder_is_made_where_nothing_stands_in_its_place(tmp_path):
+    for _ in range(2):
+        make_folder(tmp_path / "runs" / "mine")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "lost").symlink_to("nowhere/deep")
+    for obstacle, kind in (("file", "no folder"), ("lost", "a link that leads nowhere")):
+        for folder in (tmp_path / obstacle, tmp_path / obstacle / "runs"):
+            with pytest.raises(UserError, match=f"{obstacle} is {kind}"):
+                make_folder(folder)
 
 
 def test_file_that_tracks_errors_is_closed_after_one(tmp_path):

@@ -15,6 +15,7 @@ from poise.toolkit.errors import UserError, WorkerError, WorkError
 from poise.toolkit.files import atomic_write
 from poise.toolkit.process import (
     STOP_SIGNALS,
+    EnvironmentScope,
     Failure,
     Interrupted,
     Watchdog,
@@ -125,6 +126,71 @@ def test_interrupted_file_is_not_written(tmp_path):
         partial.write_text("half")
         signal.raise_signal(signal.SIGTERM)
     assert list(tmp_path.iterdir()) == []
+
+
+# What an environment may change.
+
+
+def test_folder_that_an_environment_enters_is_its_own(elsewhere):
+    (elsewhere / "inside").mkdir()
+    scope = EnvironmentScope()
+    scope.call(os.chdir, "inside")
+    assert Path.cwd() == elsewhere
+    assert scope.call(Path.cwd) == elsewhere / "inside"
+    scope.call(os.chdir, elsewhere)
+    assert scope.call(Path.cwd) == Path.cwd() == elsewhere
+
+
+def test_folder_that_an_environment_removes_leaves_the_process_in_its_own(elsewhere):
+    def enter_and_remove() -> None:
+        Path("inside").mkdir()
+        os.chdir("inside")
+        (elsewhere / "inside").rmdir()
+
+    scope = EnvironmentScope()
+    for _ in range(2):
+        scope.call(enter_and_remove)
+        assert Path.cwd() == elsewhere
+
+
+def test_folder_comes_back_where_an_environment_raises(elsewhere):
+    def enter_and_raise() -> None:
+        os.chdir("/")
+        raise OSError("no such mesh")
+
+    with pytest.raises(OSError, match="mesh"):
+        EnvironmentScope().call(enter_and_raise)
+    assert Path.cwd() == elsewhere
+
+
+def test_handlers_that_an_environment_replaces_at_its_start_come_back():
+    with catch_signals() as caught:
+        EnvironmentScope().start(signal.signal, signal.SIGTERM, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGTERM)
+    assert caught == [signal.SIGTERM]
+
+
+LEFT_RUNNING = {
+    "thread": "threading.Thread(target=time.sleep, args=(60,)).start()",
+    "process": "context.Process(target=time.sleep, args=(60,)).start()",
+}
+
+
+@POSIX
+@pytest.mark.parametrize("kind", LEFT_RUNNING)
+def test_what_an_environment_leaves_running_does_not_hold_the_command(kind):
+    lines = [
+        "import multiprocessing, sys, threading, time",
+        "from poise.toolkit.process import limit_shutdown",
+        "context = multiprocessing.get_context('fork')",
+        LEFT_RUNNING[kind],
+        "print('done')",
+        "limit_shutdown(3, seconds=0.1)",
+        "sys.exit(3)",
+    ]
+    result = python("-c", "\n".join(lines), timeout=30.0)
+    assert (result.returncode, result.stdout) == (3, "done\n")
+    assert result.stderr.count("\n") == 1 and "left a thread or a process" in result.stderr
 
 
 # Workers. The functions below run in worker processes.

@@ -1,6 +1,6 @@
 """Registry: errors for unknown names and settings; actions that an environment masks."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -112,6 +112,30 @@ class Masked(Probe):
 
 
 gymnasium.register("probe/Masked-v0", Masked)
+
+
+class Numbered(Probe):
+    """Has a number where others have the method `action_masks`."""
+
+    action_masks = 5
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+gymnasium.register("probe/Numbered-v0", Numbered)
+
+
+def test_attribute_that_is_no_method_masks_no_action():
+    env = make_env("probe/Numbered-v0")
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+
+
+def test_constructor_without_render_mode_is_named_where_images_are_needed():
+    with pytest.raises(UserError, match="cannot be rendered: its constructor takes no render_mode"):
+        make_env("probe/Numbered-v0", render_mode="rgb_array")
 
 
 SPACES = [Discrete(5), Discrete(4, start=-2), MultiDiscrete([2, 3, 7])]

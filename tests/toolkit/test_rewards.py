@@ -1,5 +1,6 @@
 """Reward terms: known values and properties."""
 
+import inspect
 import math
 from itertools import pairwise
 
@@ -103,6 +104,20 @@ def test_progress_sums_to_last_minus_first_potential(potentials):
     assert math.fsum(there) == pytest.approx(potentials[-1] - potentials[0], abs=1e-6)
     back = [progress(now, before) for before, now in pairwise(potentials[::-1])]
     assert math.fsum(there + back) == pytest.approx(0.0, abs=1e-6)
+
+
+@given(
+    potentials=st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30),
+    gamma=st.sampled_from([0.0, 0.95, 1.0]),
+)
+def test_progress_under_discounting_is_shaping_and_a_part_of_the_potential(potentials, gamma):
+    """As its docstring says: Ng et al. have gamma * potential - previous."""
+    for before, now in pairwise(potentials):
+        shaping = gamma * now - before
+        assert progress(now, before) == pytest.approx(shaping + (1 - gamma) * now, abs=1e-9)
+    page = " ".join(inspect.getdoc(progress).split())
+    assert "with gamma = 1. A learner that discounts by gamma < 1" in page
+    assert "gamma * potential - previous, plus (1 - gamma) * potential" in page
 
 
 @given(now=NUMBERS, before=NUMBERS)

@@ -191,6 +191,26 @@ def test_unsupported_observation_is_one_line_that_says_how_to_wrap_it(space):
         assert "\n" not in str(refused.value)
 
 
+IMAGE = Box(shape=(8, 8, 3), **BYTES)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (Dict({}), "the observation is empty: wrap the environment"),
+        (Tuple(()), "the observation is empty: wrap the environment"),
+        (Dict({"a": Dict({}), "b": Tuple(())}), "the observation is empty: wrap the environment"),
+        (Box(0, 1, (0,), np.float32), "the observation is empty: wrap the environment"),
+        (Dict({"l": IMAGE, "r": IMAGE}), "this one has l, r: wrap the environment"),
+        (None, "declares no observation_space: set it"),
+    ],
+)
+def test_observation_of_no_number_or_two_images_is_one_line_that_says_what_to_do(space, message):
+    with pytest.raises(UserError, match=message) as refused:
+        LearnerEnv(Scripted(observation_space=space))
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("space", "value", "message"),
     [

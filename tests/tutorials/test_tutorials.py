@@ -1,16 +1,24 @@
 """Lessons: each runs, uses public names only, and ends with three exercises with their checks."""
 
 import ast
+import math
 import os
+import re
+import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from processes import ROOT
+
+from poise.envs2d.figure import STRAIGHT_HEIGHT
 
 FOLDER = ROOT / "tutorials"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
@@ -83,6 +91,172 @@ def test_exercises_of_every_lesson_accept_an_answer_and_refuse_a_wrong_one(lesso
             conditions += condition.values if is_and else [condition]
     verdicts = {verdict for condition in conditions if (verdict := expected_verdict(condition))}
     assert {(name, accepts) for name in EXERCISES for accepts in (True, False)} <= verdicts
+
+
+def load_checks(number: str, folder: Path, **names: Any) -> dict[str, Any]:
+    """Load the checks of a lesson without running it: its imports, and `names` that they use."""
+    (path,) = FOLDER.glob(f"{number}_*.py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kept = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.FunctionDef) and node.name in EXERCISES)
+    ]
+    program = folder / "checks.py"
+    program.write_text(ast.unparse(ast.Module(kept, [])), encoding="utf-8")
+    return runpy.run_path(str(program), init_globals=names)
+
+
+def right_height_term(y: float) -> float:
+    return math.exp(-(((y - STRAIGHT_HEIGHT + 0.2) / 0.08) ** 2))
+
+
+def right_delta(r: float, v: float, v2: float, end: bool, cut: bool) -> float:
+    return r + 0.99 * (1 - end) * v2 - v
+
+
+def right_slope_of_tanh(w: float, s: float) -> float:
+    return float(-2 * (np.tanh(w * s) - s) * (1 - np.tanh(w * s) ** 2) * s)
+
+
+def right_target(r: float, end: bool, q2: list[float], bonus: float) -> float:
+    return r + 0.98 * (1 - end) * (min(q2) + bonus)
+
+
+GAMMA = {"GAMMA": 0.98}
+TRUTHS = {"truths": np.random.default_rng(0).uniform(-0.4, 0.4, (100, 4))}
+ANSWERS: list[tuple[str, int, dict[str, Any], Any, list[Any]]] = [
+    ("02", 2, {}, right_height_term, [lambda y: 1.5 * right_height_term(y)]),
+    (
+        "03",
+        3,
+        GAMMA,
+        lambda r, r2, end, v: r + 0.98 * r2 + 0.98**2 * (1 - end) * v,
+        [
+            lambda r, r2, end, v: r2 + 0.98 * r + 0.98**2 * (1 - end) * v,
+            lambda r, r2, end, v: 1 + 0.98 + 0.98**2 * (1 - end) * v,
+        ],
+    ),
+    (
+        "05",
+        1,
+        {},
+        lambda a, f, m: (f * (a - m)).mean(),
+        [lambda a, f, m: torch.ones(()), lambda a, f, m: (f * (a - 0.5)).mean()],
+    ),
+    (
+        "05",
+        2,
+        {},
+        right_delta,
+        [
+            lambda r, v, v2, end, cut: right_delta(r, v2, v, end, cut),
+            lambda r, v, v2, end, cut: -99 * end,
+            lambda r, v, v2, end, cut: r + 0.99 * (1 - end) * v2 - v2,
+            lambda r, v, v2, end, cut: right_delta(r, v, v2, end or cut, cut),
+            lambda r, v, v2, end, cut: right_delta(1.0, v, v2, end, cut),
+        ],
+    ),
+    (
+        "06",
+        1,
+        {},
+        right_slope_of_tanh,
+        [lambda w, s: w * right_slope_of_tanh(w, s), lambda w, s: right_slope_of_tanh(w, 0.5)],
+    ),
+    (
+        "06",
+        3,
+        GAMMA,
+        right_target,
+        [
+            lambda r, end, q2, bonus: right_target(r, end, q2[-1:], bonus),
+            lambda r, end, q2, bonus: right_target(1.0, end, q2, bonus),
+        ],
+    ),
+    (
+        "10",
+        3,
+        TRUTHS,
+        lambda readings: readings.mean(0),
+        [
+            lambda readings: readings[:3].mean(0),
+            lambda readings: readings[1:].mean(0),
+            lambda readings: np.median(readings, 0),
+        ],
+    ),
+]
+"""Lesson, exercise, names that its check uses, the right answer, and wrong ones that look alike."""
+
+
+@pytest.mark.parametrize(
+    ("number", "exercise", "names", "right", "wrong"),
+    ANSWERS,
+    ids=[f"{number}-{exercise}" for number, exercise, *_ in ANSWERS],
+)
+def test_exercise_refuses_answers_that_are_right_by_accident_only(
+    number: str,
+    exercise: int,
+    names: dict[str, Any],
+    right: Callable[..., Any],
+    wrong: list[Callable[..., Any]],
+    tmp_path: Path,
+) -> None:
+    """Exchanged arguments, constants, or a part of the numbers."""
+    check = load_checks(number, tmp_path, **names)[EXERCISES[exercise - 1]]
+    assert check(right)
+    accepted = [index for index, answer in enumerate(wrong) if check(answer)]
+    assert not accepted
+
+
+SOURCES = {
+    "02": [
+        r"Ng et al\. \(1999\), with phi = 0 in terminal states",
+        r"and 1 - mean\(a\^2\) for effort saved",
+        r"phi must be 0 in terminal",
+    ],
+    "03": [
+        r"arXiv:1812\.05905, which has alpha in place of log\(alpha\)",
+        r"algos/sac\.py steps the critics first",
+        r"it falls for as long as the entropy, 0\.67 at first, is above the target, -1",
+    ],
+    "05": [
+        r"reward-to-go: [^\n]*\n\s+Sutton et al\. \(2000\)",
+        r"R_t - V\(s_t\) for R_t[^\n]*\n\s+Greensmith, Bartlett and Baxter \(2004\)",
+        r"REINFORCE  grad[^\n]*\n\s+Williams \(1992\)",
+        r"grad log p = grad p / p",
+        r'KINDS = \("reward-to-go"',
+        r"bootstrapped with V where the rollout cuts an episode",
+    ],
+    "06": [
+        r"Silver et al\. \(2014\)",
+        r"L_mu = [^\n]*arXiv:1509\.02971",
+        r"Of the first critic for all",
+        r"grad V\(s_0\) = E\[ sum_t gamma\^t grad mu\(s_t\) grad_a Q\(s_t, a_t\) \]",
+    ],
+    "09": [r"A colouring that neither network was trained on"],
+    "10": [
+        r"a goal g, the positions of elbow and hand \(m\)",
+        r"Schaul et al\. \(2015\), Universal value function approximators",
+    ],
+    "11": [r"V\(s_t\) = E\[ r_t \+ gamma r_\(t\+1\)"],
+}
+"""Lesson -> what it must say, with the source beside the statement."""
+
+
+@pytest.mark.parametrize("number", SOURCES)
+def test_lesson_derives_and_credits_what_it_states(number: str) -> None:
+    (path,) = FOLDER.glob(f"{number}_*.py")
+    text = path.read_text(encoding="utf-8")
+    missing = [pattern for pattern in SOURCES[number] if not re.search(pattern, text)]
+    assert not missing
+
+
+def test_reward_of_a_step_has_the_index_of_its_action_in_every_lesson(lesson: Path) -> None:
+    """r_t follows a_t, so every return begins with r_t."""
+    text = lesson.read_text(encoding="utf-8")
+    assert not re.findall(r"= (?:E\[ ?)?r_(?:1|\(t ?\+ ?1\)) \+", text)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from PIL import Image
 
 from poise.toolkit.appearance import Colour
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.files import atomic_write
+from poise.toolkit.files import atomic_write, make_folder
 from poise.toolkit.spaces import Array
 
 WHITE: Colour = (255, 255, 255)
@@ -104,7 +104,7 @@ def save_picture(path: Path, frame: Array) -> Path:
     """Write a frame (H, W, 3) uint8 as a PNG, atomically; another suffix is a UserError."""
     if path.suffix.lower() != PICTURE_SUFFIX:
         raise UserError(f"a picture is written as {PICTURE_SUFFIX}, not as {path.name!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_write(path) as partial:
         Image.fromarray(frame).save(partial, format="PNG")
     return path

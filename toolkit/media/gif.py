@@ -16,9 +16,14 @@ import av
 import av.filter
 import numpy as np
 
-from poise.toolkit.files import ErrorTrackingFile, atomic_write
+from poise.toolkit.console import count_progress
+from poise.toolkit.errors import WorkError
+from poise.toolkit.files import ErrorTrackingFile, atomic_write, make_folder
 from poise.toolkit.process import temporary_path
 from poise.toolkit.spaces import Array
+
+MAX_SIDE = 16384
+"""Largest height and width that the encoders of films take (pixels)."""
 
 PALETTE_SIZE = 64
 
@@ -36,13 +41,22 @@ def make_frame_rate(frame_rate: float) -> Fraction:
     return Fraction(frame_rate).limit_denominator(1001)
 
 
+def check_frame_size(width: int, height: int) -> None:
+    """Raise a WorkError where an image is too large for a film."""
+    if max(width, height) > MAX_SIDE:
+        raise WorkError(
+            f"images of {width} x {height} pixels are too large for a film: "
+            f"it has at most {MAX_SIDE} pixels on a side"
+        )
+
+
 class GifRecorder:
     """Writes a GIF with one palette for all frames, at MAX_FRAME_RATE or less."""
 
     def __init__(self, path: Path, frame_rate: float) -> None:
         self.path = path
         self.frame_count = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._frame_stride = max(1, round(frame_rate / MAX_FRAME_RATE))
         self._frame_rate = make_frame_rate(frame_rate) / self._frame_stride
         self._cleanup = ExitStack()
@@ -60,6 +74,7 @@ class GifRecorder:
         """Add a frame (H, W, 3) uint8; all must have the same size."""
         height, width = frame.shape[:2]
         if self.frame_count == 0:
+            check_frame_size(width, height)
             self._stream.width = width
             self._stream.height = height
         elif (self._stream.width, self._stream.height) != (width, height):
@@ -93,7 +108,7 @@ class GifRecorder:
     def _write(self, path: Path) -> None:
         """Read the frames twice: for the palette, then for the GIF."""
         palette_graph = self._make_filter_graph("palettegen", f"max_colors={PALETTE_SIZE}", "rgb24")
-        (palette,) = _filter_frames(palette_graph, self._read_spool())
+        (palette,) = _filter_frames(palette_graph, self._read_spool("frames for the palette"))
         gif_graph = self._make_filter_graph(
             "paletteuse", "dither=none:diff_mode=rectangle", "rgb24", "bgra"
         )
@@ -105,15 +120,17 @@ class GifRecorder:
             stream.pix_fmt = "pal8"
             stream.width = self._stream.width
             stream.height = self._stream.height
-            for frame in _filter_frames(gif_graph, self._read_spool()):
+            for frame in _filter_frames(gif_graph, self._read_spool("frames of the GIF")):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         file.raise_pending_error()
 
-    def _read_spool(self) -> Iterator[av.VideoFrame]:
-        """Yield the spooled frames."""
+    def _read_spool(self, unit: str) -> Iterator[av.VideoFrame]:
+        """Yield the spooled frames; progress counts them as `unit`."""
+        num_frames = -(-self.frame_count // self._frame_stride)
         with av.open(str(self._spool_path)) as container:
-            for index, frame in enumerate(container.decode(video=0)):
+            frames = count_progress(container.decode(video=0), num_frames, unit)
+            for index, frame in enumerate(frames):
                 frame.pts = index
                 frame.time_base = 1 / self._frame_rate
                 yield frame

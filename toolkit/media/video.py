@@ -12,8 +12,8 @@ import av
 import numpy as np
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import ErrorTrackingFile, atomic_write
-from poise.toolkit.media.gif import GifRecorder, make_frame_rate
+from poise.toolkit.files import ErrorTrackingFile, atomic_write, make_folder
+from poise.toolkit.media.gif import GifRecorder, check_frame_size, make_frame_rate
 from poise.toolkit.media.reader import MediaFile
 from poise.toolkit.spaces import Array
 
@@ -53,7 +53,7 @@ class VideoRecorder:
     def __init__(self, path: Path, frame_rate: float) -> None:
         self.path = path
         self.frame_count = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._file = ErrorTrackingFile(path)
         self._container = av.open(self._file, "w", format="mp4", options=FRAGMENTED)
         self._stream = self._container.add_stream("libx264", rate=make_frame_rate(frame_rate))
@@ -78,6 +78,7 @@ class VideoRecorder:
         height = frame.shape[0] // 2 * 2
         width = frame.shape[1] // 2 * 2
         if self.frame_count == 0:
+            check_frame_size(width, height)
             self._stream.width = width
             self._stream.height = height
         elif (self._stream.width, self._stream.height) != (width, height):

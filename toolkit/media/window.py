@@ -7,9 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pygame
 
+from poise.toolkit.appearance import Colour
 from poise.toolkit.errors import UserError
 from poise.toolkit.interaction import ImagePoint
-from poise.toolkit.media.image import CARD_COLOUR, MIN_FONT_SIZE, get_font, render_text
+from poise.toolkit.media.image import (
+    CARD_COLOUR,
+    MIN_FONT_SIZE,
+    TEXT_COLOUR,
+    get_font,
+    render_text,
+)
 from poise.toolkit.spaces import Array
 
 HEADLESS_DRIVERS = ("dummy", "offscreen")
@@ -18,13 +25,13 @@ HEADLESS_DRIVERS = ("dummy", "offscreen")
 TEXT_BACKGROUND = (255, 255, 255, 224)
 """Red, green, blue and opacity."""
 
-SIDEBAR_WIDTH = 27
+SIDEBAR_WIDTH = 31
 """Width of the sidebar, in font sizes."""
 
 LINES_PER_WINDOW = 42
 """Height of the window, in font sizes."""
 
-NARROW_ASPECT = 0.62
+NARROW_ASPECT = 0.6
 """In windows with height > NARROW_ASPECT * width, the width determines the font size."""
 
 MAX_SCREEN_FRACTION = 0.9
@@ -139,50 +146,46 @@ class Window:
         self._surface = None
         pygame.display.quit()
 
-    def draw_notice(self, text: str, x: float, y: float) -> None:
+    def draw_notice(
+        self, text: str, x: float, y: float, colour: Colour = TEXT_COLOUR, *, bold: bool = False
+    ) -> None:
         """Draw a line of text over the image, in a font that fits the image's width."""
-        text_width = render_text(text, self.font_size).get_width()
+        text_width = render_text(text, self.font_size, colour, bold).get_width()
         scale = min(1.0, 0.9 * self.image_rect.width / text_width)
-        font_size = int(self.font_size * scale)
-        self.draw_text([(text, "")], self.image_rect, x, y, font_size=font_size)
-
-    def draw_sidebar(self, rows: Sequence[TextRow], y: float) -> pygame.Rect:
-        """Draw rows in the sidebar: at its top for y = 0, at its bottom for y = 1. Return where."""
-        if not self.sidebar_rect.width:
-            return self.sidebar_rect
-        return self.draw_text(rows, self.sidebar_rect, 0.0, y, self.sidebar_rect.width)
+        line = render_text(text, int(self.font_size * scale), colour, bold)
+        self._draw_panel([(line, render_text("", MIN_FONT_SIZE))], self.image_rect, x, y)
 
     def draw_overlay(self, rows: Sequence[TextRow]) -> None:
         """Draw rows at the window's right edge, over everything, in a font that fits the height."""
         fitting_size = int(self.surface.get_height() / (len(rows) + 1) / HELP_LINE_HEIGHT)
         font_size = max(MIN_FONT_SIZE // 2, min(self.font_size, fitting_size))
         window_rect = self.surface.get_rect()
-        self.draw_text(rows, window_rect, 1.0, 0.0, self.sidebar_rect.width, font_size)
+        texts = [
+            (render_text(left, font_size, bold=True), render_text(right, font_size))
+            for left, right in rows
+        ]
+        self._draw_panel(texts, window_rect, 1.0, 0.0, self.sidebar_rect.width)
 
-    def draw_text(
+    def _draw_panel(
         self,
-        rows: Sequence[TextRow],
+        texts: Sequence[tuple[pygame.Surface, pygame.Surface]],
         area: pygame.Rect,
         x: float,
         y: float,
         min_width: int = 0,
-        font_size: int = 0,
-    ) -> pygame.Rect:
-        """Draw rows on a pale panel and return the panel's place.
+    ) -> None:
+        """Draw rows of a left and a right text on a pale panel.
 
-        x and y are fractions of the width and height that the panel leaves free in `area`. A
-        `font_size` of 0 is the window's.
+        x and y are fractions of the width and height that the panel leaves free in `area`.
         """
-        font_size = font_size or self.font_size
-        texts = [[render_text(text, font_size) for text in row] for row in rows]
-        font_height = get_font(font_size).get_linesize()
+        font_height = max(left.get_height() for left, _ in texts)
         line_height = round(font_height * LINE_SPACING)
         gap = font_height // 2
         left_width = max(left.get_width() for left, _ in texts)
         right_width = max(right.get_width() for _, right in texts)
         right_start = left_width + (2 * gap if right_width else 0)
         panel_width = max(right_start + right_width + 2 * gap, min_width - 2 * gap)
-        panel_height = line_height * len(rows) + gap
+        panel_height = line_height * len(texts) + gap
 
         panel = pygame.Surface((panel_width, panel_height), pygame.SRCALPHA)
         pygame.draw.rect(panel, TEXT_BACKGROUND, panel.get_rect(), border_radius=gap)
@@ -193,7 +196,7 @@ class Window:
 
         free = area.inflate(-2 * gap - panel_width, -2 * gap - panel_height)
         position = (area.left + gap + x * free.width, area.top + gap + y * free.height)
-        return self.surface.blit(panel, position)
+        self.surface.blit(panel, position)
 
     def _open(self, width: int, height: int) -> None:
         """Open the window in the size of image and sidebar, or smaller to fit the screen."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from poise.toolkit.console import Console
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.files import parse_json, read_json_mapping
+from poise.toolkit.files import make_folder, parse_json, read_json_mapping
 from poise.toolkit.lock import FolderLock
 from poise.toolkit.process import count_cores
 from poise.toolkit.run import Run
@@ -47,7 +47,7 @@ def run_benchmark(suite: str, *, out: Path | None, jobs: int | None, seeds: int 
 def run_suite(plan: SuitePlan, out: Path, max_parallel: int) -> int:
     """Train the unfinished runs, write results.csv, and print a report; return the exit code."""
     console = Console(soft_wrap=True, highlight=False)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     results = _SuiteResults(plan, out)
     with FolderLock(out, f"benchmark {out}"):
         _check_and_save_plan(plan, out)

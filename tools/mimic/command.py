@@ -79,34 +79,23 @@ def mimic_and_show(
     console = Console()
     policy_run = Run.open(runs_dir, policy)
     translator_run = Run.open(runs_dir, translator) if translator else None
-    robot, image_run = _make_robot(policy_run, translator_run, size)
+    with progress_bar(f"loading {policy}", quiet=True):
+        robot, image_run = _make_robot(policy_run, translator_run, size)
     if template is not None:
         picture = draw_template(robot.env_id, robot.image_env_settings, robot.image_size)
         save_picture(template, picture)
         robot.env.close()
         console.print(f"template: {template}", soft_wrap=True)
         return
-    if video is not None:
-        targets = load_video_targets(video, robot.image_size)
-        _warn_of_novelty(robot, targets, image_run)
-        _follow_and_print(console, robot, targets, read_frame_rate(video), out)
-    elif trajectory is not None:
-        targets, frame_rate = make_trajectory_targets(
-            robot.env_id, robot.image_env_settings, trajectory, TARGET_SEED
+    with progress_bar("reading the poses", quiet=True):
+        targets, frame_rate = _load_targets(
+            robot, image_run, image, video, trajectory, dataset, number
         )
+    if image or video is not None:
+        _warn_of_novelty(robot, targets, image_run)
+    if frame_rate is not None:
         _follow_and_print(console, robot, targets, frame_rate, out)
     else:
-        if image:
-            targets = load_image_targets(image, robot.image_size)
-            _warn_of_novelty(robot, targets, image_run)
-        elif dataset is not None:
-            data = Dataset(dataset)
-            check_images(data, robot.env_id, robot.image_size, image_run)
-            targets = load_dataset_targets(data, number or DEFAULT_DATASET_POSES)
-        else:
-            targets = sample_targets(
-                robot.env_id, robot.image_env_settings, number or 1, TARGET_SEED
-            )
         _reach_and_print(console, robot, targets, out)
     if out is not None:
         console.print(f"video: {out}")
@@ -136,13 +125,14 @@ def duel_and_show(
     policy_run = Run.open(runs_dir, policy)
     translator_run = Run.open(runs_dir, translator or policy)
     window = None if out else Window("Poise: duel", has_sidebar=True)
-    duel = make_duel(policy_run, translator_run, leader_mode, size, seed)
+    with progress_bar(f"loading {policy}", quiet=True):
+        duel = make_duel(policy_run, translator_run, leader_mode, size, seed)
     recording = ""
     try:
         if window is not None:
             Playground(window, duel).run()
         elif out is not None:
-            with progress_bar(f"recording {policy}"):
+            with progress_bar(f"recording {policy}", quiet=True):
                 frame_rate = record_duel(duel, out, seconds or DEFAULT_VIDEO_SECONDS)
             recording = f"; recorded at {frame_rate:.0f} frames per second: {out}"
     finally:
@@ -180,6 +170,32 @@ def _check_source(
         )
 
 
+def _load_targets(
+    robot: Robot,
+    image_run: Run,
+    image: Sequence[Path],
+    video: Path | None,
+    trajectory: float | None,
+    dataset: Path | None,
+    number: int | None,
+) -> tuple[list[Target], float | None]:
+    """Return the poses of the one source given, and their frame rate (Hz) where they move."""
+    if video is not None:
+        return load_video_targets(video, robot.image_size), read_frame_rate(video)
+    if trajectory is not None:
+        return make_trajectory_targets(
+            robot.env_id, robot.image_env_settings, trajectory, TARGET_SEED
+        )
+    if image:
+        return load_image_targets(image, robot.image_size), None
+    if dataset is not None:
+        data = Dataset(dataset)
+        check_images(data, robot.env_id, robot.image_size, image_run)
+        return load_dataset_targets(data, number or DEFAULT_DATASET_POSES), None
+    settings = robot.image_env_settings
+    return sample_targets(robot.env_id, settings, number or 1, TARGET_SEED), None
+
+
 def _make_robot(policy: Run, translator: Run | None, size: int) -> tuple[Robot, Run]:
     """Return the robot, and the run that images have to fit: the translator's or the policy's."""
     if translator is None and "translator" not in policy.config:
@@ -190,10 +206,11 @@ def _make_robot(policy: Run, translator: Run | None, size: int) -> tuple[Robot, 
 
 def _warn_of_novelty(robot: Robot, targets: Sequence[Target], run: Run) -> None:
     """Print a line if images are unlike those that a run was trained on."""
-    detector = make_novelty_detector(
-        robot.env_id, robot.image_env_settings, robot.appearance_randomization
-    )
-    novel = find_novel_targets(detector, targets)
+    with progress_bar("comparing with the images of the training", quiet=True):
+        detector = make_novelty_detector(
+            robot.env_id, robot.image_env_settings, robot.appearance_randomization
+        )
+        novel = find_novel_targets(detector, targets)
     if not novel:
         return
     which = ", ".join(novel) if len(novel) <= 3 else f"{len(novel)} of {len(targets)} images"
@@ -218,7 +235,7 @@ def _follow_and_print(
 ) -> None:
     """Follow a moving target, and print the errors."""
     with (
-        progress_bar(f"following {len(targets)} frames"),
+        progress_bar("following", quiet=True),
         _open_optional_recorder(out, frame_rate) as recorder,
     ):
         frame_errors = robot.follow_video(targets, frame_rate, recorder)
@@ -239,7 +256,7 @@ def _reach_and_print(
     task = robot.poise_env.task
     attempts = []
     with (
-        progress_bar("poses", len(targets)) as show_progress,
+        progress_bar("poses", len(targets), quiet=True) as show_progress,
         _open_optional_recorder(out, control_hz) as recorder,
     ):
         for index, target in enumerate(targets):

@@ -2,22 +2,26 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from poise.toolkit.console import count_progress
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.interaction import Grab, ImagePoint
+from poise.toolkit.media.image import caption_height
 from poise.toolkit.media.video import open_recorder
 from poise.toolkit.pose_task import PoseError
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array
+from poise.tools.mimic.comparison import draw_views
 from poise.tools.mimic.mimic import Mimic
-from poise.tools.mimic.robot import draw_side_by_side
+from poise.tools.mimic.robot import PLOT_SECONDS
 from poise.tools.mimic.targets import TrajectoryWrapper
 from poise.tools.play.actors import PolicyActor
 from poise.tools.play.session import PlaySession
+from poise.tools.record.episode_trace import TraceSample
 from poise.tools.record.record_run import make_render_env
 from poise.tools.translate.load import get_translator_config
 
@@ -32,9 +36,6 @@ MAX_RENDER_SIZE = 240
 
 Rendering takes most of the time there; larger images are scaled up.
 """
-
-FRAME_TIME_WEIGHT = 0.1
-"""Weight of the last frame in the running mean of the time a frame takes."""
 
 
 class Duel(PlaySession):
@@ -59,7 +60,9 @@ class Duel(PlaySession):
     ) -> None:
         self.mimic = mimic
         self.size = size
-        self.mean_frame_time = 0.0
+        frame_height = caption_height(size) + size
+        top = caption_height(size) / frame_height
+        self.leader_view = View(top, 0.5, size / frame_height)
         self.leader_env: Any = unwrap_poise_env(env)
         self.image_env: Any = unwrap_poise_env(image_env)
         super().__init__(env, policy, seed=seed)
@@ -74,6 +77,7 @@ class Duel(PlaySession):
         super().start_episode(seed)
         self.mimic.reset(EVALUATION_SEED + seed)
         self.image_env.reset(seed=seed)
+        self.plot = self.mimic.make_plot(self.rate, PLOT_SECONDS)
         self.error = PoseError(0.0, 0.0)
         self.counted_steps = 0
         self._error_sum = np.zeros(2)
@@ -88,11 +92,13 @@ class Duel(PlaySession):
         mean_error = self._error_sum / self.counted_steps
         return PoseError(*mean_error.tolist())
 
-    def advance(self, seconds: float) -> None:
-        """Simulate `seconds` of real time, the time that the last frame took."""
-        weight = FRAME_TIME_WEIGHT if self.mean_frame_time else 1.0
-        self.mean_frame_time += weight * (seconds - self.mean_frame_time)
-        super().advance(seconds)
+    def read_samples(self) -> list[TraceSample]:
+        """Return the samples of the leader, and the follower's error from its reflection."""
+        return [
+            *super().read_samples(),
+            TraceSample("error", "distance, mm", 1000.0 * self.error.metres),
+            TraceSample("error", "angle, degrees", self.error.degrees),
+        ]
 
     def step(self) -> None:
         """Step the leader; then estimate its pose and step the follower."""
@@ -104,6 +110,7 @@ class Duel(PlaySession):
         leader_pose = self.observation[self.mimic.pose_slice]
         task = self.mimic.poise_env.task
         self.error = task.error(self.mimic.pose, self.mirror_pose(leader_pose))
+        self.plot.add(self.error)
         if self.steps > SETTLE_SECONDS * self.rate:
             self.counted_steps += 1
             self._error_sum = self._error_sum + self.error
@@ -118,27 +125,33 @@ class Duel(PlaySession):
         return np.concatenate(arms[::-1]).ravel().astype(np.float32)
 
     def get_frame(self) -> Array:
-        """Return leader and follower side by side: (size, 2 size, 3) uint8."""
+        """Return leader and follower side by side, each below its title, (H, W, 3) uint8."""
         if self._frame is None:
             camera = self._get_camera()
             if camera:
                 self.mimic.poise_env.camera.mirror(camera)
                 self.mimic.poise_env.appearance = self.leader_env.appearance.reflected()
-            images = (np.asarray(self.env.render()), np.asarray(self.mimic.env.render()))
-            captions = (self._get_leader_caption(), self._get_follower_caption())
-            self._frame = draw_side_by_side(images, captions, self.size)
+            images = (np.asarray(self.env.render()), self.mimic.render())
+            titles = (self._get_leader_title(), "mirrors; amber: what it read")
+            self._frame = draw_views(images, titles, self.size)
         return self._frame
 
+    def get_film_frame(self) -> Array:
+        """Return leader, follower and the error over time side by side, (H, W, 3) uint8."""
+        plot = self.plot.draw(self.size, "error from the reflection")
+        return np.concatenate([self.get_frame(), plot], axis=1)
+
     def move_camera(self, right: float = 0.0, down: float = 0.0, zoom_steps: float = 0.0) -> None:
-        """Move both cameras; the leader's view is half as wide as the frame."""
-        super().move_camera(2.0 * right, down, zoom_steps)
+        """Move both cameras by fractions of the frame, of which the leader's view is a part."""
+        view = self.leader_view
+        super().move_camera(right / view.width, down / view.height, zoom_steps)
 
     def grab(self, cursor: ImagePoint) -> None:
         """Grab the leader at a point of the frame."""
-        super().grab((2.0 * cursor[0], cursor[1]))
+        super().grab(self.leader_view.from_frame(cursor))
         drag = self.perturbations.drag
         if drag:
-            drag.grab = LeftHalfGrab(drag.grab)
+            drag.grab = ViewGrab(drag.grab, self.leader_view)
             drag.cursor = cursor
 
     def close(self) -> None:
@@ -150,31 +163,41 @@ class Duel(PlaySession):
         """Return the leader's camera; None in the plane."""
         return getattr(self.poise_env, "camera", None)
 
-    def _get_leader_caption(self) -> str:
+    def _get_leader_title(self) -> str:
         leader = self.policy.run.path.name if self.policy else self.actor_name
         return f"leader: {leader}"
 
-    def _get_follower_caption(self) -> str:
-        caption = f"error: {1000 * self.error.metres:.0f} mm, {self.error.degrees:.0f}°"
-        if self.mean_frame_time:
-            caption += f"; {1.0 / self.mean_frame_time:.0f} frames/s"
-        return caption
+
+class View(NamedTuple):
+    """The place of a view in a frame, in fractions of the frame's width and height."""
+
+    top: float
+    width: float
+    height: float
+
+    def from_frame(self, point: ImagePoint) -> ImagePoint:
+        """Convert a point of the frame to one of the view, which begins at the frame's left."""
+        return point[0] / self.width, (point[1] - self.top) / self.height
+
+    def to_frame(self, point: ImagePoint) -> ImagePoint:
+        """Convert a point of the view to one of the frame."""
+        return point[0] * self.width, self.top + point[1] * self.height
 
 
-class LeftHalfGrab:
-    """A Grab in an environment whose view is the left half of the frame."""
+class ViewGrab:
+    """A Grab in an environment whose image is a view in the frame."""
 
-    def __init__(self, grab: Grab) -> None:
+    def __init__(self, grab: Grab, view: View) -> None:
         self.grab = grab
+        self.view = view
 
     def position(self) -> ImagePoint:
         """Return the grabbed point in the frame."""
-        x, y = self.grab.position()
-        return x / 2.0, y
+        return self.view.to_frame(self.grab.position())
 
     def pull(self, point: ImagePoint) -> None:
         """Pull it towards a point of the frame."""
-        self.grab.pull((2.0 * point[0], point[1]))
+        self.grab.pull(self.view.from_frame(point))
 
     def release(self) -> None:
         """Release it."""
@@ -211,7 +234,7 @@ def record_duel(duel: Duel, path: Path, seconds: float) -> float:
     start_time = time.perf_counter()
     num_frames = max(1, round(seconds * VIDEO_FRAME_RATE))
     with open_recorder(path, VIDEO_FRAME_RATE) as recorder:
-        for _ in range(num_frames):
+        for _ in count_progress(range(num_frames), num_frames, "frames"):
             duel.advance(1.0 / VIDEO_FRAME_RATE)
-            recorder.add(duel.get_frame())
+            recorder.add(duel.get_film_frame())
     return num_frames / (time.perf_counter() - start_time)

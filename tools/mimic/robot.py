@@ -9,22 +9,24 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
-import pygame
 
 from poise import algos
 from poise.toolkit.appearance import AppearanceRandomization
+from poise.toolkit.console import count_progress
 from poise.toolkit.errors import UserError
 from poise.toolkit.evaluation import EVALUATION_SEED
-from poise.toolkit.media.hud import TRACK_COLOUR
-from poise.toolkit.media.image import TEXT_COLOUR, frame_to_surface, get_font, surface_to_frame
 from poise.toolkit.pose_task import PoseEnvironment, PoseError, PoseTask
 from poise.toolkit.registry import DEFAULT_MAX_EPISODE_STEPS, Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import Array, slices
 from poise.toolkit.wrappers import unwrap_learner_env
+from poise.tools.mimic.comparison import ErrorPlot, draw_views
 from poise.tools.mimic.targets import NO_RANDOMIZATION, Target
 from poise.tools.record.record_run import make_render_env
 from poise.tools.translate.load import POSE_SIGNAL
+
+PLOT_SECONDS = 4.0
+"""Time that the plots of the error show where a target moves (s)."""
 
 PAUSE_FRAMES = 15
 """Frames for which a video holds the end of an attempt."""
@@ -115,6 +117,12 @@ class Robot(ABC):
         self.learner.reset(explore=False)
         self.observation: Array = self.env.reset(seed=seed)[0]
         self.set_target(self.pose)
+        rate = float(self.poise_env.CONTROL_HZ)
+        self.plot = self.make_plot(rate, self.max_steps / rate)
+
+    def make_plot(self, rate: float, seconds: float) -> ErrorPlot:
+        """Return empty plots of the error, `rate` times per second, over the last `seconds`."""
+        return ErrorPlot(self.poise_env.task.position_tolerance, rate, seconds)
 
     @property
     def pose(self) -> Array:
@@ -138,6 +146,12 @@ class Robot(ABC):
         self.observation, _, _, _, info = self.env.step(action)
         # After a success the environment has sampled a target of its own: replace it.
         self._is_target_set = not info["success"]
+
+    def render(self) -> Array:
+        """Return an image (H, W, 3) uint8 of the body and its target, never the environment's."""
+        if not self._is_target_set:
+            self.set_env_target()
+        return np.asarray(self.env.render())
 
     def set_env_target(self) -> None:
         """Set the environment's target to the robot's."""
@@ -165,15 +179,17 @@ class Robot(ABC):
             if use_image:
                 self.refine_target(step)
             if recorder is not None:
-                recorder.add(self.draw_comparison(target, goal_pose))
+                self.plot.add(self._compute_error(self.pose, goal_pose))
+                recorder.add(self.draw_comparison(target))
             if goal_pose is not None:
                 check.step(task.pose_to_points(self.pose))
                 if check.is_achieved:
                     reached_after = step
                     break
         if recorder is not None:
+            last_frame = self.draw_comparison(target)
             for _ in range(PAUSE_FRAMES):
-                recorder.add(self.draw_comparison(target, goal_pose))
+                recorder.add(last_frame)
         return Attempt(
             target.name,
             reached_after,
@@ -189,13 +205,15 @@ class Robot(ABC):
         Before the video starts, the robot has `max_steps` to take the pose of the first frame.
         """
         self.reset(EVALUATION_SEED)
+        self.plot = self.make_plot(frame_rate, PLOT_SECONDS)
         self.set_target_image(targets[0])
         for _ in range(self.max_steps):
             self.step()
         frame_errors = []
         due_steps = 0.0
         read_poses = self.track_video(targets, 1.0 / frame_rate)
-        for target, read_pose in zip(targets, read_poses, strict=True):
+        counted_targets = count_progress(targets, len(targets), "frames")
+        for target, read_pose in zip(counted_targets, read_poses, strict=True):
             due_steps += self.poise_env.CONTROL_HZ / frame_rate
             while due_steps >= 1.0:
                 self.step()
@@ -209,16 +227,18 @@ class Robot(ABC):
             )
             if recorder is not None:
                 goal_pose = read_pose if target.pose is None else target.pose
-                recorder.add(self.draw_comparison(target, goal_pose))
+                self.plot.add(self._compute_error(self.pose, goal_pose))
+                recorder.add(self.draw_comparison(target))
         return frame_errors
 
-    def draw_comparison(self, target: Target, goal_pose: Array | None) -> Array:
-        """Return the target image beside the robot, with its error: (size, 2 size, 3) uint8."""
-        error = self._compute_error(self.pose, goal_pose)
-        target_caption = f"target: {target.name}"
-        robot_caption = f"error: {1000 * error.metres:.0f} mm" if error else ""
-        images = (target.image, np.asarray(self.env.render()))
-        return draw_side_by_side(images, (target_caption, robot_caption), self.size)
+    def draw_comparison(self, target: Target) -> Array:
+        """Return what the robot sees, what it does, and its error over time, (H, W, 3) uint8."""
+        does = "does; amber: the pose it read" if self.poise_env.settings.show_markers else "does"
+        images = (target.image, self.render())
+        views = draw_views(images, (f"sees {target.name}", does), self.size)
+        goal = "the pose it read" if target.pose is None else "the true pose"
+        plot = self.plot.draw(self.size, f"error from {goal}")
+        return np.concatenate([views, plot], axis=1)
 
     def _compute_error(self, pose: Array | None, goal_pose: Array | None) -> PoseError | None:
         """Return the error of one pose from another; None where one is unknown."""
@@ -226,21 +246,3 @@ class Robot(ABC):
             return None
         error: PoseError = self.poise_env.task.error(pose, goal_pose)
         return error
-
-
-def draw_side_by_side(images: tuple[Array, Array], captions: tuple[str, str], size: int) -> Array:
-    """Return two images (H, W, 3) uint8 side by side, with captions: (size, 2 size, 3) uint8."""
-    surface = pygame.Surface((2 * size, size))
-    font = get_font(max(12, size // 30))
-    for image, caption, left in zip(images, captions, (0, size), strict=True):
-        half = frame_to_surface(image)
-        if half.get_size() != (size, size):
-            # Show the pixels of an image that has few of them, instead of blurring it.
-            is_coarse = len(image) < size // 2
-            scale = pygame.transform.scale if is_coarse else pygame.transform.smoothscale
-            half = scale(half, (size, size))
-        surface.blit(half, (left, 0))
-        caption_top = size - font.get_linesize() - 4
-        surface.blit(font.render(caption, True, TEXT_COLOUR), (left + 6, caption_top))
-    pygame.draw.line(surface, TRACK_COLOUR, (size, 0), (size, size), max(1, size // 160))
-    return surface_to_frame(surface)

@@ -8,7 +8,8 @@ import pygame
 
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.interaction import ImagePoint
-from poise.toolkit.media.hud import draw_drag_line
+from poise.toolkit.media.hud import BAD, draw_drag_line
+from poise.toolkit.media.image import TEXT_COLOUR
 from poise.toolkit.media.window import Window
 from poise.tools.play.recorder import BUFFER_SECONDS, PlayRecorder
 from poise.tools.play.session import PlaySession
@@ -30,9 +31,9 @@ FRAME_TIME_SMOOTHING = 0.05
 """Weight of the newest frame in the moving average of the frame time."""
 
 
-OUTCOME_HEIGHT = 0.16
-NOTICE_HEIGHT = 0.9
-"""Position of the two lines over the image, as fractions of its height from the top."""
+OUTCOME_HEIGHT = 0.0
+NOTICE_HEIGHT = 1.0
+"""Positions of two lines over the image, from top (0) to bottom (1), where no body is covered."""
 
 
 class Binding(NamedTuple):
@@ -41,6 +42,8 @@ class Binding(NamedTuple):
     keys: tuple[str, ...]
     description: str
     callback: Callable[[], None]
+    short: str = ""
+    """Description in the line of keys below the sliders; those without one are not in it."""
 
 
 def make_bindings(playground: "Playground") -> list[Binding]:
@@ -48,15 +51,15 @@ def make_bindings(playground: "Playground") -> list[Binding]:
     session = playground.session
     forces = session.perturbations.external_forces
     bindings = [
-        Binding(("space",), "pause / resume", playground.toggle_pause),
+        Binding(("space",), "pause / resume", playground.toggle_pause, "pause"),
         Binding((".", "n"), "single step while paused", session.step_once),
         Binding(("s",), "slow motion on / off", session.toggle_slow_motion),
-        Binding(("r",), "next episode, next seed", session.start_next_episode),
+        Binding(("r",), "next episode, next seed", session.start_next_episode, "next"),
         Binding(("backspace",), "restart the episode", session.restart_episode),
     ]
     if session.policy is not None:
         bindings += [
-            Binding(("tab",), "take / return control", session.toggle_control),
+            Binding(("tab",), "take / return control", session.toggle_control, "take over"),
             Binding(("c", "]"), "next checkpoint", lambda: playground.switch_checkpoint(1)),
             Binding(("[",), "previous checkpoint", lambda: playground.switch_checkpoint(-1)),
         ]
@@ -73,7 +76,7 @@ def make_bindings(playground: "Playground") -> list[Binding]:
         bindings.append(Binding(("p",), "save the episode as a tape", playground.save_tape))
     return [
         *bindings,
-        Binding(("h",), "show / hide this help", playground.toggle_help),
+        Binding(("h",), "show / hide this help", playground.toggle_help, "help"),
         Binding(("q", "escape"), "quit", playground.quit),
     ]
 
@@ -206,15 +209,23 @@ class Playground:
         self.recorder.add_frame(frame, seconds)
         self.window.begin_frame(frame)
         if self.session.outcome:
-            self.window.draw_notice(self.session.outcome, 0.5, OUTCOME_HEIGHT)
+            self._draw_outcome()
         if self.notice and self.elapsed_seconds <= self._notice_until:
             self.window.draw_notice(self.notice, 0.5, NOTICE_HEIGHT)
         if self.is_help_shown:
             self.window.draw_overlay(self._make_help_rows())
             self.side_panel.sliders.hide()
         else:
-            self.side_panel.draw(self.window, 1.0 / max(self.mean_frame_time, 1e-3))
+            frame_rate = 1.0 / max(self.mean_frame_time, 1e-3)
+            self.side_panel.draw(self.window, frame_rate, self._describe_keys())
         self.window.flip()
+
+    def _draw_outcome(self) -> None:
+        """Draw how the episode ended, a failure in its colour and with its sign."""
+        has_failed = self.session.has_failed
+        text = f"✕ {self.session.outcome}" if has_failed else self.session.outcome
+        colour = BAD if has_failed else TEXT_COLOUR
+        self.window.draw_notice(text, 0.5, OUTCOME_HEIGHT, colour, bold=True)
 
     def show_notice(self, notice: str) -> None:
         """Show a line over the image for NOTICE_SECONDS; while paused, until play resumes."""
@@ -280,6 +291,12 @@ class Playground:
     def quit(self) -> None:
         """End the loop."""
         self.is_open = False
+
+    def _describe_keys(self) -> str:
+        """Return the most used keys in one line."""
+        return ", ".join(
+            f"{binding.keys[0]}: {binding.short}" for binding in self.bindings if binding.short
+        )
 
     def _make_help_rows(self) -> list[tuple[str, str]]:
         return [

@@ -1,5 +1,6 @@
 """A live environment: consecutive episodes in real time, controlled by policy and keyboard."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.experience import EpisodeStep
 from poise.toolkit.interaction import ImagePoint
 from poise.toolkit.media.frame import render_frame
+from poise.toolkit.media.hud import format_value
 from poise.toolkit.media.image import resize_frame
 from poise.toolkit.registry import Env, unwrap_poise_env
 from poise.toolkit.run import get_versions
@@ -24,6 +26,11 @@ from poise.tools.play.actors import (
     get_action_dim,
 )
 from poise.tools.play.perturbation import Perturbations
+from poise.tools.record.episode_trace import (
+    TraceSample,
+    make_action_samples,
+    read_failure_margins,
+)
 from poise.tools.record.record_run import get_frame_rate
 
 HUMAN = "you"
@@ -99,6 +106,7 @@ class PlaySession:
         self.reward = 0.0
         self.episode_return = 0.0
         self.outcome = ""
+        self.has_failed = False
         self.perturbations.start_episode(seed)
         self.tape.start_episode(seed, self.perturbations.changed_settings, self.observation)
         self.scoreboard.start_episode()
@@ -159,6 +167,15 @@ class PlaySession:
             camera.zoom(zoom_steps)
             self._frame = None
 
+    def read_samples(self) -> list[TraceSample]:
+        """Return the reward, failure margins and action of the current step."""
+        reward = self.reward if self.steps else math.nan
+        return [
+            TraceSample("reward", "reward", reward),
+            *read_failure_margins(self.env),
+            *make_action_samples(self.env, self.action),
+        ]
+
     def advance(self, seconds: float) -> None:
         """Advance by `seconds` of real time: ramp the held keys and make the steps that are due."""
         self.keyboard.update(seconds)
@@ -194,6 +211,7 @@ class PlaySession:
         self.scoreboard.add_step(player, 1.0 / self.rate, self.reward, has_fallen=bool(terminated))
         if terminated or truncated:
             self.outcome = _describe_outcome(bool(terminated), info)
+            self.has_failed = "failure" in info
             self.perturbations.release()
 
     def _choose_action(self) -> Any:
@@ -351,12 +369,11 @@ class Scoreboard:
         self.current_player = ""
 
     def make_rows(self) -> list[tuple[str, str]]:
-        """Return two rows a player: longest streak and falls, and the mean reward of a step."""
+        """Return a row for each player: longest streak and falls; mean reward of a step."""
         rows = []
         for player, score in self.players.items():
-            mean_reward = score.total_reward / score.steps
-            rows.append(
-                (f"{player}: best time, falls", f"{score.longest_streak:.1f} s, {score.falls}")
-            )
-            rows.append((f"{player}: mean reward", f"{mean_reward:z.2f}"))
+            falls = f"{score.falls} fall{'s' * (score.falls != 1)}"
+            mean_reward = format_value(score.total_reward / score.steps, 1.0)
+            left = f"{player}: longest {score.longest_streak:.1f} s, {falls}"
+            rows.append((left, f"mean reward {mean_reward}"))
         return rows

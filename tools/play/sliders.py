@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import pygame
 
-from poise.toolkit.media.hud import ACTION_COLOUR, TRACK_COLOUR
+from poise.toolkit.media.hud import ACTION_COLOUR, MINUS, TRACK_COLOUR
 from poise.toolkit.media.image import MUTED_COLOUR, TEXT_COLOUR, draw_disc, render_text
 from poise.toolkit.media.window import TEXT_BACKGROUND
 
-ROW_HEIGHT = 1.6
+ROW_HEIGHT = 1.4
 """Height of a slider in line heights."""
 
 
-NAME_WIDTH = 0.42
-VALUE_WIDTH = 0.16
+NAME_WIDTH = 0.38
+VALUE_WIDTH = 0.26
 """Fractions of a slider's width that its name and its value take."""
 
 
@@ -31,9 +31,11 @@ class Slider:
     high: float
     get: Callable[[], float]
     set: Callable[[float], None]
+    unit: str = ""
 
     def __post_init__(self) -> None:
         self.initial_value = self.get()
+        """Value that a reset restores; a mark on the track shows it."""
         self.is_on: Callable[[], bool] = lambda: True
         self.toggle: Callable[[], None] | None = None
 
@@ -45,7 +47,11 @@ class Slider:
     @property
     def fraction(self) -> float:
         """Position between low (0) and high (1)."""
-        return _clip_fraction((self.get() - self.low) / (self.high - self.low))
+        return self.get_fraction(self.get())
+
+    def get_fraction(self, value: float) -> float:
+        """Return the position of a value between low (0) and high (1), clipped."""
+        return _clip_fraction((value - self.low) / (self.high - self.low))
 
     def set_fraction(self, fraction: float) -> None:
         """Set the value by its position between low (0) and high (1), which is clipped."""
@@ -141,11 +147,16 @@ class SliderPanel:
             pygame.draw.rect(surface, knob_colour, switch, outline, border_radius=3)
             left = switch.right + gap
         name = render_text(slider.name, font_size, text_colour)
-        value = render_text(f"{slider.get():.3g}", font_size, text_colour)
+        value_text = f"{slider.get():.3g} {slider.unit}".replace("-", MINUS).rstrip()
+        value = render_text(value_text, font_size, text_colour)
         surface.blit(name, name.get_rect(midleft=(left, row.centery)))
         surface.blit(value, value.get_rect(midright=(row.right - gap, row.centery)))
         line_width = max(2, row.height // 5)
         pygame.draw.line(surface, TRACK_COLOUR, track.midleft, track.midright, line_width)
+        mark = track.left + slider.get_fraction(slider.initial_value) * track.width
+        mark_top = track.centery - row.height // 3
+        mark_bottom = track.centery + row.height // 3
+        pygame.draw.line(surface, MUTED_COLOUR, (mark, mark_top), (mark, mark_bottom), 2)
         knob = (track.left + slider.fraction * track.width, track.centery)
         draw_disc(surface, knob_colour, knob, row.height * KNOB_RADIUS)
 

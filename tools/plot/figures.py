@@ -14,7 +14,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import atomic_write
+from poise.toolkit.files import atomic_write, make_folder
 from poise.toolkit.media.palette import LIGHT, MARKERS, blend
 
 DPI = 120
@@ -242,7 +242,7 @@ def check_figure_path(path: Path) -> None:
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure atomically, in the format that the suffix of `path` names."""
     check_figure_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_write(path) as partial_path:
         figure.savefig(partial_path, dpi=DPI, format=path.suffix[1:])
     return path

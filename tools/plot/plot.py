@@ -1,6 +1,7 @@
 """`poise plot`: choose a plot for runs, a benchmark, a folder of runs or a results.csv."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +69,7 @@ def plot(
 
 def name_figure(names: Sequence[str], axis: str, kind: str, measure: str) -> str:
     """Return a file name that says what a figure shows: `standing-ppo-0-and-2-more-losses.png`."""
-    shown = Path(names[0]).resolve()
+    shown = Path(os.path.realpath(names[0]))
     parts = [shown.stem if shown.suffix == ".csv" else shown.name]
     if len(names) > 1:
         parts.append(f"and-{len(names) - 1}-more")

@@ -4,6 +4,7 @@
 """
 
 import itertools
+import os
 import re
 import runpy
 import sys
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from poise.toolkit.console import count_progress
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.image import (
     CARD_COLOUR,
@@ -82,7 +84,7 @@ def combine(
     """
     if layout not in LAYOUTS:
         raise UserError(f"unknown layout {layout!r}: choose from {', '.join(LAYOUTS)}")
-    if out.resolve() in {video.resolve() for video in videos}:
+    if os.path.realpath(out) in map(os.path.realpath, videos):
         raise UserError(f"{out} is one of the videos to combine: choose another --out")
     clips = [Clip(video) for video in videos]
     if not captions:
@@ -93,8 +95,11 @@ def combine(
         raise UserError(f"{len(captions)} captions for {len(clips)} videos: give one for each")
     frame_rate = fps or min(MAX_FRAME_RATE, max(clip.frame_rate for clip in clips))
     frames = LAYOUTS[layout](clips, captions, frame_rate, max_size or MAX_SIZE, columns)
+    durations = [clip.duration for clip in clips]
+    titles_seconds = TITLE_SECONDS * len(captions)
+    seconds = max(durations) if layout == "grid" else sum(durations) + titles_seconds
     with open_atomic_recorder(out, frame_rate) as recorder:
-        for frame in frames:
+        for frame in count_progress(frames, round(seconds * frame_rate), "frames"):
             recorder.add(frame)
     return out
 

@@ -8,6 +8,7 @@ import runpy
 import sys
 from pathlib import Path
 
+from poise.toolkit.console import count_progress
 from poise.toolkit.errors import UserError
 from poise.toolkit.media.video import open_atomic_recorder
 from poise.tools.record.clips import MAX_SIZE, Clip, fit_size, get_common_size
@@ -32,7 +33,7 @@ def images_to_video(
     size = fit_size(get_common_size(clips), (max_side, max_side))
     frame_rate = fps or DEFAULT_FRAME_RATE
     with open_atomic_recorder(out, frame_rate) as recorder:
-        for clip in clips:
+        for clip in count_progress(clips, len(clips), "pictures"):
             recorder.add(next(clip.iter_frames(frame_rate, size)))
     return out
 

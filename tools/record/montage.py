@@ -14,8 +14,9 @@ import numpy as np
 import pygame
 
 from poise import algos
+from poise.toolkit.console import count_progress
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
-from poise.toolkit.files import atomic_write
+from poise.toolkit.files import atomic_write, make_folder
 from poise.toolkit.media.hud import format_value
 from poise.toolkit.media.image import (
     MUTED_COLOUR,
@@ -172,7 +173,7 @@ def make_montage(
     strips: dict[int, Strip] = {}
     with closing(make_render_env(run.config["env"], settings, render_settings)) as env:
         time_limit = env.spec.max_episode_steps if env.spec else None
-        for index in chosen:
+        for index in count_progress(chosen, len(chosen), "policies"):
             policy = policies[index]
             learner = algos.restore_learner(run, str(parse_step(policy)))
             if learner.checkpoint != policy.name:
@@ -188,7 +189,7 @@ def make_montage(
         note += f" {len(strips)} of {len(policies)} saved policies."
     title = f"How {short_name(run.config['env'])} was learned"
     sheet = draw_sheet(title, note, strips, limit, cell_size)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
         pygame.image.save(sheet, file, path.name)
     return path

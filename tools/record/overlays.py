@@ -23,9 +23,9 @@ from poise.tools.record.episode_trace import (
     read_failure_margins,
     read_reward_terms,
 )
-from poise.tools.record.strip_chart import StripCharts
+from poise.tools.record.strip_chart import MAX_COLUMNS, StripCharts
 
-PANEL_WIDTH = 0.6
+PANEL_WIDTH = 0.7
 """Width of a column of strip charts, in heights of the frame."""
 
 
@@ -63,21 +63,31 @@ class StripChartOverlay:
         self.charts = StripCharts(steps_per_second, notes)
         self._was_success = False
 
-    def cover_episode(self, env: Env, steps: Iterable[EpisodeStep]) -> None:
+    def cover_episode(self, env: Env, steps: Iterable[EpisodeStep]) -> int:
         """Run through an episode in another environment, so that all ranges hold its values.
 
-        Lines of a film whose ranges grow on the way cannot be compared.
+        Lines of a film whose ranges grow on the way cannot be compared. Returns the number of
+        steps, the start included.
         """
+        num_steps = 0
         for step in steps:
             self.charts.cover(self._read_samples(env, step))
+            num_steps += 1
+        return num_steps
 
     def __call__(self, frame: Array, step: EpisodeStep) -> Array:
         """Return the frame (H, W, 3) uint8, widened by the charts."""
-        is_success = bool(read_success(step.info))
-        event = "success" if is_success and not self._was_success else ""
-        self._was_success = is_success
-        self.charts.add(self._read_samples(self.env, step), event)
+        self.charts.add(self._read_samples(self.env, step), self._describe_events(step))
         return np.concatenate([frame, self._draw_panel(frame.shape[0])], axis=1)
+
+    def _describe_events(self, step: EpisodeStep) -> str:
+        """Return what happened in a step beside the action, with a check mark on a success."""
+        poise_env = unwrap_poise_env(self.env)
+        events = ", ".join(poise_env.last_events) if poise_env else ""
+        is_success = bool(read_success(step.info))
+        is_new_success = is_success and not self._was_success
+        self._was_success = is_success
+        return f"✓ {events or 'success'}" if is_new_success else events
 
     def _read_samples(self, env: Env, step: EpisodeStep) -> list[TraceSample]:
         return [
@@ -102,7 +112,7 @@ class StripChartOverlay:
     def _draw_panel(self, height: int) -> Array:
         """Return an image (height, W, 3) uint8 of all charts, in as many columns as they need."""
         font_size = max(MIN_FONT_SIZE, height // TEXT_FRACTION)
-        num_columns = len(self.charts.arrange(height, font_size))
+        num_columns = min(len(self.charts.arrange(height, font_size)), MAX_COLUMNS)
         width = max(MIN_PANEL_WIDTH, round(PANEL_WIDTH * height)) // 2 * 2  # even, for H.264
         surface = pygame.Surface((width * num_columns, height))
         surface.fill(CARD_COLOUR)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from poise import algos
+from poise.toolkit.console import count_progress
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
@@ -66,6 +67,7 @@ def record_episode(
     learner = algos.restore_learner(run, checkpoint, with_critic=annotate)
     env = make_render_env(env_id, settings, render_settings)
     steps = run_episode(env, ActorPolicy(learner), seed)
+    num_frames = None
     with ExitStack() as stack:
         all_overlays: list[Overlay] = []
         if ghost is not None:
@@ -76,10 +78,10 @@ def record_episode(
             charts = StripChartOverlay(env, get_frame_rate(env), learner)
             with closing(make_env(env_id, settings)) as other_env:
                 other_steps = run_episode(other_env, ActorPolicy(learner), seed)
-                charts.cover_episode(other_env, other_steps)
+                num_frames = charts.cover_episode(other_env, other_steps)
             all_overlays.append(charts)
         all_overlays += overlays
-        recorded_steps = record_steps(env, steps, path, all_overlays, slow)
+        recorded_steps = record_steps(env, steps, path, all_overlays, slow, num_frames)
     if tape is not None:
         Tape.from_steps(env_id, settings, seed, recorded_steps, get_versions()).save(tape)
     return path
@@ -108,7 +110,8 @@ def render_tape(
             charts.cover_episode(other_env, tape.replay(other_env))
         overlays.append(charts)
     out = out or find_free_path(path.with_suffix(".mp4"))
-    record_steps(env, tape.replay(env), out, overlays, slow)
+    num_frames = len(tape.actions) + 1
+    record_steps(env, tape.replay(env), out, overlays, slow, num_frames)
     return out
 
 
@@ -118,12 +121,18 @@ def record_steps(
     path: Path,
     overlays: Sequence[Overlay] = (),
     slow: float = 1.0,
+    num_frames: int | None = None,
 ) -> list[EpisodeStep]:
-    """Render an environment at each step into a video, close it, and return the steps."""
+    """Render an environment at each step into a video, close it, and return the steps.
+
+    `num_frames` is how many there will be, or at most: by default what the time limit allows.
+    """
+    if num_frames is None and env.spec is not None and env.spec.max_episode_steps:
+        num_frames = env.spec.max_episode_steps + 1
     recorded_steps = []
     size: tuple[int, ...] | None = None
     with closing(env), open_atomic_recorder(path, slow * get_frame_rate(env)) as recorder:
-        for step in steps:
+        for step in count_progress(steps, num_frames, "frames"):
             frame = render_frame(env)
             for overlay in overlays:
                 frame = overlay(frame, step)

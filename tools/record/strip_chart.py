@@ -12,7 +12,15 @@ from typing import NamedTuple
 import pygame
 
 from poise.toolkit.appearance import Colour
-from poise.toolkit.media.hud import LOW_MARGIN, MINUS, format_value, get_limb_colour
+from poise.toolkit.environment import PUSH
+from poise.toolkit.media.hud import (
+    LARGEST_ACTION_ROWS,
+    LOW_MARGIN,
+    MAX_ACTION_ROWS,
+    MINUS,
+    format_value,
+    get_limb_colour,
+)
 from poise.toolkit.media.image import (
     MIN_FONT_SIZE,
     MUTED_COLOUR,
@@ -28,6 +36,9 @@ HISTORY_SECONDS = 4.0
 """Time that a chart shows (s)."""
 
 
+MAX_COLUMNS = 6
+"""Columns of charts at most; what an environment has beyond them is left out."""
+
 MAX_ROWS = 14
 """Charts in a column."""
 
@@ -42,13 +53,19 @@ MIN_HEIGHT_WITH_TITLES = 10.0
 """Height of a panel (font sizes) from which it has titles and an axis."""
 
 
-NAME_WIDTH = 0.34
-CURVE_WIDTH = 0.31
-VALUE_WIDTH = 0.15
+NAME_WIDTH = 0.42
+CURVE_WIDTH = 0.27
+VALUE_WIDTH = 0.13
 """Widths of name, curve and value, in widths of the column; the rest is for the range."""
 
 
-TITLES = {"reward": "Reward", "value": "Critic", "action": "Action", "margin": "Failure margin"}
+TITLES = {
+    "reward": "Reward",
+    "value": "Critic",
+    "action": "Action",
+    "margin": "Failure margin",
+    "error": "Error",
+}
 """Titles of the groups; another group has its own name."""
 
 
@@ -57,6 +74,7 @@ NOTES = {
     "value": "return expected from here",
     "action": f"{MINUS}1 to 1",
     "margin": "1 = start, 0 = end",
+    "error": "from the reflection",
 }
 """Unit or meaning of a group's values."""
 
@@ -67,6 +85,13 @@ NO_VALUE = "\N{EN DASH}"
 RULE_COLOUR = to_rgb(LIGHT.rule)
 FAILURE_COLOUR = to_rgb(LIGHT.failure)
 LOW_MARGIN_COLOUR = to_rgb(blend(LIGHT.failure, LIGHT.panel, 0.15))
+
+
+def get_event_colour(name: str) -> Colour:
+    """Return the colour of an event: red for a push, green for a success, else that of targets."""
+    if name.startswith("✓"):
+        return to_rgb(LIGHT.success)
+    return FAILURE_COLOUR if PUSH in name else to_rgb(LIGHT.warning)
 
 
 class LineColours(NamedTuple):
@@ -134,11 +159,9 @@ class StripCharts:
             self.by_channel[key] = StripChart(sample, self.history_length)
         return self.by_channel[key]
 
-    def arrange(
-        self, height: float, font_size: int, *, allow_titles: bool = True
-    ) -> list[list["StripChart"]]:
+    def arrange(self, height: float, font_size: int) -> list[list["StripChart"]]:
         """Distribute the charts over as many columns of a height (pixels) as they need."""
-        has_titles = allow_titles and height >= MIN_HEIGHT_WITH_TITLES * font_size
+        has_titles = height >= MIN_HEIGHT_WITH_TITLES * font_size
         room = height / font_size - AXIS_HEIGHT * has_titles
         columns: list[list[StripChart]] = []
         used = math.inf
@@ -153,29 +176,58 @@ class StripCharts:
             used += needed
         return columns
 
-    def draw(
-        self, surface: pygame.Surface, rect: pygame.Rect, font_size: int, max_columns: int = 99
-    ) -> None:
+    def draw(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
         """Draw the charts into `rect`, with titles and an axis of time if there is room.
 
-        Charts beyond `max_columns` columns are left out.
+        Those beyond MAX_COLUMNS columns are left out.
         """
-        columns = self.arrange(rect.height, font_size)
+        columns = self.arrange(rect.height, font_size)[:MAX_COLUMNS]
         has_titles = rect.height >= MIN_HEIGHT_WITH_TITLES * font_size
-        if len(columns) > max_columns:
-            has_titles = False
-            columns = self.arrange(rect.height, font_size, allow_titles=False)[:max_columns]
         for index, charts in enumerate(columns):
             left = rect.left + index * rect.width // len(columns)
             width = rect.width // len(columns)
             column_rect = pygame.Rect(left, rect.top, width, rect.height)
-            self._draw_column(surface, column_rect, charts, font_size, has_titles)
+            self._draw_column(surface, column_rect, charts, self.notes, font_size, has_titles)
+
+    def draw_column(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
+        """Draw one column of charts into `rect`, without titles where the charts need the room.
+
+        Of more than MAX_ACTION_ROWS actions, or where there is no room for all, only the largest
+        ones of the time shown are drawn.
+        """
+        num_actions = sum(chart.group == "action" for chart in self.by_channel.values())
+        most = num_actions if num_actions <= MAX_ACTION_ROWS else LARGEST_ACTION_ROWS
+        layouts = [(most, True), *((number, False) for number in range(most, -1, -1))]
+        for number, has_titles in layouts:
+            charts = self._select_charts(number)
+            num_groups = len({chart.group for chart in charts})
+            needed = MIN_ROW_HEIGHT * len(charts)
+            needed += (HEADER_HEIGHT * num_groups + AXIS_HEIGHT) * has_titles
+            if needed * font_size <= rect.height:
+                break
+        else:
+            charts = charts[: max(1, int(rect.height / (MIN_ROW_HEIGHT * font_size)))]
+        notes = dict(self.notes)
+        if number < num_actions:
+            notes["action"] += f"; the {number} largest of {num_actions}"
+        self._draw_column(surface, rect, charts, notes, font_size, has_titles)
+
+    def _select_charts(self, max_actions: int) -> list["StripChart"]:
+        """Return the charts in their order, of the actions only the `max_actions` largest ones."""
+        actions = [chart for chart in self.by_channel.values() if chart.group == "action"]
+        largest = sorted(actions, key=StripChart.get_peak, reverse=True)[:max_actions]
+        return [
+            chart
+            for chart in self.by_channel.values()
+            if chart.group != "action" or chart in largest
+        ]
 
     def _draw_column(
         self,
         surface: pygame.Surface,
         rect: pygame.Rect,
         charts: Sequence["StripChart"],
+        notes: Mapping[str, str],
         font_size: int,
         has_titles: bool,
     ) -> None:
@@ -190,7 +242,10 @@ class StripCharts:
         for chart in charts:
             if chart.group != group and has_titles:
                 header_rect = pygame.Rect(rect.left, round(top), rect.width, header_height)
-                self._draw_header(surface, header_rect, chart.group, font_size)
+                note = notes.get(chart.group, "")
+                text_end = self._draw_header(surface, header_rect, chart.group, note, font_size)
+                if chart is charts[0]:
+                    self._draw_event_names(surface, header_rect, text_end, font_size)
                 top += header_height
             group = chart.group
             row_rect = pygame.Rect(rect.left, round(top), rect.width, int(row_height))
@@ -202,9 +257,14 @@ class StripCharts:
             self._draw_axis(surface, axis_rect, font_size)
 
     def _draw_header(
-        self, surface: pygame.Surface, rect: pygame.Rect, group: str, font_size: int
-    ) -> None:
-        """Draw a rule, the title of a group in bold, and its note."""
+        self,
+        surface: pygame.Surface,
+        rect: pygame.Rect,
+        group: str,
+        note_text: str,
+        font_size: int,
+    ) -> int:
+        """Draw a rule, the title of a group in bold, and its note; return where the note ends."""
         gap = font_size // 2
         line_end = (rect.right - gap, rect.top)
         pygame.draw.line(surface, RULE_COLOUR, (rect.left + gap, rect.top), line_end)
@@ -213,21 +273,42 @@ class StripCharts:
         note_size = max(MIN_FONT_SIZE, round(0.88 * font_size))
         room = rect.width - 3 * gap - title.get_width()
         note_left = rect.left + 2 * gap + title.get_width()
-        fitting_note = shorten(self.notes.get(group, ""), note_size, room)
+        fitting_note = shorten(note_text, note_size, room)
         note = render_text(fitting_note, note_size, MUTED_COLOUR)
         surface.blit(note, note.get_rect(midleft=(note_left, rect.centery)))
+        return note_left + note.get_width()
+
+    def _draw_event_names(
+        self, surface: pygame.Surface, rect: pygame.Rect, left: int, font_size: int
+    ) -> None:
+        """Draw the names of events above their lines, right of `left`.
+
+        The newest come first: a name that has no room beside them is left out.
+        """
+        curve = get_curve_rect(rect, font_size)
+        size = max(MIN_FONT_SIZE, round(0.88 * font_size))
+        right = rect.right - font_size // 2
+        for step, name in reversed(self.events):
+            text = render_text(name, size, get_event_colour(name))
+            x = self._get_x(curve, step)
+            text_rect = text.get_rect(center=(x, rect.centery))
+            text_rect.right = min(text_rect.right, right)
+            if x < curve.left or text_rect.left < left + font_size // 2:
+                break
+            surface.blit(text, text_rect)
+            right = text_rect.left - font_size // 2
 
     def _draw_time_lines(self, surface: pygame.Surface, curve: pygame.Rect) -> None:
         """Draw a line for each second, and a dashed one for each event."""
         for second in self._get_visible_seconds():
             x = self._get_x(curve, second * self.steps_per_second)
             pygame.draw.line(surface, RULE_COLOUR, (x, curve.top), (x, curve.bottom))
-        for step, _ in self.events:
+        for step, name in self.events:
             x = self._get_x(curve, step)
             if x >= curve.left:
                 for top in range(curve.top, curve.bottom, 8):
                     end = min(top + 5, curve.bottom)
-                    pygame.draw.line(surface, FAILURE_COLOUR, (x, top), (x, end), 2)
+                    pygame.draw.line(surface, get_event_colour(name), (x, top), (x, end), 2)
 
     def _draw_axis(self, surface: pygame.Surface, rect: pygame.Rect, font_size: int) -> None:
         """Draw seconds below the curves, the current time in bold at their right end."""
@@ -241,13 +322,6 @@ class StripCharts:
         now_rect = text.get_rect(midtop=(curve.right, rect.top + 3))
         now_rect.right = min(now_rect.right, rect.right)
         surface.blit(text, now_rect)
-        for event_step, name in self.events:
-            x = self._get_x(curve, event_step)
-            event = render_text(name, size, FAILURE_COLOUR)
-            event_rect = event.get_rect(midtop=(x, rect.top + 3))
-            if event_rect.left >= curve.left - font_size and event_rect.right < now_rect.left:
-                surface.blit(event, event_rect)
-                return
         for second in self._get_visible_seconds():
             x = self._get_x(curve, second * self.steps_per_second)
             tick = render_text(f"{second}", size, MUTED_COLOUR)
@@ -284,6 +358,12 @@ class StripChart:
         """Add a sample; a value that is not finite leaves a gap."""
         self.history.append(sample)
         self.cover(sample)
+
+    def get_peak(self) -> float:
+        """Return the largest magnitude of the values shown, as a fraction of the range."""
+        scale = max(abs(self.low), abs(self.high)) or 1.0
+        values = (abs(sample.value) for sample in self.history if math.isfinite(sample.value))
+        return max(values, default=0.0) / scale
 
     @property
     def is_warning(self) -> bool:

@@ -188,7 +188,8 @@ TRACE_GROUPS = {
     "value": GlossaryEntry(
         "Critic value",
         "discounted reward",
-        "Expected discounted return. Healthy: level while the task goes well, decreasing well "
+        "Expected discounted return, of scaled rewards where `normalize_reward` is on (PPO). "
+        "Healthy: level while the task goes well, decreasing well "
         "before a failure. Level until the end: the critic does not predict the failure.",
     ),
     "margin": GlossaryEntry(

@@ -15,6 +15,7 @@ import pygame
 
 from poise import algos
 from poise.algos.base import Learner
+from poise.toolkit.console import count_progress
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.evaluation import EVALUATION_SEED
 from poise.toolkit.experience import ActorPolicy, run_episode
@@ -186,7 +187,7 @@ def evaluate_best_policy(run: Run, num_episodes: int) -> EvaluatedRun:
         rate = get_frame_rate(env)
         traces = [
             trace_episode(env, learner, EVALUATION_SEED + index, rate, run.solved_at)
-            for index in range(num_episodes)
+            for index in count_progress(range(num_episodes), num_episodes, "episodes")
         ]
     return EvaluatedRun(run, learner, traces)
 

@@ -12,7 +12,7 @@ from string import Template
 from typing import NamedTuple
 
 from poise.toolkit.errors import UserError
-from poise.toolkit.files import find_free_path, read_text, write_text
+from poise.toolkit.files import find_free_path, make_folder, read_text, write_text
 from poise.toolkit.media.palette import DARK, LIGHT, Palette
 from poise.toolkit.registry import make_env, short_name, unwrap_poise_env
 from poise.toolkit.run import Run, parse_step
@@ -83,7 +83,7 @@ def write_report(
         )
     for run in runs:
         run.find_checkpoint()  # Raises UserError if there is none, before any run is evaluated.
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     evaluated_runs = [evaluate_best_policy(run, episodes) for run in runs]
     return write_text(out, _render_page(short_name(envs.pop()), evaluated_runs))
 

@@ -23,6 +23,7 @@ from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError, printable
 from poise.toolkit.files import (
     PARTIAL_SUFFIX,
+    make_folder,
     parse_json,
     read_json,
     read_json_mapping,
@@ -119,7 +120,7 @@ def collect_dataset(
         UserError: the folder holds something else.
     """
     _check_folder(out, plan)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with FolderLock(out, f"dataset {out}"):
         _check_folder(out, plan)
         write_json(out / PLAN_FILE, plan)

@@ -24,6 +24,7 @@ from poise.toolkit.experience import run_episode
 from poise.toolkit.media.video import (
     MAX_PENDING_FRAMES,
     VideoRecorder,
+    open_atomic_recorder,
     open_recorder,
     read_frame_rate,
     read_video,
@@ -230,6 +231,15 @@ def test_tiny_images_are_recorded_in_the_format_of_the_suffix(tmp_path, name, sh
         assert name[-3:].lower() in container.format.name
     frames = list(read_video(tmp_path / name))
     assert len(frames) == 3 and abs(float(frames[0].mean()) - 120) < 6
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_image_that_no_encoder_takes_is_one_error_and_leaves_no_file(suffix, tmp_path):
+    path = tmp_path / f"film{suffix}"
+    image = np.broadcast_to(np.uint8(9), (2, 20_000, 3))
+    with pytest.raises(WorkError, match="20000 x 2"), open_atomic_recorder(path, 10) as recorder:
+        recorder.add(image)
+    assert not list(tmp_path.iterdir())
 
 
 def test_gif_appears_only_when_it_is_complete(tmp_path):

@@ -13,9 +13,11 @@ from sample_runs import seeing_runs
 
 from poise.cli import main
 from poise.toolkit.appearance import BODY
+from poise.toolkit.media.image import caption_height
 from poise.toolkit.media.video import read_video
 from poise.toolkit.media.window import Window
 from poise.toolkit.run import Run
+from poise.tools.mimic.comparison import MIN_PLOT_WIDTH
 from poise.tools.mimic.duel import make_duel
 from poise.tools.play.playground import Playground
 
@@ -103,7 +105,7 @@ def test_follower_in_the_mirrored_pose_is_rendered_as_the_leaders_reflection(env
         for env in (duel.leader_env, follower):
             env.set_film_colours(env.body, dict.fromkeys(env.body.links, BODY))
     for _ in range(2):
-        views = duel.get_frame()[: 2 * SIZE - 24].astype(float)
+        views = duel.get_frame()[caption_height(2 * SIZE) :].astype(float)
         left, right = np.split(views, 2, axis=1)
         left, right = left[:, 2:-2], right[:, 2:-2]  # Without the line between them.
         reflected_difference = np.abs(left - right[:, ::-1]).mean()
@@ -159,11 +161,14 @@ def test_mouse_drags_the_leader_in_its_half_only(start_duel):
     post_mouse(playground, pygame.MOUSEBUTTONDOWN, 0.3, 0.5)
     post_mouse(playground, pygame.MOUSEMOTION, 0.25, 0.1)
     playground.run_frame(0.0)
+    strip = caption_height(SIZE)
     body_point, cursor = duel.perturbations.drag.get_endpoints()
     assert cursor == pytest.approx((0.25, 0.1), abs=0.01)
     grab = duel.perturbations.drag.grab.grab
     grabbed_point = grab.body.local_to_world(grab.local_point)
-    assert body_point == pytest.approx(((0.5 + grabbed_point.x) / 2, 0.5 - grabbed_point.y))
+    below_title = strip + SIZE * (0.5 - grabbed_point.y)
+    expected = ((0.5 + grabbed_point.x) / 2, below_title / (strip + SIZE))
+    assert body_point == pytest.approx(expected)
     initial_height = grab.body.position.y
     simulate(playground, 0.4)
     assert grab.body.position.y > initial_height
@@ -238,7 +243,8 @@ def test_video_is_recorded_in_every_pose_environment(env_id, elsewhere):
         assert result.exit_code == 0, result.output
         assert "followed for 0.2 s" in result.output
         assert "frames per second: film.mp4" in result.output
-        assert [frame.shape for frame in read_video(Path("film.mp4"))] == [(64, 128, 3)] * 30
+        shape = (caption_height(64) + 64, 2 * 64 + MIN_PLOT_WIDTH, 3)
+        assert [frame.shape for frame in read_video(Path("film.mp4"))] == [shape] * 30
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

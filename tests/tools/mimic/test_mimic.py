@@ -14,10 +14,17 @@ from sample_runs import seeing_runs
 from poise.cli import main
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
+from poise.toolkit.media.image import caption_height
 from poise.toolkit.media.video import open_recorder, read_video
-from poise.toolkit.pose_task import PoseEnvironment
+from poise.toolkit.pose_task import PoseEnvironment, PoseError
 from poise.toolkit.run import Run
 from poise.toolkit.spaces import slices
+from poise.tools.mimic.comparison import (
+    LINE_COLOUR,
+    MIN_PLOT_WIDTH,
+    TOLERANCE_COLOUR,
+    ErrorPlot,
+)
 from poise.tools.mimic.mimic import LEAD_TIME, GoalImageRobot, Mimic
 from poise.tools.mimic.targets import (
     KNOT_INTERVAL,
@@ -39,6 +46,8 @@ REACHER = "poise/Reacher2D-v0"
 SIZE = (32, 32)
 IMAGE_SETTINGS = {"width": 32, "height": 32, "view": "agent"}
 WHITE = (255, 255, 255)
+FILM_SHAPE = (caption_height(48) + 48, 2 * 48 + MIN_PLOT_WIDTH, 3)
+"""Shape of the frames of a film of --size 48."""
 
 
 @pytest.fixture(scope="module")
@@ -417,10 +426,44 @@ def test_comparison_has_the_target_on_the_left_and_the_robot_on_the_right(robot)
     red = (200, 10, 10)
     target = Target("red", np.full((32, 32, 3), red, np.uint8), None)
     robot.reset(0)
-    frame = robot.draw_comparison(target, robot.pose)
-    assert frame.shape == (48, 96, 3)
-    np.testing.assert_array_equal(frame[20, 20], red)
-    assert (frame[:40, 48:] != red).any(-1).all()
+    frame = robot.draw_comparison(target)
+    strip = caption_height(48)
+    assert frame.shape == FILM_SHAPE
+    assert (frame[strip:, :44] == red).all(), "nothing covers the picture, all of it is shown"
+    assert (frame[:, 52:] != red).any(-1).all()
+
+
+def test_plot_of_the_error_has_a_band_up_to_the_tolerance_and_a_fixed_axis():
+    plot = ErrorPlot(0.02, 50.0, 1.0)
+    heights = []
+    for metres in (0.05, 0.4, 0.01):
+        plot.add(PoseError(metres, 5.0))
+        band = (plot.draw(240, "error") == TOLERANCE_COLOUR).all(-1)
+        rows = np.flatnonzero(band.any(1))
+        heights.append((rows.min(), rows.max()))
+    assert len(set(heights)) == 1, "an axis that changes lies"
+    line = (plot.draw(240, "error") == LINE_COLOUR).all(-1)[: heights[0][1] + 1]
+    last_row = np.flatnonzero(line[:, np.flatnonzero(line.any(0)).max()]).mean()
+    assert heights[0][0] < last_row, "10 mm of 20 mm lie within the band"
+
+
+def test_plot_without_a_known_error_says_so():
+    known, unknown = ErrorPlot(0.02, 50.0, 1.0), ErrorPlot(0.02, 50.0, 1.0)
+    known.add(PoseError(0.0, 0.0))
+    unknown.add(None)
+    assert not (unknown.draw(240, "error") == LINE_COLOUR).all(-1).any()
+    assert (known.draw(240, "error") == LINE_COLOUR).all(-1).any()
+
+
+def test_film_shows_the_target_that_was_read_after_it_was_reached(robot):
+    robot.reset(0)
+    target = robot.poise_env.task.pose_to_points(robot.pose)
+    robot.set_target(robot.pose)
+    robot.step()
+    robot.poise_env.set_target(-robot.pose)  # As an environment does after a success.
+    robot._is_target_set = False
+    robot.render()
+    np.testing.assert_allclose(robot.poise_env.task.target, target, atol=1e-5)
 
 
 def test_runs_that_do_not_fit_together_are_refused(runs):
@@ -454,7 +497,7 @@ def test_command_takes_images_datasets_and_random_poses(runs, elsewhere):
     assert "pose.png" in result.output
     frames = list(read_video(Path("film.mp4")))
     assert len(frames) >= 150
-    assert frames[0].shape == (48, 96, 3)
+    assert frames[0].shape == FILM_SHAPE
     result = poise_mimic(runs, "--dataset", runs / "data", "--random", 2)
     assert result.exit_code == 0
     assert "given the true poses instead of images" in result.output
@@ -500,7 +543,7 @@ def test_command_runs_in_3d_environments(env_id, elsewhere):
         result = poise_mimic(elsewhere, *arguments)
         assert result.exit_code == 0, result.output
         assert " degrees" in result.output
-    assert [frame.shape for frame in read_video(Path("film.mp4"))] == [(48, 96, 3)] * 5
+    assert [frame.shape for frame in read_video(Path("film.mp4"))] == [FILM_SHAPE] * 5
 
 
 @pytest.mark.parametrize(

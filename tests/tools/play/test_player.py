@@ -11,12 +11,13 @@ from playing import TICK, key, make, mouse, post_mouse_event, press
 from sample_envs import OUR_IDS, needs_pybullet
 
 from poise.toolkit.errors import UserError
+from poise.toolkit.media.hud import LARGEST_ACTION_ROWS, MAX_ACTION_ROWS
 from poise.toolkit.media.video import read_video
 from poise.toolkit.media.window import SIDEBAR_WIDTH, Window
 from poise.toolkit.registry import make_env
 from poise.toolkit.tape import Tape
 from poise.tools.play.actors import PolicyActor, blend_actions
-from poise.tools.play.command import play
+from poise.tools.play.command import DEFAULT_SIZE, play
 from poise.tools.play.playground import Playground
 from poise.tools.play.recorder import BUFFER_SECONDS, VIDEO_FRAME_RATE, PlayRecorder
 from poise.tools.play.session import (
@@ -504,6 +505,51 @@ def test_font_grows_with_the_window():
         window.begin_frame(np.zeros((size, size, 3), np.uint8))
         heights.append(window.font_size)
     assert heights[1] == 2 * heights[0]
+
+
+@pytest.mark.parametrize("env_id", OUR_IDS)
+def test_window_of_default_size_shows_all_there_is_room_for(tmp_path, env_id):
+    env = make_render_env(env_id, {}, {"width": 16, "height": 16})
+    playground = Playground(Window("test", has_sidebar=True), PlaySession(env), tmp_path)
+    playground.session.is_paused = playground.is_help_shown = False
+    playground.window.begin_frame(np.zeros((DEFAULT_SIZE, DEFAULT_SIZE, 3), np.uint8))
+    playground.side_panel.plots.update()
+    drawn = []
+    charts = playground.side_panel.plots.charts.by_channel
+    for chart in charts.values():
+        chart.draw = lambda surface, rect, size, chart=chart: drawn.append(chart.group)
+    playground.side_panel.draw(playground.window, 50.0, "h: help")
+    groups = [group for group, _ in charts]
+    for group in set(groups):
+        number = groups.count(group)
+        is_cut = group == "action" and number > MAX_ACTION_ROWS
+        assert drawn.count(group) == (LARGEST_ACTION_ROWS if is_cut else number), group
+    assert playground.side_panel.sliders.get_row_rect(
+        playground.side_panel.sliders.sliders[0]
+    ).width
+
+
+def test_words_over_the_image_cover_no_body(tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE)
+    playground.window.surface.fill(0)
+    rect = playground.window.image_rect
+    body = rect.inflate(0, -5 * playground.window.line_height)
+    playground.show_notice("saved: a film")
+    playground.session.outcome = "failed: pole"
+    playground.draw(0.0)
+    with_words = pygame.surfarray.array3d(playground.window.surface)
+    playground.session.outcome = playground.notice = ""
+    playground.draw(0.0)
+    plain = pygame.surfarray.array3d(playground.window.surface)
+    changed = (with_words != plain).any(-1)
+    assert changed[rect.left : rect.right].any()
+    assert not changed[body.left : body.right, body.top : body.bottom].any()
+
+
+def test_sliders_have_the_units_of_their_settings(tmp_path):
+    playground = make_playground(tmp_path, CARTPOLE)
+    units = {slider.name: slider.unit for slider in playground.side_panel.sliders.sliders}
+    assert units == {"gravity": "m/s2", "force": "N", "wind": "m/s2", "pushes": "m/s"}
 
 
 def test_live_plots_hold_one_sample_a_step(tmp_path):

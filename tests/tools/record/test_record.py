@@ -31,7 +31,13 @@ from poise.toolkit.media.video import VideoRecorder, read_frame_rate, read_video
 from poise.toolkit.registry import make_env, make_random_policy
 from poise.toolkit.tape import Tape
 from poise.tools.record.clips import Clip
-from poise.tools.record.combine_recordings import GRID_GAP, TITLE_SECONDS, combine, make_caption
+from poise.tools.record.combine_recordings import (
+    GRID_GAP,
+    TITLE_SECONDS,
+    combine,
+    make_caption,
+    make_captions,
+)
 from poise.tools.record.images_to_video import images_to_video
 from poise.tools.record.overlays import GhostOverlay, HasCameraTarget, StripChartOverlay
 from poise.tools.record.record_run import make_render_env, make_render_settings, record_episode
@@ -162,6 +168,18 @@ def test_captions_stand_above_the_videos(videos):
 )
 def test_caption_is_the_file_name_in_words(name, caption):
     assert make_caption(Path(name)) == caption
+
+
+def test_captions_of_the_videos_of_runs_name_run_and_step(elsewhere):
+    paths = [
+        Path("runs") / run / "videos" / f"step_{step:09d}-seed7.mp4"
+        for run, step in (("cart-0", 10_000), ("cart-1", 20_480))
+    ]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        (path.parents[1] / "config.json").write_text("{}", encoding="utf-8")
+    assert make_caption(paths[1]) == "cart-1, step 20,480, seed 7"
+    assert make_captions(paths) == ["cart-0, step 10,000", "cart-1, step 20,480"]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,19 @@ import pygame
 import pytest
 
 from poise.toolkit.experience import run_episode
+from poise.toolkit.media.gif import MAX_SIDE
+from poise.toolkit.media.hud import LARGEST_ACTION_ROWS
 from poise.toolkit.media.image import CARD_COLOUR, MIN_FONT_SIZE
 from poise.toolkit.registry import make_env, make_random_policy
 from poise.tools.record.episode_trace import TraceSample
 from poise.tools.record.overlays import StripChartOverlay
-from poise.tools.record.strip_chart import MAX_ROWS, MIN_ROW_HEIGHT, StripCharts, get_curve_rect
+from poise.tools.record.strip_chart import (
+    HEADER_HEIGHT,
+    MAX_ROWS,
+    MIN_ROW_HEIGHT,
+    StripCharts,
+    get_curve_rect,
+)
 
 ENVS = ["poise/Cartpole-v0", "poise/Standing-v0", "poise/BollaRolla-v0", "Pendulum-v1"]
 
@@ -47,6 +55,16 @@ def test_every_channel_has_a_row_of_a_readable_height(env_id, height):
         assert len(charts) == 1 or len(charts) * MIN_ROW_HEIGHT * font_size <= height
 
 
+def test_panel_of_a_thousand_actions_is_no_wider_than_a_film_can_be():
+    charts = StripCharts(20)
+    charts.add(TraceSample("action", f"action {index}", 0.5) for index in range(1000))
+    overlay = StripChartOverlay(make_env("Pendulum-v1"), 20)
+    overlay.charts = charts
+    step = next(run_episode(overlay.env, make_random_policy(overlay.env, 0), 0))
+    frame = overlay(np.zeros((480, 480, 3), np.uint8), step)
+    assert 480 < frame.shape[1] <= MAX_SIDE // 4
+
+
 def test_titles_give_way_to_charts_where_one_column_has_no_room_for_both():
     overlay, _ = film("poise/Standing-v0", 480)
     drawn = []
@@ -54,9 +72,37 @@ def test_titles_give_way_to_charts_where_one_column_has_no_room_for_both():
         chart.draw = lambda surface, rect, font_size, chart=chart: drawn.append((chart, rect))
     num_charts = len(overlay.charts)
     surface = pygame.Surface((320, round(num_charts * MIN_ROW_HEIGHT * 12)))
-    overlay.charts.draw(surface, surface.get_rect(), 12, max_columns=1)
+    overlay.charts.draw_column(surface, surface.get_rect(), 12)
     assert len(drawn) == num_charts
     assert all(surface.get_rect().contains(rect) for _, rect in drawn)
+
+
+@pytest.mark.parametrize("num_rows", [4, 8, 20])
+def test_a_column_leaves_out_the_smallest_actions_and_nothing_else(num_rows):
+    charts = StripCharts(50)
+    sizes = [0.1 * (7 * number % 17) for number in range(17)]
+    charts.add(
+        [
+            TraceSample("reward", "reward", 1.0),
+            TraceSample("margin", "torso", 1.0, bounds=(0.0, 1.0)),
+            *(
+                TraceSample("action", str(number), size, bounds=(-2.0, 2.0))
+                for number, size in enumerate(sizes)
+            ),
+        ]
+    )
+    drawn = []
+    for chart in charts.by_channel.values():
+        chart.draw = lambda surface, rect, size, chart=chart: drawn.append((chart, rect))
+    surface = pygame.Surface((320, round(num_rows * MIN_ROW_HEIGHT * 12)))
+    charts.draw_column(surface, surface.get_rect(), 12)
+    rects = [rect for _, rect in drawn]
+    assert all(surface.get_rect().contains(rect) for rect in rects)
+    assert all(rect.height >= int(MIN_ROW_HEIGHT * 12) for rect in rects)
+    assert [chart.group for chart, _ in drawn][:2] == ["reward", "margin"]
+    shown = sorted((chart.history[-1].value for chart, _ in drawn[2:]), reverse=True)
+    assert shown == sorted(sizes, reverse=True)[: len(shown)]
+    assert len(shown) == min(LARGEST_ACTION_ROWS, num_rows - 2)
 
 
 @pytest.mark.parametrize("env_id", ENVS)
@@ -122,3 +168,22 @@ def test_low_margin_has_a_cross_and_event_a_line_through_all_rows():
     column = pygame.surfarray.array3d(surface)[round(charts._get_x(curve, 5))]
     is_red = (column[:, 0] > 150) & (column[:, 1] < 80)
     assert is_red[:150].any() and is_red[150:].any()
+
+
+@pytest.mark.parametrize("since", [0, 1, 10, 25, 39])
+def test_newest_event_has_its_name_wherever_its_line_is(since):
+    def draw(name):
+        charts = StripCharts(steps_per_second=10)
+        for step in range(60):
+            event = name if step == 59 - since else ""
+            charts.add([TraceSample("reward", "alive", 1.0, bounds=(0.0, 1.0))], event)
+        surface = pygame.Surface((420, 300))
+        surface.fill(CARD_COLOUR)
+        charts.draw(surface, surface.get_rect(), 12)
+        return pygame.surfarray.array3d(surface)
+
+    header = slice(0, round(HEADER_HEIGHT * 12))
+    named, nameless = draw("new target"), draw(" ")
+    assert (named != nameless)[:, header].any()
+    assert not (named != nameless)[:, header.stop + 2 :].any()
+    assert (named[-2:, header] == CARD_COLOUR).all(), "the name is cut at the edge"
