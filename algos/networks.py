@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,30 +22,38 @@ from torch.nn import functional
 
 from poise.algos.encoders import PixelEncoder
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": partial(nn.ReLU, inplace=True),
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
-    "silu": nn.SiLU,
-}
 
-ACTIVATIONS_IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu_,
-    "tanh": torch.tanh_,
-    "elu": functional.elu_,
-}
+class Activation(NamedTuple):
+    """An activation function f."""
 
-ACTIVATION_GRADIENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "relu": lambda g, h: torch.ops.aten.threshold_backward.grad_input(g, h, 0.0, grad_input=g),
-    "tanh": lambda g, h: torch.ops.aten.tanh_backward.grad_input(g, h, grad_input=g),
-    "elu": lambda g, h: torch.ops.aten.elu_backward.grad_input(
-        g, 1.0, 1.0, 1.0, True, h, grad_input=g
+    module: Callable[[], nn.Module]
+    """Makes the layer."""
+    apply: Callable[[Tensor], Tensor]
+    """Returns f of its argument, which it may overwrite."""
+    gradient: Callable[[Tensor, Tensor], Tensor] | None
+    """Turns dL/df into dL/dx in place, given f(x); None where f(x) does not say f'(x)."""
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": Activation(
+        partial(nn.ReLU, inplace=True),
+        torch.relu_,
+        lambda g, f: torch.ops.aten.threshold_backward.grad_input(g, f, 0.0, grad_input=g),
     ),
+    "tanh": Activation(
+        nn.Tanh,
+        torch.tanh_,
+        lambda g, f: torch.ops.aten.tanh_backward.grad_input(g, f, grad_input=g),
+    ),
+    "elu": Activation(
+        nn.ELU,
+        functional.elu_,
+        lambda g, f: torch.ops.aten.elu_backward.grad_input(
+            g, 1.0, 1.0, 1.0, True, f, grad_input=g
+        ),
+    ),
+    "silu": Activation(nn.SiLU, functional.silu, None),
 }
-"""By activation: the gradient g of its outputs h becomes that of its inputs, in place.
-
-silu is missing: its gradient does not follow from its outputs, so autograd computes it.
-"""
 
 Output = TypeVar("Output")
 
@@ -75,9 +83,9 @@ class MLP(nn.Sequential):
     def __init__(self, sizes: Sequence[int], activation: str, activate_last: bool) -> None:
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation].module()]
         super().__init__(*layers[: None if activate_last else -1])
-        self.activation = activation
+        self.activation = ACTIVATIONS[activation]
         self.activate_last = activate_last
         linear_layers = [layer for layer in layers if isinstance(layer, nn.Linear)]
         # Lists of their own: torch takes microseconds to find a parameter in a module.
@@ -86,11 +94,9 @@ class MLP(nn.Sequential):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the outputs (..., O) of inputs (..., I)."""
-        if inputs.dim() != 2 or not _has_gradient_by_hand(self.activation):
-            return cast(Tensor, super().forward(inputs))  # type: ignore[no-untyped-call]
-        return _Perceptron.compute(
-            self.activation, self.activate_last, inputs, self.weights, self.biases
-        )
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        outputs = _compute(self.activation, rows, self.weights, self.biases, self.activate_last)
+        return outputs.reshape(*inputs.shape[:-1], -1)
 
 
 class Ensemble(nn.Module):
@@ -107,8 +113,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = members
         self.is_frozen = False
-        self.activation = activation
-        self.activate = ACTIVATIONS[activation]()
+        self.activation = ACTIVATIONS[activation]
         self.weights: list[nn.Parameter] = []
         self.biases: list[nn.Parameter] = []
         for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
@@ -136,12 +141,41 @@ class Ensemble(nn.Module):
         if self.is_frozen:
             weights = [weight.detach() for weight in weights]
             biases = [bias.detach() for bias in biases]
-        hidden: Tensor = inputs.expand(members or self.members, *inputs.shape)  # (members, B, I)
-        if _has_gradient_by_hand(self.activation):
-            return _Perceptron.compute(self.activation, False, hidden, weights, biases).squeeze(-1)
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            hidden = self.activate(_affine(hidden, weight, bias))
-        return _affine(hidden, weights[-1], biases[-1]).squeeze(-1)
+        inputs = inputs.expand(members or self.members, *inputs.shape)  # (members, B, I)
+        return _compute(self.activation, inputs, weights, biases).squeeze(-1)
+
+
+def _compute(
+    activation: Activation,
+    inputs: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    activate_last: bool = False,
+) -> Tensor:
+    """Return the outputs of a perceptron for inputs (B, I), of an ensemble for (members, B, I)."""
+    if not torch.is_grad_enabled() or activation.gradient is None:
+        return _compute_layers(activation, inputs, weights, biases, activate_last)[-1]
+    outputs: Tensor = _Perceptron.apply(  # type: ignore[no-untyped-call]
+        activation, activate_last, inputs, *weights, *biases
+    )
+    return outputs
+
+
+def _compute_layers(
+    activation: Activation,
+    inputs: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    activate_last: bool,
+) -> list[Tensor]:
+    """Return the inputs and the outputs of every layer."""
+    hidden = [inputs]
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), 1):
+        outputs = _affine(hidden[-1], weight, bias)
+        if layer < len(weights) or activate_last:
+            outputs = activation.apply(outputs)
+        hidden.append(outputs)
+    return hidden
 
 
 def _affine(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -167,39 +201,16 @@ class _Perceptron(torch.autograd.Function):
     dL/db_k = sum over the batch of g_k,  dL/dW_k = h_(k-1)^T g_k,  g_(k-1) = f'(h_(k-1)) g_k W_k^T
     """
 
-    @classmethod
-    def compute(
-        cls,
-        activation: str,
-        activate_last: bool,
-        inputs: Tensor,
-        weights: Sequence[Tensor],
-        biases: Sequence[Tensor],
-    ) -> Tensor:
-        """Return the outputs for inputs (B, I), or (members, B, I) for an ensemble."""
-        outputs: Tensor = cls.apply(  # type: ignore[no-untyped-call]
-            activation, activate_last, inputs, *weights, *biases
-        )
-        return outputs
-
     @staticmethod
     def forward(
-        ctx: Any, activation: str, activate_last: bool, inputs: Tensor, *parameters: Tensor
+        ctx: Any, activation: Activation, activate_last: bool, inputs: Tensor, *parameters: Tensor
     ) -> Tensor:
         layers = len(parameters) // 2
-        activate = ACTIVATIONS_IN_PLACE[activation]
-        hidden = [inputs]
-        for layer, (weight, bias) in enumerate(
-            zip(parameters[:layers], parameters[layers:], strict=True), 1
-        ):
-            outputs = _affine(hidden[-1], weight, bias)
-            if layer < layers or activate_last:
-                activate(outputs)
-            hidden.append(outputs)
-        ctx.activation = activation
+        weights = parameters[:layers]
+        hidden = _compute_layers(activation, inputs, weights, parameters[layers:], activate_last)
+        ctx.activation_gradient = activation.gradient
         ctx.activate_last = activate_last
-        saved = hidden if activate_last else hidden[:-1]
-        ctx.save_for_backward(*parameters[:layers], *saved)
+        ctx.save_for_backward(*weights, *(hidden if activate_last else hidden[:-1]))
         return hidden[-1]
 
     @staticmethod
@@ -209,12 +220,12 @@ class _Perceptron(torch.autograd.Function):
         layers = len(needs_gradient) // 2
         weights = ctx.saved_tensors[:layers]
         hidden = ctx.saved_tensors[layers:]
-        undo_activation = ACTIVATION_GRADIENTS[ctx.activation]
+        activation_gradient = ctx.activation_gradient
         weight_gradients: list[Tensor | None] = [None] * layers
         bias_gradients: list[Tensor | None] = [None] * layers
         input_gradient: Tensor | None = None
         if ctx.activate_last:
-            gradient = undo_activation(gradient.clone(), hidden[-1])
+            gradient = activation_gradient(gradient.clone(), hidden[-1])
         for layer in range(layers - 1, -1, -1):
             inputs = hidden[layer]
             weight = weights[layer]
@@ -223,7 +234,7 @@ class _Perceptron(torch.autograd.Function):
             if needs_gradient[layers + layer]:
                 bias_gradients[layer] = gradient.sum(-2, keepdim=weight.dim() == 3)
             if layer > 0:
-                gradient = undo_activation(_input_gradient(gradient, weight), inputs)
+                gradient = activation_gradient(_input_gradient(gradient, weight), inputs)
             elif ctx.needs_input_grad[2]:
                 input_gradient = _input_gradient(gradient, weight)
         return None, None, input_gradient, *weight_gradients, *bias_gradients
@@ -245,10 +256,6 @@ def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
     if weight.shape[-1] == 1:
         return gradient * weight.view(len(weight), 1, -1)
     return torch.bmm(gradient, weight.mT)
-
-
-def _has_gradient_by_hand(activation: str) -> bool:
-    return torch.is_grad_enabled() and activation in ACTIVATION_GRADIENTS
 
 
 class TwinCritic(nn.Module):

@@ -12,7 +12,7 @@ from learners import STILL, batch_of, greedy, rows, school, transition_of, weigh
 from torch import nn
 
 from poise import algos
-from poise.algos.networks import Ensemble
+from poise.algos.networks import ACTIVATIONS, Ensemble
 from poise.algos.off_policy import Batch
 from poise.algos.optim import gradient_step, soft_update
 from poise.algos.td3 import TD3, TD3Settings
@@ -357,7 +357,7 @@ def test_networks_are_built_of_what_was_asked_for():
         ]
         assert [layer.out_features for layer in actor if isinstance(layer, nn.Linear)] == [8, 6, 2]
     for critic in (learner.critic.ensemble, learner.critic_target.ensemble):
-        assert type(critic.activate) is nn.SiLU
+        assert critic.activation == ACTIVATIONS["silu"]
         assert [tuple(weight.shape) for weight in critic.weights] == [
             (1, 5, 8),
             (1, 8, 6),
