@@ -144,7 +144,7 @@ def train(
         env_settings=env_settings or {},
         preset=preset,
         name=run,
-        runs_dir=Path(runs_dir),
+        runs_dir=Path(runs_dir).absolute(),
         device=device,
     )
     return start_training(request).run
@@ -193,7 +193,7 @@ def load(
 
     step = None if checkpoint is None else str(checkpoint)
     with deciding_trust(lambda module, file: trust):
-        return TrainedPolicy(Run.open(Path(runs_dir), str(run)), step)
+        return TrainedPolicy(Run.open(Path(runs_dir).absolute(), str(run)), step)
 
 
 def _open_target_estimator(folder: str) -> TargetEstimator:

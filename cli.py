@@ -6,7 +6,7 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial, wraps
 from importlib.resources import files
 from pathlib import Path
@@ -71,9 +71,31 @@ def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | N
     return path
 
 
+class AbsolutePath(click.Path):
+    """A path; it names the same file where an environment changes the working folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path from the root on."""
+        return Path(os.fsdecode(super().convert(value, param, ctx))).absolute()
+
+
+def parse_run(text: str) -> str:
+    """Return the name of a run, or the absolute path of its folder."""
+    with suppress(OSError):  # The name may be too long for one.
+        if Path(text, "config.json").is_file():
+            return str(Path(text).absolute())
+    return text
+
+
+PATH = AbsolutePath()
+
+
 def path_option(*names: str, **options: Any) -> Callable[[Command], Command]:
     """Return an option whose value is a path."""
-    return click.option(*names, type=click.Path(path_type=Path), **options)
+    return click.option(*names, type=PATH, **options)
 
 
 def output_option(*names: str, **options: Any) -> Callable[[Command], Command]:
@@ -136,6 +158,14 @@ MAX_SIZE = click.option(
 )
 
 
+RESUME = click.option(
+    "--resume",
+    type=parse_run,
+    metavar="RUN",
+    help="Resume a run from its latest checkpoint.",
+)
+
+
 CHECKPOINT = click.option(
     "--checkpoint",
     metavar="STEP",
@@ -145,6 +175,7 @@ CHECKPOINT = click.option(
 
 TRANSLATOR = click.option(
     "--translator",
+    type=parse_run,
     metavar="RUN",
     help="Run that estimates poses from images.  [default: POLICY itself]",
 )
@@ -226,9 +257,9 @@ def render_options(command: Command) -> Command:
 
 def show(line: str) -> None:
     """Print a line without the control characters that a file's name may hold."""
-    from poise.toolkit.errors import remove_control_characters
+    from poise.toolkit.errors import remove_control_characters, shorten_paths
 
-    click.echo(remove_control_characters(line))
+    click.echo(remove_control_characters(shorten_paths(line)))
 
 
 def iterate_under_bar(description: str, results: Iterator[Result]) -> Iterator[Result]:
@@ -459,6 +490,9 @@ def main() -> None:
         folder = Path.cwd()
     except FileNotFoundError:
         _exit_with_error("the current folder was deleted: change to another one", 2)
+    from poise.toolkit.errors import show_paths_from
+
+    show_paths_from(folder)
     # Makes a user's own environment importable from here: my_module:MyEnv-v0.
     sys.path.append(str(folder))
 
@@ -541,7 +575,9 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     help="Also train a translator from images to poses, for `poise mimic RUN`.",
 )
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
-@click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
+@click.option(
+    "--resume", type=parse_run, metavar="RUN", help="Resume a run from its latest checkpoint."
+)
 @TRUST
 @report_errors
 def train(env: str | None, **options: Any) -> None:
@@ -586,7 +622,7 @@ def benchmark(suite: str, **options: Any) -> None:
         "poise play bolla-rolla --speed 0.5",
     ),
 )
-@click.argument("what", metavar="RUN|ENV")
+@click.argument("what", type=parse_run, metavar="RUN|ENV")
 @RUNS_DIR
 @CHECKPOINT
 @ENV_SET
@@ -625,7 +661,7 @@ def play(
         "poise record standing-ppo-0 --checkpoint all --montage learned.png",
     ),
 )
-@click.argument("run")
+@click.argument("run", type=parse_run)
 @RUNS_DIR
 @CHECKPOINT
 @output_option(
@@ -633,7 +669,12 @@ def play(
 )
 @click.option("-s", "--seed", type=click.IntRange(0), help="Seed of the episode.")
 @render_options
-@click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
+@click.option(
+    "--ghost",
+    type=parse_run,
+    metavar="RUN",
+    help="Draw this run too, transparent, from the same start.",
+)
 @output_option("--montage", help="With --checkpoint all: one video or .png of all.")
 @output_option("--tape", help="Save the episode itself too: a few kilobytes.")
 @FORCE
@@ -655,7 +696,7 @@ def record(run: str, **options: Any) -> None:
         "poise report standing-ppo-0 standing-sac-0 -o page.html",
     ),
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", type=parse_run, nargs=-1, required=True, metavar="RUN...")
 @output_option("-o", "--out", help="The page, .html.  [default: <run>-report.html]")
 @FORCE
 @episodes_option("Evaluation episodes of each run.", 20, 1, 1000)
@@ -679,7 +720,7 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
         "poise plot benchmarks/quick",
     ),
 )
-@click.argument("what", nargs=-1, required=True, metavar="RUN...|FOLDER|CSV")
+@click.argument("what", type=parse_run, nargs=-1, required=True, metavar="RUN...|FOLDER|CSV")
 @RUNS_DIR
 @click.option(
     "--by",
@@ -724,7 +765,7 @@ def plot(
         "poise evaluate standing-ppo-0 --checkpoint latest --env-set gravity=12",
     ),
 )
-@click.argument("run")
+@click.argument("run", type=parse_run)
 @CHECKPOINT
 @episodes_option("Number of episodes.", 20, 1, 10_000)
 @count_option("--steps", help="Truncate episodes after so many steps.")
@@ -741,8 +782,8 @@ def evaluate(run: str, **options: Any) -> None:
     short_help="which of two runs is better, and how sure",
     examples=("poise compare standing-ppo-0 standing-sac-0 -n 100",),
 )
-@click.argument("one", metavar="RUN")
-@click.argument("two", metavar="RUN")
+@click.argument("one", type=parse_run, metavar="RUN")
+@click.argument("two", type=parse_run, metavar="RUN")
 @click.option(
     "--checkpoint",
     nargs=2,
@@ -763,7 +804,7 @@ def compare(one: str, two: str, **options: Any) -> None:
     short_help="the largest push that it survives",
     examples=("poise robustness standing-ppo-0",),
 )
-@click.argument("run")
+@click.argument("run", type=parse_run)
 @CHECKPOINT
 @episodes_option("Episodes for each push and each change.", 5, 1, 1000)
 @output_option(
@@ -797,7 +838,12 @@ def robustness(run: str, **options: Any) -> None:
     help="Height and width of each image (pixels).",
 )
 @click.option(
-    "--policy", default="random", show_default=True, help="Policy of the body: random, or a RUN."
+    "--policy",
+    type=parse_run,
+    metavar="RUN",
+    default="random",
+    show_default=True,
+    help="Policy of the body: random, or a RUN.",
 )
 @click.option(
     "--sequences",
@@ -833,10 +879,12 @@ def translate() -> None:
         "poise translate train --resume eye",
     ),
 )
-@click.argument("dataset", type=click.Path(path_type=Path), required=False)
+@click.argument("dataset", type=PATH, required=False)
 @SET
 @click.option("--run", "name", help="Name of the run.  [default: <env>-translator-<seed>]")
-@click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
+@click.option(
+    "--resume", type=parse_run, metavar="RUN", help="Resume a run from its latest checkpoint."
+)
 @RUNS_DIR
 @TRUST
 @report_errors
@@ -851,13 +899,14 @@ def translate_train(dataset: Path | None, **options: Any) -> None:
     name="evaluate",
     examples=("poise translate evaluate eye pictures --map map.png",),
 )
-@click.argument("run")
-@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("run", type=parse_run)
+@click.argument("dataset", type=PATH)
 @output_option("--worst", help="Draw the frames with the largest errors into this image.")
 @output_option("--map", "drawn", help="Draw the error over all poses of the arms.")
 @FORCE
 @click.option(
     "--beside",
+    type=parse_run,
     metavar="RUN",
     help="Compare speeds with differences of the poses of this translator.",
 )
@@ -878,12 +927,12 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
         "poise mimic mover --translator eye --random 3",
     ),
 )
-@click.argument("policy")
+@click.argument("policy", type=parse_run)
 @TRANSLATOR
 @click.option(
     "--image",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Picture of a pose, PNG, JPEG or another format, of any size.",
 )
 @path_option("--video", help="Video to follow.")
@@ -928,7 +977,7 @@ def mimic(policy: str, **options: Any) -> None:
         "poise duel mover --translator eye --by trajectory -o duel.gif",
     ),
 )
-@click.argument("policy")
+@click.argument("policy", type=parse_run)
 @TRANSLATOR
 @click.option(
     "--by",
@@ -962,7 +1011,7 @@ def duel(policy: str, **options: Any) -> None:
     short_help="film a tape again, at any size",
     examples=("poise replay fall.tape --size 1080",),
 )
-@click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("tape", metavar="FILE", type=PATH)
 @output_option("-o", "--out", help="The video.  [default: beside the tape]")
 @FORCE
 @render_options
@@ -983,9 +1032,7 @@ def replay(tape: Path, **options: Any) -> None:
         "poise combine a.mp4 b.mp4 --layout sequence -o film.gif",
     ),
 )
-@click.argument(
-    "videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path)
-)
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...", type=PATH)
 @OUT
 @FORCE
 @click.option(
@@ -1025,7 +1072,7 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
     short_help="a film of pictures",
     examples=("poise images-to-video frames -o film.mp4 --fps 10",),
 )
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
 @OUT
 @FORCE
 @MAX_SIZE

@@ -29,7 +29,7 @@ from sample_envs import OUR_IDS
 from sample_runs import records_of, start_run
 
 from poise import cli
-from poise.algos.preset import resolve_preset
+from poise.algos.preset import find_preset, resolve_preset
 from poise.algos.registry import ALGORITHMS, NAMED_PRESETS
 from poise.toolkit import checkpoint, console
 from poise.toolkit.console import TrainingView
@@ -361,7 +361,7 @@ def test_record_without_out_writes_into_the_run(place):
 
 @pytest.mark.parametrize("name", sorted(NAMED_PRESETS))
 def test_named_preset_fits_its_algorithm_and_is_in_the_help(name):
-    algorithm, found = resolve_preset(name, None, "ppo")
+    algorithm, found = resolve_preset(find_preset(name), None, "ppo")
     assert algorithm in ALGORITHMS and found.settings
     assert re.search(rf"variant: .*{name}", " ".join(said(invoke("train", "--help")).split()))
 

@@ -155,7 +155,7 @@ class Run:
                 that was not trusted (toolkit/registry.py).
         """
         is_path = (Path(name) / "config.json").exists() or not NAME_PATTERN.fullmatch(name)
-        path = Path(name) if is_path else runs_dir / name
+        path = Path(name).absolute() if is_path else runs_dir / name
         if not (path / "config.json").is_file():
             raise _unknown_run_error(runs_dir, name)
         run = cls(path)
