@@ -10,6 +10,33 @@ torch nor pygame.
     action = policy(observation)                         # numpy in, numpy out, one or N
 """
 
+# ruff: noqa: E402, PTH  (what takes a while to import, as pathlib, follows the handlers of signals)
+
+import os
+import signal
+import sys
+
+
+def _is_command() -> bool:
+    """Return whether this process is `poise`, `python -m poise` or `python cli.py`."""
+    program = os.path.realpath(sys.argv[0]) if sys.argv else ""
+    words = " ".join([*sys.orig_argv, ""])
+    return (
+        os.path.splitext(os.path.basename(program))[0] == "poise"
+        or program == os.path.join(os.path.dirname(os.path.realpath(__file__)), "cli.py")
+        or (sys.argv[:1] == ["-m"] and (" -m poise " in words or " -m poise." in words))
+    )
+
+
+def _exit_on_signal(number: int, frame: object) -> None:
+    os._exit(128 + number)
+
+
+if _is_command():
+    # During the imports that follow, Ctrl-C would print a traceback.
+    signal.signal(signal.SIGINT, _exit_on_signal)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+
 import inspect
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,6 +3,9 @@
 A command imports what it calls when it runs, so that `poise --help` loads nothing heavy.
 """
 
+import poise  # noqa: F401  (first of all: from here on Ctrl-C prints no traceback)
+
+# isort: split
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
