@@ -10,7 +10,8 @@ torch nor pygame.
     action = policy(observation)                         # numpy in, numpy out, one or N
 """
 
-# ruff: noqa: E402, PTH  (what takes a while to import, as pathlib, follows the handlers of signals)
+# What takes a while to import, as pathlib does, follows the handlers of signals.
+# ruff: noqa: E402, PTH118, PTH119, PTH120, PTH122
 
 import os
 import signal
