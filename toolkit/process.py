@@ -243,16 +243,17 @@ def temporary_path(path: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        _remove(path)
+        remove_path(path)
         _temporary_paths.discard(path)
 
 
 def _remove_temporary_paths() -> None:
     for path in list(_temporary_paths):
-        _remove(path)
+        remove_path(path)
 
 
-def _remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
+    """Remove a file or a folder, as far as that can be done."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -278,6 +279,19 @@ def stop_at_end_of_input(grace_seconds: float) -> None:
         exit_now(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def is_dead(pid: int) -> bool:
+    """Return whether there is no process of this number; False where the system does not say."""
+    if os.name != "posix":
+        return False  # There, os.kill ends it.
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False  # It is another user's.
+    return False
 
 
 # Cores.
