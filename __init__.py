@@ -11,7 +11,7 @@ torch nor pygame.
 """
 
 # What takes a while to import, as pathlib does, follows the handlers of signals.
-# ruff: noqa: E402, PTH118, PTH119, PTH120, PTH122
+# ruff: noqa: E402, PTH119, PTH120, PTH122
 
 import os
 import signal
@@ -20,13 +20,15 @@ import sys
 
 def _is_command() -> bool:
     """Return whether this process is `poise`, `python -m poise` or `python cli.py`."""
-    program = os.path.realpath(sys.argv[0]) if sys.argv else ""
-    words = " ".join([*sys.orig_argv, ""])
-    return (
-        os.path.splitext(os.path.basename(program))[0] == "poise"
-        or program == os.path.join(os.path.dirname(os.path.realpath(__file__)), "cli.py")
-        or (sys.argv[:1] == ["-m"] and (" -m poise " in words or " -m poise." in words))
-    )
+    program = sys.argv[0] if sys.argv else ""
+    name, _ = os.path.splitext(os.path.basename(program))
+    if program == "-m":
+        words = " ".join([*sys.orig_argv, ""])
+        return " -m poise " in words or " -m poise." in words
+    if name == "cli":
+        folder = os.path.dirname(os.path.realpath(__file__))
+        return os.path.dirname(os.path.realpath(program)) == folder
+    return name == "poise"
 
 
 def _exit_on_signal(number: int, frame: object) -> None:

@@ -64,6 +64,7 @@ def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | N
     if path is None:
         return None
     option = param.opts[-1]
+    check_parents(ctx, param, path)
     if path.is_file() and not ctx.meta.get("force"):
         raise click.UsageError(
             f"{path} exists: choose another {option}, or add --force to overwrite it"
@@ -74,14 +75,25 @@ def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | N
     return path
 
 
+def check_parents(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Return a path; refuse one below a file."""
+    if path is not None:
+        parent = next(parent for parent in [*path.parents, path] if parent.exists())
+        if not parent.is_dir():
+            raise click.UsageError(f"{parent} is a file, not a folder: choose another path")
+    return path
+
+
 class AbsolutePath(click.Path):
     """A path; it names the same file where an environment changes the working folder."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path from the root on."""
+        """Return the path from the root on; an empty text is no path."""
+        if not str(value):
+            self.fail("a path is missing", param, ctx)
         return Path(os.fsdecode(super().convert(value, param, ctx))).absolute()
 
 
@@ -94,16 +106,23 @@ def parse_run(text: str) -> str:
 
 
 PATH = AbsolutePath()
+FILE = AbsolutePath(dir_okay=False)
+FOLDER = AbsolutePath(file_okay=False)
 
 
 def path_option(*names: str, **options: Any) -> Callable[[Command], Command]:
     """Return an option whose value is a path."""
-    return click.option(*names, type=PATH, **options)
+    return click.option(*names, **{"type": PATH, **options})
 
 
 def output_option(*names: str, **options: Any) -> Callable[[Command], Command]:
     """Return an option that names a file to write; its command has FORCE too."""
-    return path_option(*names, callback=check_output_file, **options)
+    return path_option(*names, callback=check_output_file, **{"type": FILE, **options})
+
+
+def folder_option(*names: str, **options: Any) -> Callable[[Command], Command]:
+    """Return an option that names a folder to write into."""
+    return path_option(*names, type=FOLDER, callback=check_parents, **options)
 
 
 def count_option(*names: str, **options: Any) -> Callable[[Command], Command]:
@@ -146,7 +165,7 @@ def episodes_option(help_text: str, default: int, low: int, high: int) -> Callab
 
 DEFAULT_RUNS_DIR = Path("runs")
 
-RUNS_DIR = path_option(
+RUNS_DIR = folder_option(
     "--runs-dir", default=DEFAULT_RUNS_DIR, show_default=True, help="Folder of the runs."
 )
 
@@ -599,7 +618,9 @@ def train(env: str | None, **options: Any) -> None:
     ),
 )
 @click.argument("suite")
-@path_option("-o", "--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]")
+@folder_option(
+    "-o", "--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]"
+)
 @click.option(
     "--jobs", type=click.IntRange(1), help="Runs at the same time.  [default: one for each core]"
 )
@@ -668,7 +689,10 @@ def play(
 @RUNS_DIR
 @CHECKPOINT
 @output_option(
-    "-o", "--out", help="The video, or a folder for all.  [default: in the run's videos/]"
+    "-o",
+    "--out",
+    type=PATH,
+    help="The video, or a folder for all.  [default: in the run's videos/]",
 )
 @click.option("-s", "--seed", type=click.IntRange(0), help="Seed of the episode.")
 @render_options
@@ -831,7 +855,7 @@ def robustness(run: str, **options: Any) -> None:
     ),
 )
 @click.argument("env")
-@path_option("-o", "--out", required=True, help="Folder of the dataset.")
+@folder_option("-o", "--out", required=True, help="Folder of the dataset.")
 @count_option("-n", "--frames", default="50000", show_default=True, help="Number of images.")
 @click.option(
     "--size",
@@ -953,7 +977,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     type=click.IntRange(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
-@path_option("--template", help="Write a PNG to draw a pose on, and stop.")
+@output_option("--template", help="Write a PNG to draw a pose on, and stop.")
 @output_option("-o", "--out", help="Record the targets and the robot side by side.")
 @FORCE
 @click.option(
