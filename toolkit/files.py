@@ -87,10 +87,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def partial_path(path: Path, suffix: str) -> Iterator[Path]:
     """Yield a path beside `path` that no other thread uses; remove what is there afterwards.
 
-    What killed processes of this computer have left is removed first.
+    What killed processes of this computer have left is removed first: for a path that is partial
+    itself, by the one who writes the whole.
     """
-    prefix = f".{path.name}.{HOST}-"
-    for left in path.parent.glob(f"{glob.escape(prefix)}*{suffix}"):
+    prefix = f".{path.name.lstrip('.')}.{HOST}-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
         process_id = left.name.removeprefix(prefix).partition("-")[0]
         if process_id.isdecimal() and is_dead(int(process_id)):
             remove_path(left)

@@ -251,6 +251,7 @@ def test_processes_that_write_a_file_at_once_each_leave_it_whole(tmp_path):
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_kept(tmp_path):
     number = python("-c", "import os; print(os.getpid())").stdout.strip()
     (tmp_path / f".target.{HOST}-{number}-7{PARTIAL_SUFFIX}").touch()
+    (tmp_path / f".target.{HOST}-{number}-7{PARTIAL_SUFFIX}.{HOST}-{number}-7.frames").touch()
     living = tmp_path / f".target.{HOST}-{os.getppid()}-7{PARTIAL_SUFFIX}"
     elsewhere = tmp_path / f".target.00000000-{number}-7{PARTIAL_SUFFIX}"
     others = {living, elsewhere, tmp_path / f".target.{HOST}-x{PARTIAL_SUFFIX}"}
