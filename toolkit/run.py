@@ -327,6 +327,14 @@ class Run:
         state.pop(KEPT_GROUP, None)
         return folder, state
 
+    def count_weights(self) -> int:
+        """Return how many float32 numbers the largest checkpoint or policy may hold."""
+        sizes = [
+            sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+            for folder in self.policies()
+        ]
+        return max(sizes, default=0) // 4
+
     def _load_newest(
         self, name: str | None, groups: Iterable[str] | None
     ) -> tuple[Path, dict[str, dict[str, Any]]]:
