@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from poise.toolkit.errors import EnvironmentFailedError, UserError, WorkError, printable
+from poise.toolkit.errors import UserError, printable
 
 HANGUP: int | None = getattr(signal, "SIGHUP", None)
 """Signal of a closed terminal; Windows has none."""
