@@ -10,6 +10,36 @@ torch nor pygame.
     action = policy(observation)                         # numpy in, numpy out, one or N
 """
 
+# What takes a while to import, as pathlib does, follows the handlers of signals.
+# ruff: noqa: E402, PTH119, PTH120, PTH122
+
+import os
+import signal
+import sys
+
+
+def _is_command() -> bool:
+    """Return whether this process is `poise`, `python -m poise` or `python cli.py`."""
+    program = sys.argv[0] if sys.argv else ""
+    name, _ = os.path.splitext(os.path.basename(program))
+    if program == "-m":
+        words = " ".join([*sys.orig_argv, ""])
+        return " -m poise " in words or " -m poise." in words
+    if name == "cli":
+        folder = os.path.dirname(os.path.realpath(__file__))
+        return os.path.dirname(os.path.realpath(program)) == folder
+    return name == "poise"
+
+
+def _exit_on_signal(number: int, frame: object) -> None:
+    os._exit(128 + number)
+
+
+if _is_command():
+    # During the imports that follow, Ctrl-C would print a traceback.
+    signal.signal(signal.SIGINT, _exit_on_signal)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -144,7 +174,7 @@ def train(
         env_settings=env_settings or {},
         preset=preset,
         name=run,
-        runs_dir=Path(runs_dir),
+        runs_dir=Path(runs_dir).absolute(),
         device=device,
     )
     return start_training(request).run
@@ -193,7 +223,7 @@ def load(
 
     step = None if checkpoint is None else str(checkpoint)
     with deciding_trust(lambda module, file: trust):
-        return TrainedPolicy(Run.open(Path(runs_dir), str(run)), step)
+        return TrainedPolicy(Run.open(Path(runs_dir).absolute(), str(run)), step)
 
 
 def _open_target_estimator(folder: str) -> TargetEstimator:

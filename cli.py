@@ -3,11 +3,14 @@
 A command imports what it calls when it runs, so that `poise --help` loads nothing heavy.
 """
 
+import poise  # noqa: F401  (first of all: from here on Ctrl-C prints no traceback)
+
+# isort: split
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial, wraps
 from importlib.resources import files
 from pathlib import Path
@@ -96,6 +99,7 @@ def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | N
     if path is None:
         return None
     option = param.opts[-1]
+    check_parents(ctx, param, path)
     if path.is_file() and not ctx.meta.get("force"):
         raise click.UsageError(
             f"{path} exists: choose another {option}, or add --force to overwrite it"
@@ -106,14 +110,54 @@ def check_output_file(ctx: click.Context, param: click.Parameter, path: Path | N
     return path
 
 
+def check_parents(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Return a path; refuse one below a file."""
+    if path is not None:
+        parent = next(parent for parent in [*path.parents, path] if parent.exists())
+        if not parent.is_dir():
+            raise click.UsageError(f"{parent} is a file, not a folder: choose another path")
+    return path
+
+
+class AbsolutePath(click.Path):
+    """A path; it names the same file where an environment changes the working folder."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path from the root on; an empty text is no path."""
+        if not str(value):
+            self.fail("a path is missing", param, ctx)
+        return Path(os.fsdecode(super().convert(value, param, ctx))).absolute()
+
+
+def parse_run(text: str) -> str:
+    """Return the name of a run, or the absolute path of its folder."""
+    with suppress(OSError):  # The name may be too long for one.
+        if Path(text, "config.json").is_file():
+            return str(Path(text).absolute())
+    return text
+
+
+PATH = AbsolutePath()
+FILE = AbsolutePath(dir_okay=False)
+FOLDER = AbsolutePath(file_okay=False)
+
+
 def path_option(*names: str, **options: Any) -> Callable[[Command], Command]:
     """Return an option whose value is a path."""
-    return click.option(*names, type=click.Path(path_type=Path), **options)
+    return click.option(*names, **{"type": PATH, **options})
 
 
 def output_option(*names: str, **options: Any) -> Callable[[Command], Command]:
     """Return an option that names a file to write; its command has FORCE too."""
-    return path_option(*names, callback=check_output_file, **options)
+    return path_option(*names, callback=check_output_file, **{"type": FILE, **options})
+
+
+def folder_option(*names: str, **options: Any) -> Callable[[Command], Command]:
+    """Return an option that names a folder to write into."""
+    return path_option(*names, type=FOLDER, callback=check_parents, **options)
 
 
 def count_option(*names: str, **options: Any) -> Callable[[Command], Command]:
@@ -156,7 +200,7 @@ def episodes_option(help_text: str, default: int, low: int, high: int) -> Callab
 
 DEFAULT_RUNS_DIR = Path("runs")
 
-RUNS_DIR = path_option(
+RUNS_DIR = folder_option(
     "--runs-dir", default=DEFAULT_RUNS_DIR, show_default=True, help="Folder of the runs."
 )
 
@@ -171,6 +215,14 @@ MAX_SIZE = click.option(
 )
 
 
+RESUME = click.option(
+    "--resume",
+    type=parse_run,
+    metavar="RUN",
+    help="Resume a run from its latest checkpoint.",
+)
+
+
 CHECKPOINT = click.option(
     "--checkpoint",
     metavar="STEP",
@@ -180,6 +232,7 @@ CHECKPOINT = click.option(
 
 TRANSLATOR = click.option(
     "--translator",
+    type=parse_run,
     metavar="RUN",
     help="Run that estimates poses from images.  [default: POLICY itself]",
 )
@@ -261,9 +314,9 @@ def render_options(command: Command) -> Command:
 
 def show(line: str) -> None:
     """Print a line without the control characters that a file's name may hold."""
-    from poise.toolkit.errors import remove_control_characters
+    from poise.toolkit.errors import remove_control_characters, shorten_paths
 
-    click.echo(remove_control_characters(line))
+    click.echo(remove_control_characters(shorten_paths(line)))
 
 
 def loading() -> AbstractContextManager[Any]:
@@ -527,6 +580,9 @@ def main() -> None:
         folder = Path.cwd()
     except FileNotFoundError:
         _exit_with_error("the current folder was deleted: change to another one", 2)
+    from poise.toolkit.errors import show_paths_from
+
+    show_paths_from(folder)
     # Makes a user's own environment importable from here: my_module:MyEnv-v0.
     sys.path.append(str(folder))
 
@@ -620,7 +676,9 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     help="Also train a translator from images to poses, for `poise mimic RUN`.",
 )
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
-@click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
+@click.option(
+    "--resume", type=parse_run, metavar="RUN", help="Resume a run from its latest checkpoint."
+)
 @TRUST
 @report_errors
 def train(env: str | None, **options: Any) -> None:
@@ -639,7 +697,9 @@ def train(env: str | None, **options: Any) -> None:
     ),
 )
 @click.argument("suite")
-@path_option("-o", "--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]")
+@folder_option(
+    "-o", "--out", help="Folder of its runs and results.csv.  [default: benchmarks/SUITE]"
+)
 @click.option(
     "--jobs", type=WholeNumber(1), help="Runs at the same time; by default one for each core."
 )
@@ -665,7 +725,7 @@ def benchmark(suite: str, **options: Any) -> None:
         "poise play bolla-rolla --speed 0.5",
     ),
 )
-@click.argument("what", metavar="RUN|ENV")
+@click.argument("what", type=parse_run, metavar="RUN|ENV")
 @RUNS_DIR
 @CHECKPOINT
 @ENV_SET
@@ -703,15 +763,23 @@ def play(
         "poise record standing-ppo-0 --checkpoint all --montage learned.png",
     ),
 )
-@click.argument("run")
+@click.argument("run", type=parse_run)
 @RUNS_DIR
 @CHECKPOINT
 @output_option(
-    "-o", "--out", help="The video, or a folder for all.  [default: in the run's videos/]"
+    "-o",
+    "--out",
+    type=PATH,
+    help="The video, or a folder for all.  [default: in the run's videos/]",
 )
 @click.option("-s", "--seed", type=WholeNumber(0), help="Seed of the episode.")
 @render_options
-@click.option("--ghost", metavar="RUN", help="Draw this run too, transparent, from the same start.")
+@click.option(
+    "--ghost",
+    type=parse_run,
+    metavar="RUN",
+    help="Draw this run too, transparent, from the same start.",
+)
 @output_option("--montage", help="With --checkpoint all: one video or .png of all.")
 @output_option("--tape", help="Save the episode itself too: a few kilobytes.")
 @FORCE
@@ -734,7 +802,7 @@ def record(run: str, **options: Any) -> None:
         "poise report standing-ppo-0 standing-sac-0 -o page.html",
     ),
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", type=parse_run, nargs=-1, required=True, metavar="RUN...")
 @output_option("-o", "--out", help="The page, .html.  [default: <run>-report.html]")
 @FORCE
 @episodes_option("Evaluation episodes of each run.", 20, 1, 1000)
@@ -759,7 +827,7 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
         "poise plot benchmarks/quick",
     ),
 )
-@click.argument("what", nargs=-1, required=True, metavar="RUN...|FOLDER|CSV")
+@click.argument("what", type=parse_run, nargs=-1, required=True, metavar="RUN...|FOLDER|CSV")
 @RUNS_DIR
 @click.option(
     "--by",
@@ -805,7 +873,7 @@ def plot(
         "poise evaluate standing-ppo-0 --checkpoint latest --env-set gravity=12",
     ),
 )
-@click.argument("run")
+@click.argument("run", type=parse_run)
 @CHECKPOINT
 @episodes_option("Number of episodes.", 20, 1, 10_000)
 @count_option("--steps", help="Truncate episodes after so many steps.")
@@ -822,8 +890,8 @@ def evaluate(run: str, **options: Any) -> None:
     short_help="which of two runs is better, and how sure",
     examples=("poise compare standing-ppo-0 standing-sac-0 -n 100",),
 )
-@click.argument("one", metavar="RUN")
-@click.argument("two", metavar="RUN")
+@click.argument("one", type=parse_run, metavar="RUN")
+@click.argument("two", type=parse_run, metavar="RUN")
 @click.option(
     "--checkpoint",
     nargs=2,
@@ -844,7 +912,7 @@ def compare(one: str, two: str, **options: Any) -> None:
     short_help="the largest push that it survives",
     examples=("poise robustness standing-ppo-0",),
 )
-@click.argument("run")
+@click.argument("run", type=parse_run)
 @CHECKPOINT
 @episodes_option("Episodes for each push and each change.", 5, 1, 1000)
 @output_option(
@@ -868,7 +936,7 @@ def robustness(run: str, **options: Any) -> None:
     ),
 )
 @click.argument("env")
-@path_option("-o", "--out", required=True, help="Folder of the dataset.")
+@folder_option("-o", "--out", required=True, help="Folder of the dataset.")
 @count_option("-n", "--frames", default="50000", show_default=True, help="Number of images.")
 @click.option(
     "--size",
@@ -879,6 +947,7 @@ def robustness(run: str, **options: Any) -> None:
 )
 @click.option(
     "--policy",
+    type=parse_run,
     metavar="RUN",
     default="random",
     show_default=True,
@@ -918,12 +987,14 @@ def translate() -> None:
         "poise translate train --resume eye",
     ),
 )
-@click.argument("dataset", type=click.Path(path_type=Path), required=False)
+@click.argument("dataset", type=PATH, required=False)
 @SET
 @click.option(
     "--run", "name", metavar="NAME", help="Name of the run.  [default: <env>-translator-<seed>]"
 )
-@click.option("--resume", metavar="RUN", help="Resume a run from its latest checkpoint.")
+@click.option(
+    "--resume", type=parse_run, metavar="RUN", help="Resume a run from its latest checkpoint."
+)
 @RUNS_DIR
 @TRUST
 @report_errors
@@ -938,13 +1009,14 @@ def translate_train(dataset: Path | None, **options: Any) -> None:
     name="evaluate",
     examples=("poise translate evaluate eye pictures --map map.png",),
 )
-@click.argument("run")
-@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("run", type=parse_run)
+@click.argument("dataset", type=PATH)
 @output_option("--worst", help="Draw the frames with the largest errors into this image.")
 @output_option("--map", "drawn", help="Draw the error over all poses of the arms.")
 @FORCE
 @click.option(
     "--beside",
+    type=parse_run,
     metavar="RUN",
     help="Compare speeds with differences of the poses of this translator.",
 )
@@ -965,12 +1037,12 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
         "poise mimic mover --translator eye --random 3",
     ),
 )
-@click.argument("policy")
+@click.argument("policy", type=parse_run)
 @TRANSLATOR
 @click.option(
     "--image",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Picture of a pose, PNG, JPEG or another format, of any size.",
 )
 @path_option("--video", help="Video to follow.")
@@ -988,7 +1060,7 @@ def translate_evaluate(run: str, dataset: Path, **options: Any) -> None:
     type=WholeNumber(1),
     help="Number of random poses; of a dataset 100 by default.",
 )
-@path_option("--template", help="Write a PNG to draw a pose on, and stop.")
+@output_option("--template", help="Write a PNG to draw a pose on, and stop.")
 @output_option("-o", "--out", help="Record the targets and the robot side by side.")
 @FORCE
 @click.option(
@@ -1016,7 +1088,7 @@ def mimic(policy: str, **options: Any) -> None:
         "poise duel mover --translator eye --by trajectory -o duel.gif",
     ),
 )
-@click.argument("policy")
+@click.argument("policy", type=parse_run)
 @TRANSLATOR
 @click.option(
     "--by",
@@ -1049,7 +1121,7 @@ def duel(policy: str, **options: Any) -> None:
     short_help="film a tape again, at any size",
     examples=("poise replay fall.tape --size 1080",),
 )
-@click.argument("tape", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("tape", metavar="FILE", type=PATH)
 @output_option("-o", "--out", help="The video.  [default: beside the tape]")
 @FORCE
 @render_options
@@ -1071,9 +1143,7 @@ def replay(tape: Path, **options: Any) -> None:
         "poise combine a.mp4 b.mp4 --layout sequence -o film.gif",
     ),
 )
-@click.argument(
-    "videos", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(path_type=Path)
-)
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...", type=PATH)
 @OUT
 @FORCE
 @click.option(
@@ -1114,7 +1184,7 @@ def combine(videos: tuple[Path, ...], **options: Any) -> None:
     short_help="a film of pictures",
     examples=("poise images-to-video frames -o film.mp4 --fps 10",),
 )
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PATH)
 @OUT
 @FORCE
 @MAX_SIZE

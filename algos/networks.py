@@ -9,7 +9,7 @@ small networks. Without a gradient a perceptron is plain torch, layer by layer.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from poise.algos.encoders import PixelEncoder
+from poise.toolkit.errors import UserError
 
 
 class Activation(NamedTuple):
@@ -55,7 +57,42 @@ ACTIVATIONS: dict[str, Activation] = {
     "silu": Activation(nn.SiLU, functional.silu, None),
 }
 
+BYTES_PER_WEIGHT = 16
+"""Memory of a weight in training: itself, its gradient and the two moments of Adam."""
+
 Output = TypeVar("Output")
+
+
+class WeightLimit(TorchFunctionMode):
+    """Within this block, networks may have `max_weights` weights in all: more is a UserError.
+
+    A config from elsewhere may describe networks that the memory cannot hold. They are refused
+    before their weights are allocated.
+
+    Args:
+        max_weights: None for no limit.
+        source: what describes the networks, for the error.
+    """
+
+    def __init__(self, max_weights: int | None, source: object) -> None:
+        super().__init__()
+        self.max_weights = max_weights
+        self.source = source
+        self.num_weights = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Count what is to be allocated, and call the function of torch."""
+        if func is torch.empty and self.max_weights is not None:
+            shape = args[0] if isinstance(args[0], Sequence) else args
+            self.num_weights += math.prod(shape)
+            if self.num_weights > self.max_weights:
+                raise UserError(
+                    f"{self.source}: the sizes of its layers make networks of {self.num_weights:,} "
+                    f"weights or more; {self.max_weights:,} are the limit here"
+                )
+        return func(*args, **(kwargs or {}))
 
 
 def mlp(

@@ -82,7 +82,7 @@ class Adam:
 def _join_in_memory(parameters: Sequence[Tensor]) -> Tensor:
     """Make parameters views of one vector, with their values and layouts, and return the vector."""
     size = sum(parameter.numel() for parameter in parameters)
-    vector = torch.empty(size, device=parameters[0].device)
+    vector = torch.zeros(size, device=parameters[0].device)
     for parameter, view in zip(parameters, _split_in_memory(vector, parameters), strict=True):
         view.copy_(parameter)
         parameter.data = view

@@ -59,31 +59,40 @@ def load_translator_preset(env_id: str) -> dict[str, Any]:
     return dict(entries.get(env_id, {}))
 
 
+def find_preset(name_or_path: str) -> Traversable:
+    """Return the file of a preset: a key of NAMED_PRESETS, or a path, which becomes absolute.
+
+    Raises:
+        UserError: there is no such preset and no such file.
+    """
+    file = NAMED_PRESETS.get(name_or_path)
+    if file is not None:
+        return file
+    path = Path(name_or_path)
+    if not path.exists():
+        names = ", ".join(NAMED_PRESETS)
+        raise UserError(f"preset {path} cannot be read: no such file; named presets: {names}")
+    return path.absolute()
+
+
 def resolve_preset(
-    name_or_path: str, algorithm: str | None, default_algorithm: str
+    file: Traversable, algorithm: str | None, default_algorithm: str
 ) -> tuple[str, Preset]:
     """Return an algorithm and a preset for it.
 
     Args:
-        name_or_path: a key of NAMED_PRESETS, or a YAML file with `training` and `settings`.
+        file: what `find_preset` found: YAML with `training` and `settings`.
         algorithm: the algorithm that the user asked for, if any.
         default_algorithm: the algorithm to use where neither user nor preset names one.
 
     Raises:
-        UserError: the file is missing or invalid, or is for another algorithm than the user's.
+        UserError: the file is invalid, or is for another algorithm than the user's.
     """
-    file = NAMED_PRESETS.get(name_or_path)
-    if file is None:
-        path = Path(name_or_path)
-        if not path.exists():
-            names = ", ".join(NAMED_PRESETS)
-            raise UserError(f"preset {path} cannot be read: no such file; named presets: {names}")
-        file = path
     entry = _read_preset_file(file)
     preset_algorithm = entry.get("algorithm")
     if preset_algorithm is not None and algorithm not in (None, preset_algorithm):
         raise UserError(
-            f"preset {name_or_path} is for {preset_algorithm}, not for {algorithm}: omit --algo"
+            f"preset {file} is for {preset_algorithm}, not for {algorithm}: omit --algo"
         )
     chosen = str(preset_algorithm or algorithm or default_algorithm)
     return chosen, _validate_preset(entry, chosen, str(file))

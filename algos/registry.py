@@ -13,10 +13,12 @@ import gymnasium
 
 from poise.toolkit.checkpoint import load as load_groups
 from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.process import get_physical_memory
 from poise.toolkit.registry import EnvDescription, describe_env
 
 if TYPE_CHECKING:
     from poise.algos.base import Learner, LearnerSettings
+    from poise.algos.networks import WeightLimit
     from poise.toolkit.run import Run
 
 ALGORITHMS = {
@@ -37,6 +39,12 @@ NAMED_PRESETS: dict[str, Traversable] = {
 
 CRITIC_GROUPS = ("network_critic", "returns")
 """State groups that values are computed from: the critic's weights, and the scale of rewards."""
+
+
+MAX_GROWTH = 10
+MIN_LIMIT = 10**6
+"""A restored learner may have as many times the weights of its checkpoints, and so many more: a
+checkpoint may hold the policy alone, and the learner has critics, too."""
 
 
 def get_algorithm_class(name: str) -> "type[Learner]":
@@ -105,7 +113,8 @@ def build_learner(
     algorithm_class = get_algorithm_class(algorithm)
     parsed = algorithm_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
     torch.set_num_threads(parsed.threads)  # First: orthogonal initialization depends on it.
-    return _build_learner(algorithm_class, env, parsed, seed, device)
+    with limit_to_memory(f"settings of {algorithm}"):
+        return _build_learner(algorithm_class, env, parsed, seed, device)
 
 
 def restore_learner(
@@ -131,7 +140,8 @@ def restore_learner(
     source = run.path / "config.json"
     parsed = algorithm_class.SETTINGS.parse(settings, f"{algorithm} setting", source)
     env = env or describe_env(config["env"], config["env_settings"])
-    learner = _build_learner(algorithm_class, env, parsed)
+    with limit_to_checkpoints(run):
+        learner = _build_learner(algorithm_class, env, parsed)
     learner.load_state_dict(state)
     critic_groups = [name for name in CRITIC_GROUPS if (folder / name).is_dir()]
     learner.has_critic = with_critic and bool(critic_groups)
@@ -139,6 +149,22 @@ def restore_learner(
         learner.load_state_dict(load_groups(folder, critic_groups))
     learner.checkpoint = folder.name
     return learner
+
+
+def limit_to_checkpoints(run: "Run") -> "WeightLimit":
+    """Return a block in which networks are little larger than a run's checkpoints, or refused."""
+    from poise.algos.networks import WeightLimit
+
+    max_weights = MAX_GROWTH * run.count_weights() + MIN_LIMIT
+    return WeightLimit(max_weights, run.path / "config.json")
+
+
+def limit_to_memory(source: str) -> "WeightLimit":
+    """Return a block in which networks can be trained in this machine's memory, or are refused."""
+    from poise.algos.networks import BYTES_PER_WEIGHT, WeightLimit
+
+    memory = get_physical_memory()
+    return WeightLimit(memory and memory // BYTES_PER_WEIGHT, source)
 
 
 def _build_learner(

@@ -30,7 +30,7 @@ from sample_envs import OUR_IDS
 from sample_runs import records_of, start_run
 
 from poise import cli
-from poise.algos.preset import resolve_preset
+from poise.algos.preset import find_preset, resolve_preset
 from poise.algos.registry import ALGORITHMS, NAMED_PRESETS
 from poise.toolkit import checkpoint, console
 from poise.toolkit.console import TrainingView
@@ -416,7 +416,7 @@ def test_record_without_out_writes_into_the_run(place):
 
 @pytest.mark.parametrize("name", sorted(NAMED_PRESETS))
 def test_named_preset_fits_its_algorithm_and_is_in_the_help(name):
-    algorithm, found = resolve_preset(name, None, "ppo")
+    algorithm, found = resolve_preset(find_preset(name), None, "ppo")
     assert algorithm in ALGORITHMS and found.settings
     assert re.search(rf"variant: .*{name}", " ".join(said(invoke("train", "--help")).split()))
 
@@ -957,7 +957,7 @@ def test_file_that_exists_is_not_overwritten_without_force(name, option, place, 
 
 
 def test_every_option_for_a_file_to_write_obeys_the_rule():
-    written = {"--out", "--montage", "--tape", "--worst", "--map"}
+    written = {"--out", "--montage", "--tape", "--worst", "--map", "--template"}
     folders = {("benchmark", "--out"), ("dataset", "--out")}  # The same command resumes them.
     found = {
         (name, option)
@@ -967,6 +967,48 @@ def test_every_option_for_a_file_to_write_obeys_the_rule():
         if option in written
     }
     assert found - folders == set(OUTPUTS)
+
+
+@pytest.mark.parametrize(("name", "option"), OUTPUTS)
+def test_path_where_no_file_can_be_is_refused_before_the_work(name, option, place):
+    """A folder, and a path below a file."""
+    Path("folder.mp4").mkdir()
+    Path("file").touch()
+    words = [*name.split(), *ARGUMENTS.get(name, ["mine"]), option]
+    before = snapshot(place)
+    for path in (".", "folder.mp4", "..", "/", ""):
+        assert_one_line(invoke(*words, path), 2, "")
+    for path in ("file/x.mp4", "file/x/y.png"):
+        assert_one_line(invoke(*words, path), 2, "file is a file, not a folder")
+    assert snapshot(place) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["dataset", "reacher2d", "--out"],
+        ["benchmark", "quick", "--out"],
+        ["train", "cartpole", "--runs-dir"],
+        ["evaluate", "mine", "--runs-dir"],
+    ],
+)
+def test_path_where_no_folder_can_be_is_refused_before_the_work(words, place):
+    Path("file").touch()
+    before = snapshot(place)
+    for path in ("file", "file/below"):
+        assert_one_line(invoke(*words, path), 2, " is a file")
+    assert snapshot(place) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the folder of a process")
+@pytest.mark.parametrize("words", [["list"], ["train", "cartpole"], ["record", "a", "-o", "b.mp4"]])
+def test_deleted_working_folder_is_one_line(words, elsewhere):
+    program = "import os, runpy; os.rmdir(os.getcwd()); "
+    program += "runpy.run_module('poise', run_name='__main__')"
+    (elsewhere / "gone").mkdir()
+    ended = python("-c", program, *words, cwd=elsewhere / "gone")
+    line = "poise: the current folder was deleted: change to another one\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", line)
 
 
 def test_two_options_cannot_name_one_file(place):

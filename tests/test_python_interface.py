@@ -176,7 +176,7 @@ def _path_with(folder: Path) -> str:
 
 
 def test_train_makes_the_run_of_the_command(sac_run):
-    assert sac_run.path == Path("runs/cartpole-sac-0")
+    assert sac_run.path == Path("runs/cartpole-sac-0").absolute()
     assert sac_run.summary()["steps"] == 60 and sac_run.config["settings"]["batch_size"] == 8
     assert not (sac_run.path / "videos").exists()
 

@@ -63,9 +63,9 @@ def save(folder: Path, state: State) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a checkpoint if it exists.
+    """Remove a checkpoint, or the folder of a run, if it exists.
 
-    Rename it first, so that a half-removed folder is not taken for a checkpoint. Of a symbolic
+    Rename it first, so that a half-removed folder is not taken for a whole one. Of a symbolic
     link, the link alone is removed.
     """
     if folder.is_symlink():

@@ -30,7 +30,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from poise.toolkit.errors import remove_control_characters
+from poise.toolkit.errors import remove_control_characters, shorten_paths
 from poise.toolkit.loggers import LENGTH, RETURN, SPEED
 
 PLAIN_LINE_INTERVAL = 10.0
@@ -91,6 +91,8 @@ class Console(rich.console.Console):
     they become spaces. They may also look like rich's markup, such as `[red]`: markup is read only
     where `print` is called with `markup=True`.
 
+    Paths below the working folder are relative to it (`errors.shorten_paths`).
+
     With the variable NO_COLOR it is as if there were no terminal: no colour, no control codes.
     """
 
@@ -98,6 +100,10 @@ class Console(rich.console.Console):
         is_plain = bool(os.environ.get("NO_COLOR"))
         defaults = {"markup": False, "force_terminal": False if is_plain else None}
         super().__init__(**{**defaults, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a string as what is printed, before it is broken into lines."""
+        return super().render_str(shorten_paths(text), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -310,6 +316,7 @@ def progress_bar(
     line on standard output after 5 s, and one every 30 s; with `quiet`, for output that another
     program reads, it is nothing.
     """
+    description = shorten_paths(description)
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (

@@ -1,6 +1,8 @@
 """Errors with a message of one line, which says what is wrong and how to correct it."""
 
 import difflib
+import os
+import re
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,9 +47,29 @@ def printable(value: object, max_length: int = MAX_MESSAGE_LENGTH) -> str:
         text = type(value).__name__
     if len(text) > 4 * max_length:  # First of all: the rest takes time for each character.
         text = f"{text[: 2 * max_length]} {text[-2 * max_length :]}"
-    text = " ".join(remove_control_characters(text).split())
+    text = " ".join(remove_control_characters(shorten_paths(text)).split())
     if len(text) > max_length:
         text = f"{text[: max_length // 2]} ... {text[-max_length // 2 :]}"
+    return text
+
+
+_hidden_folders: list[re.Pattern[str]] = []
+"""The folder that is left out of the paths that are shown, if any."""
+
+
+def show_paths_from(folder: Path) -> None:
+    """From now on, show `folder` and paths below it as they are typed there: `.`, `runs/NAME`."""
+    name = re.escape(str(folder))
+    separator = re.escape(os.sep)
+    pattern = re.compile(rf"(?<![^\s'\"`(=:]){name}(?:{separator}|(?=[\s'\"`):;,]|$))")
+    is_root = folder.parent == folder
+    _hidden_folders[:] = [] if is_root else [pattern]
+
+
+def shorten_paths(text: str) -> str:
+    """Return a text in which paths are relative to the folder of `show_paths_from`."""
+    for pattern in _hidden_folders:
+        text = pattern.sub(lambda match: "" if match[0].endswith(os.sep) else ".", text)
     return text
 
 

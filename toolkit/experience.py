@@ -16,9 +16,9 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from poise.toolkit.errors import UserError, WorkError
-from poise.toolkit.process import Watchdog, Worker, WorkerStatus, stop_workers
 from poise.toolkit.registry import Env, make_env
 from poise.toolkit.spaces import Array
+from poise.toolkit.workers import Watchdog, Worker, WorkerStatus, stop_workers
 from poise.toolkit.wrappers import unwrap_learner_env
 
 PolicyFunction = Callable[[Array], Array]

@@ -7,11 +7,15 @@ which names the file.
 """
 
 import errno
+import glob
 import hashlib
 import json
 import math
 import os
+import socket
 import stat
+import threading
+import zlib
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
@@ -24,7 +28,7 @@ import numpy.typing as npt
 import yaml
 
 from poise.toolkit.errors import UserError, printable
-from poise.toolkit.process import temporary_path
+from poise.toolkit.process import is_dead, remove_path, temporary_path
 
 MAX_TEXT_BYTES = 4 * 2**20
 """Largest JSON or text file: a config takes 3 kB, the card of 10 million images 1 MB."""
@@ -53,6 +57,9 @@ MAX_DEPTH = 32
 MAX_INTEGER_BITS = 128
 """Length of the longest whole number: the states of numpy's random generators have 128 bits."""
 
+HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+"""This computer in the names of partial files: disks are shared, and numbers of processes not."""
+
 PARTIAL_SUFFIX = ".partial"
 """Ending of the name of a file or folder that is being written."""
 
@@ -62,9 +69,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
     The content is on the disk before the rename: a power failure leaves the old file or the new
-    one, whole. An OSError names `path` in place of the temporary one.
+    one, whole. Of processes that write `path` at once, each writes a whole file, and the last one
+    stays. An OSError names `path` in place of the temporary one.
     """
-    with temporary_path(path.with_name(f".{path.name}{PARTIAL_SUFFIX}")) as partial:
+    with partial_path(path, PARTIAL_SUFFIX) as partial:
         try:
             yield partial
             fsync(partial)
@@ -87,6 +95,23 @@ def make_folder(path: Path) -> None:
         obstacle = next(part for part in (path, *path.parents) if os.path.lexists(part))
         kind = "a link that leads nowhere" if obstacle.is_symlink() else "no folder"
         raise UserError(f"{path} cannot be a folder: {obstacle} is {kind}") from None
+
+
+@contextmanager
+def partial_path(path: Path, suffix: str) -> Iterator[Path]:
+    """Yield a path beside `path` that no other thread uses; remove what is there afterwards.
+
+    What killed processes of this computer have left is removed first: for a path that is partial
+    itself, by the one who writes the whole.
+    """
+    prefix = f".{path.name.lstrip('.')}.{HOST}-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        process_id = left.name.removeprefix(prefix).partition("-")[0]
+        if process_id.isdecimal() and is_dead(int(process_id)):
+            remove_path(left)
+    name = f"{prefix}{os.getpid()}-{threading.get_native_id()}{suffix}"
+    with temporary_path(path.with_name(name)) as partial:
+        yield partial
 
 
 def find_free_path(path: Path) -> Path:

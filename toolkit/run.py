@@ -18,7 +18,13 @@ from pydantic import ConfigDict, Field
 from poise.toolkit import checkpoint
 from poise.toolkit.checkpoint import REMOVED_SUFFIX
 from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
-from poise.toolkit.files import PARTIAL_SUFFIX, make_folder, read_json_mapping, write_json
+from poise.toolkit.files import (
+    PARTIAL_SUFFIX,
+    make_folder,
+    partial_path,
+    read_json_mapping,
+    write_json,
+)
 from poise.toolkit.lock import FolderLock
 from poise.toolkit.registry import registered_ids, require_trust, short_name
 from poise.toolkit.settings import Settings
@@ -125,27 +131,39 @@ class Run:
         self._last_save: tuple[int, int | None] | None = None
 
     @classmethod
-    def create(cls, runs_dir: Path, name: str | None, env: str, algorithm: str, seed: int) -> Self:
-        """Create an empty run folder called `name`.
+    def create(cls, runs_dir: Path, name: str | None, config: Mapping[str, Any]) -> Self:
+        """Create the folder of a new run, with its config.
 
-        Without a name it is `<env>-<algo>-<seed>`, with -2, -3 ... where that exists.
+        Without a name it is `<env>-<algo>-<seed>`, with -2, -3 ... where that exists. The folder
+        gets its name when the config is in it: a process that is killed before that leaves no run.
         """
         candidates: Iterable[str]
         if name is None:
-            candidates = _numbered_names(f"{short_name(env)}-{algorithm}-{seed}")
+            first = (
+                f"{short_name(config['env'])}-{config['algorithm']}-{config['training']['seed']}"
+            )
+            candidates = _numbered_names(first)
         else:
             check_name(name)
+            first = name
             candidates = [name]
         make_folder(runs_dir)
-        for candidate in candidates:
-            try:
-                (runs_dir / candidate).mkdir()
-                return cls(runs_dir / candidate)
-            except FileExistsError:
-                continue
-        raise UserError(
-            f"run {name!r} exists already in {runs_dir}: choose another --run name, or --resume it"
-        )
+        with partial_path(runs_dir / first, PARTIAL_SUFFIX) as partial:
+            partial.mkdir(exist_ok=True)
+            write_json(partial / "config.json", config)
+            for candidate in candidates:
+                path = runs_dir / candidate
+                try:
+                    partial.rename(path)  # In place of an empty folder, too.
+                    return cls(path)
+                except OSError:
+                    if not path.exists():
+                        raise
+        if (path / "config.json").exists():
+            advice = "choose another --run name, or --resume it"
+        else:
+            advice = "it holds no config.json; choose another --run name, or remove it"
+        raise UserError(f"run {name!r} exists already in {runs_dir}: {advice}")
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Self:
@@ -156,7 +174,7 @@ class Run:
                 that was not trusted (toolkit/registry.py).
         """
         is_path = (Path(name) / "config.json").exists() or not NAME_PATTERN.fullmatch(name)
-        path = Path(name) if is_path else runs_dir / name
+        path = Path(name).absolute() if is_path else runs_dir / name
         if not (path / "config.json").is_file():
             raise _unknown_run_error(runs_dir, name)
         run = cls(path)
@@ -314,6 +332,14 @@ class Run:
         folder, state = self._load_newest(name, groups)
         state.pop(KEPT_GROUP, None)
         return folder, state
+
+    def count_weights(self) -> int:
+        """Return how many float32 numbers the largest checkpoint or policy may hold."""
+        sizes = [
+            sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+            for folder in self.policies()
+        ]
+        return max(sizes, default=0) // 4
 
     def _load_newest(
         self, name: str | None, groups: Iterable[str] | None

@@ -615,8 +615,7 @@ def test_restoring_a_learner_leaves_global_random_state_and_threads_alone(name, 
         "device": "cpu",
         "settings": {"hidden_sizes": [8], "threads": torch.get_num_threads() + 1},
     }
-    run = Run.create(tmp_path, "mine", "probe/SeeDo-v0", name, 0)
-    run.write("config.json", config)
+    run = Run.create(tmp_path, "mine", config)
     spaces = Box(-1.0, 1.0, (1,), np.float32), Box(-1.0, 1.0, (1,), np.float32)
     kind = algos.get_algorithm_class(name)
     learner = kind(*spaces, kind.SETTINGS(hidden_sizes=(8,)), seed=3)

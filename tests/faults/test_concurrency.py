@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import assert_one_line, invoke
 from processes import HELPERS, ROOT
-from sample_runs import records_of, start_run, state_of
+from sample_runs import config_of, records_of, start_run, state_of
 
 from poise.toolkit.run import Run
 
@@ -21,7 +21,7 @@ DATASET = ["dataset", "reacher2d", "--frames", "600", "--size", "16", "--jobs", 
 
 def test_runs_that_are_made_at_once_have_names_of_their_own(tmp_path):
     def create(index: int) -> Path:
-        return Run.create(tmp_path, None, "poise/Cartpole-v0", "ppo", 0).path
+        return Run.create(tmp_path, None, config_of("poise/Cartpole-v0", "ppo", 0)).path
 
     with ThreadPoolExecutor(8) as pool:
         paths = [*pool.map(create, range(40))]

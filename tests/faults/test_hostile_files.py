@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ import pytest
 import safetensors.numpy
 import yaml
 from commands import assert_one_line, invoke, said
-from sample_runs import start_run
+from sample_runs import seeing_runs, start_run
 
 import poise
+from poise import algos
 from poise.toolkit import registry
 from poise.toolkit.dataset import Dataset, Shard, write_card
 from poise.toolkit.errors import UserError, WorkError
@@ -94,6 +96,38 @@ def test_edited_file_of_a_run_is_one_line(name, runs):
     path.write_text(json.dumps({**values, "training": 3, "best_step": "x"}))
     result = invoke("evaluate", "run", "--episodes", "1", "--steps", "2")
     assert name in result.stderr and ("training" in result.stderr or "best_step" in result.stderr)
+
+
+LAYERS = [{"hidden_sizes": [65536, 65536]}, {"hidden_sizes": [256, 65536, 65536, 8]}]
+
+
+@pytest.mark.parametrize("settings", LAYERS)
+@pytest.mark.parametrize("name", ["evaluate", "play", "report", "record", "robustness", "resume"])
+def test_config_of_huge_networks_is_one_line_and_takes_no_memory(name, settings, runs, monkeypatch):
+    words = {
+        "evaluate": ["evaluate", "run", "--episodes", "1"],
+        "play": ["play", "run", "--seconds", "0.1"],
+        "report": ["report", "run", "--out", "r.html"],
+        "record": ["record", "run", "--out", "o.gif"],
+        "robustness": ["robustness", "run", "--episodes", "1"],
+        "resume": ["train", "--resume", "run", "--steps", "100"],
+    }
+    monkeypatch.setattr(algos.registry, "get_physical_memory", lambda: 2**30)
+    path = runs / "run" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "settings": {**config["settings"], **settings}}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_one_line(invoke(*words[name]), 2, "sizes of its layers make networks of")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_translator_of_huge_networks_is_one_line(elsewhere):
+    _, eye = seeing_runs(elsewhere / "runs", "poise/Reacher2D-v0")
+    config = json.loads((eye.path / "config.json").read_text())
+    for key, huge in (("hidden_size", 65536), ("conv_channels", [65536, 65536])):
+        eye.write("config.json", {**config, "settings": {**config["settings"], key: huge}})
+        words = ["mimic", "mover", "--translator", "eye", "--random", "1"]
+        assert_one_line(invoke(*words), 2, "sizes of its layers make networks of")
 
 
 TAPE = {

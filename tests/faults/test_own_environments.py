@@ -11,6 +11,7 @@ import yaml
 from commands import assert_one_line, invoke, said
 from processes import HELPERS, ROOT, python
 
+import poise
 from poise.toolkit.run import Run
 
 OWN = "own_environments:Swing-v0"
@@ -72,12 +73,39 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:3]))
-def test_command_takes_an_environment_of_the_working_folder(trained, monkeypatch, words):
+def test_command_takes_an_environment_that_leaves_the_working_folder(
+    trained, monkeypatch, tmp_path, words
+):
+    """All files of the command are where it was typed, and are named as from there."""
     monkeypatch.chdir(trained)
+    monkeypatch.setenv("POISE_TEST_WANDER", str(tmp_path))
     result = invoke(*words)
     assert result.exit_code == 0, (result.output, result.exception)
+    assert str(trained) not in result.output
+    assert {path.name for path in tmp_path.iterdir()} <= {"mark"}  # The environment's own.
+    monkeypatch.chdir(trained)
     if words[:2] == ("train", OWN):
         assert Run(Path("runs/swing-ppo-0-2")).config["env_settings"] == {"strength": 0.2}
+
+
+def test_paths_of_runs_lead_to_the_same_folder_where_an_environment_leaves_it(
+    trained, monkeypatch, tmp_path
+):
+    one, two = "runs/swing-ppo-0", "./runs/swing-ppo-1"
+    words = [("compare", one, two, "--episodes", "5"), ("record", one, "--ghost", two)]
+    words += [("benchmark", "own.yaml", "--out", "other"), ("train", OWN, *SHORT, "--run", "new")]
+    words[-1] += ("--preset", "mine.yaml", "--runs-dir", "others")
+    (trained / "mine.yaml").write_text("settings: {gamma: 0.5}")
+    monkeypatch.setenv("POISE_TEST_WANDER", str(tmp_path))
+    for command in words:
+        monkeypatch.chdir(trained)
+        assert "Traceback" not in said(invoke(*command))
+    monkeypatch.chdir(trained)
+    poise.load(one, runs_dir="others")
+    monkeypatch.chdir(trained)
+    run = poise.train(OWN, algo="ppo", steps=64, settings=SETTINGS, runs_dir="others")
+    assert run.path.parent == trained / "others" and run.summary()["steps"] == 64
+    assert list(tmp_path.iterdir()) == []
 
 
 REFUSED = [

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import invoke
-from processes import HELPERS, ROOT
+from processes import HELPERS, ROOT, python
 
 from poise.toolkit.lock import LOCK_FILES
 from poise.toolkit.run import Run
@@ -70,8 +70,8 @@ COMMANDS = {
         ["translate", "train", "images", "--run", "new", "--set", "steps=1000000"],
         exists("runs/new/metrics.csv"),
     ),
-    "record": (["record", "old", *LONG, "--out", "film.mp4"], exists(".film.mp4.partial")),
-    "gif": (["record", "old", *LONG, "--out", "film.gif"], exists(".film.gif.partial")),
+    "record": (["record", "old", *LONG, "--out", "film.mp4"], exists(".film.mp4.*")),
+    "gif": (["record", "old", *LONG, "--out", "film.gif"], exists(".film.gif.*")),
     "evaluate": (["evaluate", "old", "--episodes", "10000", *MARK], is_seen),
     "compare": (["compare", "old", "old", "--episodes", "10000", *MARK], is_seen),
     "report": (["report", "marking", "--episodes", "1000", "--out", "page.html"], is_seen),
@@ -308,3 +308,67 @@ def test_training_whose_terminal_is_closed_is_saved(origin, tmp_path):
     assert process.wait(timeout=WAIT) == 128 + signal.SIGHUP
     run = Run(tmp_path / "runs" / "new")
     assert run.load_checkpoint("latest")[1]["progress"]["step"] == run.summary()["steps"]
+
+
+INTERRUPTED_AT = """
+import atexit, os, signal, sys
+
+def interrupt():
+    os.kill(os.getpid(), int(os.environ["POISE_TEST_SIGNAL"]))
+
+class Finder:
+    count = 0
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        cls.count += cls.count > 0 or name == "poise"
+        if str(cls.count) == os.environ["POISE_TEST_IMPORT"] and name != "poise":
+            interrupt()
+
+sys.meta_path.insert(0, Finder)
+if os.environ["POISE_TEST_IMPORT"] == "exit":
+    atexit.register(interrupt)
+"""
+"""A sitecustomize.py: a signal at one of the imports from that of poise on, or at the exit."""
+
+
+def run_interrupted(folder: Path, moment: str, number: int, *words: str) -> tuple[int, str]:
+    """Run a command that gets a signal at a moment; return its exit code and errors."""
+    (folder / "sitecustomize.py").write_text(INTERRUPTED_AT)
+    ended = python(
+        *words,
+        cwd=folder,
+        PYTHONPATH=os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
+        POISE_TEST_IMPORT=moment,
+        POISE_TEST_SIGNAL=str(int(number)),
+    )
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize("words", [["-m", "poise", "list"], [str(ROOT / "cli.py"), "list"]])
+@pytest.mark.parametrize("moment", ["5", "200", "700"])
+def test_interrupt_while_a_command_is_imported_is_no_traceback(tmp_path, words, moment):
+    code, errors = run_interrupted(tmp_path, moment, signal.SIGINT, *words)
+    assert code == 130 and errors in ("", "poise: interrupted\n")
+
+
+def test_interrupt_while_python_ends_changes_nothing(tmp_path):
+    assert run_interrupted(tmp_path, "exit", signal.SIGINT, "-m", "poise", "list") == (0, "")
+
+
+def test_interrupt_of_a_program_that_uses_poise_is_its_own(tmp_path):
+    (tmp_path / "cli.py").write_text(
+        "try:\n    import poise\nexcept KeyboardInterrupt:\n    exit(7)"
+    )
+    assert run_interrupted(tmp_path, "200", signal.SIGINT, "cli.py") == (7, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", [["list"], ["evaluate", "old", "--episodes", "1"]])
+def test_interrupt_at_any_import_is_no_traceback(origin, tmp_path, words, number):
+    for name in ("runs", "own_environments.py"):
+        (tmp_path / name).symlink_to(origin / name)
+    for moment in range(5, 1400, 40):  # Before, Python itself starts.
+        code, errors = run_interrupted(tmp_path, str(moment), number, "-m", "poise", *words)
+        assert code == 128 + number and errors in ("", "poise: interrupted\n"), moment

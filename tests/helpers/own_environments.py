@@ -14,6 +14,13 @@ from gymnasium.spaces import Box
 from poise.envs2d.cartpole import Cartpole
 
 
+def wander():
+    """Change the working folder, as some environments do, where this variable names another."""
+    folder = os.environ.get("POISE_TEST_WANDER")
+    if folder:
+        os.chdir(folder)
+
+
 class MotorError(Exception):
     """An error that cannot be made from its message alone, nor be pickled."""
 
@@ -39,16 +46,19 @@ class Swing(gymnasium.Env):
         self.fault = fault
         self.file = file
         self.render_mode = render_mode
+        wander()
         if fault == "worker" and multiprocessing.parent_process() is not None:
             raise MotorError("knee", 90)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
+        wander()
         self.age = 0
         self.place = self.np_random.uniform(-0.5, 0.5)
         return self.observe(), {}
 
     def step(self, action):
+        wander()
         self.age += 1
         if self.fault == "mark":
             Path(self.file).touch()
@@ -74,6 +84,7 @@ class MyPole(Cartpole):
     VIEW_HEIGHT = 3.0
 
     def initialize_episode(self, rng):
+        wander()
         Path("mark").touch()
         super().initialize_episode(rng)
 

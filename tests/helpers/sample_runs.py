@@ -25,6 +25,11 @@ SMALL_TRAINING = {
 }
 
 
+def config_of(env: str, algorithm: str, seed: int) -> dict[str, Any]:
+    """Return what names a new run."""
+    return {"env": env, "algorithm": algorithm, "training": {"seed": seed}}
+
+
 def start_run(
     runs: Path,
     name: str = "run",
@@ -146,7 +151,6 @@ def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
     pose = slices(bare(env_id).OBSERVATION)["pose"]
     num_outputs = pose.stop - pose.start
     settings = TranslatorSettings(conv_channels=(4, 8), hidden_size=8)
-    eye = Run.create(runs, "eye", env_id, "translator", 0)
     config = {
         "env": env_id,
         "env_settings": {"width": 32, "height": 32, "view": "agent"},
@@ -157,7 +161,7 @@ def seeing_runs(runs: Path, env_id: str) -> tuple[Any, Any]:
         "size": [32, 32],
         "outputs": num_outputs,
     }
-    eye.write("config.json", config)
+    eye = Run.create(runs, "eye", config)
     state = Translator((32, 32), num_outputs, settings, seed=0).state_dict()
     eye.save_checkpoint(1, state, 0.0)
     return Run.open(runs, "mover"), eye

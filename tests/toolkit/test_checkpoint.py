@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from processes import HELPERS, python
-from sample_runs import contents, train_in
+from sample_runs import config_of, contents, train_in
 
 from poise.toolkit import checkpoint
 from poise.toolkit.checkpoint import DamagedCheckpointError
@@ -453,7 +453,7 @@ def test_damaged_policy_is_named_and_previous_one_used(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["a", "A9", "run-1", "x.y_z", "0" * 80])
 def test_valid_run_name_is_accepted(tmp_path, name):
-    assert Run.create(tmp_path, name, "w", "sac", 0).path == tmp_path / name
+    assert Run.create(tmp_path, name, config_of("w", "sac", 0)).path == tmp_path / name
 
 
 @pytest.mark.parametrize(
@@ -477,22 +477,46 @@ def test_valid_run_name_is_accepted(tmp_path, name):
 )
 def test_invalid_run_name_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="run name"):
-        Run.create(tmp_path / "runs", name, "w", "sac", 0)
+        Run.create(tmp_path / "runs", name, config_of("w", "sac", 0))
     assert not (tmp_path / "runs").exists()
 
 
 def test_runs_without_name_are_numbered_and_no_name_is_reused(tmp_path):
-    made = [Run.create(tmp_path, None, "poise/BollaRolla-v0", "sac", 3).path.name for _ in range(3)]
+    config = config_of("poise/BollaRolla-v0", "sac", 3)
+    made = [Run.create(tmp_path, None, config).path.name for _ in range(3)]
     assert made == ["bolla-rolla-sac-3", "bolla-rolla-sac-3-2", "bolla-rolla-sac-3-3"]
-    Run.create(tmp_path, "mine", "w", "sac", 0)
+    Run.create(tmp_path, "mine", config_of("w", "sac", 0))
     (tmp_path / "mine" / "note").write_text("x", encoding="utf-8")
     with pytest.raises(UserError, match="exists already"):
-        Run.create(tmp_path, "mine", "w", "sac", 0)
+        Run.create(tmp_path, "mine", config_of("w", "sac", 0))
     assert (tmp_path / "mine" / "note").read_text(encoding="utf-8") == "x"
 
 
+def test_run_that_is_killed_while_it_is_made_takes_no_name(tmp_path):
+    """At any operation on files: there is a run with its config, or the name is free."""
+    config = config_of("w", "sac", 0)
+    for number in range(1, 20):
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
+            KillSwitch(patch, number)
+            Run.create(tmp_path, str(number), config)
+        if not (tmp_path / str(number)).exists():
+            Run.create(tmp_path, str(number), config)
+        assert json.loads((tmp_path / str(number) / "config.json").read_text()) == config
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, range(1, 20)))
+
+
+def test_folder_that_is_no_run_is_replaced_only_where_it_is_empty(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert (Run.create(tmp_path, "empty", config_of("w", "sac", 0)).path / "config.json").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note").touch()
+    with pytest.raises(UserError, match="it holds no config"):
+        Run.create(tmp_path, "full", config_of("w", "sac", 0))
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["note"]
+
+
 def test_run_is_opened_by_name_and_by_path(tmp_path, monkeypatch):
-    run = Run.create(tmp_path / "runs", "mine", "w", "sac", 0)
+    run = Run.create(tmp_path / "runs", "mine", config_of("w", "sac", 0))
     parts = {key: {} for key in ("env_settings", "settings", "training")}
     run.write("config.json", {"env": "w", "algorithm": "sac", "device": "cpu", **parts})
     assert Run.open(tmp_path / "runs", "mine").path == run.path
@@ -797,5 +821,5 @@ def test_training_resumed_before_damaged_checkpoints_leaves_the_same_files(
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.txt", "COM1", "lpt9.a.b", "run.", "a.."])
 def test_name_that_windows_refuses_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="run name"):
-        Run.create(tmp_path / "runs", name, "w", "sac", 0)
+        Run.create(tmp_path / "runs", name, config_of("w", "sac", 0))
     assert not (tmp_path / "runs").exists()

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,17 @@ import pytest
 from disks import files_up_to
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import python
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import (
+    HOST,
     MAX_DEPTH,
     MAX_TEXT_BYTES,
     MAX_YAML_BYTES,
+    PARTIAL_SUFFIX,
     ErrorTrackingFile,
+    atomic_write,
     make_folder,
     open_table,
     parse_json,
@@ -238,3 +243,40 @@ def test_file_that_tracks_errors_is_closed_after_one(tmp_path):
     assert error.value.filename == str(tmp_path / "film")
     del file, error
     gc.collect()
+
+
+AT_ONCE = """
+import sys, time
+from pathlib import Path
+from poise.toolkit.files import atomic_write
+
+folder = Path(sys.argv[2])
+with atomic_write(folder / "target") as partial:
+    partial.write_text(sys.argv[1] * 1000, encoding="utf-8")
+    (folder / sys.argv[1]).touch()
+    while not all((folder / name).exists() for name in "ab"):
+        time.sleep(0.01)
+"""
+
+
+def test_processes_that_write_a_file_at_once_each_leave_it_whole(tmp_path):
+    """Each renames its own only after both have written."""
+    with ThreadPoolExecutor(2) as pool:
+        ended = [*pool.map(lambda name: python("-c", AT_ONCE, name, tmp_path), "ab")]
+    assert [process.stderr for process in ended] == ["", ""]
+    assert (tmp_path / "target").read_text() in ("a" * 1000, "b" * 1000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "target"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_kept(tmp_path):
+    number = python("-c", "import os; print(os.getpid())").stdout.strip()
+    (tmp_path / f".target.{HOST}-{number}-7{PARTIAL_SUFFIX}").touch()
+    (tmp_path / f".target.{HOST}-{number}-7{PARTIAL_SUFFIX}.{HOST}-{number}-7.frames").touch()
+    living = tmp_path / f".target.{HOST}-{os.getppid()}-7{PARTIAL_SUFFIX}"
+    elsewhere = tmp_path / f".target.00000000-{number}-7{PARTIAL_SUFFIX}"
+    others = {living, elsewhere, tmp_path / f".target.{HOST}-x{PARTIAL_SUFFIX}"}
+    for path in others:
+        path.touch()
+    with atomic_write(tmp_path / "target") as partial:
+        partial.touch()
+    assert {*tmp_path.iterdir()} == {*others, tmp_path / "target"}

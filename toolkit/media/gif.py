@@ -18,14 +18,16 @@ import numpy as np
 
 from poise.toolkit.console import count_progress
 from poise.toolkit.errors import WorkError
-from poise.toolkit.files import ErrorTrackingFile, atomic_write, make_folder
-from poise.toolkit.process import temporary_path
+from poise.toolkit.files import ErrorTrackingFile, atomic_write, make_folder, partial_path
 from poise.toolkit.spaces import Array
 
 MAX_SIDE = 16384
 """Largest height and width that the encoders of films take (pixels)."""
 
 PALETTE_SIZE = 64
+
+SPOOL_SUFFIX = ".frames"
+"""Ending of the name of the file that holds the frames until the palette is known."""
 
 MAX_FRAME_RATE = 25
 """Frames per second at most; frames of a faster video are skipped."""
@@ -60,9 +62,7 @@ class GifRecorder:
         self._frame_stride = max(1, round(frame_rate / MAX_FRAME_RATE))
         self._frame_rate = make_frame_rate(frame_rate) / self._frame_stride
         self._cleanup = ExitStack()
-        self._spool_path = self._cleanup.enter_context(
-            temporary_path(path.with_name(f".{path.name}.frames"))
-        )
+        self._spool_path = self._cleanup.enter_context(partial_path(path, SPOOL_SUFFIX))
         self._spool_file = ErrorTrackingFile(self._spool_path)
         self._spool = av.open(self._spool_file, "w", format="matroska")
         self._stream = self._spool.add_stream("libx264rgb", rate=self._frame_rate)

@@ -1,5 +1,6 @@
 """Run a suite in a folder: skip finished runs, resume unfinished ones, and write results.csv."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,9 @@ def run_benchmark(suite: str, *, out: Path | None, jobs: int | None, seeds: int 
         jobs: runs at once; one for each core by default.
         seeds: number of seeds 0, 1, ..., in place of the suite's seeds.
     """
-    plan = plan_suite(suite, seeds)
-    return run_suite(plan, out or Path("benchmarks") / plan.name, jobs or count_cores())
+    with contextlib.chdir("."):  # Planning makes environments, which may change the folder.
+        plan = plan_suite(suite, seeds)
+    return run_suite(plan, out or Path.cwd() / "benchmarks" / plan.name, jobs or count_cores())
 
 
 def run_suite(plan: SuitePlan, out: Path, max_parallel: int) -> int:

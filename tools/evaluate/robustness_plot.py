@@ -70,7 +70,7 @@ def measure_and_show(
 ) -> None:
     """Print how robust a run's policy is, as tables or as JSON, and save the figure."""
     opened_run = Run.open(runs_dir, run)
-    out = out or find_free_path(Path(f"{opened_run.path.name}-robustness.png"))
+    out = out or find_free_path(Path.cwd() / f"{opened_run.path.name}-robustness.png")
     check_figure_path(out)
     total = count_episodes(opened_run, episodes)
     with progress_bar(f"episodes of {run}", total, quiet=as_json) as show_progress:

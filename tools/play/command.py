@@ -44,6 +44,7 @@ def play(
     With `seconds`, close after so much time and print the frame rate.
     """
     run = find_run(name, runs_dir)
+    folder = run.path / "videos" if run else Path.cwd()
     if run is None and checkpoint is not None:
         raise UserError(f"--checkpoint needs a run, and {runs_dir} holds no run {name!r}")
     env_id = run.config["env"] if run else find_env(name, runs_dir)
@@ -68,7 +69,7 @@ def play(
         LiveRenderer(env, size),
         TapeRecorder(env_id, settings),
     )
-    playground = Playground(window, session, run.path / "videos" if run else Path())
+    playground = Playground(window, session, folder)
     playground.run(seconds)
     console = Console()
     for message in playground.saved_messages:

@@ -46,7 +46,7 @@ def plot(
     Raises:
         UserError: an unknown run, nothing to plot, or arguments that exclude each other.
     """
-    path = path or find_free_path(Path(name_figure(names, axis, kind, measure)))
+    path = path or find_free_path(Path.cwd() / name_figure(names, axis, kind, measure))
     check_figure_path(path)
     if kind != "returns" and measure != "return":
         raise UserError(f"--measure applies to --kind returns only: leave it out with {kind}")

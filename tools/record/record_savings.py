@@ -51,6 +51,11 @@ def record(
     """
     if checkpoint != "all" and montage is not None:
         raise UserError("--montage goes with --checkpoint all")
+    if checkpoint != "all" and out is not None and out.is_dir():
+        raise UserError(
+            f"{out} is a folder: name a video in it, such as {out / 'film.mp4'}; "
+            "with --checkpoint all it takes all videos"
+        )
     if checkpoint == "all" and tape is not None:
         raise UserError("--tape saves one episode: it does not go with --checkpoint all")
     if checkpoint == "all" and out is not None and out.suffix.lower() in RECORDERS:

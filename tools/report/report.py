@@ -71,7 +71,7 @@ def write_report(
             without a checkpoint.
     """
     if out is None:
-        out = find_free_path(Path(f"{Path(names[0]).resolve().name}-report.html"))
+        out = find_free_path(Path.cwd() / f"{Path(names[0]).resolve().name}-report.html")
     if out.suffix != ".html" or out.is_dir():
         raise UserError(f"a report is an .html page, not {out.name!r}")
     named_runs = [Run.open(runs_dir, name) for name in names]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from poise.toolkit.console import Console, TrainingView
-from poise.toolkit.errors import UserError, WorkError, printable
+from poise.toolkit.errors import UserError, WorkError, printable, shorten_paths
 from poise.toolkit.evaluation import RETURN_STD
 from poise.toolkit.registry import short_name
 from poise.toolkit.run import Run
@@ -149,8 +149,9 @@ def _format_policy(result: TrainingResult) -> str:
 
 
 def _format_command(run: Run, command: str) -> str:
-    folder = "" if run.path.parent == Path("runs") else f" --runs-dir {run.path.parent}"
-    return f"poise {command} {run.path.name}{folder}"
+    runs_dir = shorten_paths(str(run.path.parent))
+    option = "" if runs_dir == "runs" else f" --runs-dir {runs_dir}"
+    return f"poise {command} {run.path.name}{option}"
 
 
 def _make_console() -> Console:

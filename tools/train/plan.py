@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from poise.algos.preset import load_preset, recommend_algorithm, resolve_preset
+from poise.algos.preset import find_preset, load_preset, recommend_algorithm, resolve_preset
 from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.files import check_plain
@@ -52,10 +52,12 @@ def plan(request: TrainRequest) -> TrainPlan:
     Raises:
         UserError: a name or a value is wrong, or the environment does not work with its settings.
     """
+    # Found before there is an environment, which may change the working folder.
+    preset_file = find_preset(request.preset) if request.preset else None
     env = describe_env(resolve_env_id(request.env), request.env_settings, check=True)
     algorithm = request.algorithm or recommend_algorithm(env)
-    if request.preset:
-        algorithm, preset = resolve_preset(request.preset, request.algorithm, algorithm)
+    if preset_file is not None:
+        algorithm, preset = resolve_preset(preset_file, request.algorithm, algorithm)
         learner_settings = get_algorithm_class(algorithm).SETTINGS
     else:
         learner_settings = get_algorithm_class(algorithm).SETTINGS

@@ -1,6 +1,5 @@
 """Train in an environment into a run folder: a new run, or one that is resumed bit-exactly."""
 
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
+from poise.toolkit.checkpoint import remove
 from poise.toolkit.errors import EnvironmentFailedError, UserError, printable
 from poise.toolkit.evaluation import Evaluator, make_run_evaluator
 from poise.toolkit.experience import ActorPolicy, EnvBatch, SubprocessEnvBatch, make_env_batch
@@ -101,20 +101,16 @@ class TrainingSession:
 
     @classmethod
     def create(cls, request: TrainRequest) -> Self:
-        """Make the folder of a new run, after the whole request has proved valid.
-
-        Where its config cannot be written, the folder is removed again.
-        """
+        """Make the folder of a new run, after the whole request has proved valid."""
         planned = plan(request)
         config = planned.config
         learner = _make_learner(config, planned.env)
-        seed = config["training"]["seed"]
-        run = Run.create(request.runs_dir, request.name, config["env"], config["algorithm"], seed)
-        with ExitStack() as stack:
-            stack.callback(shutil.rmtree, run.path, ignore_errors=True)
-            lock = stack.enter_context(run.lock())
-            run.write("config.json", config)
-            stack.pop_all()
+        run = Run.create(request.runs_dir, request.name, config)
+        try:
+            lock = run.lock()
+        except OSError:
+            remove(run.path)
+            raise
         session = cls(run, lock, config, planned.env, learner, Progress())
         session.is_new = True
         return session
@@ -257,7 +253,7 @@ class TrainingSession:
 
     def _remove_unused_folder(self) -> None:
         if self.is_new:
-            shutil.rmtree(self.run_folder.path)
+            remove(self.run_folder.path)
 
     def _get_training_env_settings(self) -> Mapping[str, Any]:
         if "translator" not in self.config:

@@ -30,10 +30,10 @@ from poise.toolkit.files import (
     write_json,
 )
 from poise.toolkit.lock import LOCK_FILES, FolderLock
-from poise.toolkit.process import WorkerStatus, run_in_workers
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
 from poise.toolkit.spaces import Array
+from poise.toolkit.workers import WorkerStatus, run_in_workers
 from poise.tools.record.record_run import make_render_env
 
 PLAN_FILE = "plan.json"

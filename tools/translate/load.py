@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from poise.algos.base import group_name
 from poise.algos.online_translator import GROUP_PREFIX
+from poise.algos.registry import limit_to_checkpoints, limit_to_memory
 from poise.algos.translator import Translator, TranslatorSettings
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError, WorkError
@@ -81,22 +82,24 @@ def parse_translator_settings(config: Mapping[str, Any]) -> TranslatorSettings:
 
 def make_translator(config: Mapping[str, Any]) -> Translator:
     """Return an untrained translator for a config."""
-    return Translator(
-        tuple(config["size"]),
-        config["outputs"],
-        parse_translator_settings(config),
-        config["training"]["seed"],
-        config["device"],
-    )
+    with limit_to_memory("settings of the translator"):
+        return Translator(
+            tuple(config["size"]),
+            config["outputs"],
+            parse_translator_settings(config),
+            config["training"]["seed"],
+            config["device"],
+        )
 
 
 def load_translator(run: Run) -> Translator:
     """Return the trained translator of a run; raise a UserError where the run has none."""
-    translator = make_translator(get_translator_config(run))
     is_beside_policy = run.config["algorithm"] != TRANSLATOR
     prefix = GROUP_PREFIX if is_beside_policy else ""
     # The best checkpoint beside a policy is the policy's best, not the translator's.
     checkpoint = "latest" if is_beside_policy else None
+    with limit_to_checkpoints(run):
+        translator = make_translator(get_translator_config(run))
     groups = [group_name(name) for name in translator.networks]
     _, state = run.load_checkpoint(checkpoint, [prefix + group for group in groups])
     translator.load_state_dict({group: state[prefix + group] for group in groups})

@@ -1,6 +1,5 @@
 """Train a translator on a dataset into a run folder, with bit-exact resume."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,18 +85,8 @@ def make_translator_config(data: Dataset, overrides: Mapping[str, Any]) -> dict[
 def create_translator_run(
     runs_dir: Path, name: str | None, data: Dataset, overrides: Mapping[str, Any]
 ) -> Run:
-    """Make the folder of a new run, after all settings have proved valid.
-
-    Where its config cannot be written, the folder is removed again.
-    """
-    config = make_translator_config(data, overrides)
-    run = Run.create(runs_dir, name, config["env"], TRANSLATOR, config["training"]["seed"])
-    try:
-        run.write("config.json", config)
-    except BaseException:
-        shutil.rmtree(run.path, ignore_errors=True)
-        raise
-    return run
+    """Make the folder of a new run, after all settings have proved valid."""
+    return Run.create(runs_dir, name, make_translator_config(data, overrides))
 
 
 def train_translator(
