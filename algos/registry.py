@@ -13,7 +13,7 @@ import gymnasium
 
 from poise.toolkit.checkpoint import load as load_groups
 from poise.toolkit.errors import UserError, unknown_name_error
-from poise.toolkit.process import get_physical_memory
+from poise.toolkit.process import get_physical_memory, keep_freed_memory
 from poise.toolkit.registry import EnvDescription, describe_env
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def build_learner(
     seed: int = 0,
     device: str = "cpu",
 ) -> "Learner":
-    """Return a new learner, and set torch's threads for its training.
+    """Return a new learner, and set torch's threads and memory for its training.
 
     Raises:
         UserError: the algorithm cannot learn in this environment, or a setting is wrong.
@@ -113,6 +113,7 @@ def build_learner(
     algorithm_class = get_algorithm_class(algorithm)
     parsed = algorithm_class.SETTINGS.parse(settings, kind=f"{algorithm} setting")
     torch.set_num_threads(parsed.threads)  # First: orthogonal initialization depends on it.
+    keep_freed_memory()
     with limit_to_memory(f"settings of {algorithm}"):
         return _build_learner(algorithm_class, env, parsed, seed, device)
 

@@ -6,6 +6,7 @@ Exit codes after a signal are 128 + its number, as shells count: 130 for SIGINT 
 SIGTERM, 129 for SIGHUP (the terminal was closed).
 """
 
+import ctypes
 import os
 import shutil
 import signal
@@ -34,6 +35,11 @@ SHUTDOWN_SECONDS = 10.0
 SHOW_CURSOR = b"\x1b[?25h"
 
 # Signals.
+
+
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+"""Parameters of glibc's mallopt, as malloc.h numbers them."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -371,7 +377,7 @@ def is_dead(pid: int) -> bool:
     return False
 
 
-# Cores.
+# Cores and memory.
 
 
 def count_cores() -> int:
@@ -386,6 +392,20 @@ def get_physical_memory() -> int | None:
     if not hasattr(os, "sysconf"):
         return None
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep the memory of freed arrays for the next ones, where it is glibc.
+
+    By default it returns arrays of some hundred kilobytes to the system. The next one of that size
+    then costs a page fault for every 4 KiB: a tenth of the time of an update of SAC.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return  # Another C library.
+    mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # The largest that glibc takes.
+    mallopt(M_TRIM_THRESHOLD, 256 * 2**20)
 
 
 def measure_child_memory() -> int:

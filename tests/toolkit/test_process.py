@@ -1,6 +1,7 @@
 """Signals, and files that must not outlast the process."""
 
 import os
+import platform
 import signal
 from pathlib import Path
 
@@ -210,3 +211,27 @@ with raise_on_signals():
 def test_interrupt_where_python_cannot_raise_ends_the_process():
     ended = python("-c", UNRAISABLE)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+# Memory.
+
+FAULTS = """
+import resource
+import numpy as np
+from poise.toolkit.process import keep_freed_memory
+
+def use_memory():
+    return [np.ones(2**17, np.float32) for _ in range(8)]
+
+keep_freed_memory()
+use_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    use_memory()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_kept_memory_is_used_again_without_page_faults():
+    assert int(python("-c", FAULTS).stdout) < 1000  # There are 102,400 without.

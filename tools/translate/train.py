@@ -13,6 +13,7 @@ from poise.algos.translator import Translator, TranslatorSettings
 from poise.toolkit.dataset import Dataset
 from poise.toolkit.errors import UserError
 from poise.toolkit.loggers import MetricLogger, TrainingLog, open_file_logger
+from poise.toolkit.process import keep_freed_memory
 from poise.toolkit.run import TRANSLATOR, Run, get_versions
 from poise.toolkit.settings import Settings, unknown_setting_error
 from poise.tools.translate.load import get_translator_config, make_translator
@@ -108,6 +109,7 @@ def train_translator(
     training = TranslatorTrainingSettings.parse(config["training"])
     translator = make_translator(config)
     torch.set_num_threads(translator.settings.threads)
+    keep_freed_memory()
     samples = TranslatorSamples(data, translator.settings)
     sequences = samples.get_training_sequences(translator.settings.sequence_length)
     translator.fit_normalization(samples.values[data.split()[0]], samples.sizes)
