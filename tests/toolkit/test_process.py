@@ -234,4 +234,4 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 def test_kept_memory_is_used_again_without_page_faults():
-    assert int(python("-c", FAULTS).stdout) < 1000  # There are 102,400 without.
+    assert int(python("-c", FAULTS).stdout) < 1000  # About 100,000 without.
