@@ -142,14 +142,25 @@ class Ensemble(nn.Module):
     One batched product replaces one product for each member: half the calls for twin critics.
     Weights and biases are initialized as those of nn.Linear. While `is_frozen`, no gradient of them
     is computed.
+
+    With `layer_norm`, the activation's inputs are normalized: f(LayerNorm(h W + b)), with mean 0
+    and standard deviation 1 over the units of a layer (arXiv:1607.06450), without a gain and a
+    shift of their own, which the next layer can represent.
     """
 
     def __init__(
-        self, members: int, sizes: Sequence[int], activation: str, gain: float | None = None
+        self,
+        members: int,
+        sizes: Sequence[int],
+        activation: str,
+        gain: float | None = None,
+        *,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.members = members
         self.is_frozen = False
+        self.layer_norm = layer_norm
         self.activation = ACTIVATIONS[activation]
         self.weights: list[nn.Parameter] = []
         self.biases: list[nn.Parameter] = []
@@ -179,6 +190,12 @@ class Ensemble(nn.Module):
             weights = [weight.detach() for weight in weights]
             biases = [bias.detach() for bias in biases]
         inputs = inputs.expand(members or self.members, *inputs.shape)  # (members, B, I)
+        if self.layer_norm:
+            hidden: Tensor = inputs
+            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+                hidden = _affine(hidden, weight, bias)
+                hidden = self.activation.apply(functional.layer_norm(hidden, hidden.shape[-1:]))
+            return _affine(hidden, weights[-1], biases[-1]).squeeze(-1)
         return _compute(self.activation, inputs, weights, biases).squeeze(-1)
 
 

@@ -35,6 +35,9 @@ class OffPolicySettings(LearnerSettings):
     updates_per_step: float = Field(
         1.0, gt=0, le=100, description="updates for each step of one environment"
     )
+    layer_norm: bool = Field(
+        False, description="normalize the critics' hidden layers (arXiv:2302.02948)"
+    )
     normalize_observations: bool = Field(
         False, description="normalize observations to mean 0 and standard deviation 1"
     )

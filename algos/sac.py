@@ -67,7 +67,9 @@ class SAC(Learner):
             actor_sizes = (actor_encoder.feature_dim, *hidden, head.in_features)
             critic_sizes = (critic_encoder.feature_dim + action_dim, *hidden, 1)
             actor_layers = mlp(actor_sizes, activation, settings.actor_gain)
-            ensemble = Ensemble(2, critic_sizes, activation, settings.critic_gain)
+            ensemble = Ensemble(
+                2, critic_sizes, activation, settings.critic_gain, layer_norm=settings.layer_norm
+            )
         self.critic = TwinCritic(critic_encoder, ensemble)
         self.critic_target = deepcopy(self.critic).requires_grad_(False)
         shares_encoder = actor_encoder is critic_encoder

@@ -66,7 +66,13 @@ class TD3(Learner):
             actor_sizes = (actor_encoder.feature_dim, *hidden, action_dim)
             critic_sizes = (critic_encoder.feature_dim + action_dim, *hidden, 1)
             actor_layers = mlp(actor_sizes, activation, settings.actor_gain)
-            ensemble = Ensemble(num_critics, critic_sizes, activation, settings.critic_gain)
+            ensemble = Ensemble(
+                num_critics,
+                critic_sizes,
+                activation,
+                settings.critic_gain,
+                layer_norm=settings.layer_norm,
+            )
         shares_encoder = actor_encoder is critic_encoder
         self.actor: Actor[Tensor] = Actor(
             actor_encoder, actor_layers, nn.Tanh(), shares_encoder=shares_encoder
