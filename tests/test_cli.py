@@ -628,7 +628,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "run name that is taken": ((*TRAIN, "--run", "mine"), "exists already"),
     "folder of runs that is a file": (
         (*TRAIN, "--runs-dir", "list.yaml"),
-        "list.yaml cannot be a folder",
+        "'list.yaml' is a file",
     ),
     "film that names itself": (("combine", "loop.mp4", "--out", "o.mp4"), "loop.mp4"),
     "resume an unknown run": (("train", "--resume", "mien"), "did you mean 'mine'"),
@@ -1121,7 +1121,7 @@ def test_run_without_a_checkpoint_is_resumed_from_step_0(place):
 
 def test_file_in_place_of_the_runs_folder_is_reported_and_kept(elsewhere):
     Path("runs").write_text("mine", encoding="utf-8")
-    assert_one_line(invoke(*TRAIN), 1, "runs")
+    assert_one_line(invoke(*TRAIN), 2, "'runs' is a file")
     assert Path("runs").read_text(encoding="utf-8") == "mine"
 
 
@@ -1134,20 +1134,20 @@ def test_runs_folder_without_write_permission_is_reported(elsewhere, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "code", "message"),
     [
-        (("--out", "file/film.mp4"), "file"),
-        (("--out", "folder.mp4"), "folder.mp4"),
-        (("--tape", "nowhere/tape"), "nowhere/tape"),
-        (("--tape", "folder.mp4"), "folder.mp4"),
+        (("--out", "file/film.mp4"), 2, "file is a file, not a folder"),
+        (("--out", "folder.mp4"), 2, "folder.mp4 is a folder"),
+        (("--tape", "nowhere/tape"), 1, "nowhere/tape"),
+        (("--tape", "folder.mp4"), 2, "'folder.mp4' is a directory"),
     ],
     ids=["film below a file", "film over a folder", "tape in no folder", "tape over a folder"],
 )
-def test_video_or_tape_that_cannot_be_written_is_reported(place, words, message):
+def test_video_or_tape_that_cannot_be_written_is_reported(place, words, code, message):
     Path("file").write_text("mine", encoding="utf-8")
     Path("folder.mp4").mkdir()
     before = snapshot(place / "runs")
-    assert_one_line(invoke("record", "mine", "--size", "64", *words), 1, message)
+    assert_one_line(invoke("record", "mine", "--size", "64", *words), code, message)
     after = snapshot(place / "runs")
     assert [name for name, content in before.items() if after.get(name) != content] == []
 

@@ -71,7 +71,7 @@ rest = resume_training(part.run, {})
 a, b = (outcome.run.find_checkpoint("latest") for outcome in (whole, rest))
 files = sorted(path.relative_to(a) for path in a.rglob("*") if path.is_file())
 differ = {path.as_posix() for path in files if (a / path).read_bytes() != (b / path).read_bytes()}
-print(f"stopped at {STOP} of {STEPS}; of {len(files)} files differ: {differ}")
+print(f"stopped at {STOP} of {STEPS}; of {len(files)} files these differ: {sorted(differ)}")
 assert differ == {
     "manifest.json",
     "progress/values.json",

@@ -41,6 +41,7 @@ QUICK, OUT, SCALE = (
     np.array([1, 1, 10, 2], np.float32),
 )
 OUT.mkdir(exist_ok=True)
+torch.set_num_threads(1)
 SEEDS, STEPS, MANY, EPS = (1, 14_000, 150, 0.2) if QUICK else (4, 20_000, 400, 0.2)
 KINDS = ("reward-to-go", "5 epochs, log pi", "5 epochs, ratio", "5 epochs, clipped: PPO")
 beginner = partial(PPO, box_space(Cartpole.OBSERVATION), box_space(Cartpole.ACTION))

@@ -42,6 +42,7 @@ QUICK, OUT, ID, GAMMA = (
     0.98,
 )
 OUT.mkdir(exist_ok=True)
+torch.set_num_threads(1)
 SEEDS, STEPS, LIVES, TRIED = (1, 2000, 4, (0, 3, 4)) if QUICK else (2, 3000, 8, (0, 1, 2, 3, 4))
 SAME = {
     "gamma": GAMMA,

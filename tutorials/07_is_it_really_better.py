@@ -198,11 +198,11 @@ two.plot(
     label=("false claims, by eye", "by interval", "true claims, by interval"),
 )
 two.axhline(0.05, color="grey", linestyle=":")
-two.set(title="How often one claims", xlabel="seeds", ylim=(0, 1))
+two.set(title="How often one claims", xlabel="seeds", xticks=SEEDS, ylim=(0, 1))
 three.plot(SEEDS, best, ".-", label="best seed of A")
 three.axhline(looks.max(-1).mean(), color="C1", label="best of ten looks at each policy of A")
 three.axhline(a.mean(), color="grey", linestyle=":", label="mean of A")
-three.set(title="Two ways to fool oneself", xlabel="seeds", ylabel="return")
+three.set(title="Two ways to fool oneself", xlabel="seeds", xticks=SEEDS, ylabel="return")
 for place, (pool, (middle, bottom, top, _)) in enumerate(zip((a, b), said.values(), strict=True)):
     four.plot(np.full(POOL, place), pool, ".")
     four.errorbar(place + 0.2, middle, [[middle - bottom], [top - middle]], fmt="ko", capsize=5)
@@ -214,7 +214,7 @@ four.set(
     xlim=(-0.5, 1.5),
     ylabel="return",
 )
-two.legend(), three.legend(loc="center right"), four.legend(loc="center left")
+two.legend(), three.legend(loc="center right"), four.legend(loc="upper left")
 figure.savefig(OUT / "07_is_it_really_better.png")
 
 

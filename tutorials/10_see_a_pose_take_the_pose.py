@@ -106,8 +106,8 @@ def taken(targets: Array) -> Array:
 by_truth, by_eye = taken(truths), taken(read)
 guessed = taken(np.broadcast_to(poses.mean(0), truths.shape))
 print(
-    f"poses taken: {by_truth.mean():.0%} told the truth, {by_eye.mean():.0%} by pictures,"
-    f" {guessed.mean():.0%} told the mean"
+    f"poses taken: {by_truth.mean():.0%} given the truth, {by_eye.mean():.0%} by pictures,"
+    f" {guessed.mean():.0%} given the mean"
 )
 assert (
     by_truth.mean() > 0.5
@@ -156,7 +156,7 @@ print(
 assert gaps[0.07] < gaps[0.0]
 
 left, right = (figure := Figure(figsize=(12, 5), layout="constrained")).subplots(1, 2)
-left.plot(1000 * np.array(errors), counts, ".-", label="told the truth and an error")
+left.plot(1000 * np.array(errors), counts, ".-", label="given the truth and an error")
 left.plot(1000 * rms, by_eye.mean(), "rx", label="by pictures")
 left.set(
     title="How good must an eye be?", xlabel="its error (mm)", ylabel="poses taken", ylim=(0, 1.02)

@@ -137,4 +137,6 @@ def test_report_names_what_fails_without_the_folders_in_it(person, monkeypatch):
         raise OSError(f"cannot write {person / 'a.mp4'} of quagga on zebra-9, {Path.cwd()}")
 
     monkeypatch.setattr("poise.tools.doctor._write_and_read_video", fail)
-    assert "fails: videos: OSError: cannot write <" in report_of(person, code=1)
+    assert "fails: videos: OSError: cannot write a.mp4 of <user> on <host>, ." in report_of(
+        person, code=1
+    )

@@ -72,6 +72,15 @@ def test_every_lesson_uses_public_names_only(lesson: Path) -> None:
         assert not name.startswith("_") or name == "_replace", f"{lesson.name} uses {name}"
 
 
+def test_every_lesson_that_computes_with_torch_sets_its_threads(lesson: Path) -> None:
+    """Rounding depends on the number of threads; on a busy machine, two wait for each other."""
+    nodes = list(ast.walk(ast.parse(lesson.read_text(encoding="utf-8"))))
+    imports = [node for node in nodes if isinstance(node, ast.Import)]
+    modules = {alias.name for node in imports for alias in node.names}
+    calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    assert "torch" not in modules or "torch.set_num_threads" in calls
+
+
 def test_exercises_of_every_lesson_accept_an_answer_and_refuse_a_wrong_one(lesson: Path) -> None:
     tree = ast.parse(lesson.read_text(encoding="utf-8"))
     checks = [

@@ -473,7 +473,7 @@ def test_interrupt_saves_the_runs_and_the_same_command_resumes(stand_in, monkeyp
 
 def test_unwritable_folder_fails_in_one_line(stand_in):
     Path("benchmarks").write_text("mine", encoding="utf-8")
-    assert_one_line(invoke("benchmark", write_suite()), 1, "benchmarks")
+    assert_one_line(invoke("benchmark", write_suite()), 2, "benchmarks is no folder")
 
 
 def test_results_write_error_stops_the_processes(stand_in, monkeypatch):

@@ -199,9 +199,11 @@ def test_invalid_arguments_fail_in_one_line(elsewhere):
         invoke("plot", "mine.csv", "--out", "mine.txt"), 2, "a plot is a .png, .svg or .pdf file"
     )
     assert_one_line(invoke("plot", "mine.csv", "mine.csv"), 2, "plot it by itself")
-    assert_one_line(invoke("plot", "mine.csv", "--out", "mine.csv/mine.png"), 1, "mine.csv")
+    assert_one_line(
+        invoke("plot", "mine.csv", "--out", "mine.csv/mine.png"), 2, "mine.csv is a file"
+    )
     Path("folder.png").mkdir()
-    assert_one_line(invoke("plot", "mine.csv", "--out", "folder.png"), 1, "folder.png")
+    assert_one_line(invoke("plot", "mine.csv", "--out", "folder.png"), 2, "'folder.png' is a directory")
     result = invoke("plot", "mine.csv", "--by", "luck")
     assert result.exit_code == 2 and "luck" in result.stderr
     result = invoke("plot", "mine.csv", "--measure", "succes")

@@ -432,7 +432,7 @@ def test_env_without_rendering_and_margins_has_a_page(elsewhere):
             "runs of different environments cannot share a report",
         ),
         (("mine", "--out", "page.htm"), "a report is an .html page"),
-        (("mine", "--out", "folder.html"), "a report is an .html page"),
+        (("mine", "--out", "folder.html"), "'folder.html' is a directory"),
         (("mime", "--out", "page.html"), "did you mean 'mine'"),
         (("empty", "--out", "page.html"), "has no checkpoint yet"),
     ],
