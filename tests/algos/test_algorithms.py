@@ -172,6 +172,38 @@ def test_gradients_by_hand_are_those_of_finite_differences(activation, network):
             assert gradient.reshape(-1)[index].item() == pytest.approx(difference, abs=1e-5)
 
 
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_layer_norm_normalizes_what_the_activation_is_given(activation):
+    torch.manual_seed(0)
+    ensemble = Ensemble(2, (5, 16, 8, 1), activation, layer_norm=True)
+    inputs = rows(0, 7, 5).requires_grad_()
+    function = {"relu": torch.relu, "silu": functional.silu}[activation]
+    for member, outputs in enumerate(ensemble(inputs)):
+        hidden = inputs
+        for weight, bias in zip(ensemble.weights[:-1], ensemble.biases[:-1], strict=True):
+            u = hidden @ weight[member] + bias[member]
+            mean = u.mean(-1, keepdim=True)
+            std = (u.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+            hidden = function((u - mean) / std)
+        expected = (hidden @ ensemble.weights[-1][member] + ensemble.biases[-1][member]).squeeze(-1)
+        torch.testing.assert_close(outputs, expected, rtol=1e-4, atol=1e-5)
+    frozen = copy.deepcopy(ensemble)
+    frozen.is_frozen = True
+    (ours,) = torch.autograd.grad(ensemble(inputs).sum(), inputs)
+    (theirs,) = torch.autograd.grad(frozen(inputs).sum(), inputs)
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["sac", "td3"])
+def test_layer_norm_is_for_critic_and_target_alike(name):
+    kind = algos.get_algorithm_class(name)
+    for layer_norm in (False, True):
+        settings = kind.SETTINGS(**SMALL, layer_norm=layer_norm)
+        learner = kind(Box(-1.0, 1.0, (3,)), Box(-1.0, 1.0, (2,)), settings, seed=0)
+        assert learner.critic.ensemble.layer_norm is layer_norm
+        assert learner.critic_target.ensemble.layer_norm is layer_norm
+
+
 def test_each_member_begins_as_a_linear_layer_does_and_not_as_its_twin():
     torch.manual_seed(0)
     first = Ensemble(2, (100, 50, 1), "relu").weights[0]

@@ -363,6 +363,21 @@ def test_gaussian_samples_are_differentiable_in_mean_and_std():
     torch.testing.assert_close(log_std.grad, (a - mean).detach())
 
 
+def test_gradients_by_hand_are_those_of_finite_differences():
+    torch.manual_seed(0)
+    mean = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    a = torch.randn(5, 4, 3, dtype=torch.float64, requires_grad=True)
+    for log_std_shape in [(3,), (4, 3)]:
+        log_std = torch.randn(log_std_shape, dtype=torch.float64, requires_grad=True)
+        torch.autograd.gradcheck(
+            lambda a, mean, log_std: Gaussian(mean, log_std).log_prob(a), (a, mean, log_std)
+        )
+        torch.autograd.gradcheck(
+            lambda mean, log_std: SquashedGaussian(mean, log_std).sample(generator(0)),
+            (mean, log_std),
+        )
+
+
 def test_known_values():
     nought = torch.zeros(1, 1)
     assert Gaussian(nought, nought).log_prob(nought).item() == pytest.approx(
