@@ -203,7 +203,9 @@ def test_invalid_arguments_fail_in_one_line(elsewhere):
         invoke("plot", "mine.csv", "--out", "mine.csv/mine.png"), 2, "mine.csv is a file"
     )
     Path("folder.png").mkdir()
-    assert_one_line(invoke("plot", "mine.csv", "--out", "folder.png"), 2, "'folder.png' is a directory")
+    assert_one_line(
+        invoke("plot", "mine.csv", "--out", "folder.png"), 2, "'folder.png' is a directory"
+    )
     result = invoke("plot", "mine.csv", "--by", "luck")
     assert result.exit_code == 2 and "luck" in result.stderr
     result = invoke("plot", "mine.csv", "--measure", "succes")
