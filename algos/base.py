@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from poise.algos.optim import Adam, to_tensor
+from poise.algos.optim import Adam, scheduled_lr, to_tensor
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import Transition
 from poise.toolkit.settings import Settings
@@ -124,6 +124,18 @@ def fork_torch_rng(seed: int) -> Iterator[None]:
 class LearnerSettings(Settings):
     """Settings that all algorithms share."""
 
+    learning_rate: float = Field(3e-4, gt=0, le=1, description="initial step size of all networks")
+    schedule: str = Field(
+        "constant",
+        pattern="^(constant|linear|exponential)$",
+        description="constant, linear or exponential",
+    )
+    schedule_steps: int = Field(
+        1_000_000, ge=1, description="steps that a linear or exponential schedule takes"
+    )
+    final_lr_fraction: float = Field(
+        0.1, gt=0, le=1, description="final learning rate, as a fraction of the initial one"
+    )
     gamma: float = Field(0.99, ge=0, lt=1, description="discount factor of future rewards")
     hidden_sizes: tuple[LayerSize, ...] = Field(
         (256, 256), min_length=1, description="units of each hidden layer"
@@ -238,6 +250,17 @@ class Learner(ABC):
                 f"{cls.name()} needs actions in a flat {supported}, "
                 f"this environment takes {action_space}{advice}"
             )
+
+    def schedule_learning_rate(self, steps: int) -> float:
+        """Set the learning rate of all optimizers to that after `steps` steps, and return it."""
+        cfg = self.settings
+        progress = steps / cfg.schedule_steps
+        learning_rate = scheduled_lr(
+            cfg.learning_rate, cfg.schedule, progress, cfg.final_lr_fraction
+        )
+        for optimizer in self.optimizers.values():
+            optimizer.learning_rate = learning_rate
+        return learning_rate
 
     def to_device(self) -> None:
         """Move all networks to the device."""

@@ -25,7 +25,6 @@ class OffPolicySettings(LearnerSettings):
     The defaults are those of the authors' later code, but for `learning_starts`.
     """
 
-    learning_rate: float = Field(3e-4, gt=0, le=1, description="step size of all networks")
     tau: float = Field(0.005, gt=0, le=1, description="step of the target networks, per update")
     batch_size: int = Field(256, ge=1, le=65536, description="transitions in a minibatch")
     buffer_size: int = Field(1_000_000, ge=1, description="transitions that the buffer holds")

@@ -44,7 +44,7 @@ from poise.algos.distributions import Distribution, make_head
 from poise.algos.encoders import make_encoders
 from poise.algos.networks import mlp
 from poise.algos.normalization import RewardNormalizer, make_normalizer
-from poise.algos.optim import Adam, gradient_step, scheduled_lr, to_tensor
+from poise.algos.optim import Adam, gradient_step, to_tensor
 from poise.toolkit.errors import UserError
 from poise.toolkit.experience import Transition
 from poise.toolkit.spaces import Array
@@ -84,18 +84,6 @@ class PPOSettings(LearnerSettings):
     max_grad_norm: float = Field(0.5, gt=0, description="gradient-norm clipping threshold")
     target_kl: float | None = Field(
         None, gt=0, description="KL divergence from pi_old that ends the epochs; empty: none"
-    )
-    learning_rate: float = Field(3e-4, gt=0, le=1, description="initial step size")
-    schedule: str = Field(
-        "constant",
-        pattern="^(constant|linear|exponential)$",
-        description="constant, linear or exponential",
-    )
-    schedule_steps: int = Field(
-        1_000_000, ge=1, description="steps that a linear or exponential schedule takes"
-    )
-    final_lr_fraction: float = Field(
-        0.1, gt=0, le=1, description="final learning rate, as a fraction of the initial one"
     )
     normalize_observations: bool = Field(
         True, description="normalize observations to mean 0 and standard deviation 1"
@@ -333,10 +321,7 @@ class PPO(Learner):
             return {}
         cfg = self.settings
         optimizer = self.optimizers["all"]
-        progress = self.buffer.steps / cfg.schedule_steps
-        optimizer.learning_rate = scheduled_lr(
-            cfg.learning_rate, cfg.schedule, progress, cfg.final_lr_fraction
-        )
+        learning_rate = self.schedule_learning_rate(self.buffer.steps)
 
         observation, *columns = self.buffer.drain(self.device)
         is_first = self.net.normalizer.is_empty
@@ -350,7 +335,7 @@ class PPO(Learner):
                 approx_kl = self.diagnostics(rollout)["losses/approx_kl"]
                 if approx_kl > cfg.target_kl:
                     break
-        metrics = {**self.diagnostics(rollout), "charts/learning_rate": optimizer.learning_rate}
+        metrics = {**self.diagnostics(rollout), "charts/learning_rate": learning_rate}
 
         # Update the observation statistics last: log pi_old must use the statistics used while
         # acting. Only in the first rollout it does not: that one was acted without statistics, and

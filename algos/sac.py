@@ -121,6 +121,7 @@ class SAC(Learner):
     def update(self) -> dict[str, float]:
         """Make the updates that are due; each metric is of the last update that computed it."""
         metrics: dict[str, float] = {}
+        self.schedule_learning_rate(self.replay.steps)
         for batch in self.replay.pending_batches():
             metrics |= self.train_on_batch(batch)
         return metrics

@@ -25,6 +25,7 @@ from learners import (
 )
 from sample_envs import make
 from torch import distributions, nn
+from torch.nn import functional
 
 from poise import algos
 from poise.algos.base import Learner
@@ -32,7 +33,7 @@ from poise.algos.distributions import SquashedGaussian
 from poise.algos.networks import Ensemble, mlp
 from poise.algos.normalization import Normalizer
 from poise.algos.off_policy import Batch, ReplayBuffer
-from poise.algos.optim import Adam, gradient_step, soft_update
+from poise.algos.optim import Adam, gradient_step, scheduled_lr, soft_update
 from poise.algos.sac import SAC, SACSettings
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.experience import Transition
@@ -202,6 +203,22 @@ def test_layer_norm_is_for_critic_and_target_alike(name):
         learner = kind(Box(-1.0, 1.0, (3,)), Box(-1.0, 1.0, (2,)), settings, seed=0)
         assert learner.critic.ensemble.layer_norm is layer_norm
         assert learner.critic_target.ensemble.layer_norm is layer_norm
+
+
+@pytest.mark.parametrize("name", ["sac", "td3"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "exponential"])
+def test_learning_rate_of_all_networks_follows_the_schedule(name, schedule):
+    kind = algos.get_algorithm_class(name)
+    settings = kind.SETTINGS(
+        **SMALL, learning_rate=0.01, schedule=schedule, schedule_steps=40, final_lr_fraction=0.5
+    )
+    learner = kind(Box(-1.0, 1.0, (3,)), Box(-1.0, 1.0, (2,)), settings, seed=0)
+    for steps in range(8, 80, 8):
+        learner.observe(transition_of(8))
+        learner.update()
+        expected = scheduled_lr(0.01, schedule, steps / 40, 0.5)
+        rates = {optimizer.learning_rate for optimizer in learner.optimizers.values()}
+        assert rates == {expected}
 
 
 def test_each_member_begins_as_a_linear_layer_does_and_not_as_its_twin():
