@@ -5,7 +5,6 @@ They are stable-baselines3 and its sister sbx, which computes with JAX. Both are
 and starts threads of its own.
 """
 
-import importlib
 import importlib.util
 import inspect
 import os
@@ -50,13 +49,6 @@ PEERS = {
 
 RESERVED_ARGUMENTS = {"self", "policy", "env", "seed", "device", "_init_setup_model"}
 """Arguments of a peer's algorithm that are no settings."""
-
-
-ACTIVATIONS = {
-    "sb3": {"relu": "torch.nn:ReLU", "tanh": "torch.nn:Tanh"},
-    "sbx": {"relu": "flax.linen:relu", "tanh": "flax.linen:tanh"},
-}
-"""What `policy_kwargs: {activation_fn: NAME}` stands for in each library."""
 
 
 class PeerProcess:
@@ -161,15 +153,14 @@ def make_peer(config: Mapping[str, Any]) -> Any:
     """
     name = config["algorithm"]
     library = _get_library(name)
-    if library == "sbx":
-        os.environ["JAX_PLATFORMS"] = "cpu"  # It would take a GPU whatever `device` says.
     try:
-        peer_class = getattr(importlib.import_module(LIBRARIES[library]), PEERS[name].upper())
+        module, activations = _import_library(library)
         from stable_baselines3.common.monitor import Monitor
         from stable_baselines3.common.noise import NormalActionNoise
         from stable_baselines3.common.vec_env import DummyVecEnv
     except ImportError as error:
         raise UserError(f"{name}: {PACKAGES[library]} cannot be used: {printable(error)}") from None
+    peer_class = getattr(module, PEERS[name].upper())
     training = config["training"]
     settings = dict(config["settings"])
     arguments = inspect.signature(peer_class.__init__).parameters.keys() - RESERVED_ARGUMENTS
@@ -184,7 +175,7 @@ def make_peer(config: Mapping[str, Any]) -> Any:
             std = mean + float(settings["action_noise"])
             settings["action_noise"] = NormalActionNoise(mean, std)
         if settings.get("policy_kwargs"):
-            settings["policy_kwargs"] = _import_activation(library, settings["policy_kwargs"])
+            settings["policy_kwargs"] = _replace_activation(settings["policy_kwargs"], activations)
         return peer_class("MlpPolicy", envs, seed=training["seed"], device="cpu", **settings)
     except (TypeError, ValueError, AssertionError, AttributeError) as error:
         raise UserError(f"{name} cannot be made: {' '.join(str(error).split())}") from None
@@ -194,15 +185,30 @@ def _get_library(name: str) -> str:
     return name.partition("-")[0]
 
 
-def _import_activation(library: str, policy_settings: Mapping[str, Any]) -> dict[str, Any]:
+def _import_library(library: str) -> tuple[Any, dict[str, Any]]:
+    """Return the module of a library, and what it takes for the names of activations."""
+    if library == "sbx":
+        os.environ["JAX_PLATFORMS"] = "cpu"  # It would take a GPU whatever `device` says.
+        import sbx
+        from flax import linen
+
+        return sbx, {"relu": linen.relu, "tanh": linen.tanh}
+    import stable_baselines3
+    from torch import nn
+
+    return stable_baselines3, {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def _replace_activation(
+    policy_settings: Mapping[str, Any], activations: Mapping[str, Any]
+) -> dict[str, Any]:
     """Replace the name of an activation, which a config can hold, by what the library takes."""
     if "activation_fn" not in policy_settings:
         return dict(policy_settings)
     activation = policy_settings["activation_fn"]
-    if activation not in ACTIVATIONS[library]:
-        raise unknown_name_error("activation_fn", activation, ACTIVATIONS[library])
-    module, _, attribute = ACTIVATIONS[library][activation].partition(":")
-    return {**policy_settings, "activation_fn": getattr(importlib.import_module(module), attribute)}
+    if activation not in activations:
+        raise unknown_name_error("activation_fn", activation, activations)
+    return {**policy_settings, "activation_fn": activations[activation]}
 
 
 def train_peer(folder: Path, config: Mapping[str, Any]) -> None:

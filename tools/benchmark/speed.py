@@ -16,9 +16,7 @@ import torch
 
 from poise import algos
 from poise.algos.sac import SAC
-from poise.toolkit.errors import UserError
 from poise.toolkit.experience import ActorPolicy, EnvBatch, collect, make_env_batch
-from poise.toolkit.process import count_cores
 from poise.toolkit.trainer import Progress, TrainSettings, train
 from poise.tools.benchmark.jobs import THREAD_VARIABLES
 from poise.tools.benchmark.peers import LIBRARIES, PeerProcess, make_peer
@@ -167,44 +165,22 @@ def compare_speeds(test: SpeedTest, rounds: int) -> dict[str, list[float]]:
 
 
 @contextmanager
-def limit_resources(cores: int | None, threads: int | None) -> Iterator[None]:
-    """Give processes that are started in the block so many cores and threads; None: no limit.
+def limit_threads(threads: int | None) -> Iterator[None]:
+    """Give processes that are started in the block so many threads; None: no limit.
 
-    They inherit both. A library counts cores and reads variables when it is loaded; then it would
-    be too late to set them in its process.
-
-    Raises:
-        UserError: there are fewer cores, or the system pins no process to cores.
+    They inherit the variables. A library reads them when it is loaded; then it would be too late
+    to set them in its process.
     """
     variables = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    with _pinned_to(cores):
-        if threads is not None:
-            os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-        try:
-            yield
-        finally:
-            for name, value in variables.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
-
-
-@contextmanager
-def _pinned_to(number: int | None) -> Iterator[None]:
-    """Pin this process to its first `number` cores within the block."""
-    if number is None:
-        yield
-        return
-    if not hasattr(os, "sched_setaffinity"):
-        raise UserError("this system pins no process to cores: leave out --cores")
-    if number > count_cores():
-        raise UserError(f"--cores {number}: this process may use {count_cores()}")
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(cores)[:number])
+    if threads is not None:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        for name, value in variables.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def measure_library(library: str, test: SpeedTest) -> float:

@@ -1,29 +1,26 @@
 """Speed of learning: equal settings, and fresh processes with their cores and threads."""
 
+import importlib
 import os
 import warnings
+from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from commands import assert_one_line, said
-from peer_settings import list_peer_settings
 
 from poise import algos
-from poise.toolkit.errors import UserError
-from poise.toolkit.process import count_cores
 from poise.tools.benchmark import speed
 from poise.tools.benchmark.__main__ import main
 from poise.tools.benchmark.jobs import THREAD_VARIABLES
 from poise.tools.benchmark.peers import PeerProcess
-from poise.tools.benchmark.speed import SpeedTest, limit_resources, measure_library
+from poise.tools.benchmark.speed import SpeedTest, limit_threads, measure_library
 
 ALGORITHMS = ("sac", "td3", "ppo")
 needs_sbx = pytest.mark.skipif(find_spec("sbx") is None, reason="needs sbx-rl")
-can_pin = pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity"), reason="this system pins no process to cores"
-)
 
 
 def measure(*words: str) -> Result:
@@ -32,6 +29,13 @@ def measure(*words: str) -> Result:
 
 
 # Equal settings.
+
+
+@pytest.fixture
+def list_peer_settings(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, SpeedTest], Any]:
+    """The function of peer_settings.py, which processes that are started find as well."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    return importlib.import_module("peer_settings").list_peer_settings
 
 
 def list_poise_settings(test: SpeedTest) -> dict[str, Any]:
@@ -47,14 +51,14 @@ def assert_equal_settings(theirs: dict[str, Any], test: SpeedTest) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_equal_settings_reach_poise_and_stable_baselines3(algorithm):
+def test_equal_settings_reach_poise_and_stable_baselines3(algorithm, list_peer_settings):
     pytest.importorskip("stable_baselines3")
     test = SpeedTest(algorithm, "Pendulum-v1", 300, batch_size=32, epochs=3)
     assert_equal_settings(list_peer_settings("sb3", test), test)
 
 
 @needs_sbx
-def test_equal_settings_reach_poise_and_sbx():
+def test_equal_settings_reach_poise_and_sbx(list_peer_settings):
     tests = [SpeedTest(name, "Pendulum-v1", 300, batch_size=32, epochs=3) for name in ALGORITHMS]
     with PeerProcess("a test") as process:
         for test in tests:
@@ -114,7 +118,7 @@ class StandIn:
     def call(self, function: Any, *arguments: Any) -> float:
         """Keep the call."""
         variables = tuple(os.environ.get(name) for name in THREAD_VARIABLES)
-        self.calls.append((function, *arguments, count_cores(), variables))
+        self.calls.append((function, *arguments, variables))
         return float(len(self.calls))
 
 
@@ -146,44 +150,30 @@ def test_table_shows_all_speeds_and_the_ratios_of_the_rounds(stand_in):
     assert " ".join(row.split()) == f"cartpole 2 4 4 {' '.join(ratios)}"
 
 
-def test_without_options_no_core_is_pinned_and_no_thread_variable_is_set(stand_in):
+def test_without_options_no_thread_variable_is_set(stand_in):
     said(measure("speed", "cartpole", "--rounds", "1"))
-    assert {call[3:] for call in stand_in.calls} == {(count_cores(), (None,) * 4)}
+    assert {call[-1] for call in stand_in.calls} == {(None,) * 4}
 
 
-@can_pin
-def test_cores_and_threads_reach_every_process_and_end_with_the_measurement(stand_in):
-    before = os.sched_getaffinity(0)
-    output = said(measure("speed", "cartpole", "--rounds", "1", "--cores", "1", "--threads", "3"))
-    assert "cores: 1, threads: 3" in output
-    assert {call[3:] for call in stand_in.calls} == {(1, ("3",) * 4)}
+def test_threads_reach_every_process_and_end_with_the_measurement(stand_in):
+    output = said(measure("speed", "cartpole", "--rounds", "1", "--threads", "3"))
+    assert "threads: 3" in output
+    assert {call[-1] for call in stand_in.calls} == {("3",) * 4}
     assert {call[2].threads for call in stand_in.calls} == {3}
-    assert os.sched_getaffinity(0) == before
     assert not set(THREAD_VARIABLES) & set(os.environ)
 
 
-@can_pin
-def test_real_process_inherits_cores_and_threads():
-    with limit_resources(1, 3), PeerProcess("a test") as process:
-        assert process.call(count_cores) == 1
+def test_real_process_inherits_threads():
+    with limit_threads(3), PeerProcess("a test") as process:
         assert process.call(os.getenv, "OMP_NUM_THREADS") == "3"
 
 
 def test_thread_variables_of_the_shell_stay_and_are_named(stand_in, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert "OMP_NUM_THREADS=7" in said(measure("speed", "cartpole", "--rounds", "1"))
-    with limit_resources(None, 2):
+    with limit_threads(2):
         assert os.environ["OMP_NUM_THREADS"] == "2"
     assert os.environ["OMP_NUM_THREADS"] == "7"
-
-
-def test_missing_cores_are_an_error_of_the_user(stand_in, monkeypatch):
-    if hasattr(os, "sched_setaffinity"):
-        assert_one_line(measure("speed", "cartpole", "--cores", "9999"), 2, "--cores 9999")
-    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
-    with pytest.raises(UserError, match="leave out --cores"), limit_resources(1, None):
-        pass
-    assert stand_in.calls == []
 
 
 def test_unknown_names_fail_in_one_line():
