@@ -209,6 +209,7 @@ def test_measured_library_trains_all_steps(library, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_all_libraries_are_measured(algorithm, capfd):
-    output = said(measure("speed", "Pendulum-v1", "--algo", algorithm, "--steps", "100"))
+    options = ("--algo", algorithm, "--steps", "100", "--rounds", "1")
+    output = said(measure("speed", "Pendulum-v1", *options))
     assert "pendulum" in output
     assert capfd.readouterr() == ("", "")
