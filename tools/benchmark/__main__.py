@@ -13,7 +13,7 @@ import click
 
 from poise.toolkit.console import Console, make_table
 from poise.toolkit.errors import UserError, WorkError, printable, remove_control_characters
-from poise.toolkit.process import count_cores
+from poise.toolkit.process import count_cores, limit_cores
 from poise.toolkit.registry import registered_ids, resolve_env_id, short_name
 from poise.toolkit.settings import parse_assignments
 from poise.tools.benchmark import solve_time, speed, timing
@@ -175,6 +175,11 @@ def films(envs: tuple[str, ...], size: int) -> None:
     "--rounds", type=click.IntRange(min=1), default=ROUNDS, show_default=True, help="Rounds."
 )
 @click.option(
+    "--cores",
+    type=click.IntRange(min=1),
+    help="Pin each library to so many cores.  [default: no pinning]",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1),
     help="Threads of each library.  [default: as many as it takes by itself]",
@@ -186,6 +191,7 @@ def compare_speeds(
     batch: int,
     epochs: int,
     rounds: int,
+    cores: int | None,
     threads: int | None,
 ) -> None:
     """Time training with Poise, stable-baselines3 and sbx at equal settings.
@@ -200,7 +206,7 @@ def compare_speeds(
     rows = []
     for env_id in _resolve_env_ids(envs):
         test = speed.SpeedTest(algo, env_id, steps, batch, epochs, threads)
-        with speed.limit_threads(threads):
+        with limit_cores(cores), speed.limit_threads(threads):
             speeds = speed.compare_speeds(test, rounds)
         medians = [f"{median(values):,.0f}" for values in speeds.values()]
         ratios = [
@@ -212,7 +218,7 @@ def compare_speeds(
     columns = ["env", "Poise", *(PACKAGES[library] for library in LIBRARIES)]
     for library in LIBRARIES:
         columns += [f"Poise / {library}", "min to max"]
-    _print_table(f"{algo}: steps per second, {_describe_resources(threads)}", columns, rows)
+    _print_table(f"{algo}: steps per second, {_describe_resources(cores, threads)}", columns, rows)
 
 
 def _divide(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -220,9 +226,9 @@ def _divide(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(ours, theirs, strict=True)]
 
 
-def _describe_resources(threads: int | None) -> str:
+def _describe_resources(cores: int | None, threads: int | None) -> str:
     """Describe the cores and threads of a measurement, variables of the user's shell included."""
-    words = [f"cores: {count_cores()}", f"threads: {threads or 'as each library takes'}"]
+    words = [f"cores: {cores or count_cores()}", f"threads: {threads or 'as each library takes'}"]
     if threads is None:
         words += [f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ]
     return ", ".join(words)

@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from commands import assert_one_line, said
 
 from poise import algos
+from poise.toolkit.errors import UserError
+from poise.toolkit.process import count_cores, limit_cores
 from poise.tools.benchmark import speed
 from poise.tools.benchmark.__main__ import main
 from poise.tools.benchmark.jobs import THREAD_VARIABLES
@@ -21,6 +23,9 @@ from poise.tools.benchmark.speed import SpeedTest, limit_threads, measure_librar
 
 ALGORITHMS = ("sac", "td3", "ppo")
 needs_sbx = pytest.mark.skipif(find_spec("sbx") is None, reason="needs sbx-rl")
+can_pin = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system pins no process to cores"
+)
 
 
 def measure(*words: str) -> Result:
@@ -166,6 +171,32 @@ def test_threads_reach_every_process_and_end_with_the_measurement(stand_in):
 def test_real_process_inherits_threads():
     with limit_threads(3), PeerProcess("a test") as process:
         assert process.call(os.getenv, "OMP_NUM_THREADS") == "3"
+
+
+@can_pin
+def test_cores_reach_every_process_and_end_with_the_measurement(stand_in, monkeypatch):
+    before = os.sched_getaffinity(0)
+    counts = []
+    monkeypatch.setattr(stand_in, "call", lambda *_: float(counts.append(count_cores()) or 1))
+    output = said(measure("speed", "cartpole", "--rounds", "1", "--cores", "1"))
+    assert "cores: 1," in output
+    assert counts == [1, 1, 1]
+    assert os.sched_getaffinity(0) == before
+
+
+@can_pin
+def test_real_process_inherits_cores():
+    with limit_cores(1), PeerProcess("a test") as process:
+        assert process.call(count_cores) == 1
+
+
+def test_missing_cores_are_an_error_of_the_user(stand_in, monkeypatch):
+    if hasattr(os, "sched_setaffinity"):
+        assert_one_line(measure("speed", "cartpole", "--cores", "9999"), 2, "--cores 9999")
+    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
+    with pytest.raises(UserError, match="leave out --cores"), limit_cores(1):
+        pass
+    assert stand_in.calls == []
 
 
 def test_thread_variables_of_the_shell_stay_and_are_named(stand_in, monkeypatch):
