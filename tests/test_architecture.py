@@ -132,7 +132,7 @@ def test_file_imports_only_declared_packages(path):
         for line in (wanted + extras).splitlines()
         if line.strip()
     }
-    module = {"pygame-ce": "pygame", "pyyaml": "yaml", "pillow": "PIL"}
+    module = {"pygame-ce": "pygame", "pyyaml": "yaml", "pillow": "PIL", "sbx-rl": "sbx"}
     known = {module.get(name, name.replace("-", "_")) for name in listed} | {
         "pybullet_data",
         "pybullet_utils",

@@ -387,6 +387,30 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def limit_cores(number: int | None) -> Iterator[None]:
+    """Pin this process to its first `number` cores within the block; None: pin nothing.
+
+    Processes that are started in the block inherit it.
+
+    Raises:
+        UserError: there are fewer cores, or the system pins no process to cores.
+    """
+    if number is None:
+        yield
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise UserError("this system pins no process to cores: leave out --cores")
+    if number > count_cores():
+        raise UserError(f"--cores {number}: this process may use {count_cores()}")
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cores)[:number])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def get_physical_memory() -> int | None:
     """Return the memory of this computer (bytes), None where the system does not name it."""
     if not hasattr(os, "sysconf"):

@@ -4,6 +4,7 @@ Each command prints a table that compares Poise with a reference measured in the
 absolute times depend on the machine. `poise benchmark` is another command: it trains suites.
 """
 
+import os
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
@@ -11,21 +12,24 @@ from typing import Any
 import click
 
 from poise.toolkit.console import Console, make_table
-from poise.toolkit.errors import remove_control_characters
+from poise.toolkit.errors import UserError, WorkError, printable, remove_control_characters
+from poise.toolkit.process import count_cores, limit_cores
 from poise.toolkit.registry import registered_ids, resolve_env_id, short_name
 from poise.toolkit.settings import parse_assignments
-from poise.tools.benchmark import sb3, solve_time, timing
+from poise.tools.benchmark import solve_time, speed, timing
+from poise.tools.benchmark.jobs import THREAD_VARIABLES
+from poise.tools.benchmark.peers import LIBRARIES, PACKAGES, require_library
 
 TABLE_WIDTH = 150
 """Columns of the terminal; a wide table is not folded when its output goes to a file."""
 
 
+MAX_ERROR_LENGTH = 500
+"""Characters of an error that are printed."""
+
+
 ROUNDS = 3
 """Rounds of a comparison of learners; the tables show the median."""
-
-
-ROLLOUT_STEPS = 128
-"""PPO's rollout length in each environment."""
 
 
 PRODUCTS_PER_UPDATE = 16
@@ -47,7 +51,18 @@ ALGORITHM_OPTION = click.option(
 )
 
 
-@click.group()
+class _MeasuringGroup(click.Group):
+    """Prints what is wrong with the user's input (exit code 2) or the work (1) in one line."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (UserError, WorkError) as error:
+            click.echo(f"poise: {printable(error, MAX_ERROR_LENGTH)}", err=True)
+            context.exit(2 if isinstance(error, UserError) else 1)
+
+
+@click.group(cls=_MeasuringGroup)
 def main() -> None:
     """Measure the speed of Poise beside other libraries, and how soon it solves an environment.
 
@@ -136,34 +151,87 @@ def films(envs: tuple[str, ...], size: int) -> None:
     _print_table(f"frames recorded per second at {size} x {size}", columns, rows)
 
 
-@main.command()
+@main.command("speed")
 @ENVS_ARGUMENT
 @ALGORITHM_OPTION
-@click.option("--steps", default=2048, show_default=True, help="Steps timed in each round.")
-@click.option("--threads", default=1, show_default=True, help="torch threads of both libraries.")
-@click.option("--batch", default=64, show_default=True, help="Minibatch size of PPO.")
-@click.option("--epochs", default=10, show_default=True, help="Epochs of PPO.")
-def speed(
-    envs: tuple[str, ...], algo: str, steps: int, threads: int, batch: int, epochs: int
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=2048,
+    show_default=True,
+    help="Steps timed in each round; PPO makes whole rollouts of them.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Minibatch size of PPO.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=10, show_default=True, help="Epochs of PPO."
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=ROUNDS, show_default=True, help="Rounds."
+)
+@click.option(
+    "--cores",
+    type=click.IntRange(min=1),
+    help="Pin each library to so many cores.  [default: no pinning]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of each library.  [default: as many as it takes by itself]",
+)
+def compare_speeds(
+    envs: tuple[str, ...],
+    algo: str,
+    steps: int,
+    batch: int,
+    epochs: int,
+    rounds: int,
+    cores: int | None,
+    threads: int | None,
 ) -> None:
-    """Time an algorithm and stable-baselines3's with equal settings.
+    """Time training with Poise, stable-baselines3 and sbx at equal settings.
+
+    Each is measured in a process of its own, environment included, after a warm-up.
 
     SAC and TD3: 256x256 networks, batch 256, one environment, one update per step. PPO: 64x64
     tanh networks, 16 environments, rollouts of 128 steps in each.
     """
-    num_envs = 16 if algo == "ppo" else 1
-    ppo_settings = (ROLLOUT_STEPS, batch, epochs)
+    for library in LIBRARIES:
+        require_library(f"{library}-{algo}")
     rows = []
     for env_id in _resolve_env_ids(envs):
-        rounds = [
-            sb3.measure_speeds(algo, env_id, steps, threads, num_envs, ppo_settings)
-            for _ in range(ROUNDS)
+        test = speed.SpeedTest(algo, env_id, steps, batch, epochs, threads)
+        with limit_cores(cores), speed.limit_threads(threads):
+            speeds = speed.compare_speeds(test, rounds)
+        medians = [f"{median(values):,.0f}" for values in speeds.values()]
+        ratios = [
+            cell
+            for library in LIBRARIES
+            for cell in _format_ratios(_divide(speeds[speed.POISE], speeds[library]))
         ]
-        ratios = [ours / theirs for ours, theirs in rounds]
-        speeds = [f"{median(column):,.0f}" for column in zip(*rounds, strict=True)]
-        rows.append((short_name(env_id), *speeds, *_format_ratios(ratios)))
-    columns = ["env", "Poise", "stable-baselines3", "speed-up", "min to max"]
-    _print_table(f"{algo}: steps per second, torch threads: {threads}", columns, rows)
+        rows.append((short_name(env_id), *medians, *ratios))
+    columns = ["env", "Poise", *(PACKAGES[library] for library in LIBRARIES)]
+    for library in LIBRARIES:
+        columns += [f"Poise / {library}", "min to max"]
+    _print_table(f"{algo}: steps per second, {_describe_resources(cores, threads)}", columns, rows)
+
+
+def _divide(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Return the ratio of each round."""
+    return [a / b for a, b in zip(ours, theirs, strict=True)]
+
+
+def _describe_resources(cores: int | None, threads: int | None) -> str:
+    """Describe the cores and threads of a measurement, variables of the user's shell included."""
+    words = [f"cores: {cores or count_cores()}", f"threads: {threads or 'as each library takes'}"]
+    if threads is None:
+        words += [f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ]
+    return ", ".join(words)
 
 
 @main.command()
@@ -174,7 +242,7 @@ def update(rounds: int) -> None:
     Networks of 256x256 and a batch of 256: an update needs 16 products of 256x256 by 256x256
     matrices. torch has one thread.
     """
-    seconds, product_seconds = sb3.measure_update_times(rounds)
+    seconds, product_seconds = speed.measure_update_times(rounds)
     row = (
         f"{1e3 * seconds:.2f}",
         f"{1e3 * product_seconds:.3f}",
@@ -192,23 +260,24 @@ def cores(envs: tuple[str, ...]) -> None:
 
     PPO puts its environments in two worker processes; SAC uses two torch threads.
     """
-    ppo = {"rollout_steps": ROLLOUT_STEPS, "batch_size": 512, "epochs": 4}
+    ppo = {"rollout_steps": speed.ROLLOUT_STEPS, "batch_size": 512, "epochs": 4}
     sac = {"hidden_sizes": [256, 256], "learning_starts": 500}
-    # Algorithm, settings, environments, steps; threads and workers on two cores.
-    cases: list[tuple[str, dict[str, Any], int, int, int, int]] = [
-        ("ppo", ppo, 16, 16 * ROLLOUT_STEPS * 8, 1, 2),
-        ("sac", sac, 1, 1000, 2, 1),
+    rollout = 16 * speed.ROLLOUT_STEPS
+    # Algorithm, settings, environments, steps of warm-up, steps; threads and workers on two cores.
+    cases: list[tuple[str, dict[str, Any], int, int, int, int, int]] = [
+        ("ppo", ppo, 16, rollout, 8 * rollout, 1, 2),
+        ("sac", sac, 1, 600, 1000, 2, 1),
     ]
     rows = []
     for env_id in _resolve_env_ids(envs):
-        for algorithm, settings, num_envs, steps, threads, num_workers in cases:
+        for algorithm, settings, num_envs, warmup_steps, steps, threads, num_workers in cases:
             one_core = {**settings, "threads": 1}
             two_cores = {**settings, "threads": threads}
             rounds = []
             for _ in range(ROUNDS):
-                arguments = (algorithm, env_id, steps, num_envs)
-                one = sb3.measure_poise_speed(*arguments, one_core)
-                two = sb3.measure_poise_speed(*arguments, two_cores, num_workers)
+                arguments = (algorithm, env_id, warmup_steps, steps, num_envs)
+                one = speed.measure_poise_speed(*arguments, one_core)
+                two = speed.measure_poise_speed(*arguments, two_cores, num_workers)
                 rounds.append((one, two))
             ratios = [two / one for one, two in rounds]
             speeds = [f"{median(column):,.0f}" for column in zip(*rounds, strict=True)]
@@ -229,28 +298,26 @@ def cores(envs: tuple[str, ...]) -> None:
 )
 @click.option(
     "--peers",
-    default="sb3-ppo,sb3-sac",
+    default="sb3-ppo,sbx-ppo,sb3-sac,sbx-sac",
     show_default=True,
     help="Algorithms of other libraries, separated by commas; may be empty.",
 )
 def solve(envs: tuple[str, ...], seeds: int, first: int, limit: float, peers: str) -> None:
     """Time `poise train` from the shell until solved.
 
-    stable-baselines3's PPO and SAC are timed on the same environment.
+    Algorithms of stable-baselines3 (sb3-) and sbx (sbx-) are timed on the same environment.
     """
-    peer_names = [name for name in peers.split(",") if name]
+    peer_names = [name.strip() for name in peers.split(",") if name.strip()]
+    env_ids = _resolve_env_ids(envs)
+    configs = {env_id: solve_time.plan_peers(env_id, peer_names) for env_id in env_ids}
     rows = []
-    for env_id in _resolve_env_ids(envs):
+    for env_id in env_ids:
         for seed in range(first, first + seeds):
-            cells = solve_time.measure_solve_times(env_id, seed, limit, peer_names)
-            rows.append((short_name(env_id), str(seed), *cells))
-            click.echo(remove_control_characters("  ".join(rows[-1])))
-    columns = ["s", "episodes", "steps", "return"]
-    peer_columns = [
-        f"{name.removeprefix('sb3-')} {column}" for name in peer_names for column in columns
-    ]
-    heads = ["env", "seed", "algorithm", *columns, *peer_columns]
-    _print_table("from the shell to solved", heads, rows)
+            for cells in solve_time.measure_solve_times(env_id, seed, limit, configs[env_id]):
+                rows.append((short_name(env_id), str(seed), *cells))
+                click.echo(remove_control_characters("  ".join(rows[-1])))
+    columns = ["env", "seed", "algorithm", "s", "s / s of Poise", "episodes", "steps", "return"]
+    _print_table("from the shell to solved", columns, rows)
 
 
 @main.command()

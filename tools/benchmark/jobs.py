@@ -28,6 +28,10 @@ TAIL_BYTES = 4096
 """Bytes read from the end of a CSV file to find the progress of a run."""
 
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PJRT_NPROC")
+"""Where torch, numpy and JAX (PJRT_NPROC) look up how many threads to start."""
+
+
 class RunProcess:
     """The process that trains a run, and the progress read from its files."""
 
@@ -39,7 +43,7 @@ class RunProcess:
         self.step = 0
         self.latest_return = ""
         # One thread for each run: parallel runs would compete for the cores.
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        threads = dict.fromkeys(THREAD_VARIABLES, "1")
         self.log_path.parent.mkdir(exist_ok=True)
         with self.log_path.open("a", encoding="utf-8") as log:
             # A session of its own: Ctrl-C reaches the benchmark alone, which passes it on once.

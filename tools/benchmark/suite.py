@@ -23,7 +23,7 @@ from poise.toolkit.registry import require_trust, short_name
 from poise.toolkit.run import check_name
 from poise.toolkit.settings import Settings, parse_assignments
 from poise.toolkit.trainer import TrainSettings
-from poise.tools.benchmark.sb3 import PEERS, plan_peer
+from poise.tools.benchmark.peers import PEERS, PeerProcess, plan_peer
 from poise.tools.train.plan import TrainRequest, plan
 
 SUITE_FILES: Mapping[str, Traversable] = {
@@ -61,7 +61,7 @@ class Suite(Settings):
 
     envs: list[str] = Field(min_length=1, description="environments, as `poise train` takes them")
     algorithms: list[str] = Field(
-        min_length=1, description="algorithms of Poise, and peers: sb3-sac, sb3-ppo, sb3-td3"
+        min_length=1, description="algorithms of Poise, and peers: sb3-sac, sbx-ppo, ..."
     )
     seeds: list[Seed] = Field(
         min_length=1,
@@ -93,6 +93,10 @@ JOB_MODULE = "poise.tools.benchmark.jobs"
 """Runs another module in a process that ends with the benchmark."""
 
 
+PEER_MODULE = "poise.tools.benchmark.peers"
+"""Trains a peer into a run folder."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One run of a suite."""
@@ -109,7 +113,7 @@ class Job:
         folder = (out / self.name).resolve()
         python = [sys.executable, "-P", "-m", JOB_MODULE]
         if self.config["algorithm"] in PEERS:
-            return [*python, "poise.tools.benchmark.sb3", str(folder), json.dumps(self.config)]
+            return [*python, PEER_MODULE, str(folder), json.dumps(self.config)]
         if (folder / "config.json").exists():
             arguments = ["--resume", self.name]
         else:
@@ -143,6 +147,12 @@ def plan_suite(name_or_path: str, seeds: int | None = None) -> SuitePlan:
         UserError: the suite cannot be read, or one of its runs is not possible.
     """
     suite_name, suite = read_suite(name_or_path, seeds)
+    with PeerProcess(f"suite {suite_name}") as process:
+        return _plan_runs(suite_name, suite, process)
+
+
+def _plan_runs(suite_name: str, suite: Suite, process: PeerProcess) -> SuitePlan:
+    """Plan all runs; the peers among them are made once in `process`."""
     fixed_configs: dict[str, dict[str, Any]] = {}
     jobs_by_config: list[list[Job]] = []
     for env, algorithm, (variant, changes) in product(
@@ -154,7 +164,7 @@ def plan_suite(name_or_path: str, seeds: int | None = None) -> SuitePlan:
         env_settings = {**suite.env_set, **changes.env_set}
         try:
             settings = parse_assignments(assignments, "settings")
-            config = _plan_run(env, algorithm, settings, env_settings)
+            config = _plan_run(env, algorithm, settings, env_settings, process)
         except UserError as error:
             location = f"{env} with {algorithm}" + (f", variant {variant}" if variant else "")
             raise UserError(f"suite {suite_name}, {location}: {error}") from None
@@ -222,11 +232,15 @@ def _check_suite(suite: Suite) -> None:
 
 
 def _plan_run(
-    env: str, algorithm: str, settings: Mapping[str, Any], env_settings: Mapping[str, Any]
+    env: str,
+    algorithm: str,
+    settings: Mapping[str, Any],
+    env_settings: Mapping[str, Any],
+    process: PeerProcess,
 ) -> dict[str, Any]:
     """Return the complete config of a run."""
     if algorithm in PEERS:
-        return plan_peer(env, algorithm, settings, env_settings)
+        return plan_peer(env, algorithm, settings, env_settings, process)
     planned = plan(
         TrainRequest(env=env, algorithm=algorithm, settings=settings, env_settings=env_settings)
     )

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sys
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,14 @@ from sample_runs import JUDGED, records_of
 from poise.toolkit.lock import FolderLock
 from poise.toolkit.run import Run
 from poise.tools.benchmark import jobs as suite_jobs
-from poise.tools.benchmark import sb3 as suite_peer
+from poise.tools.benchmark import peers as suite_peer
 from poise.tools.benchmark.jobs import RunProcess
+from poise.tools.benchmark.peers import PeerProcess
 from poise.tools.benchmark.progress import SuiteView
 from poise.tools.benchmark.suite import SUITE_FILES, Job, plan_suite
 from poise.tools.plot.results import REQUIRED_COLUMNS, read_trial
+
+needs_sbx = pytest.mark.skipif(find_spec("sbx") is None, reason="needs sbx-rl")
 
 SMALL = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 20, "buffer_size": 500}
 TRAINING = {"steps": 120, "evaluate_every": 40, "evaluate_episodes": 2, "log_every": 20}
@@ -47,10 +52,28 @@ def rows_of(folder: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.fixture
+def peers_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make peers here, which takes no seconds; test_peers.py tests that a process makes them."""
+
+    def call(self: PeerProcess, function: Any, *arguments: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(*arguments)
+
+    monkeypatch.setattr(PeerProcess, "call", call)
+
+
 # Planning.
 
 
-@pytest.mark.parametrize("name", sorted(SUITE_FILES))
+PACKAGE_SUITES = [
+    pytest.param(name, marks=[needs_sbx, pytest.mark.slow] if name == "pendulum" else [])
+    for name in sorted(SUITE_FILES)
+]
+
+
+@pytest.mark.parametrize("name", PACKAGE_SUITES)
 def test_suite_of_the_package_is_planned_and_listed_in_the_help(name, monkeypatch):
     # The suite `sight` needs a translator that the user has trained.
     monkeypatch.setattr(
@@ -65,7 +88,9 @@ def test_suite_of_the_package_is_planned_and_listed_in_the_help(name, monkeypatc
     assert "poise.tools.benchmark = suites/*.yaml" in setup
 
 
-def test_package_suites_have_their_documented_sizes_and_steps():
+def test_package_suites_have_their_documented_sizes_and_steps(monkeypatch):
+    monkeypatch.setattr(suite_peer, "require_library", lambda name: None)
+    monkeypatch.setattr(PeerProcess, "call", lambda self, function, *arguments: None)
     assert {
         (len(plan_suite(name).fixed_configs), len(plan_suite(name).seeds)) for name in ("plane",)
     } == {(12, 5)}
@@ -77,13 +102,14 @@ def test_package_suites_have_their_documented_sizes_and_steps():
     assert {name for name, number in steps.items() if number == 60_000} == {
         "pendulum-ppo",
         "pendulum-sb3-ppo",
+        "pendulum-sbx-ppo",
     }
     assert {number for name, number in steps.items() if "ppo" not in name} == {10_000}
     rhythms = [
         (kept["training"]["evaluate_every"], kept["training"]["evaluate_episodes"])
         for kept in pendulum.fixed_configs.values()
     ]
-    assert rhythms[::2] == rhythms[1::2], "peers are evaluated as often"
+    assert rhythms[::3] == rhythms[1::3] == rhythms[2::3], "peers are evaluated as often"
 
 
 def test_algorithm_setting_overrides_training_setting_and_jobs_are_ordered_by_seed(elsewhere):
@@ -170,6 +196,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "unknown environment": ({"envs": ["cartpol"]}, "did you mean 'cartpole'"),
     "unknown algorithm": ({"algorithms": ["sca"]}, "did you mean 'sac'"),
     "unknown peer": ({"algorithms": ["sb3-sca"]}, "did you mean 'sb3-sac'"),
+    "unknown peer of another library": ({"algorithms": ["sbx-tdd3"]}, "did you mean 'sbx-td3'"),
     "settings of an unknown algorithm": ({"settings": {"spo": {}}}, "unknown algorithm 'spo'"),
     "unknown key": ({"sedes": 5}, "did you mean 'seeds'"),
     "unknown setting": ({"settings": {"sac": {"bach_size": 5}}}, "did you mean 'batch_size'"),
@@ -244,7 +271,7 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_invalid_suite_fails_in_one_line_before_any_run(name, elsewhere):
+def test_invalid_suite_fails_in_one_line_before_any_run(name, elsewhere, peers_in_this_process):
     content, message = BAD[name]
     if isinstance(content, dict):
         write_suite(**content)
@@ -261,11 +288,11 @@ def test_unknown_suite_error_lists_the_nearest_or_all_suites(elsewhere):
     assert_one_line(invoke("benchmark", "none.yaml"), 2, "none.yaml cannot be read")
 
 
-def test_peer_without_its_extra_fails_before_any_run(elsewhere, monkeypatch):
-    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    assert_one_line(
-        invoke("benchmark", write_suite(algorithms=["sac", "sb3-ppo"])), 2, "the extra `dev`"
-    )
+@pytest.mark.parametrize(("peer", "module"), [("sb3-ppo", "stable_baselines3"), ("sbx-ppo", "sbx")])
+def test_peer_without_its_extra_fails_before_any_run(peer, module, elsewhere, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    suite = write_suite(algorithms=["sac", peer])
+    assert_one_line(invoke("benchmark", suite), 2, "the extra `peers`")
     assert not Path("benchmarks").exists()
 
 
@@ -562,8 +589,8 @@ def test_real_runs_fail_finish_and_resume(elsewhere, monkeypatch):
     assert run.summary()["interrupted"] is None and run.summary()["steps"] == 160
 
 
-@pytest.mark.parametrize("name", suite_peer.PEERS)
-def test_peer_run_has_the_same_evaluations_as_a_poise_run(name, elsewhere, monkeypatch):
+@pytest.mark.parametrize("name", [name for name in suite_peer.PEERS if name.startswith("sb3-")])
+def test_peer_run_has_the_same_evaluations_as_a_poise_run(name, elsewhere, peers_in_this_process):
     settings = {"sb3-ppo": {"n_steps": 32, "batch_size": 32, "num_envs": 2}}.get(
         name, {"learning_starts": 60, "batch_size": 8}
     )
@@ -573,7 +600,7 @@ def test_peer_run_has_the_same_evaluations_as_a_poise_run(name, elsewhere, monke
     assert job.build_command(Path("here"))[2:6] == [
         "-m",
         "poise.tools.benchmark.jobs",
-        "poise.tools.benchmark.sb3",
+        "poise.tools.benchmark.peers",
         str(Path("here/cartpole-" + name + "-0").resolve()),
     ]
     suite_peer.train_peer(Path("here"), job.config)
@@ -595,7 +622,7 @@ def test_peer_run_has_the_same_evaluations_as_a_poise_run(name, elsewhere, monke
     assert {row["name"] for row in output["metrics"]} == JUDGED
 
 
-def test_peer_stops_when_solved_and_a_second_try_starts_again(elsewhere):
+def test_peer_stops_when_solved_and_a_second_try_starts_again(elsewhere, peers_in_this_process):
     path = write_suite(
         algorithms=["sb3-ppo"],
         settings={"sb3-ppo": {"n_steps": 32, "batch_size": 32, "solved_at": 1}},
