@@ -23,10 +23,10 @@ from poise.toolkit.evaluation import make_run_evaluator
 from poise.toolkit.experience import EpisodeStats
 from poise.toolkit.files import parse_json
 from poise.toolkit.loggers import SPEED, CsvLogger, TrainingLog
-from poise.toolkit.process import Handler, Worker, WorkerStatus, stop_workers
 from poise.toolkit.registry import make_env
 from poise.toolkit.run import Run
 from poise.toolkit.trainer import Progress, TrainSettings
+from poise.toolkit.workers import Handler, Worker, WorkerStatus, stop_workers
 from poise.tools.train.plan import TrainRequest, plan
 
 Result = TypeVar("Result")
