@@ -18,7 +18,8 @@ Departures from the paper:
 5. An episode that reaches its time limit is not terminated: y bootstraps from its last observation.
 6. Observations may hold an image: actor and critics share an encoder that L_Q alone trains
    (arXiv:1910.01741).
-7. Observations may be normalized (`normalize_observations`, off by default).
+7. Off by default: normalized observations (`normalize_observations`), critics with layer
+   normalization (`layer_norm`, arXiv:2302.02948), a learning rate that falls (`schedule`).
 All other defaults are the paper's (appendix D).
 """
 
