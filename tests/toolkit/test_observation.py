@@ -402,7 +402,8 @@ def test_training_from_pixels_updates_encoder_and_resumes_exactly(algorithm, set
 def test_actor_loss_does_not_update_encoder(algorithm):
     learner, envs = make_pixel_learner(algorithm, learning_starts=0, batch_size=4, buffer_size=50)
     learner.observe(envs.step(np.zeros((3, 2), np.float32)))
-    assert not {id(weight) for weight in learner.optimizers["policy"].parameters} & {
+    name = {"sac": "actor_and_temperature", "td3": "policy"}[algorithm]
+    assert not {id(weight) for weight in learner.optimizers[name].parameters} & {
         id(w) for w in learner.critic.encoder.parameters()
     }
     assert {id(weight) for weight in learner.critic.encoder.parameters()} <= {

@@ -201,10 +201,11 @@ def compare_speeds(
     SAC and TD3: 256x256 networks, batch 256, one environment, one update per step. PPO: 64x64
     tanh networks, 16 environments, rollouts of 128 steps in each.
     """
+    env_ids = _resolve_env_ids(envs)
     for library in LIBRARIES:
         require_library(f"{library}-{algo}")
     rows = []
-    for env_id in _resolve_env_ids(envs):
+    for env_id in env_ids:
         test = speed.SpeedTest(algo, env_id, steps, batch, epochs, threads)
         with limit_cores(cores), speed.limit_threads(threads):
             speeds = speed.compare_speeds(test, rounds)
