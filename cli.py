@@ -676,9 +676,7 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     help="Also train a translator from images to poses, for `poise mimic RUN`.",
 )
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
-@click.option(
-    "--resume", type=parse_run, metavar="RUN", help="Resume a run from its latest checkpoint."
-)
+@RESUME
 @TRUST
 @report_errors
 def train(env: str | None, **options: Any) -> None:
@@ -992,9 +990,7 @@ def translate() -> None:
 @click.option(
     "--run", "name", metavar="NAME", help="Name of the run.  [default: <env>-translator-<seed>]"
 )
-@click.option(
-    "--resume", type=parse_run, metavar="RUN", help="Resume a run from its latest checkpoint."
-)
+@RESUME
 @RUNS_DIR
 @TRUST
 @report_errors

@@ -110,7 +110,7 @@ class _GaussianLogProb(torch.autograd.Function):
     """log N(a; mean, std^2), the sum over dimensions, as one step of autograd.
 
     With z = (a - mean) / std, its gradient is z / std for the mean, -z / std for a, and z^2 - 1 for
-    log std. A step for each operation takes several times as long as the arithmetic.
+    log std.
     """
 
     @staticmethod
@@ -128,10 +128,9 @@ class _GaussianLogProb(torch.autograd.Function):
         a_shape, mean_shape, log_std_shape = ctx.shapes
         gradient = gradient.unsqueeze(-1)
         mean_gradient = gradient * z * precision
-        a_gradient = -mean_gradient if ctx.needs_input_grad[0] else None
         log_std_gradient = gradient * (z * z - 1.0)
         return (
-            a_gradient if a_gradient is None else a_gradient.sum_to_size(a_shape),
+            -mean_gradient.sum_to_size(a_shape) if ctx.needs_input_grad[0] else None,
             mean_gradient.sum_to_size(mean_shape),
             log_std_gradient.sum_to_size(log_std_shape),
         )
@@ -142,10 +141,10 @@ class _SquashedSample(torch.autograd.Function):
 
     log pi(a) = sum_i -noise_i^2 / 2 - log std_i - log(2 pi) / 2 - log(1 - tanh(u_i)^2)
 
-    With da/du = 1 - a^2 and d log pi / du = 2 a, the gradient of a loss is
+    u is an output too. With da/du = 1 - a^2 and d log pi / du = 2 a, a loss L has the gradients
 
-    dL/du = dL/da (1 - a^2) + dL/dlog pi 2 a,  dL/dmean = dL/du,
-    dL/dlog std = dL/du std noise - dL/dlog pi
+    g = dL/du + dL/da (1 - a^2) + dL/dlog pi 2 a        for the mean
+    g std noise - dL/dlog pi                            for log std
     """
 
     @staticmethod
@@ -157,20 +156,19 @@ class _SquashedSample(torch.autograd.Function):
         a = torch.tanh(u)
         log_density = -0.5 * noise.square() - log_std - HALF_LOG_2PI - _log_tanh_derivative(u)
         ctx.save_for_backward(a, deviation)
-        ctx.mark_non_differentiable(u)
         ctx.log_std_shape = log_std.shape
         return a, u, log_density.sum(-1)
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, a_gradient: Tensor, _: Tensor, log_pi_gradient: Tensor
+        ctx: Any, a_gradient: Tensor, u_gradient: Tensor, log_pi_gradient: Tensor
     ) -> tuple[Tensor | None, ...]:
         a, deviation = ctx.saved_tensors
         log_pi_gradient = log_pi_gradient.unsqueeze(-1)
-        u_gradient = a_gradient * (1.0 - a * a) + log_pi_gradient * (2.0 * a)
-        log_std_gradient = u_gradient * deviation - log_pi_gradient
-        return u_gradient, log_std_gradient.sum_to_size(ctx.log_std_shape), None
+        mean_gradient = u_gradient + a_gradient * (1.0 - a * a) + log_pi_gradient * (2.0 * a)
+        log_std_gradient = mean_gradient * deviation - log_pi_gradient
+        return mean_gradient, log_std_gradient.sum_to_size(ctx.log_std_shape), None
 
 
 class Squashed(Distribution):

@@ -4,8 +4,8 @@ Actors and critics own the encoder of their observations, so that pi(s) and Q(s,
 observations as they are.
 
 Where a gradient is needed, the layers of a perceptron are one step of torch's autograd, with
-gradients by hand (`_Perceptron`): a step for each layer takes as long again as the arithmetic of
-small networks. Without a gradient a perceptron is plain torch, layer by layer.
+gradients by hand (`_Perceptron`), computed in place. Without a gradient a perceptron is plain
+torch, layer by layer.
 """
 
 import math
@@ -59,6 +59,16 @@ ACTIVATIONS: dict[str, Activation] = {
 
 BYTES_PER_WEIGHT = 16
 """Memory of a weight in training: itself, its gradient and the two moments of Adam."""
+
+
+def normalize_inputs(activation: Activation) -> Activation:
+    """Return f(LayerNorm(x)), whose gradient autograd computes."""
+
+    def apply(inputs: Tensor) -> Tensor:
+        return activation.apply(functional.layer_norm(inputs, inputs.shape[-1:]))
+
+    return activation._replace(apply=apply, gradient=None)
+
 
 Output = TypeVar("Output")
 
@@ -162,6 +172,8 @@ class Ensemble(nn.Module):
         self.is_frozen = False
         self.layer_norm = layer_norm
         self.activation = ACTIVATIONS[activation]
+        if layer_norm:
+            self.activation = normalize_inputs(self.activation)
         self.weights: list[nn.Parameter] = []
         self.biases: list[nn.Parameter] = []
         for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
@@ -190,12 +202,6 @@ class Ensemble(nn.Module):
             weights = [weight.detach() for weight in weights]
             biases = [bias.detach() for bias in biases]
         inputs = inputs.expand(members or self.members, *inputs.shape)  # (members, B, I)
-        if self.layer_norm:
-            hidden: Tensor = inputs
-            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-                hidden = _affine(hidden, weight, bias)
-                hidden = self.activation.apply(functional.layer_norm(hidden, hidden.shape[-1:]))
-            return _affine(hidden, weights[-1], biases[-1]).squeeze(-1)
         return _compute(self.activation, inputs, weights, biases).squeeze(-1)
 
 

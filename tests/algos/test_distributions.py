@@ -372,10 +372,13 @@ def test_gradients_by_hand_are_those_of_finite_differences():
         torch.autograd.gradcheck(
             lambda a, mean, log_std: Gaussian(mean, log_std).log_prob(a), (a, mean, log_std)
         )
-        torch.autograd.gradcheck(
-            lambda mean, log_std: SquashedGaussian(mean, log_std).sample(generator(0)),
-            (mean, log_std),
-        )
+
+        def sample(mean, log_std):
+            pi = SquashedGaussian(mean, log_std)
+            a, log_pi = pi.sample(generator(0))
+            return a, log_pi, pi.unsquash(a), pi.log_prob(a)
+
+        torch.autograd.gradcheck(sample, (mean, log_std))
 
 
 def test_known_values():
