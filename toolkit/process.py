@@ -421,8 +421,8 @@ def get_physical_memory() -> int | None:
 def keep_freed_memory() -> None:
     """Make the C library keep the memory of freed arrays for the next ones, where it is glibc.
 
-    By default it returns arrays of some hundred kilobytes to the system. The next one of that size
-    then costs a page fault for every 4 KiB: a tenth of the time of an update of SAC.
+    By default it returns arrays of some hundred kilobytes to the system, and the next one of that
+    size costs a page fault for every 4 KiB.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
