@@ -19,6 +19,8 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+# To act, one thread is the fastest, and waits for no other. A training sets its own (`threads`).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Command = Callable[..., Any]
 Result = TypeVar("Result")

@@ -141,14 +141,12 @@ def get_recorder_class(path: Path) -> type[VideoRecorder | GifRecorder]:
     return RECORDERS[suffix]
 
 
-def open_recorder(path: Path, frame_rate: float) -> VideoRecorder | GifRecorder:
-    """Open the recorder for the path's suffix, .mp4 or .gif."""
-    return get_recorder_class(path)(path, frame_rate)
-
-
 @contextmanager
-def open_atomic_recorder(path: Path, frame_rate: float) -> Iterator[VideoRecorder | GifRecorder]:
-    """Open a recorder whose file appears under `path` when it is complete, and not if it fails."""
+def open_recorder(path: Path, frame_rate: float) -> Iterator[VideoRecorder | GifRecorder]:
+    """Open the recorder for the path's suffix, .mp4 or .gif.
+
+    Its file appears under `path` when it is complete, and not if the block fails.
+    """
     recorder_class = get_recorder_class(path)
     with atomic_write(path) as partial, recorder_class(partial, frame_rate) as recorder:
         yield recorder

@@ -255,6 +255,29 @@ def update(rounds: int) -> None:
 
 
 @main.command()
+@click.option("--rounds", default=100, show_default=True, help="Updates timed, of each kind.")
+def threads(rounds: int) -> None:
+    """Time a SAC update on one torch thread and on two, by size of networks and batch."""
+    rows = []
+    for hidden_units in (64, 128, 256):
+        for batch_size in (64, 256, 1024):
+            # In turn, as the speed of a machine drifts.
+            pairs = [
+                [
+                    speed.measure_update_times(rounds // ROUNDS, hidden_units, batch_size, count)[0]
+                    for count in (1, 2)
+                ]
+                for _ in range(ROUNDS)
+            ]
+            ratios = [one / two for one, two in pairs]
+            times = [f"{1e3 * median(column):.2f}" for column in zip(*pairs, strict=True)]
+            sizes = (f"{hidden_units}x{hidden_units}", str(batch_size))
+            rows.append((*sizes, *times, *_format_ratios(ratios)))
+    columns = ["layers", "batch", "one thread (ms)", "two (ms)", "speed-up", "min to max"]
+    _print_table("SAC update", columns, rows)
+
+
+@main.command()
 @ENVS_ARGUMENT
 def cores(envs: tuple[str, ...]) -> None:
     """Time training on one core and on two.

@@ -235,20 +235,27 @@ def measure_speed(train_steps: Callable[[int], int], warmup_steps: int, steps: i
     return trained_steps / (time.perf_counter() - start_time)
 
 
-def measure_update_times(rounds: int) -> tuple[float, float]:
-    """Return median seconds of one SAC update (256x256, batch 256) and of one 256^3 product.
+def measure_update_times(
+    rounds: int, hidden_units: int = 256, batch_size: int = 256, threads: int = 1
+) -> tuple[float, float]:
+    """Return median seconds of one update of SAC and of the product that it makes most often.
 
-    The product is the matrix multiplication that an update makes most often.
+    The networks have two hidden layers; the product is (B, H) x (H, H).
     """
-    learner = algos.make_learner("sac", "poise/Cartpole-v0", {}, {"threads": 1})
+    settings = {
+        "hidden_sizes": [hidden_units, hidden_units],
+        "batch_size": batch_size,
+        "threads": threads,
+    }
+    learner = algos.make_learner("sac", "poise/Cartpole-v0", {}, settings)
     envs = EnvBatch("poise/Cartpole-v0", 1, seed=0)
     transitions = collect(envs, ActorPolicy(learner, explore=True))
-    for _, transition in zip(range(600), transitions, strict=False):
+    for _, transition in zip(range(max(600, batch_size)), transitions, strict=False):
         learner.observe(transition)
     assert isinstance(learner, SAC)
     batch = learner.replay.sample()
-    left = torch.randn(256, 256)
-    right = torch.randn(256, 256)
+    left = torch.randn(batch_size, hidden_units)
+    right = torch.randn(hidden_units, hidden_units)
     update_time = _measure_median_time(lambda: learner.train_on_batch(batch), rounds)
     product_time = _measure_median_time(lambda: left @ right, rounds)
     return update_time, product_time

@@ -17,7 +17,7 @@ import numpy as np
 from poise.toolkit.errors import UserError, WorkError
 from poise.toolkit.files import atomic_write
 from poise.toolkit.media.image import resize_frame
-from poise.toolkit.media.video import open_atomic_recorder
+from poise.toolkit.media.video import open_recorder
 from poise.toolkit.spaces import Array
 from poise.toolkit.tape import Tape
 
@@ -144,7 +144,7 @@ def _write_video(path: Path, futures: list[Future[CompressedFrame]], end_time: f
     last_end = max(end_time, frames[-1].time + frame_seconds)
     end_times = [*(frame.time for frame in frames[1:]), last_end]
     time = frames[0].time
-    with open_atomic_recorder(path, VIDEO_FRAME_RATE) as recorder:
+    with open_recorder(path, VIDEO_FRAME_RATE) as recorder:
         for compressed, end in zip(frames, end_times, strict=True):
             frame = compressed.decompress()
             while time < end - 1e-9:

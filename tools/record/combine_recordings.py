@@ -23,7 +23,7 @@ from poise.toolkit.media.image import (
     render_caption,
     render_title_card,
 )
-from poise.toolkit.media.video import open_atomic_recorder
+from poise.toolkit.media.video import open_recorder
 from poise.toolkit.spaces import Array
 from poise.tools.record.clips import MAX_SIZE, Clip, Size, fit_size, get_common_size
 
@@ -98,7 +98,7 @@ def combine(
     durations = [clip.duration for clip in clips]
     titles_seconds = TITLE_SECONDS * len(captions)
     seconds = max(durations) if layout == "grid" else sum(durations) + titles_seconds
-    with open_atomic_recorder(out, frame_rate) as recorder:
+    with open_recorder(out, frame_rate) as recorder:
         for frame in count_progress(frames, round(seconds * frame_rate), "frames"):
             recorder.add(frame)
     return out

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from poise.toolkit.console import count_progress
 from poise.toolkit.errors import UserError
-from poise.toolkit.media.video import open_atomic_recorder
+from poise.toolkit.media.video import open_recorder
 from poise.tools.record.clips import MAX_SIZE, Clip, fit_size, get_common_size
 
 DEFAULT_FRAME_RATE = 25
@@ -32,7 +32,7 @@ def images_to_video(
     max_side = max_size or MAX_SIZE
     size = fit_size(get_common_size(clips), (max_side, max_side))
     frame_rate = fps or DEFAULT_FRAME_RATE
-    with open_atomic_recorder(out, frame_rate) as recorder:
+    with open_recorder(out, frame_rate) as recorder:
         for clip in count_progress(clips, len(clips), "pictures"):
             recorder.add(next(clip.iter_frames(frame_rate, size)))
     return out

@@ -15,7 +15,7 @@ from poise.toolkit.experience import ActorPolicy, EpisodeStep, run_episode
 from poise.toolkit.files import find_free_path
 from poise.toolkit.media.frame import render_frame
 from poise.toolkit.media.image import fit_frame
-from poise.toolkit.media.video import open_atomic_recorder
+from poise.toolkit.media.video import open_recorder
 from poise.toolkit.media.window import has_display
 from poise.toolkit.registry import Env, make_env, unwrap_poise_env
 from poise.toolkit.run import Run, get_versions
@@ -131,7 +131,7 @@ def record_steps(
         num_frames = env.spec.max_episode_steps + 1
     recorded_steps = []
     size: tuple[int, ...] | None = None
-    with closing(env), open_atomic_recorder(path, slow * get_frame_rate(env)) as recorder:
+    with closing(env), open_recorder(path, slow * get_frame_rate(env)) as recorder:
         for step in count_progress(steps, num_frames, "frames"):
             frame = render_frame(env)
             for overlay in overlays:
