@@ -26,6 +26,12 @@ class OffPolicySettings(LearnerSettings):
     """
 
     tau: float = Field(0.005, gt=0, le=1, description="step of the target networks, per update")
+    policy_tau: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="step of the policy that acts without exploring towards the actor, per update",
+    )
     batch_size: int = Field(256, ge=1, le=65536, description="transitions in a minibatch")
     buffer_size: int = Field(1_000_000, ge=1, description="transitions that the buffer holds")
     learning_starts: int = Field(

@@ -119,8 +119,12 @@ def gradient_step(optimizer: Adam, loss: Tensor, max_grad_norm: float = math.inf
 
 @torch.no_grad()
 def soft_update(target: nn.Module, source: nn.Module, tau: float) -> None:
-    """Move all parameters at once: target <- (1 - tau) target + tau source."""
-    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), tau)
+    """Move all parameters at once: target <- (1 - tau) target + tau source.
+
+    Nothing is done where both are one network.
+    """
+    if target is not source:
+        torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), tau)
 
 
 def scheduled_lr(

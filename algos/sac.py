@@ -6,6 +6,7 @@ critics     L_Q(i)  = E[ (Q_i(s, a) - y)^2 ],
 actor       L_pi    = E[ alpha log pi(a|s) - min_j Q_j(s, a) ]
 temperature L_alpha = -log alpha E[ log pi(a|s) + target_entropy ],  target_entropy = -dim(A)
 targets     Q' <- (1 - tau) Q' + tau Q
+average     pi' <- (1 - policy_tau) pi' + policy_tau pi:    pi explores and learns, pi' is evaluated
 with new actions a ~ pi(.|s) in L_pi and L_alpha, a2 ~ pi(.|s2) in y.
 
 Departures from the paper:
@@ -18,8 +19,10 @@ Departures from the paper:
 5. An episode that reaches its time limit is not terminated: y bootstraps from its last observation.
 6. Observations may hold an image: actor and critics share an encoder that L_Q alone trains
    (arXiv:1910.01741).
-7. Off by default: normalized observations (`normalize_observations`), critics with layer
-   normalization (`layer_norm`, arXiv:2302.02948), a learning rate that falls (`schedule`).
+7. Off by default: an average pi' of the actor's weights (`policy_tau`; Nikishin et al., 2018,
+   "Improving stability in deep reinforcement learning with weight averaging"), normalized
+   observations (`normalize_observations`), critics with layer normalization (`layer_norm`,
+   arXiv:2302.02948), a learning rate that falls (`schedule`).
 All other defaults are the paper's (appendix D).
 """
 
@@ -82,6 +85,10 @@ class SAC(Learner):
             -float(action_dim) if settings.target_entropy is None else settings.target_entropy
         )
         policy = {"normalizer": self.replay.normalizer, "actor": self.actor}
+        self.policy = self.actor
+        """Acts without exploration: the actor, or with `policy_tau` its average."""
+        if settings.policy_tau < 1.0:
+            self.policy = policy["average"] = deepcopy(self.actor).requires_grad_(False)
         temperature = nn.ParameterDict({"log_alpha": self.log_alpha})
         self.networks = {
             "policy": nn.ModuleDict(policy),
@@ -103,15 +110,15 @@ class SAC(Learner):
         """Return samples of the policy, uniform actions at first; without `explore`, its mode."""
         if explore and self.replay.is_warming_up:
             return self.replay.sample_random_actions(len(observation))
-        pi = self.actor(self.replay.normalizer(self.to_tensor(observation)))
-        a = pi.sample(self.generator)[0] if explore else pi.mode()
+        s = self.replay.normalizer(self.to_tensor(observation))
+        a = self.actor(s).sample(self.generator)[0] if explore else self.policy(s).mode()
         return a.cpu().numpy()
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
         """Return min_j Q_j(s, a) at the policy's mode, (N,), and the policy's std (N, A)."""
         s = self.replay.normalizer(self.to_tensor(observation))
-        pi = self.actor(s)
+        pi = self.policy(s)
         q = self.critic(s, pi.mode()).amin(0)  # (2, N) to (N,)
         return q.cpu().numpy(), pi.std().cpu().numpy()
 
@@ -143,6 +150,7 @@ class SAC(Learner):
         gradient_step(self.optimizers["actor_and_temperature"], actor_loss + alpha_loss)
 
         soft_update(self.critic_target, self.critic, self.settings.tau)
+        soft_update(self.policy, self.actor, self.settings.policy_tau)
         return {
             "losses/qf_loss": critic_loss.item(),
             "losses/actor_loss": actor_loss.item(),

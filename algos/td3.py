@@ -4,6 +4,7 @@ critics     L_Q(i) = E[ (Q_i(s, a) - y)^2 ],      y = r + gamma (1 - terminated)
 smoothing   a2 = clip( mu'(s2) + clip(epsilon, -c, c), -1, 1 ),             epsilon ~ N(0, sigma^2)
 actor       L_mu = -E[ Q_1(s, mu(s)) ],           once every `policy_delay` updates of the critics
 targets     Q' <- (1 - tau) Q' + tau Q,  mu' <- (1 - tau) mu' + tau mu,      as often as the actor
+average     mu" <- (1 - policy_tau) mu" + policy_tau mu:    mu explores and learns, mu" is evaluated
 exploration a = clip( mu(s) + N(0, exploration_noise^2), -1, 1 )
 
 sigma is `policy_noise`, c is `noise_clip`. One critic, no smoothing and no delay make it Deep
@@ -17,8 +18,10 @@ Departures from the paper:
 3. An episode that reaches its time limit is not terminated: y bootstraps from its last observation.
 4. Observations may hold an image: actor and critics share an encoder that L_Q alone trains
    (arXiv:1910.01741).
-5. Off by default: normalized observations (`normalize_observations`), critics with layer
-   normalization (`layer_norm`, arXiv:2302.02948), a learning rate that falls (`schedule`).
+5. Off by default: an average mu" of the actor's weights (`policy_tau`; Nikishin et al., 2018,
+   "Improving stability in deep reinforcement learning with weight averaging"), normalized
+   observations (`normalize_observations`), critics with layer normalization (`layer_norm`,
+   arXiv:2302.02948), a learning rate that falls (`schedule`).
 """
 
 from copy import deepcopy
@@ -85,6 +88,10 @@ class TD3(Learner):
         self.target_networks = nn.ModuleList((self.actor_target, self.critic_target))
         self.target_networks.requires_grad_(False)
         policy = {"normalizer": self.replay.normalizer, "actor": self.actor}
+        self.policy = self.actor
+        """Acts without exploration: the actor, or with `policy_tau` its average."""
+        if settings.policy_tau < 1.0:
+            self.policy = policy["average"] = deepcopy(self.actor).requires_grad_(False)
         self.networks = {
             "policy": nn.ModuleDict(policy),
             "actor_target": self.actor_target,
@@ -103,7 +110,8 @@ class TD3(Learner):
         """Return uniform actions while warming up; then mu(s), with noise if `explore`."""
         if explore and self.replay.is_warming_up:
             return self.replay.sample_random_actions(len(observation))
-        a = self.actor(self.replay.normalizer(self.to_tensor(observation)))
+        s = self.replay.normalizer(self.to_tensor(observation))
+        a = self.actor(s) if explore else self.policy(s)
         if explore:
             noise = self.settings.exploration_noise * self.sample_noise(a)
             a = (a + noise).clamp(-1.0, 1.0)
@@ -113,7 +121,7 @@ class TD3(Learner):
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:
         """Return min_j Q_j(s, mu(s)), (N,), and the exploration noise's std (N, A), a constant."""
         s = self.replay.normalizer(self.to_tensor(observation))
-        a = self.actor(s)
+        a = self.policy(s)
         q = self.critic(s, a).amin(0)  # (2, N) to (N,)
         std = torch.full_like(a, self.settings.exploration_noise)
         return q.cpu().numpy(), std.cpu().numpy()
@@ -148,6 +156,7 @@ class TD3(Learner):
             metrics["losses/actor_loss"] = actor_loss.item()
 
             soft_update(self.target_networks, self.online_networks, self.settings.tau)
+            soft_update(self.policy, self.actor, self.settings.policy_tau)
         return metrics
 
     def critic_loss(self, batch: Batch) -> Tensor:
