@@ -206,6 +206,32 @@ def test_layer_norm_is_for_critic_and_target_alike(name):
 
 
 @pytest.mark.parametrize("name", ["sac", "td3"])
+def test_what_acts_without_exploring_is_an_average_of_the_actors_weights(name):
+    kind = algos.get_algorithm_class(name)
+    settings = kind.SETTINGS(**{**SMALL, "learning_starts": 0}, policy_tau=0.3)
+    learner = kind(Box(-1.0, 1.0, (3,)), Box(-1.0, 1.0, (2,)), settings, seed=0)
+    average = learner.actor.layers[0].weight.detach().clone()
+    for seed in range(12):
+        learner.observe(transition_of(seed=seed))
+        before = learner.actor.layers[0].weight.detach().clone()
+        learner.update()  # One: one step of one environment was observed.
+        weight = learner.actor.layers[0].weight
+        if not torch.equal(weight, before):
+            average = 0.7 * average + 0.3 * weight.detach()
+        torch.testing.assert_close(learner.policy.layers[0].weight, average)
+    assert not torch.allclose(average, learner.actor.layers[0].weight)
+
+    seen = rows(0, 4, 3).numpy()
+    acted = learner.act(seen, explore=False)
+    torch.nn.init.zeros_(learner.actor.layers[0].weight)
+    assert np.array_equal(learner.act(seen, explore=False), acted)
+    for parameter in learner.policy.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert not learner.act(seen, explore=False).any()
+    assert learner.act(seen, explore=True).any()
+
+
+@pytest.mark.parametrize("name", ["sac", "td3"])
 @pytest.mark.parametrize("schedule", ["constant", "linear", "exponential"])
 def test_learning_rate_of_all_networks_follows_the_schedule(name, schedule):
     kind = algos.get_algorithm_class(name)
@@ -706,9 +732,11 @@ def test_a_loaded_learner_and_its_source_go_separate_ways():
             )
 
 
-def test_the_policy_alone_is_enough_to_act():
-    one = school(probe("SeeDo", normalize_observations=True), "probe/SeeDo-v0", 60)
-    two = probe("SeeDo", normalize_observations=True)
+@pytest.mark.parametrize("policy_tau", [1.0, 0.1])
+def test_the_policy_alone_is_enough_to_act(policy_tau):
+    settings = {"normalize_observations": True, "policy_tau": policy_tau}
+    one = school(probe("SeeDo", **settings), "probe/SeeDo-v0", 60)
+    two = probe("SeeDo", **settings)
     two.load_state_dict({"policy": one.state_dict()["policy"]})
     assert np.array_equal(greedy(one, [0.1, 0.5]), greedy(two, [0.1, 0.5]))
 
