@@ -118,6 +118,7 @@ def train(
     *,
     algo: str | None = None,
     steps: int | None = None,
+    minutes: float | None = None,
     seed: int = 0,
     num_envs: int | None = None,
     num_workers: int | None = None,
@@ -136,6 +137,7 @@ def train(
         env: a short name from `poise list`, or any Gymnasium id.
         algo: "sac", "ppo" or "td3"; None: the one recommended for the environment.
         steps: environment steps to train, over all environments; None: the preset's.
+        minutes: minutes to train; without `steps`, nothing else limits them.
         seed: seed of the weights, of exploration and of the episodes.
         num_envs: environments that are stepped together; None: the preset's.
         num_workers: processes that step them, to the same bits; None: the preset's.
@@ -161,7 +163,7 @@ def train(
     from poise.tools.train.plan import TrainRequest
     from poise.tools.train.session import start_training
 
-    chosen = {"steps": steps, "num_envs": num_envs, "num_workers": num_workers}
+    chosen = {"steps": steps, "minutes": minutes, "num_envs": num_envs, "num_workers": num_workers}
     request = TrainRequest(
         env=env,
         algorithm=algo,

@@ -626,6 +626,7 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
         "poise train cartpole",
         "poise train standing --algo sac --seed 3 --set learning_rate=3e-4",
         "poise train bolla-rolla --steps 1e6 --num-workers 2 --run rider",
+        "poise train LunarLander-v3 --minutes 10",
         "poise train Pendulum-v1 --preset ddpg",
         "poise train my_module:MyEnv-v0",
         "poise train --resume standing-ppo-0",
@@ -639,6 +640,12 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     "-n",
     "--steps",
     help="Environment steps to train, such as 500000, 5e5 or 500k.  [default: the preset's]",
+)
+@click.option(
+    "--minutes",
+    type=float,
+    metavar="M",
+    help="Minutes to train, evaluations included; without --steps, nothing else limits them.",
 )
 @click.option(
     "-s",

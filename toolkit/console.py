@@ -197,18 +197,21 @@ class TrainingView(LiveView):
         solved_at: float | None,
         console: Console | None = None,
         *,
+        minutes: float | None = None,
         stop_when_solved: bool = True,
     ) -> None:
+        self.minutes = minutes
+        unit = "steps" if minutes is None else "s"
         columns = (
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
         )
         may_end_early = solved_at is not None and stop_when_solved
         super().__init__(
             console or Console(),
             columns,
-            total=steps,
+            total=steps if minutes is None else round(60.0 * minutes),
             description=title,
             line_interval=PLAIN_LINE_INTERVAL,
             remaining="ETA at most" if may_end_early else "ETA",
@@ -227,7 +230,7 @@ class TrainingView(LiveView):
             self._returns.append(metrics[RETURN])
             self._lengths.append(metrics[LENGTH])
         is_evaluation = "eval/return" in metrics
-        self.bar.update(self.task, completed=step)
+        self.bar.update(self.task, completed=step if self.minutes is None else seconds)
         if self.is_live:
             if is_evaluation:
                 self._print_row(step, metrics)
@@ -236,7 +239,10 @@ class TrainingView(LiveView):
         is_due = self.is_line_due()
         parts = self._describe_evaluation(metrics) if is_evaluation else self._describe_training()
         if parts and (is_due or is_evaluation):
-            self._print(f"step {step:,} of {self.steps:,}, {seconds:.0f} s: {', '.join(parts)}")
+            step_limit = f" of {self.steps:,}" if self.minutes is None else ""
+            time_limit = "" if self.minutes is None else f" of {60.0 * self.minutes:,.0f}"
+            position = f"step {step:,}{step_limit}, {seconds:.0f}{time_limit} s"
+            self._print(f"{position}: {', '.join(parts)}")
 
     def _describe_training(self) -> list[str]:
         """Return what is known of the training: no return before an episode has ended."""

@@ -52,11 +52,18 @@ class Algorithm(Protocol):
         """Restore a state of `state_dict`."""
 
 
+NO_STEP_LIMIT = 10**12
+"""Steps of a training that only its minutes limit."""
+
+
 class TrainSettings(Settings):
     """Length of a training, number of environments, and intervals of evaluation and logging."""
 
     steps: int = Field(
         100_000, ge=1, description="environment steps to train, over all environments"
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="minutes to train, evaluations included; empty: no limit"
     )
     seed: int = Field(
         0, ge=0, lt=2**32, description="seed of the weights, of exploration and of the episodes"
@@ -83,6 +90,12 @@ class TrainSettings(Settings):
     stop_when_solved: bool = Field(
         True, description="end the training at the evaluation that reaches solved_at"
     )
+    patience: int = Field(
+        0,
+        ge=0,
+        description="end the training after so many evaluations in a row without a better return "
+        "than before; 0: never",
+    )
 
 
 @dataclass
@@ -96,6 +109,7 @@ class Progress:
     best_return: float | None = None
     last_return: float | None = None
     solved_step: int | None = None
+    evaluations_since_best: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -109,9 +123,16 @@ class Progress:
         return self.step // interval > (self.step - num_envs) // interval
 
     def is_finished(self, settings: TrainSettings) -> bool:
-        """Return whether the steps are spent, or the environment is solved and that ends it."""
+        """Return whether steps, minutes or patience are spent, or it is solved and that ends it."""
         is_solved = self.solved_step is not None
-        return self.step >= settings.steps or (is_solved and settings.stop_when_solved)
+        has_no_time = settings.minutes is not None and self.seconds >= 60.0 * settings.minutes
+        has_stalled = 0 < settings.patience <= self.evaluations_since_best
+        return (
+            self.step >= settings.steps
+            or has_no_time
+            or has_stalled
+            or (is_solved and settings.stop_when_solved)
+        )
 
     def accumulate(self, losses: Mapping[str, float]) -> None:
         """Add the losses of one update to the means that `pop_means` returns.
@@ -145,9 +166,11 @@ class Progress:
         if solved_at is not None and mean_return >= solved_at:
             self.solved_step = self.solved_step or self.step
         is_best = self.best_return is None or mean_return > self.best_return
+        self.evaluations_since_best += 1
         if is_best:
             self.best_return = mean_return
             self.best_step = self.step
+            self.evaluations_since_best = 0
         return is_best
 
     def summarize(
@@ -162,6 +185,7 @@ class Progress:
             "solved_step": self.solved_step,
             "best_step": self.best_step,
             "last_return": self.last_return,
+            "evaluations_since_best": self.evaluations_since_best,
             "interrupted": interrupt_signal,
             **metrics,
         }
@@ -178,7 +202,7 @@ def train(
     save: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Train from `progress` on until the steps are spent, it is solved, or `should_stop`.
+    """Train from `progress` on until it is finished (`Progress.is_finished`), or `should_stop`.
 
     The policy of the last step is always evaluated. Where `evaluate_every` does not ask for it, no
     checkpoint knows of it, so that a run with more steps goes on as if it had not ended here.
@@ -242,3 +266,13 @@ def _evaluate(
     progress.seconds = log.seconds
     log.write(progress.step, metrics)
     return progress.add_evaluation(metrics["eval/return"], settings.solved_at)
+
+
+def choose_budget(chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a training whose budget of steps or minutes is the chosen one, if any is.
+
+    Both count, whichever is spent first, only where both are chosen.
+    """
+    budget = {"steps": NO_STEP_LIMIT, "minutes": None}
+    is_chosen = any(name in chosen for name in budget)
+    return {**settings, **(budget if is_chosen else {}), **chosen}

@@ -25,7 +25,7 @@ from poise.toolkit.experience import EnvBatch, Transition
 from poise.toolkit.loggers import EPISODE, LENGTH, RETURN, CsvLogger
 from poise.toolkit.registry import make_random_policy
 from poise.toolkit.run import Run
-from poise.toolkit.trainer import Progress, TrainSettings, train
+from poise.toolkit.trainer import NO_STEP_LIMIT, Progress, TrainSettings, choose_budget, train
 
 
 class RecordingAlgorithm:
@@ -207,6 +207,41 @@ def test_solved_training_stops_and_records_the_step():
         5.0,
     )
     assert saved[-1] == 20
+
+
+def test_training_ends_after_so_many_evaluations_without_a_better_return():
+    progress, _, _ = train_on_counter(
+        RecordingAlgorithm(),
+        evaluator=FixedEvaluator(3.0, 2.0, 4.0, 4.0, 1.0, 9.0),
+        evaluate_every=10,
+        patience=2,
+    )
+    assert (progress.step, progress.best_step) == (50, 30)
+
+
+def test_training_ends_when_its_minutes_are_over_however_many_steps_are_left():
+    settings = TrainSettings(steps=10, minutes=0.5)
+    assert not Progress(step=9, seconds=29.9).is_finished(settings)
+    assert Progress(step=9, seconds=30.0).is_finished(settings)
+    assert Progress(step=10, seconds=0.0).is_finished(settings)
+    progress, _, saved = train_on_counter(RecordingAlgorithm(), minutes=1e-9)
+    assert progress.step == 1 and saved == [1]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, (100, 5.0)),
+        ({"seed": 3}, (100, 5.0)),
+        ({"steps": 7}, (7, None)),
+        ({"minutes": 2.0}, (NO_STEP_LIMIT, 2.0)),
+        ({"steps": 7, "minutes": 2.0}, (7, 2.0)),
+    ],
+)
+def test_chosen_steps_or_minutes_are_the_only_budget(chosen, expected):
+    settings = choose_budget(chosen, {"steps": 100, "minutes": 5.0, "seed": 1})
+    assert (settings["steps"], settings["minutes"]) == expected
+    assert settings["seed"] == chosen.get("seed", 1)
 
 
 def test_solved_training_without_stop_when_solved_continues_and_keeps_the_best():

@@ -12,6 +12,7 @@ from poise.toolkit.lock import FolderLock
 from poise.toolkit.process import count_cores
 from poise.toolkit.run import Run
 from poise.toolkit.settings import Settings
+from poise.toolkit.trainer import Progress, TrainSettings
 from poise.tools.benchmark.jobs import RunProcess, train_jobs
 from poise.tools.benchmark.progress import SuiteView, print_report
 from poise.tools.benchmark.suite import Job, SuitePlan, plan_suite
@@ -103,14 +104,18 @@ class _SuiteResults:
 
 
 def _is_finished(out: Path, job: Job) -> bool:
-    """Return whether a run ended by itself: at its last step, or because it was solved."""
+    """Return whether a run ended by itself, and not by a signal."""
     summary = Run(out / job.name).summary()
-    training = job.config["training"]
     # `interrupted` is the signal that stopped the run, or None if no signal did.
     if summary.get("interrupted", True) is not None:
         return False
-    has_all_steps = summary.get("steps", 0) >= training["steps"]
-    return bool(has_all_steps or (summary.get("solved") and training["stop_when_solved"]))
+    progress = Progress(
+        step=summary.get("steps", 0),
+        seconds=summary.get("seconds", 0.0),
+        solved_step=summary.get("solved_step"),
+        evaluations_since_best=summary.get("evaluations_since_best", 0),
+    )
+    return progress.is_finished(TrainSettings.parse(job.config["training"]))
 
 
 def _refuse_running(out: Path, job: Job) -> None:

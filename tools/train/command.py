@@ -13,7 +13,7 @@ from poise.tools.record.record_run import record_episode
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import TrainingResult, TrainingSession
 
-TRAINING_OPTIONS = ("steps", "seed", "num_envs", "num_workers")
+TRAINING_OPTIONS = ("steps", "minutes", "seed", "num_envs", "num_workers")
 """Settings of the training that have an option of their own."""
 
 
@@ -38,7 +38,7 @@ def train_and_show(
         if any(options[name] for name in NEW_RUN_OPTIONS):
             raise UserError(
                 "--resume continues the run as it began; "
-                "only --steps, --num-workers, --keep-going, --no-video go with it"
+                "only --steps, --minutes, --num-workers, --keep-going, --no-video go with it"
             )
         session = TrainingSession.resume(Run.open(runs_dir, resume), training)
     else:
@@ -72,6 +72,7 @@ def train_with_view(session: TrainingSession) -> TrainingResult:
         title,
         training["steps"],
         training["solved_at"],
+        minutes=training["minutes"],
         stop_when_solved=training["stop_when_solved"],
     )
     with session.open(), view:

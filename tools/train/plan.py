@@ -14,7 +14,7 @@ from poise.toolkit.files import check_plain
 from poise.toolkit.registry import EnvDescription, describe_env, resolve_env_id
 from poise.toolkit.run import get_versions
 from poise.toolkit.settings import unknown_setting_error
-from poise.toolkit.trainer import TrainSettings
+from poise.toolkit.trainer import TrainSettings, choose_budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def plan(request: TrainRequest) -> TrainPlan:
         preset = load_preset(algorithm, env.env_id)
 
     chosen = {**preset.settings}
-    training = {**preset.training}
+    training: dict[str, Any] = {}
     for name, value in request.settings.items():
         if name in learner_settings.model_fields:
             chosen[name] = value
@@ -83,7 +83,7 @@ def plan(request: TrainRequest) -> TrainPlan:
                 )
             choices = [*learner_settings.model_fields, *TrainSettings.model_fields]
             raise unknown_setting_error("setting", name, choices)
-    training.update(request.training)
+    training = choose_budget({**training, **request.training}, preset.training)
     training.setdefault("solved_at", env.reward_threshold)
 
     config = {

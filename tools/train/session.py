@@ -17,13 +17,20 @@ from poise.toolkit.loggers import FileLogger, MetricLogger, open_file_logger
 from poise.toolkit.process import catch_signals
 from poise.toolkit.registry import EnvDescription, describe_env
 from poise.toolkit.run import Run
-from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, train
+from poise.toolkit.trainer import Algorithm, Progress, TrainSettings, choose_budget, train
 from poise.tools.train.plan import TrainRequest, plan, resolve_device
 
 SESSION_GROUPS = ("envs", "progress", "logs")
 """Groups of a checkpoint beside those of the learner."""
 
-RESUMABLE_SETTINGS = ("steps", "num_workers", "worker_timeout", "stop_when_solved")
+RESUMABLE_SETTINGS = (
+    "steps",
+    "minutes",
+    "num_workers",
+    "worker_timeout",
+    "stop_when_solved",
+    "patience",
+)
 """Settings of the training that may change when a run is resumed."""
 
 
@@ -123,7 +130,7 @@ class TrainingSession:
         for name in training:
             if name not in RESUMABLE_SETTINGS:
                 raise UserError(f"--resume continues the run as it began: {name} cannot change")
-        settings = {**config["training"], **training}
+        settings = choose_budget(training, config["training"])
         parsed = TrainSettings.parse(settings, "training setting")
         config["training"] = parsed.to_dict()
         env = describe_env(config["env"], config["env_settings"])

@@ -136,6 +136,17 @@ def test_solved_run_resumed_with_keep_going_equals_an_uninterrupted_one(tmp_path
     assert records_of(straight.run) == records_of(stopped.run)
 
 
+def test_run_whose_minutes_are_over_ends_and_goes_on_with_more_steps(tmp_path):
+    straight = start_run(tmp_path, "straight")
+    stopped = start_run(tmp_path, "stopped", minutes=1e-9)
+    assert 0 < stopped.progress.step < STEPS
+    assert stopped.interrupt_signal is None and "eval/return" in stopped.run.summary()
+    assert resume(stopped.run).progress.step == stopped.progress.step
+    assert resume(stopped.run, steps=STEPS).progress.step == STEPS
+    one, two = state_of(straight.run), state_of(stopped.run)
+    assert [name for name in one if one[name] != two[name]] == []
+
+
 def test_interrupted_run_has_saved_everything_and_records_the_signal(tmp_path):
     result = start_run(tmp_path, loggers=stop_at(87), log_every=1)
     assert result.interrupt_signal == signal.SIGINT
