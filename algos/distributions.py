@@ -219,9 +219,12 @@ class SquashedGaussian(Squashed):
 
     def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return samples that are differentiable in mean and log_std, and their log-densities."""
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
+        return self.sample_at(torch.empty_like(self.mean).normal_(generator=generator))
+
+    def sample_at(self, epsilon: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tanh(mean + std epsilon) and its log-density, for noise epsilon ~ N(0, 1)."""
         a, u, log_pi = _SquashedSample.apply(  # type: ignore[no-untyped-call]
-            self.mean, self.log_std, noise
+            self.mean, self.log_std, epsilon
         )
         self._last_sample = (a, u)
         return a, log_pi

@@ -40,6 +40,11 @@ class OffPolicySettings(LearnerSettings):
     updates_per_step: float = Field(
         1.0, gt=0, le=100, description="updates for each step of one environment"
     )
+    noise_color: str = Field(
+        "white",
+        pattern="^(white|pink)$",
+        description="of exploration: white, or pink, correlated over steps",
+    )
     layer_norm: bool = Field(
         False, description="normalize the critics' hidden layers (arXiv:2302.02948)"
     )

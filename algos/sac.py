@@ -22,7 +22,8 @@ Departures from the paper:
 7. Off by default: an average pi' of the actor's weights (`policy_tau`; Nikishin et al., 2018,
    "Improving stability in deep reinforcement learning with weight averaging"), normalized
    observations (`normalize_observations`), critics with layer normalization (`layer_norm`,
-   arXiv:2302.02948), a learning rate that falls (`schedule`).
+   arXiv:2302.02948), pink noise for exploration (`noise_color`), a learning rate that falls
+   (`schedule`).
 All other defaults are the paper's (appendix D).
 """
 
@@ -35,9 +36,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from poise.algos.base import Learner, fork_torch_rng
-from poise.algos.distributions import Distribution, SquashedGaussianHead
+from poise.algos.distributions import SquashedGaussian, SquashedGaussianHead
 from poise.algos.encoders import make_encoders
 from poise.algos.networks import Actor, Ensemble, TwinCritic, mlp
+from poise.algos.noise import ExplorationNoise
 from poise.algos.off_policy import Batch, OffPolicyReplay, OffPolicySettings
 from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.toolkit.experience import Transition
@@ -77,7 +79,7 @@ class SAC(Learner):
         self.critic = TwinCritic(critic_encoder, ensemble)
         self.critic_target = deepcopy(self.critic).requires_grad_(False)
         shares_encoder = actor_encoder is critic_encoder
-        self.actor: Actor[Distribution] = Actor(
+        self.actor: Actor[SquashedGaussian] = Actor(
             actor_encoder, actor_layers, head, shares_encoder=shares_encoder
         )
         self.log_alpha = nn.Parameter(torch.tensor(math.log(settings.init_alpha)))
@@ -103,7 +105,12 @@ class SAC(Learner):
                 settings.learning_rate, self.actor.trained_modules, temperature
             ),
         }
-        self.stateful = {"counters": self.replay, "buffer": self.replay.buffer}
+        self.noise = ExplorationNoise(settings.noise_color, action_dim, self.generator)
+        self.stateful = {
+            "counters": self.replay,
+            "buffer": self.replay.buffer,
+            "noise": self.noise,
+        }
 
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
@@ -111,8 +118,15 @@ class SAC(Learner):
         if explore and self.replay.is_warming_up:
             return self.replay.sample_random_actions(len(observation))
         s = self.replay.normalizer(self.to_tensor(observation))
-        a = self.actor(s).sample(self.generator)[0] if explore else self.policy(s).mode()
+        if not explore:
+            return self.policy(s).mode().cpu().numpy()
+        a, _ = self.actor(s).sample_at(self.noise.sample(len(s)))
         return a.cpu().numpy()
+
+    def reset(self, mask: Array | None = None, *, explore: bool) -> None:
+        """Begin the exploration noise of new episodes where `mask` (N,) is true."""
+        if explore:
+            self.noise.reset(mask)
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:

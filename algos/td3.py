@@ -21,7 +21,8 @@ Departures from the paper:
 5. Off by default: an average mu" of the actor's weights (`policy_tau`; Nikishin et al., 2018,
    "Improving stability in deep reinforcement learning with weight averaging"), normalized
    observations (`normalize_observations`), critics with layer normalization (`layer_norm`,
-   arXiv:2302.02948), a learning rate that falls (`schedule`).
+   arXiv:2302.02948), pink noise for exploration (`noise_color`), a learning rate that falls
+   (`schedule`).
 """
 
 from copy import deepcopy
@@ -34,6 +35,7 @@ from torch import Tensor, nn
 from poise.algos.base import Learner, fork_torch_rng
 from poise.algos.encoders import make_encoders
 from poise.algos.networks import Actor, Ensemble, TwinCritic, mlp
+from poise.algos.noise import ExplorationNoise
 from poise.algos.off_policy import Batch, OffPolicyReplay, OffPolicySettings
 from poise.algos.optim import Adam, gradient_step, soft_update
 from poise.toolkit.experience import Transition
@@ -103,7 +105,12 @@ class TD3(Learner):
             "policy": Adam(settings.learning_rate, self.actor.trained_modules),
             "critic": Adam(settings.learning_rate, self.critic),
         }
-        self.stateful = {"counters": self.replay, "buffer": self.replay.buffer}
+        self.noise = ExplorationNoise(settings.noise_color, action_dim, self.generator)
+        self.stateful = {
+            "counters": self.replay,
+            "buffer": self.replay.buffer,
+            "noise": self.noise,
+        }
 
     @torch.no_grad()
     def act(self, observation: Array, *, explore: bool) -> Array:
@@ -113,9 +120,14 @@ class TD3(Learner):
         s = self.replay.normalizer(self.to_tensor(observation))
         a = self.actor(s) if explore else self.policy(s)
         if explore:
-            noise = self.settings.exploration_noise * self.sample_noise(a)
+            noise = self.settings.exploration_noise * self.noise.sample(len(a))
             a = (a + noise).clamp(-1.0, 1.0)
         return a.cpu().numpy()
+
+    def reset(self, mask: Array | None = None, *, explore: bool) -> None:
+        """Begin the exploration noise of new episodes where `mask` (N,) is true."""
+        if explore:
+            self.noise.reset(mask)
 
     @torch.no_grad()
     def value_and_std(self, observation: Array) -> tuple[Array, Array]:

@@ -708,10 +708,10 @@ def test_restoring_a_learner_leaves_global_random_state_and_threads_alone(name, 
 
 @pytest.mark.parametrize("steps", [5, 60])
 def test_a_state_goes_round_exactly(steps):
-    one = school(
-        probe("SeeDo", updates_per_step=0.7, normalize_observations=True), "probe/SeeDo-v0", steps
-    )
-    two = probe("SeeDo", updates_per_step=0.7, normalize_observations=True)
+    settings = {"updates_per_step": 0.7, "normalize_observations": True}
+    settings |= {"noise_color": "pink", "policy_tau": 0.1, "layer_norm": True}
+    one = school(probe("SeeDo", **settings), "probe/SeeDo-v0", steps)
+    two = probe("SeeDo", **settings)
     two.load_state_dict(copy.deepcopy(one.state_dict()))
     assert weights(one) == weights(two)
     for learner in (one, two):

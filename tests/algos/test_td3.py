@@ -451,6 +451,7 @@ def test_one_seed_gives_the_same_weights_byte_for_byte():
 def test_a_state_goes_round_exactly(steps):
     """Also between two updates of the actor, and with a part of an update owed."""
     how = {"updates_per_step": 0.7, "normalize_observations": True, "policy_delay": 3}
+    how |= {"noise_color": "pink", "policy_tau": 0.1, "layer_norm": True}
     one, two = school(probe("SeeDo", **how), "probe/SeeDo-v0", steps), probe("SeeDo", **how)
     two.load_state_dict(copy.deepcopy(one.state_dict()))
     assert weights(one) == weights(two)
@@ -464,7 +465,7 @@ def test_a_state_holds_every_network_and_the_policy_alone_is_enough_to_act():
     state = one.state_dict()
     groups = {"policy", "network_critic", "network_critic_target", "network_actor_target"}
     assert (
-        groups | {"optimizer_policy", "optimizer_critic", "counters", "buffer", "rng"}
+        groups | {"optimizer_policy", "optimizer_critic", "counters", "buffer", "noise", "rng"}
         == state.keys()
     )
     two = probe("SeeDo", normalize_observations=True)
