@@ -50,10 +50,9 @@ class ExplorationNoise:
 
     def reset(self, mask: Array | None = None) -> None:
         """Begin new episodes where `mask` (N,) is true; everywhere for None."""
-        if not self.is_pink:
-            return
         if mask is None:
             self.parts = self.parts[:, :0]
+        if not self.parts.numel():  # It is white, or begins anew with the next sample.
             return
         is_new = torch.as_tensor(np.asarray(mask, bool), device=self.parts.device)
         number = int(is_new.sum())

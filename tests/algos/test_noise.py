@@ -62,6 +62,13 @@ def test_a_new_episode_begins_new_noise_in_its_environment_alone():
     assert product == pytest.approx(0.0, abs=0.07)
 
 
+@pytest.mark.parametrize("color", ["white", "pink"])
+def test_episodes_may_end_before_the_first_noise_as_actions_are_uniform_at_first(color):
+    noise = ExplorationNoise(color, 2, generator(0))
+    noise.reset(np.array([True, False, True]))
+    assert noise.sample(3).shape == (3, 2)
+
+
 def test_a_restored_state_continues_the_noise():
     one = ExplorationNoise("pink", 2, generator(5))
     sample_sequence(one, 5)
