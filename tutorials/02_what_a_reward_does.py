@@ -192,12 +192,11 @@ for reward, panel in zip(REWARDS, panels, strict=True):
         ylim=(0, 1),
     )
 if not QUICK:
-    assert (
-        abs(mean["posture"]["torso"] - STRAIGHT_HEIGHT)
-        < 0.05
-        < STRAIGHT_HEIGHT - mean["survival"]["torso"]
-    )
+    # Whether survival's body kneels, leans or nearly stands is chance: its reward does not ask, and
+    # another seed or processor may answer otherwise. That it wastes effort is not chance.
+    assert abs(mean["posture"]["torso"] - STRAIGHT_HEIGHT) < 0.05
     assert mean["posture"]["lean"] < mean["survival"]["lean"]
+    assert mean["posture"]["effort"] < mean["survival"]["effort"]
 panels[0].legend(loc="upper right")
 height.hlines((STRAIGHT_HEIGHT, STRAIGHT_HEIGHT - DROP_LIMIT), 0, 400, ("grey", "red"), ":")
 height.set(
