@@ -1,10 +1,12 @@
 """Presets: settings that are known to work for an environment, with the results to expect.
 
-- `presets/<algorithm>.yaml`: a `default`, and one entry for each tuned environment.
+- `presets/<algorithm>.yaml`: one entry for each tuned environment, and for all others a `default`
+  and sometimes a `small`, which `choose_entry` takes by the size of the spaces.
 - `presets/named/<name>.yaml`: variants of an algorithm, chosen by name (`--preset ddpg`).
 - `presets/translator.yaml`: differences from the translator's defaults, by environment.
 """
 
+import math
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,13 @@ from poise.toolkit.files import read_yaml_mapping
 from poise.toolkit.registry import EnvDescription
 from poise.toolkit.settings import Settings
 from poise.toolkit.trainer import TrainSettings
+
+DEFAULT_ENTRY = "default"
+SMALL_ENTRY = "small"
+"""Entries of an algorithm's presets for environments that have none of their own."""
+
+SMALL_SIZE = 16
+"""Numbers of an observation and an action together up to which an environment is small."""
 
 
 class ExpectedResult(Settings):
@@ -47,10 +56,28 @@ class Preset(Settings):
 
 
 def load_preset(algorithm: str, env_id: str) -> Preset:
-    """Return the preset of `algorithm` for an environment, or else the algorithm's `default`."""
+    """Return an entry of an algorithm's presets; the `default` for an id that has none."""
     entries = _read_preset_file(PRESETS / f"{algorithm}.yaml")
-    entry = entries.get(env_id, entries["default"])
+    entry = entries.get(env_id, entries[DEFAULT_ENTRY])
     return _validate_preset(entry, algorithm, f"preset of {env_id}")
+
+
+def choose_entry(algorithm: str, env: EnvDescription) -> str:
+    """Return the key of an algorithm's presets for an environment: its id, `small` or `default`.
+
+    Nothing but the spaces decides for an environment that nobody tuned, so that the choice is the
+    same on every machine. The table in docs/BENCHMARKS.md says how well it learns with it.
+    """
+    entries = _read_preset_file(PRESETS / f"{algorithm}.yaml")
+    if env.env_id in entries:
+        return env.env_id
+    is_small = SMALL_ENTRY in entries and count_values(env) <= SMALL_SIZE
+    return SMALL_ENTRY if is_small else DEFAULT_ENTRY
+
+
+def count_values(env: EnvDescription) -> int:
+    """Return how many numbers an observation and an action have together."""
+    return sum(math.prod(space.shape or ()) for space in (env.observation_space, env.action_space))
 
 
 def load_translator_preset(env_id: str) -> dict[str, Any]:

@@ -1176,6 +1176,8 @@ def test_environment_with_a_non_finite_value_stops_the_training(elsewhere, what)
         "train",
         "probe/Breaks-v0",
         *QUICK,
+        "--num-envs",
+        "1",
         "--env-set",
         f"what={what}",
         "--set",

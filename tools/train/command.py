@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gymnasium.spaces import Box
+
+from poise.algos.preset import DEFAULT_ENTRY, SMALL_ENTRY, count_values
 from poise.toolkit.console import Console, TrainingView
 from poise.toolkit.errors import UserError, WorkError, printable, shorten_paths
 from poise.toolkit.evaluation import RETURN_STD
-from poise.toolkit.registry import short_name
+from poise.toolkit.registry import EnvDescription, short_name
 from poise.toolkit.run import Run
 from poise.tools.record.record_run import record_episode
 from poise.tools.train.plan import TrainRequest
@@ -55,6 +58,7 @@ def train_and_show(
             with_translator=options["with_translator"],
         )
         session = TrainingSession.create(request)
+        _show_choice(session.config, session.env)
     result = train_with_view(session)
     if result.interrupt_signal is not None:
         _show_interrupt(result)
@@ -90,6 +94,24 @@ def record_training_video(result: TrainingResult) -> Path | Exception:
         return record_episode(run, run.video_path(f"step_{result.best_step:09d}"))
     except (UserError, WorkError, OSError) as error:
         return error
+
+
+def _show_choice(config: Mapping[str, Any], env: EnvDescription) -> None:
+    """Say what is used for an environment without a preset, and why: its spaces decide."""
+    if config["preset"] not in (DEFAULT_ENTRY, SMALL_ENTRY):
+        return
+    settings = config["settings"]
+    kind = "continuous" if isinstance(env.action_space, Box) else "discrete"
+    size = "small" if config["preset"] == SMALL_ENTRY else "default"
+    layers = "x".join(map(str, settings["hidden_sizes"]))
+    parts = [f"{config['training']['num_envs']} environments", f"hidden layers {layers}"]
+    if "updates_per_step" in settings:
+        parts.append(f"{settings['updates_per_step']:g} updates per step")
+    _make_console().print(
+        f"{short_name(config['env'])} has no preset. {kind.capitalize()} actions, "
+        f"{count_values(env)} numbers in observation and action: "
+        f"{config['algorithm']} with its {size} settings ({', '.join(parts)})"
+    )
 
 
 def _show_interrupt(result: TrainingResult) -> None:

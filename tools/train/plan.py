@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from poise.algos.preset import find_preset, load_preset, recommend_algorithm, resolve_preset
+from poise.algos.preset import (
+    choose_entry,
+    find_preset,
+    load_preset,
+    recommend_algorithm,
+    resolve_preset,
+)
 from poise.algos.registry import ALGORITHMS, get_algorithm_class
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.files import check_plain
@@ -59,9 +65,11 @@ def plan(request: TrainRequest) -> TrainPlan:
     if preset_file is not None:
         algorithm, preset = resolve_preset(preset_file, request.algorithm, algorithm)
         learner_settings = get_algorithm_class(algorithm).SETTINGS
+        preset_name = request.preset
     else:
         learner_settings = get_algorithm_class(algorithm).SETTINGS
-        preset = load_preset(algorithm, env.env_id)
+        preset_name = choose_entry(algorithm, env)
+        preset = load_preset(algorithm, preset_name)
 
     chosen = {**preset.settings}
     training: dict[str, Any] = {}
@@ -90,6 +98,7 @@ def plan(request: TrainRequest) -> TrainPlan:
         "env": env.env_id,
         "env_settings": dict(env.settings),
         "algorithm": algorithm,
+        "preset": preset_name,
         "settings": learner_settings.parse(chosen, kind=f"{algorithm} setting").to_dict(),
         "training": TrainSettings.parse(training, kind="training setting").to_dict(),
         "device": resolve_device(request.device),

@@ -1,11 +1,14 @@
 """Planning a run: the environment is resolved once, and described without being made again."""
 
+import dataclasses
 import signal
 
 import gymnasium
 import pytest
+from gymnasium.spaces import Box
 from sample_envs import OUR_IDS, bare
 
+from poise.algos.preset import SMALL_SIZE, choose_entry, load_preset
 from poise.toolkit.environment import BaseEnvironment
 from poise.toolkit.errors import UserError
 from poise.toolkit.process import catch_signals
@@ -76,3 +79,32 @@ def test_caught_signals_are_collected_and_the_handlers_restored():
         signal.raise_signal(signal.SIGTERM)
     assert caught == [signal.SIGTERM, signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("env", "algorithm", "entry"),
+    [
+        ("cartpole", "sac", "poise/Cartpole-v0"),
+        ("MountainCarContinuous-v0", None, "small"),
+        ("poise/BollaRolla-v0", "td3", "poise/BollaRolla-v0"),
+        ("CartPole-v1", None, "default"),
+    ],
+)
+def test_environment_without_a_preset_gets_settings_by_its_spaces(env, algorithm, entry):
+    config = plan(TrainRequest(env=env, algorithm=algorithm)).config
+    assert config["preset"] == entry
+    preset = load_preset(config["algorithm"], entry)
+    for name, value in preset.training.items():
+        assert config["training"][name] == value
+    for name, value in preset.settings.items():
+        assert config["settings"][name] == value
+
+
+@pytest.mark.parametrize(
+    ("numbers", "entry"), [(1, "small"), (SMALL_SIZE - 2, "small"), (SMALL_SIZE - 1, "default")]
+)
+def test_small_is_by_the_numbers_of_observation_and_action_together(numbers, entry):
+    env = describe_env("Pendulum-v1")
+    spaces = {"observation_space": Box(-1.0, 1.0, (numbers,)), "action_space": Box(-1.0, 1.0, (2,))}
+    env = dataclasses.replace(env, env_id="no/Such-v0", **spaces)
+    assert choose_entry("sac", env) == entry

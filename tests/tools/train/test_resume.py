@@ -179,7 +179,7 @@ def test_environment_that_is_not_deterministic_is_refused_and_nothing_is_lost(tm
 
 def test_run_with_a_non_finite_reward_is_saved_up_to_the_step_before(tmp_path):
     with pytest.raises(WorkError, match="reward of environment 0 is not finite"):
-        start_run(tmp_path, env="probe/BreaksLate-v0")
+        start_run(tmp_path, env="probe/BreaksLate-v0", num_envs=1)
     run = Run(tmp_path / "run")
     assert [path.name for path in run.checkpoints()] == [
         "step_000000050",
