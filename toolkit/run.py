@@ -52,6 +52,11 @@ KEPT_GROUP = "kept"
 LEFTOVER_PATTERN = re.compile(rf"\.step_[0-9]+({PARTIAL_SUFFIX}|{REMOVED_SUFFIX})")
 """Names of the folders that are left when a process is killed while it saves or removes."""
 
+PRETRAINED = "pretrained/"
+"""Beginning of the names of the runs that are a part of Poise."""
+
+PRETRAINED_FOLDER = Path(__file__).parents[1] / "algos" / "pretrained"
+
 VERSIONED_PACKAGES = ("gymnasium", "numpy", "pymunk", "torch", "pybullet")
 
 
@@ -167,20 +172,29 @@ class Run:
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Self:
-        """Open a run by its name in `runs_dir`, or by the path of its folder.
+        """Open a run by its name in `runs_dir`, by the path of its folder, or as `pretrained/NAME`.
 
         Raises:
             UserError: there is no such run; or it lies elsewhere, and its config names a module
                 that was not trusted (toolkit/registry.py).
         """
-        is_path = (Path(name) / "config.json").exists() or not NAME_PATTERN.fullmatch(name)
-        path = Path(name).absolute() if is_path else runs_dir / name
-        if not (path / "config.json").is_file():
+        path = find_run_folder(runs_dir, name)
+        if path is None:
             raise _unknown_run_error(runs_dir, name)
         run = cls(path)
-        if not path.resolve().is_relative_to(runs_dir.resolve()):
+        if not run.is_pretrained and not path.resolve().is_relative_to(runs_dir.resolve()):
             require_trust(run.config["env"], path / "config.json")
         return run
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it is a part of Poise, which nothing is written to."""
+        return self.path.parent == PRETRAINED_FOLDER
+
+    @property
+    def video_folder(self) -> Path:
+        """Where its films go by default: its own folder; of a pretrained run, the current one."""
+        return Path.cwd() if self.is_pretrained else self.path / "videos"
 
     @property
     def config(self) -> dict[str, Any]:
@@ -225,7 +239,8 @@ class Run:
 
     def video_path(self, name: str) -> Path:
         """Return the path of a video of the run."""
-        return self.path / "videos" / f"{name}.mp4"
+        prefix = f"{self.path.name}-" if self.is_pretrained else ""
+        return self.video_folder / f"{prefix}{name}.mp4"
 
     # Checkpoints.
 
@@ -281,8 +296,14 @@ class Run:
         """Make this process the only one that writes the run, and remove what a killed one left.
 
         Raises:
-            UserError: another process writes the run; the message names it.
+            UserError: another process writes the run, and the message names it; or it is a part of
+                Poise.
         """
+        if self.is_pretrained:
+            raise UserError(
+                f"{PRETRAINED}{self.path.name} is a part of Poise, and is not trained on: "
+                "train a run of your own"
+            )
         lock = FolderLock(self.path, f"run {self.path.name!r}")
         try:
             self._remove_leftovers()
@@ -379,6 +400,25 @@ class Run:
                     checkpoint.remove(folder)
 
 
+def list_pretrained() -> list[str]:
+    """Return the names of the runs that are a part of Poise, each with `pretrained/` before it."""
+    configs = sorted(PRETRAINED_FOLDER.glob("*/config.json"))
+    return [f"{PRETRAINED}{config.parent.name}" for config in configs]
+
+
+def find_run_folder(runs_dir: Path, name: str) -> Path | None:
+    """Return the folder of a run, by its path, its name or as `pretrained/NAME`; None without one.
+
+    A folder of the user's comes first.
+    """
+    folders = [Path(name).absolute()]
+    if NAME_PATTERN.fullmatch(name):
+        folders.append(runs_dir / name)
+    if name.startswith(PRETRAINED):
+        folders.append(PRETRAINED_FOLDER / name.removeprefix(PRETRAINED))
+    return next((folder for folder in folders if (folder / "config.json").is_file()), None)
+
+
 def list_modules(runs_dir: Path) -> set[str]:
     """Return the modules of the environments in which the runs of a folder were trained."""
     modules = set()
@@ -394,6 +434,8 @@ def list_modules(runs_dir: Path) -> set[str]:
 
 def _unknown_run_error(runs_dir: Path, name: str) -> UserError:
     """Return the error for an unknown run: the folder searched, and a near name or the mend."""
+    if name.startswith(PRETRAINED):
+        return unknown_name_error("run", name, list_pretrained())
     if Path(name).is_dir():
         return UserError(f"unknown run {name!r}: this folder holds no config.json")
     if name in (*gymnasium.registry, *map(short_name, registered_ids())):

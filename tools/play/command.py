@@ -14,7 +14,7 @@ from poise.toolkit.registry import (
     unknown_env_error,
     unwrap_poise_env,
 )
-from poise.toolkit.run import NAME_PATTERN, Run
+from poise.toolkit.run import PRETRAINED, Run, find_run_folder
 from poise.tools.play.actors import PolicyActor
 from poise.tools.play.playground import Playground
 from poise.tools.play.session import LiveRenderer, PlaySession, TapeRecorder
@@ -44,7 +44,7 @@ def play(
     With `seconds`, close after so much time and print the frame rate.
     """
     run = find_run(name, runs_dir)
-    folder = run.path / "videos" if run else Path.cwd()
+    folder = run.video_folder if run else Path.cwd()
     if run is None and checkpoint is not None:
         raise UserError(f"--checkpoint needs a run, and {runs_dir} holds no run {name!r}")
     env_id = run.config["env"] if run else find_env(name, runs_dir)
@@ -84,12 +84,8 @@ def play(
 
 def find_run(name: str, runs_dir: Path) -> Run | None:
     """Return the run of that name or in that folder, or None."""
-    folders = [Path(name)]
-    if NAME_PATTERN.fullmatch(name):
-        folders.append(runs_dir / name)
-    if not any((folder / "config.json").is_file() for folder in folders):
-        return None
-    return Run.open(runs_dir, name)
+    is_run = name.startswith(PRETRAINED) or find_run_folder(runs_dir, name) is not None
+    return Run.open(runs_dir, name) if is_run else None
 
 
 def find_env(name: str, runs_dir: Path) -> str:
