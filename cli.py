@@ -32,7 +32,7 @@ MAX_ERROR_LENGTH = 2000
 
 SECTIONS = {
     "Learn": ("list", "inspect", "train", "benchmark"),
-    "Look": ("play", "record", "report", "plot"),
+    "Look": ("demo", "play", "record", "report", "plot"),
     "Judge": ("evaluate", "compare", "robustness"),
     "See a pose, take the pose": ("dataset", "translate", "mimic", "duel"),
     "Films and machine": ("replay", "combine", "images-to-video", "doctor"),
@@ -760,6 +760,35 @@ def play(
         from poise.tools.play.command import play as run_play
 
     run_play(what, runs_dir, checkpoint, env_set, **options)
+
+
+@main.command(
+    short_help="a trained body at once, to push about",
+    examples=(
+        "poise demo",
+        "poise demo standing",
+        "poise demo cartpole --out cartpole.mp4",
+    ),
+)
+@click.argument("env", required=False)
+@output_option("-o", "--out", help="Film an episode into this .mp4 or .gif; open no window.")
+@FORCE
+@click.option("--size", type=WholeNumber(64, 2160), help="Height and width of the frame (pixels).")
+@click.option(
+    "--seconds",
+    type=Number(0, min_open=True),
+    help="Close after this time and print the number of frames.",
+)
+@report_errors
+def demo(env: str | None, **options: Any) -> None:
+    """Open a window on a body that is trained already: ENV, or a rider of a board on a ball.
+
+    The number keys go on to the other bodies. Without a display, it is filmed instead.
+    """
+    with loading():
+        from poise.tools.play.command import demo as run_demo
+
+    run_demo(env, **options)
 
 
 @main.command(

@@ -83,7 +83,7 @@ class Window:
 
     def __init__(self, title: str, has_sidebar: bool = False) -> None:
         open_display()
-        self._title = title
+        self.title = title
         self._has_sidebar = has_sidebar
         self.screen_size = max(pygame.display.get_desktop_sizes(), key=lambda size: size[1])
         self.image_rect = pygame.Rect(0, 0, 0, 0)
@@ -113,6 +113,8 @@ class Window:
         height, width = frame.shape[:2]
         if self._surface is None:
             self._open(width, height)
+        if pygame.display.get_caption()[0] != self.title:
+            pygame.display.set_caption(self.title)
         self._surface = pygame.display.get_surface()
         layout_sizes = (width, height, *self.surface.get_size())
         if self._layout_sizes != layout_sizes:
@@ -210,7 +212,6 @@ class Window:
             pygame.display.set_mode((round(scale * width), round(scale * height)), pygame.RESIZABLE)
         except pygame.error as error:
             raise display_error(str(error)) from None
-        pygame.display.set_caption(self._title)
 
     def _update_layout(
         self, width: int, height: int, window_width: int, window_height: int

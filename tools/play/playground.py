@@ -1,6 +1,7 @@
 """The playground: a window to watch, control, perturb and film a live environment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,10 @@ NOTICE_HEIGHT = 1.0
 """Positions of two lines over the image, from top (0) to bottom (1), where no body is covered."""
 
 
+NUM_DIGITS = 10
+"""Bodies that have a key: 1 to 9 and 0."""
+
+
 class Binding(NamedTuple):
     """Keys, by pygame's names, the description in the help, and the command that they run."""
 
@@ -66,10 +71,14 @@ def make_bindings(playground: "Playground") -> list[Binding]:
     if session.perturbations.can_throw:
         bindings.append(Binding(("b",), "throw a ball at the mouse", playground.mouse.throw_ball))
     if session.perturbations.interaction is not None:
+        wind_keys, push_keys = (("f1",), ("f2",)) if playground.bodies else (("1",), ("2",))
         bindings += [
-            Binding(("1",), "wind on / off", forces.toggle_wind),
-            Binding(("2",), "random pushes on / off", forces.toggle_pushes),
+            Binding(wind_keys, "wind on / off", forces.toggle_wind),
+            Binding(push_keys, "random pushes on / off", forces.toggle_pushes),
         ]
+    for number, body in enumerate(playground.bodies[:NUM_DIGITS], 1):
+        choose = partial(playground.choose_body, body)
+        bindings.append(Binding((str(number % 10),), body, choose))
     save_video = f"save the last {BUFFER_SECONDS:.0f} s as a video"
     bindings.append(Binding(("m",), save_video, playground.save_video))
     if session.tape.env_id:
@@ -153,9 +162,19 @@ class Playground:
     `run` loops over `run_frame`: handle events, advance the session, draw.
     """
 
-    def __init__(self, window: Window, session: PlaySession, folder: Path = Path()) -> None:
+    def __init__(
+        self,
+        window: Window,
+        session: PlaySession,
+        folder: Path = Path(),
+        bodies: Sequence[str] = (),
+    ) -> None:
         self.window = window
         self.session = session
+        self.bodies = bodies
+        """Names of other bodies, each of which a number key chooses."""
+        self.chosen_body: str | None = None
+        """The body that the user chose to see next, if any."""
         self.side_panel = SidePanel(session)
         self.recorder = PlayRecorder(folder)
         self.mouse = MouseController(window, session, self.side_panel.sliders)
@@ -173,7 +192,10 @@ class Playground:
         self.show_notice("press space to start" if session.is_paused else "")
 
     def run(self, seconds: float | None = None) -> None:
-        """Loop until the user quits, or for `seconds` of real time."""
+        """Loop until the user quits or chooses another body, or for `seconds` of real time.
+
+        Afterwards the environment is closed, and the window still open.
+        """
         try:
             self.run_frame(0.0)
             # Discard the time that opening the window took.
@@ -183,7 +205,6 @@ class Playground:
                 self.run_frame(self.window.tick(frame_rate))
         finally:
             self.session.env.close()
-            self.window.close()
             self.saved_messages += self.recorder.close()
 
     def run_frame(self, seconds: float) -> None:
@@ -283,6 +304,11 @@ class Playground:
             self.show_notice(self.recorder.save_tape(tape))
         except UserError as error:
             self.show_notice(str(error))
+
+    def choose_body(self, name: str) -> None:
+        """End the loop, to go on with another body."""
+        self.chosen_body = name
+        self.is_open = False
 
     def toggle_help(self) -> None:
         """Show or hide the help."""
