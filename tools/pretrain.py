@@ -16,7 +16,7 @@ from poise.toolkit import checkpoint
 from poise.toolkit.console import Console
 from poise.toolkit.evaluation import make_run_evaluator
 from poise.toolkit.experience import ActorPolicy
-from poise.toolkit.files import make_folder, write_json
+from poise.toolkit.files import make_folder, open_table, write_json
 from poise.toolkit.run import PRETRAINED_FOLDER, Run
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import start_training
@@ -89,7 +89,7 @@ def write_pretrained(run: Run, folder: Path) -> dict[str, float]:
 
 def _thin_rows(source: Path, target: Path) -> None:
     """Copy a CSV file; of each name's rows at most MAX_ROWS, evenly spaced, with first and last."""
-    with source.open(newline="", encoding="utf-8") as file:
+    with open_table(source) as file:
         header, *rows = csv.reader(file)
     numbers_by_name: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
