@@ -33,7 +33,7 @@ MAX_ERROR_LENGTH = 2000
 SECTIONS = {
     "Learn": ("list", "inspect", "train", "benchmark"),
     "Look": ("demo", "play", "record", "report", "plot"),
-    "Judge": ("evaluate", "compare", "robustness"),
+    "Judge": ("runs", "evaluate", "compare", "robustness"),
     "See a pose, take the pose": ("dataset", "translate", "mimic", "duel"),
     "Films and machine": ("replay", "combine", "images-to-video", "doctor"),
 }
@@ -202,6 +202,10 @@ def episodes_option(help_text: str, default: int, low: int, high: int) -> Callab
 
 DEFAULT_RUNS_DIR = Path("runs")
 
+LATEST_RUN = "latest"
+"""The run that was written last (toolkit/run.py)."""
+
+
 RUNS_DIR = folder_option(
     "--runs-dir", default=DEFAULT_RUNS_DIR, show_default=True, help="Folder of the runs."
 )
@@ -220,8 +224,10 @@ MAX_SIZE = click.option(
 RESUME = click.option(
     "--resume",
     type=parse_run,
-    metavar="RUN",
-    help="Resume a run from its latest checkpoint.",
+    is_flag=False,
+    flag_value=LATEST_RUN,
+    metavar="[RUN]",
+    help="Resume a run from its latest checkpoint; without a name, the latest unfinished one.",
 )
 
 
@@ -732,7 +738,7 @@ def benchmark(suite: str, **options: Any) -> None:
         "poise play bolla-rolla --speed 0.5",
     ),
 )
-@click.argument("what", type=parse_run, metavar="RUN|ENV")
+@click.argument("what", type=parse_run, default=LATEST_RUN, metavar="[RUN|ENV]")
 @RUNS_DIR
 @CHECKPOINT
 @ENV_SET
@@ -755,7 +761,10 @@ def benchmark(suite: str, **options: Any) -> None:
 def play(
     what: str, runs_dir: Path, checkpoint: str | None, env_set: dict[str, Any], **options: Any
 ) -> None:
-    """Open a window on a RUN to watch and disturb it, or on an ENV to control it."""
+    """Open a window on a RUN to watch and disturb it, or on an ENV to control it.
+
+    Without either it is the latest run.
+    """
     with loading():
         from poise.tools.play.command import play as run_play
 
@@ -799,7 +808,7 @@ def demo(env: str | None, **options: Any) -> None:
         "poise record standing-ppo-0 --checkpoint all --montage learned.png",
     ),
 )
-@click.argument("run", type=parse_run)
+@click.argument("run", type=parse_run, default=LATEST_RUN, metavar="[RUN]")
 @RUNS_DIR
 @CHECKPOINT
 @output_option(
@@ -823,7 +832,10 @@ def demo(env: str | None, **options: Any) -> None:
 @TRUST
 @report_errors
 def record(run: str, **options: Any) -> None:
-    """Record an episode of RUN's policy as .mp4 or .gif; --checkpoint all shows the learning."""
+    """Record an episode of RUN, or of the latest run, as .mp4 or .gif.
+
+    --checkpoint all shows the learning.
+    """
     with loading():
         from poise.tools.record.record_savings import record as record_savings
 
@@ -838,7 +850,7 @@ def record(run: str, **options: Any) -> None:
         "poise report standing-ppo-0 standing-sac-0 -o page.html",
     ),
 )
-@click.argument("runs", type=parse_run, nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", type=parse_run, nargs=-1, default=(LATEST_RUN,), metavar="[RUN...]")
 @output_option("-o", "--out", help="The page, .html.  [default: <run>-report.html]")
 @FORCE
 @episodes_option("Evaluation episodes of each run.", 20, 1, 1000)
@@ -846,7 +858,7 @@ def record(run: str, **options: Any) -> None:
 @TRUST
 @report_errors
 def report(runs: tuple[str, ...], **options: Any) -> None:
-    """Write RUNs of one environment to one page that opens offline."""
+    """Write RUNs of one environment, or the latest run, to one page that opens offline."""
     with loading():
         from poise.tools.report.report import write_report
 
@@ -863,7 +875,9 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
         "poise plot benchmarks/quick",
     ),
 )
-@click.argument("what", type=parse_run, nargs=-1, required=True, metavar="RUN...|FOLDER|CSV")
+@click.argument(
+    "what", type=parse_run, nargs=-1, default=(LATEST_RUN,), metavar="[RUN...|FOLDER|CSV]"
+)
 @RUNS_DIR
 @click.option(
     "--by",
@@ -893,12 +907,63 @@ def report(runs: tuple[str, ...], **options: Any) -> None:
 def plot(
     what: tuple[str, ...], runs_dir: Path, by: str, kind: str, measure: str, out: Path | None
 ) -> None:
-    """Plot curves of runs, of a folder of runs, of a benchmark, or of a results.csv."""
+    """Plot curves of runs, of a folder of runs, of a benchmark, or of a results.csv.
+
+    Without any it is the latest run.
+    """
     with loading():
         from poise.tools.plot.plot import plot as plot_curves
 
     path = run_under_bar("plotting", lambda: plot_curves(what, runs_dir, by, out, kind, measure))
     show(f"plot: {path}")
+
+
+@main.group(
+    cls=PoiseGroup,
+    invoke_without_command=True,
+    short_help="a table of all runs; rm removes some",
+)
+@RUNS_DIR
+@click.option("--env", metavar="TEXT", help="Only runs whose environment's name has this text.")
+@click.option("--algo", metavar="NAME", help="Only runs of this algorithm.")
+@click.option("--unfinished", is_flag=True, help="Only runs whose training has not ended.")
+@click.option(
+    "--sort",
+    type=click.Choice(["written", "run", "env", "algo", "steps", "best", "solved", "size"]),
+    default="written",
+    show_default=True,
+    help="The column to sort by.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+@report_errors
+def runs(ctx: click.Context, **options: Any) -> None:
+    """List the runs of a folder, those that were written last first."""
+    if ctx.invoked_subcommand is None:
+        from poise.tools.runs import show_runs
+
+        show_runs(**options)
+
+
+@runs.command(
+    name="rm", short_help="remove runs", examples=("poise runs rm cartpole-ppo-0 cartpole-ppo-1",)
+)
+@click.argument("names", type=parse_run, nargs=-1, required=True, metavar="RUN...")
+@RUNS_DIR
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@report_errors
+def remove_runs(names: tuple[str, ...], runs_dir: Path, *, yes: bool) -> None:
+    """Remove RUNs, after a question. What Poise has not written stays."""
+    from poise.tools.runs import describe_runs
+    from poise.tools.runs import remove_runs as remove
+
+    question = f"remove {describe_runs(names, runs_dir)}?"
+    if not yes:
+        if not _has_terminal():
+            raise click.UsageError(f"{question} Add --yes: there is no terminal to ask at")
+        if not click.confirm(question, err=True):
+            return
+    remove(names, runs_dir)
 
 
 @main.command(
@@ -909,14 +974,17 @@ def plot(
         "poise evaluate standing-ppo-0 --checkpoint latest --env-set gravity=12",
     ),
 )
-@click.argument("run", type=parse_run)
+@click.argument("run", type=parse_run, default=LATEST_RUN, metavar="[RUN]")
 @CHECKPOINT
 @episodes_option("Number of episodes.", 20, 1, 10_000)
 @count_option("--steps", help="Truncate episodes after so many steps.")
 @evaluation_options
 @report_errors
 def evaluate(run: str, **options: Any) -> None:
-    """Evaluate RUN's policy on episodes with fixed seeds, beside a random policy."""
+    """Evaluate the policy of RUN, or of the latest run, on episodes with fixed seeds.
+
+    A random policy stands beside it.
+    """
     from poise.tools.evaluate.evaluate import evaluate_and_show
 
     evaluate_and_show(run, **options)
@@ -948,7 +1016,7 @@ def compare(one: str, two: str, **options: Any) -> None:
     short_help="the largest push that it survives",
     examples=("poise robustness standing-ppo-0",),
 )
-@click.argument("run", type=parse_run)
+@click.argument("run", type=parse_run, default=LATEST_RUN, metavar="[RUN]")
 @CHECKPOINT
 @episodes_option("Episodes for each push and each change.", 5, 1, 1000)
 @output_option(
@@ -958,7 +1026,10 @@ def compare(one: str, two: str, **options: Any) -> None:
 @evaluation_options
 @report_errors
 def robustness(run: str, **options: Any) -> None:
-    """Measure which pushes, masses, frictions and gravities RUN's policy withstands."""
+    """Measure which pushes, masses, frictions and gravities the policy of RUN withstands.
+
+    Without a name it is the latest run.
+    """
     from poise.tools.evaluate.robustness_plot import measure_and_show
 
     measure_and_show(run, **options)

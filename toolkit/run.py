@@ -52,6 +52,9 @@ KEPT_GROUP = "kept"
 LEFTOVER_PATTERN = re.compile(rf"\.step_[0-9]+({PARTIAL_SUFFIX}|{REMOVED_SUFFIX})")
 """Names of the folders that are left when a process is killed while it saves or removes."""
 
+LATEST = "latest"
+"""Name of the run that was written last, unless a run is called so."""
+
 PRETRAINED = "pretrained/"
 """Beginning of the names of the runs that are a part of Poise."""
 
@@ -172,7 +175,7 @@ class Run:
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Self:
-        """Open a run by its name in `runs_dir`, by the path of its folder, or as `pretrained/NAME`.
+        """Open a run by its name in `runs_dir`, its path, as `pretrained/NAME` or as `latest`.
 
         Raises:
             UserError: there is no such run; or it lies elsewhere, and its config names a module
@@ -185,6 +188,34 @@ class Run:
         if not run.is_pretrained and not path.resolve().is_relative_to(runs_dir.resolve()):
             require_trust(run.config["env"], path / "config.json")
         return run
+
+    @classmethod
+    def open_unfinished(cls, runs_dir: Path, name: str, *, translator: bool = False) -> Self:
+        """Open a run to resume it; `latest` is the last written whose training has not ended."""
+        if name != LATEST or (runs_dir / name).exists():
+            return cls.open(runs_dir, name)
+        for run in list_runs(runs_dir):
+            if run.is_unfinished and run.holds_translator == translator:
+                return cls(run.path)
+        raise UserError(f"there is no unfinished run in {runs_dir}: name the run to train on")
+
+    @property
+    def holds_translator(self) -> bool:
+        """Whether a translator was trained in it, and no policy."""
+        return bool(self.config["algorithm"] == TRANSLATOR)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its training has not ended by itself: it was stopped, or it runs."""
+        summary = self.summary()
+        return not summary or summary.get("interrupted") is not None
+
+    @property
+    def time(self) -> float:
+        """When it was written last (s since the epoch)."""
+        names = ("config.json", "metrics.csv", "summary.json")
+        files = [self.path / name for name in names]
+        return max(file.stat().st_mtime for file in files if file.exists())
 
     @property
     def is_pretrained(self) -> bool:
@@ -406,8 +437,19 @@ def list_pretrained() -> list[str]:
     return [f"{PRETRAINED}{config.parent.name}" for config in configs]
 
 
+def list_runs(runs_dir: Path) -> list[Run]:
+    """Return the runs of a folder whose configs can be read, those that were written last first."""
+    runs = []
+    for config in runs_dir.glob("*/config.json"):
+        run = Run(config.parent)
+        with suppress(WorkError, OSError):
+            _ = run.config  # A WorkError where it cannot be read.
+            runs.append((run.time, run.path.name, run))
+    return [run for *_, run in sorted(runs, key=lambda entry: entry[:2], reverse=True)]
+
+
 def find_run_folder(runs_dir: Path, name: str) -> Path | None:
-    """Return the folder of a run, by its path, its name or as `pretrained/NAME`; None without one.
+    """Return the folder of a run, as `Run.open` takes its name; None without one.
 
     A folder of the user's comes first.
     """
@@ -416,6 +458,9 @@ def find_run_folder(runs_dir: Path, name: str) -> Path | None:
         folders.append(runs_dir / name)
     if name.startswith(PRETRAINED):
         folders.append(PRETRAINED_FOLDER / name.removeprefix(PRETRAINED))
+    if name == LATEST:
+        policy_runs = (run for run in list_runs(runs_dir) if not run.holds_translator)
+        folders += [run.path for run in policy_runs][:1]
     return next((folder for folder in folders if (folder / "config.json").is_file()), None)
 
 
@@ -434,6 +479,11 @@ def list_modules(runs_dir: Path) -> set[str]:
 
 def _unknown_run_error(runs_dir: Path, name: str) -> UserError:
     """Return the error for an unknown run: the folder searched, and a near name or the mend."""
+    if name == LATEST:
+        return UserError(
+            f"there is no run in {runs_dir} yet: `poise train` makes one, --runs-dir names another "
+            "folder"
+        )
     if name.startswith(PRETRAINED):
         return unknown_name_error("run", name, list_pretrained())
     if Path(name).is_dir():

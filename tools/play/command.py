@@ -16,7 +16,7 @@ from poise.toolkit.registry import (
     unknown_env_error,
     unwrap_poise_env,
 )
-from poise.toolkit.run import PRETRAINED, Run, find_run_folder, list_pretrained
+from poise.toolkit.run import LATEST, PRETRAINED, Run, find_run_folder, list_pretrained
 from poise.tools.play.actors import PolicyActor
 from poise.tools.play.playground import Playground
 from poise.tools.play.session import LiveRenderer, PlaySession, TapeRecorder
@@ -170,7 +170,9 @@ def show_end(playground: Playground, *, measured: bool) -> None:
 
 def find_run(name: str, runs_dir: Path) -> Run | None:
     """Return the run of that name or in that folder, or None."""
-    is_run = name.startswith(PRETRAINED) or find_run_folder(runs_dir, name) is not None
+    is_run = (
+        name == LATEST or name.startswith(PRETRAINED) or find_run_folder(runs_dir, name) is not None
+    )
     return Run.open(runs_dir, name) if is_run else None
 
 

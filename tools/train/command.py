@@ -43,7 +43,8 @@ def train_and_show(
                 "--resume continues the run as it began; "
                 "only --steps, --minutes, --num-workers, --keep-going, --no-video go with it"
             )
-        session = TrainingSession.resume(Run.open(runs_dir, resume), training)
+        run = Run.open_unfinished(runs_dir, resume)
+        session = TrainingSession.resume(run, training)
     else:
         request = TrainRequest(
             env=str(env),

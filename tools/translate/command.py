@@ -111,7 +111,7 @@ def _open_training(
     if settings or name:
         raise UserError("--resume continues a run with its settings: omit --set and --run")
     assert resume is not None
-    run = Run.open(runs_dir, resume)
+    run = Run.open_unfinished(runs_dir, resume, translator=True)
     return run, Dataset(Path(get_translator_config(run)["dataset"]))
 
 
