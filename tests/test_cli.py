@@ -728,7 +728,7 @@ def test_wrong_input_is_one_line_with_exit_code_2_and_changes_nothing(name, plac
         (("record", "mine", "--output", "a.mp4"), "write --out"),
         (("evaluate", "mine", "--lr", "3"), "evaluate has no option --lr"),
         (("--colour",), "no option --colour"),
-        (("train", "--resume"), "requires an argument"),
+        (("train", "cartpole", "--set"), "requires an argument"),
         # arguments
         (("train", "cartpole", "extra"), "train takes [ENV]; too many: extra"),
         (("train", "cartpole", "lr=3e-4"), "in place of lr=3e-4 write --set learning_rate=3e-4"),
@@ -738,7 +738,7 @@ def test_wrong_input_is_one_line_with_exit_code_2_and_changes_nothing(name, plac
         (("train", "cartpole", "ppo"), "in place of ppo write --algo ppo"),
         (("train", "cartpole", "--set", "lr", "3e-4"), "write lr=3e-4, as one word"),
         (("ppo", "cartpole"), "write `poise train ENV --algo ppo`"),
-        (("record",), "record needs RUN, as in `poise record"),
+        (("compare",), "compare needs RUN, as in `poise compare"),
         (("inspect",), "inspect needs ENV"),
         (("combine", "a.mp4"), "combine needs --out"),
         # values

@@ -190,10 +190,10 @@ class Run:
         return run
 
     @classmethod
-    def open_unfinished(cls, runs_dir: Path, name: str, *, translator: bool = False) -> Self:
+    def open_unfinished(cls, runs_dir: Path, name: str, *, translator: bool = False) -> "Run":
         """Open a run to resume it; `latest` is the last written whose training has not ended."""
         if name != LATEST or (runs_dir / name).exists():
-            return cls.open(runs_dir, name)
+            return Run.open(runs_dir, name)
         for run in list_runs(runs_dir):
             if run.is_unfinished and run.holds_translator == translator:
                 return cls(run.path)
