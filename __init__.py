@@ -125,6 +125,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     env_settings: Mapping[str, Any] | None = None,
     preset: str | None = None,
+    start_from: "Run | str | Path | None" = None,
     stop_when_solved: bool = True,
     device: str = "auto",
     run: str | None = None,
@@ -144,6 +145,7 @@ def train(
         settings: settings of the algorithm and of the training, over the preset's.
         env_settings: settings of the environment.
         preset: a YAML file, or the name of a variant.
+        start_from: a run, or its name or folder: begin with its networks and settings.
         stop_when_solved: end at the evaluation that reaches the reward threshold.
         device: "auto", "cpu", "cuda" or "mps".
         run: name of the run; None: `<env>-<algo>-<seed>`.
@@ -160,9 +162,13 @@ def train(
     for name, value in unknown.items():
         raise _unknown_argument_error(name, value)
 
+    from poise.toolkit.run import Run
     from poise.tools.train.plan import TrainRequest
     from poise.tools.train.session import start_training
 
+    source = start_from
+    if isinstance(source, str | Path):
+        source = Run.open(Path(runs_dir).absolute(), str(source))
     chosen = {"steps": steps, "minutes": minutes, "num_envs": num_envs, "num_workers": num_workers}
     request = TrainRequest(
         env=env,
@@ -178,6 +184,7 @@ def train(
         name=run,
         runs_dir=Path(runs_dir).absolute(),
         device=device,
+        start_from=source,
     )
     return start_training(request).run
 

@@ -635,6 +635,7 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
         "poise train LunarLander-v3 --minutes 10",
         "poise train Pendulum-v1 --preset ddpg",
         "poise train my_module:MyEnv-v0",
+        "poise train --from standing-ppo-0 --env-set friction=0.3",
         "poise train --resume standing-ppo-0",
     ),
 )
@@ -689,6 +690,13 @@ def inspect(env: str, env_set: dict[str, Any]) -> None:
     "--with-translator",
     is_flag=True,
     help="Also train a translator from images to poses, for `poise mimic RUN`.",
+)
+@click.option(
+    "--from",
+    "start_from",
+    type=parse_run,
+    metavar="RUN",
+    help="Begin with the networks and settings of RUN; ENV is its own, or one of the same spaces.",
 )
 @click.option("--keep-going", is_flag=True, help="Train to the last step even when solved.")
 @RESUME

@@ -304,3 +304,7 @@ class Learner(ABC):
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Restore a saved state, or those of its groups that are given."""
         load_state_dict(self, state)
+
+    def start_from(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Begin with the networks and normalizers of another run, and with no experience."""
+        self.load_state_dict(state)

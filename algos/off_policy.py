@@ -162,11 +162,13 @@ class OffPolicyReplay:
         self.steps = 0
         self.updates = 0
         self.pending_updates = 0.0
+        self.starts_trained = False
+        """Whether the policy was trained before, and acts from the first step on."""
 
     @property
     def is_warming_up(self) -> bool:
         """Whether actions are still uniform."""
-        return self.steps < self.settings.learning_starts
+        return self.steps < self.settings.learning_starts and not self.starts_trained
 
     def sample_random_actions(self, num_envs: int) -> Array:
         """Return uniform actions (num_envs, A) in [-1, 1]."""
@@ -205,6 +207,7 @@ class OffPolicyReplay:
             "steps": self.steps,
             "updates": self.updates,
             "pending_updates": self.pending_updates,
+            "starts_trained": self.starts_trained,
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -212,6 +215,7 @@ class OffPolicyReplay:
         self.steps = state["steps"]
         self.updates = state["updates"]
         self.pending_updates = state["pending_updates"]
+        self.starts_trained = state["starts_trained"]
 
 
 def _check_memory(capacity: int, bytes_per_transition: int) -> None:

@@ -4,6 +4,7 @@ Imports torch only when called.
 """
 
 import importlib
+import sys
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from poise.toolkit.checkpoint import load as load_groups
-from poise.toolkit.errors import UserError, unknown_name_error
+from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
 from poise.toolkit.process import get_physical_memory, keep_freed_memory
 from poise.toolkit.registry import EnvDescription, describe_env
 
@@ -150,6 +151,33 @@ def restore_learner(
         learner.load_state_dict(load_groups(folder, critic_groups))
     learner.checkpoint = folder.name
     return learner
+
+
+def start_from(learner: "Learner", run: "Run") -> int:
+    """Give a new learner the networks and normalizers of a run's best policy; return its step.
+
+    Raises:
+        UserError: the learner's networks are not those of the run.
+    """
+    from poise.toolkit.run import parse_step
+
+    folder, state = run.load_checkpoint(None, groups=["policy"])
+    others = [path.name for path in folder.iterdir() if path.name.startswith("network_")]
+    others += ["returns"] if (folder / "returns").is_dir() else []
+    if "network_critic" not in others:
+        print(
+            f"warning: run {printable(run.path.name)!r} holds no critic: a new one is learned, "
+            "and may spoil the policy at first",
+            file=sys.stderr,
+        )
+    try:
+        learner.start_from({**state, **load_groups(folder, others)})
+    except WorkError:
+        raise UserError(
+            f"--from {run.path.name}: its networks do not fit: observations, actions and the "
+            "settings of the networks must be those of the run"
+        ) from None
+    return parse_step(folder)
 
 
 def limit_to_checkpoints(run: "Run") -> "WeightLimit":

@@ -28,7 +28,9 @@ All other defaults are the paper's (appendix D).
 """
 
 import math
+from collections.abc import Mapping
 from copy import deepcopy
+from typing import Any
 
 import torch
 from gymnasium.spaces import Box
@@ -135,6 +137,11 @@ class SAC(Learner):
         pi = self.policy(s)
         q = self.critic(s, pi.mode()).amin(0)  # (2, N) to (N,)
         return q.cpu().numpy(), pi.std().cpu().numpy()
+
+    def start_from(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Begin with the networks and normalizers of another run, acting by its policy at once."""
+        super().start_from(state)
+        self.replay.starts_trained = True
 
     def observe(self, transition: Transition) -> None:
         """Store one step of N environments in the replay buffer."""

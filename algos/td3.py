@@ -25,7 +25,9 @@ Departures from the paper:
    (`schedule`).
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
+from typing import Any
 
 import torch
 from gymnasium.spaces import Box
@@ -141,6 +143,11 @@ class TD3(Learner):
     def sample_noise(self, like: Tensor) -> Tensor:
         """Return standard normal noise in the shape of `like`."""
         return torch.empty_like(like).normal_(generator=self.generator)
+
+    def start_from(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Begin with the networks and normalizers of another run, acting by its policy at once."""
+        super().start_from(state)
+        self.replay.starts_trained = True
 
     def observe(self, transition: Transition) -> None:
         """Store one step of N environments in the replay buffer."""

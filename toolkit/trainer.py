@@ -164,7 +164,7 @@ class Progress:
         """Record the mean return of an evaluation; return whether it is the best so far."""
         self.last_return = mean_return
         if solved_at is not None and mean_return >= solved_at:
-            self.solved_step = self.solved_step or self.step
+            self.solved_step = self.step if self.solved_step is None else self.solved_step
         is_best = self.best_return is None or mean_return > self.best_return
         self.evaluations_since_best += 1
         if is_best:
@@ -201,11 +201,13 @@ def train(
     loggers: Sequence[MetricLogger] = (),
     save: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
+    evaluate_first: bool = False,
 ) -> Progress:
     """Train from `progress` on until it is finished (`Progress.is_finished`), or `should_stop`.
 
     The policy of the last step is always evaluated. Where `evaluate_every` does not ask for it, no
-    checkpoint knows of it, so that a run with more steps goes on as if it had not ended here.
+    checkpoint knows of it, so that a run with more steps goes on as if it had not ended here. With
+    `evaluate_first`, so is the policy that the training begins with.
 
     Evaluation, checkpoints and logging consume none of the learner's random numbers: the weights
     are the same without them.
@@ -217,6 +219,9 @@ def train(
     """
     num_envs = settings.num_envs
     log = TrainingLog(loggers, progress.seconds)
+    if evaluate_first and evaluator is not None and progress.step == 0:
+        _evaluate(algorithm, settings, progress, log, evaluator)
+        save(progress)
     if not progress.is_finished(settings):
         last_log_step = progress.step
         last_log_seconds = progress.seconds

@@ -20,7 +20,16 @@ TRAINING_OPTIONS = ("steps", "minutes", "seed", "num_envs", "num_workers")
 """Settings of the training that have an option of their own."""
 
 
-NEW_RUN_OPTIONS = ("settings", "env_set", "algo", "preset", "name", "device", "with_translator")
+NEW_RUN_OPTIONS = (
+    "settings",
+    "env_set",
+    "algo",
+    "preset",
+    "name",
+    "device",
+    "with_translator",
+    "start_from",
+)
 """Options that cannot go with --resume."""
 
 
@@ -28,6 +37,11 @@ def train_and_show(
     env: str | None, *, runs_dir: Path, resume: str | None, no_video: bool, **options: Any
 ) -> int:
     """Train a new run in `env` or resume a run, and print the result; return the exit code."""
+    source = Run.open(runs_dir, options["start_from"]) if options["start_from"] else None
+    env_settings = options["env_set"]
+    if env is None and source is not None and resume is None:
+        env = source.config["env"]
+        env_settings = {**source.config["env_settings"], **env_settings}
     if env is None and resume is None:
         raise UserError("say what to train: `poise train cartpole`, or `poise train --resume RUN`")
     if env is not None and resume is not None:
@@ -51,12 +65,13 @@ def train_and_show(
             algorithm=options["algo"],
             training=training,
             settings=options["settings"],
-            env_settings=options["env_set"],
+            env_settings=env_settings,
             preset=options["preset"],
             name=options["name"],
             runs_dir=runs_dir,
             device=options["device"] or "auto",
             with_translator=options["with_translator"],
+            start_from=source,
         )
         session = TrainingSession.create(request)
         _show_choice(session.config, session.env)

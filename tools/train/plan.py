@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from poise.algos.preset import (
+    Preset,
     choose_entry,
     find_preset,
     load_preset,
     recommend_algorithm,
     resolve_preset,
 )
-from poise.algos.registry import ALGORITHMS, get_algorithm_class
+from poise.algos.registry import ALGORITHMS, get_algorithm_class, get_algorithm_name
 from poise.toolkit.errors import UserError, unknown_name_error
 from poise.toolkit.files import check_plain
 from poise.toolkit.registry import EnvDescription, describe_env, resolve_env_id
-from poise.toolkit.run import get_versions
+from poise.toolkit.run import Run, get_versions
 from poise.toolkit.settings import unknown_setting_error
 from poise.toolkit.trainer import TrainSettings, choose_budget
 
@@ -42,6 +43,8 @@ class TrainRequest:
     runs_dir: Path = Path("runs")
     device: str = "auto"
     with_translator: bool = False
+    start_from: Run | None = None
+    """Run whose best policy the training begins with; its settings take the preset's place."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ def plan(request: TrainRequest) -> TrainPlan:
     preset_file = find_preset(request.preset) if request.preset else None
     env = describe_env(resolve_env_id(request.env), request.env_settings, check=True)
     algorithm = request.algorithm or recommend_algorithm(env)
-    if preset_file is not None:
+    if request.start_from is not None:
+        algorithm, preset = _get_settings_of(request.start_from, request)
+        learner_settings = get_algorithm_class(algorithm).SETTINGS
+        preset_name = None
+    elif preset_file is not None:
         algorithm, preset = resolve_preset(preset_file, request.algorithm, algorithm)
         learner_settings = get_algorithm_class(algorithm).SETTINGS
         preset_name = request.preset
@@ -106,6 +113,8 @@ def plan(request: TrainRequest) -> TrainPlan:
         "versions": get_versions(),
         "commit": _get_git_commit(),
     }
+    if request.start_from is not None:
+        config["from"] = request.start_from.path.name
     if request.with_translator:
         from poise.tools.train.with_translator import plan_translator
 
@@ -115,6 +124,24 @@ def plan(request: TrainRequest) -> TrainPlan:
     except ValueError as error:
         raise UserError(f"the settings cannot be saved: {error}") from None
     return TrainPlan(config, env)
+
+
+def _get_settings_of(run: Run, request: TrainRequest) -> tuple[str, Preset]:
+    """Return the algorithm of a run, and its settings as a preset.
+
+    Raises:
+        UserError: the run holds no policy, or the request asks for another algorithm or a preset.
+    """
+    algorithm = get_algorithm_name(run)
+    name = run.path.name
+    if request.algorithm not in (None, algorithm):
+        raise UserError(f"--from {name}: it was trained with {algorithm}: omit --algo")
+    if request.preset is not None:
+        raise UserError(f"--from {name}: its settings are taken: omit --preset, or use --set")
+    config = run.config
+    of_the_run = {"seed", "solved_at", "stop_when_solved"}
+    training = {key: value for key, value in config["training"].items() if key not in of_the_run}
+    return algorithm, Preset(training=training, settings=config["settings"])
 
 
 def resolve_device(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
-from poise.algos.registry import build_learner, get_algorithm_name, restore_learner
+from poise.algos.registry import build_learner, get_algorithm_name, restore_learner, start_from
 from poise.toolkit.checkpoint import remove
 from poise.toolkit.errors import EnvironmentFailedError, UserError, printable
 from poise.toolkit.evaluation import Evaluator, make_run_evaluator
@@ -48,7 +48,8 @@ class TrainingResult:
     @property
     def best_step(self) -> int:
         """Step of the policy that `metrics` describes, and that play, record and evaluate take."""
-        return self.progress.best_step or self.progress.step
+        best_step = self.progress.best_step
+        return self.progress.step if best_step is None else best_step
 
 
 def start_training(request: TrainRequest, loggers: Sequence[MetricLogger] = ()) -> TrainingResult:
@@ -111,7 +112,7 @@ class TrainingSession:
         """Make the folder of a new run, after the whole request has proved valid."""
         planned = plan(request)
         config = planned.config
-        learner = _make_learner(config, planned.env)
+        learner = _make_learner(config, planned.env, request.start_from)
         run = Run.create(request.runs_dir, request.name, config)
         try:
             lock = run.lock()
@@ -210,6 +211,7 @@ class TrainingSession:
                 loggers=[self.file_logger, *loggers],
                 save=self._save,
                 should_stop=lambda: bool(self.caught_signals),
+                evaluate_first="from" in self.config,
             )
         except EnvironmentFailedError as error:
             self._save(self.progress)
@@ -225,7 +227,9 @@ class TrainingSession:
         self._check_folder()
         metrics: Mapping[str, float] = {}
         if not self.caught_signals:
-            best_step = self.progress.best_step or self.progress.step
+            best_step = self.progress.best_step
+            if best_step is None:
+                best_step = self.progress.step
             best = restore_learner(self.run_folder, str(best_step), env=self.env)
             result = self.evaluator(ActorPolicy(best))
             metrics = result.metrics()
@@ -270,10 +274,15 @@ class TrainingSession:
         return get_training_env_settings(self.config)
 
 
-def _make_learner(config: Mapping[str, Any], env: EnvDescription) -> Algorithm:
+def _make_learner(
+    config: Mapping[str, Any], env: EnvDescription, source: Run | None = None
+) -> Algorithm:
+    """Return a new learner, with the networks of the run `source` if it is given."""
     seed = config["training"]["seed"]
     device = resolve_device(config["device"])
     learner = build_learner(config["algorithm"], env, config["settings"], seed, device)
+    if source is not None:
+        start_from(learner, source)
     if "translator" not in config:
         return learner
     from poise.tools.train.with_translator import attach_translator
