@@ -764,8 +764,8 @@ def parse_command_line(line: str) -> None:
     command: click.Command = cli.main
     name, *words = shlex.split(line)
     ctx = command.make_context(name, words)
-    while isinstance(command, click.Group):
-        name, command, words = command.resolve_command(ctx, [*ctx._protected_args, *ctx.args])
+    while isinstance(command, click.Group) and (rest := [*ctx._protected_args, *ctx.args]):
+        name, command, words = command.resolve_command(ctx, rest)
         ctx = command.make_context(name, words, parent=ctx)
 
 
