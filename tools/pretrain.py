@@ -1,7 +1,8 @@
 """Make the trained policies that are a part of Poise: `python -m poise.tools.pretrain`.
 
 Each is a run of `poise train` with the preset of its environment, of which only what acts is kept:
-config, results, thinned curves, and the best policy with its measured score.
+config, results, thinned curves, and the best policy with its measured score; beside it the
+translator, where one was trained too.
 """
 
 import csv
@@ -25,7 +26,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "cartpole": {"env": "cartpole"},
     "standing": {"env": "standing"},
     "bolla-rolla": {"env": "bolla-rolla"},
-    "reacher2d": {"env": "reacher2d"},
+    "reacher2d": {"env": "reacher2d", "with_translator": True},
     "reacher-plane3d": {"env": "reacher-plane3d"},
     "reacher3d": {"env": "reacher3d"},
     "pose-humanoid3d": {"env": "pose-humanoid3d"},
@@ -40,6 +41,9 @@ MAX_ROWS = 100
 """Rows that are kept of each curve."""
 
 SCORE_EPISODES = 100
+
+NETWORK_GROUPS = ("translator_policy", "translator_network")
+"""Beginnings of the groups of a checkpoint that a translator beside a policy reads with."""
 
 
 @click.command()
@@ -81,9 +85,12 @@ def write_pretrained(run: Run, folder: Path) -> dict[str, float]:
     write_json(folder / "summary.json", {**run.summary(), **score})
     for name in ("metrics.csv", "episodes.csv"):
         _thin_rows(run.path / name, folder / name)
-    checkpoint.save(
-        folder / "checkpoints" / best.name, {"policy": checkpoint.load(best, ["policy"])["policy"]}
-    )
+    state = checkpoint.load(best, ["policy"])
+    if "translator" in run.config:
+        latest = run.find_checkpoint("latest")
+        groups = [path.name for path in latest.iterdir() if path.name.startswith(NETWORK_GROUPS)]
+        state |= checkpoint.load(latest, groups)
+    checkpoint.save(folder / "checkpoints" / best.name, state)
     return score
 
 
