@@ -292,18 +292,35 @@ class EnvironmentScope:
                 os.chdir(outside)
 
     def start(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Return what a function returns, and restore the handlers of signals that it replaced.
+        """Return what a function returns, and restore what it changed that ends this process.
 
-        For what makes or resets an environment: to read the handlers takes too long for each step.
+        These are the handlers of signals, the signals that are blocked, and `sys.excepthook`. For
+        what makes or resets an environment: to read them takes too long for each step.
         """
         handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        blocked = _set_blocked_signals(None)
+        excepthook = sys.excepthook
         try:
             return self.call(function, *arguments, **options)
         finally:
+            sys.excepthook = excepthook
+            _set_blocked_signals(blocked)
             for number, handler in handlers.items():
                 if signal.getsignal(number) is not handler:
                     with suppress(ValueError, TypeError):  # Another thread, or not Python's.
                         signal.signal(number, handler)
+
+
+def _set_blocked_signals(numbers: set[int] | None) -> set[int] | None:
+    """Block these signals and no others, and return those that were blocked; None: change nothing.
+
+    Returns None on Windows, which blocks none.
+    """
+    if sys.platform == "win32":
+        return None
+    if numbers is None:
+        return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    return set(signal.pthread_sigmask(signal.SIG_SETMASK, numbers))
 
 
 def _get_folder() -> str | None:

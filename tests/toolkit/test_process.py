@@ -156,6 +156,23 @@ def test_folder_comes_back_where_an_environment_raises(elsewhere):
     assert Path.cwd() == elsewhere
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows blocks no signals")
+def test_signals_that_an_environment_blocks_and_its_excepthook_do_not_outlast_its_start():
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+        sys.excepthook = lambda *error: None
+
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    excepthook = sys.excepthook
+    try:
+        EnvironmentScope().start(block)
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
+        assert sys.excepthook is excepthook
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        sys.excepthook = excepthook
+
+
 def test_handlers_that_an_environment_replaces_at_its_start_come_back():
     with catch_signals() as caught:
         EnvironmentScope().start(signal.signal, signal.SIGTERM, signal.SIG_IGN)
