@@ -3,6 +3,7 @@
 import os
 import platform
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,7 @@ def test_interrupt_that_a_library_turns_into_its_own_error_stays_one():
 
 UNRAISABLE = """
 import signal
+import sys
 from poise.toolkit.process import raise_on_signals
 
 class Closed:
