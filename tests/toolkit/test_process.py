@@ -214,7 +214,6 @@ def test_interrupt_that_a_library_turns_into_its_own_error_stays_one():
 
 UNRAISABLE = """
 import signal
-import sys
 from poise.toolkit.process import raise_on_signals
 
 class Closed:
