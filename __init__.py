@@ -162,6 +162,7 @@ def train(
     for name, value in unknown.items():
         raise _unknown_argument_error(name, value)
 
+    from poise.toolkit.errors import UserError
     from poise.toolkit.run import Run
     from poise.tools.train.plan import TrainRequest
     from poise.tools.train.session import start_training
@@ -169,6 +170,8 @@ def train(
     source = start_from
     if isinstance(source, str | Path):
         source = Run.open(Path(runs_dir).absolute(), str(source))
+    if source is not None and not isinstance(source, Run):
+        raise UserError(f"start_from={source!r}: give a run, its name, or its folder")
     chosen = {"steps": steps, "minutes": minutes, "num_envs": num_envs, "num_workers": num_workers}
     request = TrainRequest(
         env=env,

@@ -6,6 +6,7 @@ A command imports what it calls when it runs, so that `poise --help` loads nothi
 import poise  # noqa: F401  (first of all: from here on Ctrl-C prints no traceback)
 
 # isort: split
+import math
 import os
 import sys
 import warnings
@@ -70,6 +71,13 @@ class Number(click.FloatRange):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """Return what stands for the number in the help."""
         return "NUMBER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; one that is not finite is out of every range."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
     def _describe_range(self) -> str:
         return describe_range(self.min, self.max, is_open=self.min_open)

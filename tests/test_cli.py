@@ -739,6 +739,7 @@ def test_wrong_input_is_one_line_with_exit_code_2_and_changes_nothing(name, plac
         (("train", "cartpole", "--set", "lr", "3e-4"), "write lr=3e-4, as one word"),
         (("ppo", "cartpole"), "write `poise train ENV --algo ppo`"),
         (("compare",), "compare needs RUN, as in `poise compare"),
+        (("play", "cartpole", "--seconds", "nan"), "is not a finite number"),
         (("inspect",), "inspect needs ENV"),
         (("combine", "a.mp4"), "combine needs --out"),
         # values

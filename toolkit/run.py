@@ -195,7 +195,7 @@ class Run:
         if name != LATEST or (runs_dir / name).exists():
             return Run.open(runs_dir, name)
         for run in list_runs(runs_dir):
-            if run.is_unfinished and run.holds_translator == translator:
+            if run.is_unfinished and run.holds_translator == translator and not run.is_locked:
                 return cls(run.path)
         raise UserError(f"there is no unfinished run in {runs_dir}: name the run to train on")
 
@@ -209,6 +209,15 @@ class Run:
         """Whether its training has not ended by itself: it was stopped, or it runs."""
         summary = self.summary()
         return not summary or summary.get("interrupted") is not None
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether another process writes it."""
+        try:
+            self.lock().release()
+        except UserError:
+            return True
+        return False
 
     @property
     def time(self) -> float:
@@ -267,6 +276,11 @@ class Run:
     def write(self, name: str, values: Any) -> Path:
         """Write a JSON file of the run atomically."""
         return write_json(self.path / name, values)
+
+    @property
+    def policy_video_folder(self) -> Path:
+        """Where films of all its policies go by default."""
+        return self.video_folder / self.path.name if self.is_pretrained else self.video_folder
 
     def video_path(self, name: str) -> Path:
         """Return the path of a video of the run."""
@@ -448,6 +462,12 @@ def list_runs(runs_dir: Path) -> list[Run]:
     return [run for *_, run in sorted(runs, key=lambda entry: entry[:2], reverse=True)]
 
 
+def replace_latest(runs_dir: Path, name: str) -> str:
+    """Return the path of the latest run where it is asked for, so that files are named after it."""
+    folder = find_run_folder(runs_dir, name) if name == LATEST else None
+    return name if folder is None else str(folder)
+
+
 def find_run_folder(runs_dir: Path, name: str) -> Path | None:
     """Return the folder of a run, as `Run.open` takes its name; None without one.
 
@@ -459,8 +479,10 @@ def find_run_folder(runs_dir: Path, name: str) -> Path | None:
     if name.startswith(PRETRAINED):
         folders.append(PRETRAINED_FOLDER / name.removeprefix(PRETRAINED))
     if name == LATEST:
-        policy_runs = (run for run in list_runs(runs_dir) if not run.holds_translator)
-        folders += [run.path for run in policy_runs][:1]
+        policy_runs = [run for run in list_runs(runs_dir) if not run.holds_translator]
+        # One that has no policy yet only where there is no other.
+        policy_runs.sort(key=lambda run: not run.checkpoints())
+        folders += [run.path for run in policy_runs[:1]]
     return next((folder for folder in folders if (folder / "config.json").is_file()), None)
 
 

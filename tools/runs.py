@@ -1,34 +1,30 @@
 """The commands `poise runs` and `poise runs rm`: what was trained, and removing it."""
 
 import json
+import re
 import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from poise.algos.registry import ALGORITHMS
 from poise.toolkit import checkpoint
 from poise.toolkit.console import Console
-from poise.toolkit.errors import UserError, WorkError, printable
+from poise.toolkit.errors import UserError, WorkError, printable, unknown_name_error
 from poise.toolkit.lock import LOCK_FILES
 from poise.toolkit.loggers import read_metrics
 from poise.toolkit.registry import short_name
-from poise.toolkit.run import Run, list_runs
+from poise.toolkit.run import TRANSLATOR, Run, list_runs
 
-RUN_PARTS = frozenset(
-    {
-        "config.json",
-        "summary.json",
-        "metrics.csv",
-        "episodes.csv",
-        "curves.png",
-        "checkpoints",
-        "policies",
-        "videos",
-        *LOCK_FILES,
-    }
-)
-"""What a training writes into its folder, beside TensorBoard's events."""
+RUN_FILES = frozenset({"config.json", "summary.json", "metrics.csv", "episodes.csv", *LOCK_FILES})
+"""Files that a training writes into its folder, beside TensorBoard's events."""
+
+RUN_FOLDERS = frozenset({"checkpoints", "policies", "videos"})
+"""Folders of a run; what Poise writes into them begins with its step."""
+
+STEP_ITEM = re.compile(r"\.?step_[0-9]{9,}.*")
 
 EVENTS_PREFIX = "events.out.tfevents."
 
@@ -69,12 +65,15 @@ def show_runs(
     as_json: bool,
 ) -> None:
     """Print the runs of a folder, those that were written last first."""
-    rows = [_make_row(run) for run in list_runs(runs_dir)]
+    if algo is not None and algo.lower() not in (*ALGORITHMS, TRANSLATOR):
+        raise unknown_name_error("algorithm", algo, [*ALGORITHMS, TRANSLATOR])
+    runs = list_runs(runs_dir)
+    _warn_of_damaged(runs_dir, runs)
     rows = [
         row
-        for row in rows
-        if (env is None or env in row.env)
-        and (algo is None or algo == row.algo)
+        for row, env_id in ((_make_row(run), run.config["env"]) for run in runs)
+        if (env is None or env.lower() in f"{row.env} {env_id}".lower())
+        and (algo is None or algo.lower() == row.algo)
         and (not unfinished or not row.finished)
     ]
     if sort != "written":
@@ -84,7 +83,12 @@ def show_runs(
         return
     console = Console(highlight=False)
     if not rows:
-        console.print(f"no runs in {runs_dir}", soft_wrap=True, markup=False)
+        which = (
+            f"none of the {len(runs)} runs in {runs_dir} is such"
+            if runs
+            else f"no runs in {runs_dir}"
+        )
+        console.print(which, soft_wrap=True, markup=False)
         return
     for line in format_rows(rows, console.width if console.is_terminal else None):
         console.print(line, soft_wrap=True, markup=False)
@@ -94,38 +98,72 @@ def remove_runs(names: Sequence[str], runs_dir: Path) -> None:
     """Remove runs: what a training wrote; other files, and their folder, stay.
 
     Raises:
-        UserError: a run is a link, a part of Poise, or is being trained; nothing of it is removed.
+        UserError: a run is a link, or is being trained; nothing of it is removed.
+        WorkError: its config cannot be read: it may be no run.
     """
     for name in names:
         run = Run.open(runs_dir, name)
+        _ = run.config
         if run.path.is_symlink():
             raise UserError(f"run {name!r} is a link: remove the link itself")
         run.lock().release()
-        others = [path for path in sorted(run.path.iterdir()) if not _is_ours(path)]
+        others = _list_others(run.path)
         if not others:
             checkpoint.remove(run.path)
+            print(f"removed {printable(run.path.name)}")
             continue
         for path in run.path.iterdir():
-            if not _is_ours(path):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        kept = ", ".join(path.name for path in others)
+            _remove_ours(path)
+        kept = ", ".join(path.relative_to(run.path).as_posix() for path in others)
         print(f"{printable(str(run.path))} stays, with what is not Poise's: {printable(kept)}")
 
 
 def describe_runs(names: Sequence[str], runs_dir: Path) -> str:
-    """Return what would be removed, in words."""
+    """Return what would be removed, in words; a part of Poise is a UserError."""
     runs = [Run.open(runs_dir, name) for name in names]
+    for name, run in zip(names, runs, strict=True):
+        if run.is_pretrained:
+            raise UserError(f"{name} is a part of Poise, and is not removed")
     size = sum(_measure_size(run.path) for run in runs)
     listed = ", ".join(printable(run.path.name) for run in runs)
     return f"{listed} ({size:.1f} MB)"
 
 
-def _is_ours(path: Path) -> bool:
-    return path.name in RUN_PARTS or path.name.startswith(EVENTS_PREFIX)
+def _list_others(folder: Path) -> list[Path]:
+    """Return what a training has not written into its folder, in order."""
+    others = []
+    for path in sorted(folder.iterdir()):
+        if path.name in RUN_FOLDERS and path.is_dir() and not path.is_symlink():
+            others += [item for item in sorted(path.iterdir()) if not _is_of_a_step(item)]
+        elif path.name not in RUN_FILES and not path.name.startswith(EVENTS_PREFIX):
+            others.append(path)
+    return others
+
+
+def _is_of_a_step(path: Path) -> bool:
+    return bool(STEP_ITEM.fullmatch(path.name)) and not path.is_symlink()
+
+
+def _remove_ours(path: Path) -> None:
+    """Remove an item of a run's folder as far as the training has written it."""
+    if path.name in RUN_FOLDERS and path.is_dir() and not path.is_symlink():
+        for item in filter(_is_of_a_step, list(path.iterdir())):
+            if item.is_dir():
+                shutil.rmtree(item)
+            else:
+                item.unlink()
+        if not any(path.iterdir()):
+            path.rmdir()
+    elif path.name in RUN_FILES or path.name.startswith(EVENTS_PREFIX):
+        path.unlink()
+
+
+def _warn_of_damaged(runs_dir: Path, runs: Sequence[Run]) -> None:
+    """Name the runs that the table leaves out, as their configs cannot be read."""
+    shown = {run.path for run in runs}
+    for config in sorted(runs_dir.glob("*/config.json")):
+        if config.parent not in shown:
+            print(f"warning: {printable(str(config))} cannot be read", file=sys.stderr)
 
 
 def _make_row(run: Run) -> RunRow:

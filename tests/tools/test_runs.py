@@ -52,7 +52,8 @@ def test_table_has_a_row_for_each_run_the_newest_first(three):
     [
         (["--unfinished"], ["cut"]),
         (["--env", "stand"], []),
-        (["--env", "cart", "--algo", "sac", "--sort", "run"], ["another", "cut", "sac"]),
+        (["--env", "cart", "--algo", "SAC", "--sort", "run"], ["another", "cut", "sac"]),
+        (["--env", "poise/Cartpole-v0", "--unfinished"], ["cut"]),
         (["--algo", "ppo"], []),
         (["--sort", "solved", "--unfinished"], ["cut"]),
     ],
@@ -82,19 +83,45 @@ def test_narrow_table_leaves_columns_out_and_folds_no_name():
 def test_run_that_is_damaged_or_has_written_nothing_does_not_hide_the_others(three):
     Path("runs/sac/metrics.csv").unlink()
     Path("runs/another/config.json").write_text("{", encoding="utf-8")
-    entries = json.loads(invoke("runs", "--json").stdout)
+    result = invoke("runs", "--json")
+    assert "another" in result.stderr and "cannot be read" in result.stderr
+    entries = json.loads(result.stdout)
     assert [entry["run"] for entry in entries] == ["cut", "sac"] and entries[1]["best"] is None
 
 
 def test_runs_are_removed_after_a_question_and_files_of_others_stay(three):
-    Path("runs/sac/notes.txt").write_text("mine", encoding="utf-8")
+    mine = {"notes.txt", "videos/thesis.mp4", "checkpoints/notes.txt", "policies/old/notes.txt"}
+    for name in mine:
+        path = Path("runs/sac", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+    Path("runs/sac/videos/step_000000060.mp4").touch()
     assert_one_line(invoke("runs", "rm", "sac"), 2, "Add --yes")
     assert Path("runs/sac/config.json").exists()
-    assert "notes.txt" in said(invoke("runs", "rm", "sac", "cut", "--yes"))
+    output = said(invoke("runs", "rm", "sac", "cut", "--yes"))
+    assert "videos/thesis.mp4" in output and "removed cut" in output
     assert {path.name for path in Path("runs").iterdir()} == {"another", "sac"}
-    assert [path.name for path in Path("runs/sac").iterdir()] == ["notes.txt"]
+    left = [path for path in Path("runs/sac").rglob("*") if path.is_file()]
+    assert {path.relative_to("runs/sac").as_posix() for path in left} == mine
     assert_one_line(invoke("runs", "rm", "cut", "--yes"), 2, "unknown run 'cut'")
-    assert_one_line(invoke("runs", "rm", "pretrained/cartpole", "--yes"), 2, "is a part of Poise")
+    assert_one_line(invoke("runs", "rm", "pretrained/cartpole"), 2, "is not removed")
+
+
+def test_folder_that_is_no_run_is_not_removed(three):
+    Path("runs/course/videos").mkdir(parents=True)
+    Path("runs/course/config.json").write_text("[1, 2]", encoding="utf-8")
+    assert_one_line(invoke("runs", "rm", "course", "--yes"), 1, "course")
+    assert Path("runs/course/videos").exists()
+
+
+def test_filters_name_what_they_do_not_know(three):
+    assert_one_line(invoke("runs", "--algo", "foo"), 2, "unknown algorithm 'foo'")
+    assert "none of the 3 runs" in said(invoke("runs", "--env", "humanoid"))
+
+
+def test_files_are_named_after_the_latest_run(three):
+    said(invoke("plot"))
+    assert [path.name for path in Path().glob("*.png")] == ["cut-returns.png"]
 
 
 def test_link_and_run_in_training_are_not_removed(three):

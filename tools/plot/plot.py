@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from poise.toolkit.errors import UserError
 from poise.toolkit.files import find_free_path
-from poise.toolkit.run import Run
+from poise.toolkit.run import Run, replace_latest
 from poise.tools.plot.figures import check_figure_path, save_figure
 from poise.tools.plot.log_plots import PLOT_FUNCTIONS, RunGroup, plot_run
 from poise.tools.plot.results import (
@@ -46,6 +46,7 @@ def plot(
     Raises:
         UserError: an unknown run, nothing to plot, or arguments that exclude each other.
     """
+    names = [replace_latest(runs_dir, name) for name in names]
     path = path or find_free_path(Path.cwd() / name_figure(names, axis, kind, measure))
     check_figure_path(path)
     if kind != "returns" and measure != "return":

@@ -103,7 +103,7 @@ def record_checkpoints(
     with TemporaryDirectory() as temporary_folder:
         keeps_videos = folder is not None or montage is None
         if keeps_videos or (montage is not None and not is_sheet):
-            video_folder = (folder or run.video_folder) if keeps_videos else temporary_folder
+            video_folder = (folder or run.policy_video_folder) if keeps_videos else temporary_folder
             for video in _record_policies(run, Path(video_folder), seed, env_settings, **options):
                 videos.append(video)
                 if keeps_videos:

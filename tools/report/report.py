@@ -15,7 +15,7 @@ from poise.toolkit.errors import UserError
 from poise.toolkit.files import find_free_path, make_folder, read_text, write_text
 from poise.toolkit.media.palette import DARK, LIGHT, Palette
 from poise.toolkit.registry import make_env, short_name, unwrap_poise_env
-from poise.toolkit.run import Run, parse_step
+from poise.toolkit.run import Run, parse_step, replace_latest
 from poise.tools.report.html import Element, make_element, render_table, to_html
 from poise.tools.report.learning import (
     EvaluatedRun,
@@ -70,6 +70,7 @@ def write_report(
         UserError: `out` is not an .html file, or a run is unknown, of another environment, or
             without a checkpoint.
     """
+    names = [replace_latest(runs_dir, name) for name in names]
     if out is None:
         out = find_free_path(Path.cwd() / f"{Path(names[0]).resolve().name}-report.html")
     if out.suffix != ".html" or out.is_dir():

@@ -59,6 +59,7 @@ def train_and_show(
             )
         run = Run.open_unfinished(runs_dir, resume)
         session = TrainingSession.resume(run, training)
+        _show_if_finished(session)
     else:
         request = TrainRequest(
             env=str(env),
@@ -130,6 +131,18 @@ def _show_choice(config: Mapping[str, Any], env: EnvDescription) -> None:
     )
 
 
+def _show_if_finished(session: TrainingSession) -> None:
+    """Say that a resumed run has nothing left to train, and what would train it on."""
+    progress = session.progress
+    if progress.is_finished(session.settings):
+        solved = progress.solved_step is not None and session.settings.stop_when_solved
+        mend = "--keep-going" if solved else "more --steps or --minutes"
+        _make_console().print(
+            f"nothing is left to train after {progress.step:,} steps and {progress.seconds:.0f} s, "
+            f"which count from the run's beginning: add {mend}"
+        )
+
+
 def _show_interrupt(result: TrainingResult) -> None:
     command = _format_command(result.run, "train --resume")
     _make_console().print(
@@ -166,7 +179,10 @@ def _format_outcome(result: TrainingResult) -> str:
     if result.run.solved_at is None:
         return f"trained {length}"
     if progress.solved_step is None:
-        return f"not solved after {length}"
+        patience = result.run.config["training"].get("patience", 0)
+        has_stalled = 0 < patience <= progress.evaluations_since_best
+        reason = f" (patience: {patience} evaluations without a better return)"
+        return f"not solved after {length}{reason if has_stalled else ''}"
     if progress.solved_step == progress.step:
         return f"{solved} after {length}"
     return f"{solved} after {progress.solved_step:,} steps; trained {length}"

@@ -144,6 +144,14 @@ class TrainingSession:
                 state = run.resume([*learner.state_dict(), *SESSION_GROUPS])
                 learner.load_state_dict(state)
                 progress = Progress(**state["progress"])
+                if parsed.steps < progress.step and "steps" in training:
+                    raise UserError(
+                        f"run {run.path.name!r} is at step {progress.step:,} already: "
+                        f"--steps {parsed.steps:,} counts from its beginning"
+                    )
+                # A new budget comes with new patience.
+                if parsed.patience and {"steps", "minutes"} & training.keys():
+                    progress.evaluations_since_best = 0
             else:
                 print(
                     f"warning: run {printable(run.path.name)!r} has no checkpoint: "

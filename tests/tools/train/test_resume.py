@@ -147,6 +147,22 @@ def test_run_whose_minutes_are_over_ends_and_goes_on_with_more_steps(tmp_path):
     assert [name for name in one if one[name] != two[name]] == []
 
 
+def test_fewer_steps_than_were_trained_are_refused_and_change_nothing(whole):
+    run, _ = whole
+    before = (run.path / "config.json").read_bytes()
+    with pytest.raises(UserError, match="is at step 20[01] already"):
+        resume(run, steps=100)
+    assert (run.path / "config.json").read_bytes() == before
+
+
+def test_new_budget_comes_with_new_patience(tmp_path):
+    stalled = start_run(tmp_path, solved_at=None, stop_when_solved=False, patience=1)
+    step = stalled.progress.step
+    assert step < STEPS and stalled.progress.evaluations_since_best == 1
+    assert resume(stalled.run).progress.step == step
+    assert resume(stalled.run, steps=STEPS).progress.step > step
+
+
 def test_interrupted_run_has_saved_everything_and_records_the_signal(tmp_path):
     result = start_run(tmp_path, loggers=stop_at(87), log_every=1)
     assert result.interrupt_signal == signal.SIGINT
