@@ -150,7 +150,7 @@ def test_run_whose_minutes_are_over_ends_and_goes_on_with_more_steps(tmp_path):
 def test_fewer_steps_than_were_trained_are_refused_and_change_nothing(whole):
     run, _ = whole
     before = (run.path / "config.json").read_bytes()
-    with pytest.raises(UserError, match="is at step 20[01] already"):
+    with pytest.raises(UserError, match=r"is at step 20[01] already"):
         resume(run, steps=100)
     assert (run.path / "config.json").read_bytes() == before
 
