@@ -172,12 +172,16 @@ settings = {
     "batch_size": 128,
     "learning_starts": 500,
     "tau": 0.01,
+    "updates_per_step": 1,
+    "policy_tau": 1.0,
+    "noise_color": "white",
+    "layer_norm": False,
     "normalize_observations": False,
 }
 request = TrainRequest(
     env=ID,
     algorithm="sac",
-    training={"steps": 2500 if QUICK else 10_000, "evaluate_every": 500},
+    training={"steps": 2500 if QUICK else 10_000, "num_envs": 1, "evaluate_every": 500},
     settings=settings,
     runs_dir=OUT / "runs",
 )

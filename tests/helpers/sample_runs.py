@@ -17,6 +17,7 @@ SMALL_SETTINGS = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 30, "
 
 SMALL_TRAINING = {
     "steps": 200,
+    "num_envs": 1,
     "evaluate_every": 60,
     "evaluate_episodes": 2,
     "checkpoint_every": 50,

@@ -30,7 +30,13 @@ from poise.tools.plot.results import REQUIRED_COLUMNS, read_trial
 needs_sbx = pytest.mark.skipif(find_spec("sbx") is None, reason="needs sbx-rl")
 
 SMALL = {"hidden_sizes": [8], "batch_size": 8, "learning_starts": 20, "buffer_size": 500}
-TRAINING = {"steps": 120, "evaluate_every": 40, "evaluate_episodes": 2, "log_every": 20}
+TRAINING = {
+    "steps": 120,
+    "num_envs": 1,
+    "evaluate_every": 40,
+    "evaluate_episodes": 2,
+    "log_every": 20,
+}
 
 
 def write_suite(path: str = "mine.yaml", **changes: Any) -> str:
