@@ -97,9 +97,11 @@ def plan_dataset(
         "frames": frames,
         "sequence": sequence,
         "rate": poise_env.CONTROL_HZ,
-        "policy": policy if policy == RANDOM_POLICY else _resolve_policy_run(runs_dir, policy),
+        "policy": policy,
         "seed": seed,
     }
+    if policy != RANDOM_POLICY:
+        plan["policy"] = _resolve_policy_run(runs_dir, policy, poise_env)
     if any(randomization.values()):
         plan["randomize_appearance"] = randomization
     return {**plan, "versions": get_versions()}
@@ -186,11 +188,19 @@ def _make_poise_env(env_id: str, settings: Mapping[str, Any]) -> BaseEnvironment
         return unwrap_poise_env(env)
 
 
-def _resolve_policy_run(runs_dir: Path, policy: str) -> str:
-    """Return the folder of a run whose policy acts on the state alone, as a dataset needs it."""
+def _resolve_policy_run(runs_dir: Path, policy: str, env: BaseEnvironment) -> str:
+    """Return the folder of a run whose policy acts on the state alone, as a dataset needs it.
+
+    Raises:
+        UserError: the run is not of this environment, or its policy observes images.
+    """
     run = Run.open(runs_dir, policy)
     poise_env = _make_poise_env(run.config["env"], run.config["env_settings"])
-    if poise_env is not None and not poise_env.agent_view.is_state_only:
+    if type(poise_env) is not type(env):
+        raise UserError(
+            f"run {policy!r} is of {run.config['env']}: name a run of this environment, or random"
+        )
+    if not poise_env.agent_view.is_state_only:
         raise UserError(
             f"run {policy!r} observes images: name a run that observes the state, or random"
         )

@@ -3,9 +3,11 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import assert_one_line, invoke
 from sample_envs import make
 
 from poise.toolkit.dataset import CARD, Dataset
@@ -183,3 +185,9 @@ def test_damaged_dataset_is_a_one_line_error_that_names_the_folder(reacher, tmp_
 
 def test_plan_is_saved_with_the_data(reacher):
     assert json.loads((reacher.folder / PLAN_FILE).read_text(encoding="utf-8")) == plan()
+
+
+def test_policy_of_another_environment_is_refused_before_there_is_a_folder(elsewhere):
+    words = ("dataset", "reacher2d", "--policy", "pretrained/cartpole", "-n", "100", "-o", "data")
+    assert_one_line(invoke(*words), 2, "is of poise/Cartpole-v0: name a run of this environment")
+    assert not Path("data").exists()
