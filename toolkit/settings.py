@@ -131,6 +131,10 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 """Names in other libraries, and the settings here that do the same: the first that exists."""
 
 
+CHOICES_PATTERN = re.compile(r"\^\(([a-z0-9_|]+)\)\$")
+"""Pattern of a text that is one of some words."""
+
+
 class Settings(BaseModel):
     """Base class of all settings."""
 
@@ -164,6 +168,9 @@ class Settings(BaseModel):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             message = first["msg"][0].lower() + first["msg"][1:]
+            pattern = first.get("ctx", {}).get("pattern", "")
+            if choices := CHOICES_PATTERN.fullmatch(pattern):
+                message = f"choose from {', '.join(choices[1].split('|'))}"
             value = "" if first["type"] == "missing" else f"={_shorten(first['input'])}"
             raise UserError(f"{kind} {name}{value}: {message}") from None
 

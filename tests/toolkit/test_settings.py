@@ -236,3 +236,9 @@ def test_name_whose_setting_the_algorithm_lacks_gets_the_ordinary_error():
     assert "Poise calls it" not in str(unknown_setting_error("setting", "clip_coef", ["tau"]))
     with pytest.raises(UserError, match="unknown training setting 'n_envs': Poise calls it num"):
         TrainSettings.parse({"n_envs": 3}, kind="training setting")
+
+
+def test_wrong_word_for_a_choice_is_answered_with_the_choices():
+    settings = get_algorithm_class("sac").SETTINGS
+    with pytest.raises(UserError, match=r"'purple': choose from white, pink$"):
+        settings.parse({"noise_color": "purple"}, "sac setting")
