@@ -20,7 +20,8 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-# To act, one thread is the fastest, and waits for no other. A training sets its own (`threads`).
+# Networks of this size act faster on one thread than on several that wait for one another
+# (docs/BENCHMARKS.md, "A second core"). A training sets its own number (`threads`).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Command = Callable[..., Any]

@@ -65,8 +65,8 @@ def load_preset(algorithm: str, env_id: str) -> Preset:
 def choose_entry(algorithm: str, env: EnvDescription) -> str:
     """Return the key of an algorithm's presets for an environment: its id, `small` or `default`.
 
-    Nothing but the spaces decides for an environment that nobody tuned, so that the choice is the
-    same on every machine. The table in docs/BENCHMARKS.md says how well it learns with it.
+    Without an entry of its own, only the spaces of the environment decide, so that the choice is
+    the same on every machine. docs/BENCHMARKS.md has a table of what is learned with it.
     """
     entries = _read_preset_file(PRESETS / f"{algorithm}.yaml")
     if env.env_id in entries:

@@ -153,14 +153,12 @@ def restore_learner(
     return learner
 
 
-def start_from(learner: "Learner", run: "Run") -> int:
-    """Give a new learner the networks and normalizers of a run's best policy; return its step.
+def start_from(learner: "Learner", run: "Run") -> None:
+    """Give a new learner the networks and normalizers of a run's best policy.
 
     Raises:
         UserError: the learner's networks are not those of the run.
     """
-    from poise.toolkit.run import parse_step
-
     folder, state = run.load_checkpoint(None, groups=["policy"])
     others = [path.name for path in folder.iterdir() if path.name.startswith("network_")]
     others += ["returns"] if (folder / "returns").is_dir() else []
@@ -177,7 +175,6 @@ def start_from(learner: "Learner", run: "Run") -> int:
             f"--from {run.path.name}: its networks do not fit: observations, actions and the "
             "settings of the networks must be those of the run"
         ) from None
-    return parse_step(folder)
 
 
 def limit_to_checkpoints(run: "Run") -> "WeightLimit":

@@ -292,35 +292,36 @@ class EnvironmentScope:
                 os.chdir(outside)
 
     def start(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Return what a function returns, and restore what it changed that ends this process.
+        """Return what a function returns, and restore how this process ends.
 
-        These are the handlers of signals, the signals that are blocked, and `sys.excepthook`. For
+        That is by the handlers of signals, the signals that are blocked, and `sys.excepthook`. For
         what makes or resets an environment: to read them takes too long for each step.
         """
         handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-        blocked = _set_blocked_signals(None)
+        blocked = _get_blocked_signals()
         excepthook = sys.excepthook
         try:
             return self.call(function, *arguments, **options)
         finally:
             sys.excepthook = excepthook
-            _set_blocked_signals(blocked)
+            _block_signals(blocked)
             for number, handler in handlers.items():
                 if signal.getsignal(number) is not handler:
                     with suppress(ValueError, TypeError):  # Another thread, or not Python's.
                         signal.signal(number, handler)
 
 
-def _set_blocked_signals(numbers: set[int] | None) -> set[int] | None:
-    """Block these signals and no others, and return those that were blocked; None: change nothing.
-
-    Returns None on Windows, which blocks none.
-    """
+def _get_blocked_signals() -> set[int]:
+    """Return the signals that this thread does not get; on Windows there are none."""
     if sys.platform == "win32":
-        return None
-    if numbers is None:
-        return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-    return set(signal.pthread_sigmask(signal.SIG_SETMASK, numbers))
+        return set()
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def _block_signals(numbers: set[int]) -> None:
+    """Keep these signals, and no others, from this thread."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_SETMASK, numbers)
 
 
 def _get_folder() -> str | None:

@@ -189,14 +189,14 @@ class Run:
             require_trust(run.config["env"], path / "config.json")
         return run
 
-    @classmethod
-    def open_unfinished(cls, runs_dir: Path, name: str, *, translator: bool = False) -> "Run":
+    @staticmethod
+    def open_unfinished(runs_dir: Path, name: str, *, translator: bool = False) -> "Run":
         """Open a run to resume it; `latest` is the last written whose training has not ended."""
         if name != LATEST or (runs_dir / name).exists():
             return Run.open(runs_dir, name)
         for run in list_runs(runs_dir):
-            if run.is_unfinished and run.holds_translator == translator and not run.is_locked:
-                return cls(run.path)
+            if run.is_unfinished and run.holds_translator == translator and not run.is_written():
+                return run
         raise UserError(f"there is no unfinished run in {runs_dir}: name the run to train on")
 
     @property
@@ -210,9 +210,8 @@ class Run:
         summary = self.summary()
         return not summary or summary.get("interrupted") is not None
 
-    @property
-    def is_locked(self) -> bool:
-        """Whether another process writes it."""
+    def is_written(self) -> bool:
+        """Return whether a process writes it."""
         try:
             self.lock().release()
         except UserError:

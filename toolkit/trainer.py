@@ -126,13 +126,21 @@ class Progress:
         """Return whether steps, minutes or patience are spent, or it is solved and that ends it."""
         is_solved = self.solved_step is not None
         has_no_time = settings.minutes is not None and self.seconds >= 60.0 * settings.minutes
-        has_stalled = 0 < settings.patience <= self.evaluations_since_best
         return (
             self.step >= settings.steps
             or has_no_time
-            or has_stalled
+            or self.has_stalled(settings)
             or (is_solved and settings.stop_when_solved)
         )
+
+    def has_stalled(self, settings: TrainSettings) -> bool:
+        """Return whether the patience is spent."""
+        return 0 < settings.patience <= self.evaluations_since_best
+
+    @property
+    def policy_step(self) -> int:
+        """Step of the policy that counts: the best, or without an evaluation the last."""
+        return self.step if self.best_step is None else self.best_step
 
     def accumulate(self, losses: Mapping[str, float]) -> None:
         """Add the losses of one update to the means that `pop_means` returns.

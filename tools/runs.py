@@ -83,12 +83,8 @@ def show_runs(
         return
     console = Console(highlight=False)
     if not rows:
-        which = (
-            f"none of the {len(runs)} runs in {runs_dir} is such"
-            if runs
-            else f"no runs in {runs_dir}"
-        )
-        console.print(which, soft_wrap=True, markup=False)
+        none = f"none of the {len(runs)} runs matches" if runs else f"no runs in {runs_dir}"
+        console.print(none, soft_wrap=True, markup=False)
         return
     for line in format_rows(rows, console.width if console.is_terminal else None):
         console.print(line, soft_wrap=True, markup=False)
@@ -222,8 +218,8 @@ def format_rows(rows: Sequence[RunRow], width: int | None) -> list[str]:
             ).rstrip()
             for row in cells
         ]
-        is_narrow = width is None or max(map(len, lines)) <= width
-        if is_narrow or len(left_out) == len(LEFT_OUT_FIRST):
+        fits = width is None or max(map(len, lines)) <= width
+        if fits or len(left_out) == len(LEFT_OUT_FIRST):
             return lines
         left_out.append(LEFT_OUT_FIRST[len(left_out)])
 

@@ -9,8 +9,9 @@ import pytest
 from commands import assert_one_line, invoke, said
 from sample_runs import start_run
 
+from poise import cli
 from poise.toolkit.errors import UserError
-from poise.toolkit.run import Run, list_runs
+from poise.toolkit.run import LATEST, Run, list_runs
 from poise.tools.runs import COLUMNS, RunRow, format_rows
 
 
@@ -116,7 +117,14 @@ def test_folder_that_is_no_run_is_not_removed(three):
 
 def test_filters_name_what_they_do_not_know(three):
     assert_one_line(invoke("runs", "--algo", "foo"), 2, "unknown algorithm 'foo'")
-    assert "none of the 3 runs" in said(invoke("runs", "--env", "humanoid"))
+    assert "none of the 3 runs matches" in said(invoke("runs", "--env", "humanoid"))
+
+
+def test_words_of_the_command_line_are_those_of_the_package():
+    """cli.py repeats them, as it imports nothing before a command runs."""
+    (sort,) = [option for option in cli.main.commands["runs"].params if option.name == "sort"]
+    assert set(sort.type.choices) == set(COLUMNS)
+    assert cli.LATEST_RUN == LATEST
 
 
 def test_files_are_named_after_the_latest_run(three):

@@ -12,6 +12,7 @@ from poise.toolkit.errors import UserError, WorkError, printable, shorten_paths
 from poise.toolkit.evaluation import RETURN_STD
 from poise.toolkit.registry import EnvDescription, short_name
 from poise.toolkit.run import Run
+from poise.toolkit.trainer import TrainSettings
 from poise.tools.record.record_run import record_episode
 from poise.tools.train.plan import TrainRequest
 from poise.tools.train.session import TrainingResult, TrainingSession
@@ -179,10 +180,9 @@ def _format_outcome(result: TrainingResult) -> str:
     if result.run.solved_at is None:
         return f"trained {length}"
     if progress.solved_step is None:
-        patience = result.run.config["training"].get("patience", 0)
-        has_stalled = 0 < patience <= progress.evaluations_since_best
-        reason = f" (patience: {patience} evaluations without a better return)"
-        return f"not solved after {length}{reason if has_stalled else ''}"
+        settings = TrainSettings.parse(result.run.config["training"])
+        reason = f" (patience: {settings.patience} evaluations without a better return)"
+        return f"not solved after {length}{reason if progress.has_stalled(settings) else ''}"
     if progress.solved_step == progress.step:
         return f"{solved} after {length}"
     return f"{solved} after {progress.solved_step:,} steps; trained {length}"

@@ -48,8 +48,7 @@ class TrainingResult:
     @property
     def best_step(self) -> int:
         """Step of the policy that `metrics` describes, and that play, record and evaluate take."""
-        best_step = self.progress.best_step
-        return self.progress.step if best_step is None else best_step
+        return self.progress.policy_step
 
 
 def start_training(request: TrainRequest, loggers: Sequence[MetricLogger] = ()) -> TrainingResult:
@@ -235,10 +234,8 @@ class TrainingSession:
         self._check_folder()
         metrics: Mapping[str, float] = {}
         if not self.caught_signals:
-            best_step = self.progress.best_step
-            if best_step is None:
-                best_step = self.progress.step
-            best = restore_learner(self.run_folder, str(best_step), env=self.env)
+            best_step = str(self.progress.policy_step)
+            best = restore_learner(self.run_folder, best_step, env=self.env)
             result = self.evaluator(ActorPolicy(best))
             metrics = result.metrics()
         interrupt_signal = self.caught_signals[0] if self.caught_signals else None
